@@ -1,0 +1,166 @@
+"""Every number of the method that a user can set, and the three presets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_type_hints
+
+from mtmsd.errors import InputError
+
+FeatureMode = Literal["dense", "patchwise"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+PAPER_TIMESTEPS = tuple(range(50, 1000, 50))
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """Diffusion pretraining: the scene's whitening, the U-Net, the optimiser."""
+
+    components: int = 16
+    """Principal components kept by the whitening PCA."""
+    patch_size: int = 48
+    """Side of a training patch and of a tile, in pixels; a multiple of 4."""
+    width: int = 32
+    """Channels of the U-Net's first level (the paper: 128)."""
+    iterations: int = 3000
+    """Optimiser steps."""
+    batch_size: int = 8
+    """Patches in a step."""
+    learning_rate: float = 1e-4
+    """AdamW's learning rate."""
+    ema_decay: float = 0.9999
+    """Decay of the exponential moving average whose weights are kept."""
+    precision: Precision = "auto"
+    """Number format of the network's matrix products; auto takes bf16 where it is fast."""
+    checkpoint_every: int = 500
+    """Optimiser steps between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """Features, purification, fusion, ensemble, and how the scene is tiled."""
+
+    features: FeatureMode = "dense"
+    """dense: overlapping tiles, all pixels of a tile at once; patchwise: one patch per pixel."""
+    timesteps: tuple[int, ...] = (50, 100, 200, 300, 400, 600, 800)
+    """Timesteps of the diffusion at which features are read."""
+    blocks: tuple[int, ...] = (0, 1, 2, 3, 5)
+    """Decoder blocks (stages) of the U-Net that are read."""
+    channels: int = 192
+    """Channels kept by purification in each stream (the paper's k: 768)."""
+    stride: int = 24
+    """Distance of two neighbouring tiles in pixels; half the patch size or less."""
+    spectral: bool = True
+    """Whether the pixel's own whitened spectrum is a third stream."""
+    members: int = 3
+    """Networks in the ensemble."""
+    epochs: int = 40
+    """Passes over the training samples."""
+    batch_size: int = 64
+    """Samples in a step."""
+    learning_rate: float = 1e-3
+    """Adam's learning rate, decayed by a cosine to 5e-6."""
+    fusion: str = "guided"
+    """Name of the fusion in classify/fusion.py."""
+    head: str = "spectral"
+    """Name of the head in classify/head.py."""
+    vote: Literal["mean", "mode"] = "mean"
+    """How the ensemble's members agree on a class."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole preset."""
+
+    preset: str
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+
+    def override(self, pairs: Mapping[str, str]) -> Settings:
+        """Return a copy with single numbers replaced, as ``--set KEY=VALUE`` gives them.
+
+        A key that both parts have (``batch_size``, ``learning_rate``) means pretraining's;
+        ``classifier.batch_size`` means the other.
+
+        Raises
+        ------
+        InputError
+            For an unknown key or a value that does not fit.
+        """
+        parts: dict[str, dict[str, Any]] = {"pretrain": {}, "classifier": {}}
+        for key, text in pairs.items():
+            part, name = self._find(key)
+            parts[part][name] = _parse(type(getattr(self, part)), name, text)
+        return dataclasses.replace(
+            self,
+            pretrain=dataclasses.replace(self.pretrain, **parts["pretrain"]),
+            classifier=dataclasses.replace(self.classifier, **parts["classifier"]),
+        )
+
+    def _find(self, key: str) -> tuple[str, str]:
+        part, _, name = key.rpartition(".")
+        for candidate in ("pretrain", "classifier"):
+            names = {f.name for f in dataclasses.fields(getattr(self, candidate))}
+            if part in ("", candidate) and name in names:
+                return candidate, name
+        known = [f.name for p in (self.pretrain, self.classifier) for f in dataclasses.fields(p)]
+        raise InputError(
+            f"There is no setting '{key}'.", hint=f"Choose from: {', '.join(dict.fromkeys(known))}."
+        )
+
+
+PRESETS: dict[str, Settings] = {
+    "quick": Settings("quick", PretrainSettings(iterations=1000)),
+    "balanced": Settings("balanced"),
+    "paper": Settings(
+        "paper",
+        PretrainSettings(components=25, width=128, iterations=40_000, batch_size=128),
+        ClassifierSettings(
+            features="patchwise",
+            timesteps=PAPER_TIMESTEPS,
+            channels=768,
+            spectral=False,
+            members=5,
+            epochs=100,
+            head="paper",
+            vote="mode",
+        ),
+    ),
+}
+
+
+def preset(name: str, overrides: Mapping[str, str] | None = None) -> Settings:
+    """Return the preset of that name, with single numbers replaced.
+
+    Raises
+    ------
+    InputError
+        For an unknown preset, key, or value.
+    """
+    if name not in PRESETS:
+        raise InputError(f"There is no preset '{name}'.", hint=f"Choose from: {', '.join(PRESETS)}.")
+    return PRESETS[name].override(overrides or {})
+
+
+def _parse(cls: type, name: str, text: str) -> Any:
+    kind = get_type_hints(cls)[name]
+    choices = get_args(kind)
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
+                text.lower()
+            ]
+        if kind in (int, float, str):
+            return kind(text)
+        if choices and choices[0] is int:
+            return tuple(int(part) for part in text.split(","))
+    except (ValueError, KeyError):
+        raise InputError(f"The setting {name} cannot be '{text}'.") from None
+    if text not in choices:
+        raise InputError(
+            f"The setting {name} cannot be '{text}'.", hint=f"Choose from: {', '.join(choices)}."
+        )
+    return text
