@@ -1,0 +1,1 @@
+"""How good is the map: accuracy, baselines, calibration, and the report."""
