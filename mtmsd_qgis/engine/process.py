@@ -1,0 +1,82 @@
+"""What differs between systems when a child process is started, watched and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+WINDOWS = sys.platform == "win32"
+
+
+def start_options() -> dict[str, Any]:
+    """Return the options of ``subprocess.Popen`` that make a child of its own group, unseen."""
+    if WINDOWS:
+        return {"creationflags": 0x08000000}  # CREATE_NO_WINDOW
+    return {"start_new_session": True}
+
+
+def end_tree(pid: int) -> None:
+    """End a child that was started with :func:`start_options`, and all its children, at once."""
+    if WINDOWS:
+        subprocess.run(  # noqa: S603
+            ["taskkill", "/PID", str(pid), "/T", "/F"],  # noqa: S607
+            capture_output=True,
+            check=False,
+            **start_options(),
+        )
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def interrupt(pid: int) -> None:
+    """Ask a process that has no open stdin to stop; on Windows it can only be ended."""
+    if WINDOWS:
+        end_tree(pid)
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGTERM)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of that number runs."""
+    if WINDOWS:
+        listed = subprocess.run(  # noqa: S603
+            ["tasklist", "/FI", f"PID eq {pid}", "/FO", "CSV", "/NH"],  # noqa: S607
+            capture_output=True,
+            check=False,
+            **start_options(),
+        )
+        return f'"{pid}"'.encode() in listed.stdout
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "Z"
+
+
+def how_it_ended(returncode: int) -> str:
+    """Say in words how a process ended, from its return code."""
+    if returncode < 0:
+        number = -returncode
+        with contextlib.suppress(ValueError):
+            return f"was killed ({signal.Signals(number).name})"
+        return f"was killed (signal {number})"
+    if returncode >= 0xC0000000:  # Windows: an NTSTATUS such as 0xC0000005
+        return f"crashed (0x{returncode:08X})"
+    return f"ended with status {returncode}"
