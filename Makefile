@@ -1,0 +1,80 @@
+# Every target does the set-up it needs by itself; `make help` lists them.
+#   PRESET, DEVICE, SEED, SETTINGS  what `make demo` runs      PROFILE  where `make install` goes
+#   PYTHON  the Python (3.10 or newer) that the engine's environment is built from
+PRESET   ?= quick
+DEVICE   ?= cpu
+SEED     ?= 1
+SETTINGS ?=
+PROFILE  ?= default
+
+ENGINE := .env-engine/bin/python
+TESTER := .env-qgis/bin/python
+PYTEST_OPTIONS ?=
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build install package test test-core test-plugin test-desktop lint demo bench \
+        bench-accuracy clean clean-all qgis desktop
+
+export MTMSD_PYTHON := $(CURDIR)/$(ENGINE)
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: qgis desktop .env-engine/.ready .env-qgis/.ready ## QGIS, the engine's environment and the tests' one
+
+build: ## Assemble the plugin's folder in build/mtmsd_qgis
+	@python3 tools/plugin_package.py build
+
+package: ## The plugin's zip in dist/, as the plugin site takes it
+	@python3 tools/plugin_package.py zip
+
+install: .env-engine/.ready build ## Put the plugin into your QGIS profile (PROFILE=default)
+	@python3 tools/plugin_package.py install --profile "$(PROFILE)" --engine "$(MTMSD_PYTHON)"
+
+test: test-core test-plugin test-desktop ## All tests: engine, plugin, desktop
+
+test-core: .env-engine/.ready ## The engine's tests
+	$(ENGINE) -m pytest tests/core $(PYTEST_OPTIONS)
+
+test-plugin: qgis .env-engine/.ready .env-qgis/.ready build ## The plugin's tests, in QGIS's Python without a screen
+	QT_QPA_PLATFORM=offscreen $(TESTER) -m pytest tests/plugin $(PYTEST_OPTIONS)
+
+test-desktop: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The real QGIS on a virtual screen
+	$(TESTER) -m pytest tests/desktop $(PYTEST_OPTIONS)
+
+lint: .env-engine/.ready ## ruff and mypy
+	$(ENGINE) -m ruff check .
+	$(ENGINE) -m ruff format --check .
+	$(ENGINE) -m mypy
+	$(ENGINE) -m mypy mtmsd_qgis/engine mtmsd_qgis/processing tools
+
+demo: qgis .env-engine/.ready build ## From the sample scene and its polygons to a class map, in demo/
+	@python3 tools/demo.py --preset "$(PRESET)" --device "$(DEVICE)" --seed "$(SEED)" --settings "$(SETTINGS)"
+
+bench: .env-engine/.ready ## Speed and memory, in bench/results.json
+	$(ENGINE) bench/speed.py
+
+bench-accuracy: .env-engine/.ready ## Accuracy beside the spectral baselines on the scenes at hand
+	$(ENGINE) bench/accuracy.py
+
+clean: ## Remove what was built and what the demo left
+	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find core mtmsd_qgis tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-all: clean ## Remove the environments too
+	rm -rf .env-engine .env-qgis core/*.egg-info
+
+qgis:
+	@tools/system.sh qgis
+
+desktop:
+	@tools/system.sh desktop
+
+.env-engine/.ready: core/pyproject.toml constraints.txt tools/environment.sh
+	@tools/environment.sh engine
+
+.env-qgis/.ready: constraints.txt tools/environment.sh
+	@tools/environment.sh qgis

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Builds one of the two environments, from constraints.txt.
+#   tools/environment.sh engine   .env-engine: torch, rasterio and the engine itself
+#   tools/environment.sh qgis     .env-qgis: what tests the plugin, on top of QGIS's own Python
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+find_python() { # the first Python that can run the given statements
+  local python
+  for python in ${PYTHON:-} python3 /usr/bin/python3 python3.{13,12,11,10,14}; do
+    if "$python" -c "$1" >/dev/null 2>&1; then
+      command -v "$python"
+      return
+    fi
+  done
+  return 1
+}
+
+case ${1:-} in
+  engine)
+    test_code='import sys, ensurepip, venv; assert sys.version_info >= (3, 10)'
+    find_python "$test_code" >/dev/null || tools/system.sh python
+    python=$(find_python "$test_code") || { echo "No Python 3.10 or newer found." >&2; exit 1; }
+    options=()
+    packages=(-e 'core[test]') ;;
+  qgis)
+    test_code='import ensurepip, venv, qgis.core'
+    python=$(PYTHON=/usr/bin/python3 find_python "$test_code") \
+      || { echo "No Python that can import qgis found." >&2; exit 1; }
+    options=(--system-site-packages)
+    packages=(pytest pytest-qgis bandit detect-secrets) ;;
+  *) echo "usage: tools/environment.sh engine|qgis" >&2; exit 2 ;;
+esac
+
+folder=.env-$1
+echo "Building $folder with $python"
+rm -rf "$folder"
+"$python" -m venv "${options[@]}" "$folder"
+"$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-input \
+  -c constraints.txt "${packages[@]}"
+touch "$folder/.ready"
