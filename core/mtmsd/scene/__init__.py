@@ -1,0 +1,1 @@
+"""Files to arrays: rasters, bands, nodata, labels, splits, and maps back to files."""

@@ -1,0 +1,177 @@
+"""Which bands of a scene carry something: judged from a bounded sample of its pixels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rasterio.windows import Window
+
+from mtmsd.scene.source import Source
+
+HUGE = 1e30
+"""Values beyond this are fill values that nobody declared, such as -3.4e38."""
+SAMPLE_BYTES = 32 * 2**20
+"""Rasters up to this size are judged by all their pixels."""
+SAMPLE_WINDOWS = 48
+LONG_SEARCH = 8
+"""How many times more windows are tried while none of them holds data."""
+FEWEST_PIXELS = 64
+"""With fewer pixels, a band is not called constant."""
+EMPTY_SHARE = 0.5
+"""A band that lacks data at more than this share of the pixels with data is left out."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """A band of the file.
+
+    ``index`` counts from 1; ``wavelength`` and ``fwhm`` are in nanometres, None where unknown;
+    ``reason`` says why a band is not ``used``.
+    """
+
+    index: int
+    wavelength: float | None
+    fwhm: float | None
+    used: bool
+    reason: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Pixels from fixed places of a scene.
+
+    ``raw`` and ``ok`` have the shape (bands, pixels); ``ok`` is False where a band has no data.
+    ``whole`` says that these are all of the scene's pixels; ``digest`` is a hash of ``raw``.
+    """
+
+    raw: np.ndarray
+    ok: np.ndarray
+    whole: bool
+    digest: str
+
+
+def draw_sample(source: Source) -> Sample:
+    """Read a fixed, bounded number of blocks, whatever the size of the scene.
+
+    Notes
+    -----
+    Holds at most ``SAMPLE_BYTES`` of raw values plus one byte for each. A scene whose first
+    windows hold no data at all is searched longer, still to a bound.
+    """
+    indexes = range(1, source.count + 1)
+    whole = source.width * source.height * source.count * source.dtype.itemsize <= SAMPLE_BYTES
+    digest = hashlib.sha256()
+    raws: list[np.ndarray] = []
+    oks: list[np.ndarray] = []
+    for number, window in enumerate(_windows(source, whole)):
+        if not whole and number >= _planned(source) and any(ok.any() for ok in oks):
+            break
+        raw = source.read(indexes, window)
+        digest.update(np.ascontiguousarray(raw).tobytes())
+        ok = has_data(raw, source.nodata)
+        outside = source.outside(indexes, window)
+        if outside is not None:
+            ok &= ~outside
+        raws.append(raw.reshape(source.count, -1))
+        oks.append(ok.reshape(source.count, -1))
+    return Sample(np.concatenate(raws, 1), np.concatenate(oks, 1), whole, digest.hexdigest())
+
+
+def has_data(raw: np.ndarray, nodata: Sequence[float | None]) -> np.ndarray:
+    """Return where raw values are data, band by band.
+
+    Parameters
+    ----------
+    raw : array, shape (bands, …)
+        Values as the file has them, before scale and offset.
+    nodata : sequence of float or None, one per band
+
+    Returns
+    -------
+    bool array of the same shape: not nodata, finite, not huge. A pixel that is 0 in all bands is
+    the filling of a border and no data either.
+    """
+    if raw.dtype.kind == "f":
+        with np.errstate(invalid="ignore", over="ignore"):
+            ok = np.abs(raw) <= HUGE  # False for NaN too
+    else:
+        ok = np.ones(raw.shape, bool)
+    declared = {value for value in nodata if value is not None and np.isfinite(value)}
+    if len(declared) == 1 and None not in nodata:
+        ok &= raw != _as_stored(declared.pop(), raw.dtype)
+    elif declared:
+        for i, value in enumerate(nodata):
+            if value is not None and np.isfinite(value):
+                ok[i] &= raw[i] != _as_stored(value, raw.dtype)
+    if raw.shape[0] > 1:
+        ok &= raw.any(axis=0)
+    return ok
+
+
+def judge(
+    sample: Sample, candidates: Sequence[int], nodata: Sequence[float | None]
+) -> dict[int, str]:
+    """Return the reasons to leave out bands among ``candidates`` (numbers from 1)."""
+    rows = np.asarray(candidates, int) - 1
+    ok = sample.ok[rows]
+    full = ok.sum(axis=0, dtype=np.int32)
+    if not full.size or full.max() == 0:
+        return {}
+    scene = full * 2 >= full.max()
+    total = int(scene.sum())
+    reasons = {}
+    for band, row, present in zip(candidates, rows, ok, strict=True):
+        here = present & scene
+        missing = 1 - here.sum() / total
+        values = sample.raw[row][here]
+        if not here.any():
+            reasons[band] = "no data at all"
+        elif missing > EMPTY_SHARE:
+            reasons[band] = f"no data in {missing:.0%} of the pixels"
+        elif values.size >= FEWEST_PIXELS and values.min() == values.max():
+            reasons[band] = f"constant ({values[0]:g} everywhere)"
+    return reasons
+
+
+def _as_stored(value: float, dtype: np.dtype) -> float | np.generic:
+    """Round a nodata value as the file's number format does (-3.40282347e38 in float32)."""
+    if dtype.kind != "f":
+        return value
+    with np.errstate(over="ignore"):
+        stored = dtype.type(value)
+    return stored if np.isfinite(stored) else np.copysign(np.finfo(dtype).max, value)
+
+
+def _planned(source: Source) -> int:
+    """Return the number of windows: fewer where a block of all bands is large."""
+    cost = max(1, source.block_bytes * source.count)
+    return int(np.clip(4 * SAMPLE_BYTES // cost, 6, SAMPLE_WINDOWS))
+
+
+def _windows(source: Source, whole: bool) -> Iterator[Window]:
+    """Yield fixed windows, each in one block, spread evenly (the additive R2 sequence)."""
+    rows, columns = source.block_shape
+    if whole:
+        step = max(rows, 256 // rows * rows)
+        for row in range(0, source.height, step):
+            yield Window(0, row, source.width, min(step, source.height - row))
+        return
+    height = min(rows, 16)
+    width = min(columns, 256 // height)
+    down, across = -(-source.height // rows), -(-source.width // columns)
+    seen = set()
+    for i in range(_planned(source) * LONG_SEARCH):
+        block = (
+            int((0.5 + i * 0.5698402910) % 1 * down),
+            int((0.5 + i * 0.7548776662) % 1 * across),
+        )
+        if block in seen:
+            continue
+        seen.add(block)
+        row = min(block[0] * rows + (rows - height) // 2, source.height - height)
+        column = min(block[1] * columns + (columns - width) // 2, source.width - width)
+        yield Window(max(column, 0), max(row, 0), width, height)

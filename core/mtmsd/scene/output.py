@@ -1,0 +1,236 @@
+"""Maps back to files: GeoTIFFs on the scene's grid that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+import threading
+import warnings
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetWriter
+from rasterio.windows import Window
+
+from mtmsd.errors import InputError, MachineError, MtmsdError
+from mtmsd.scene.labels import ClassInfo
+from mtmsd.scene.raster import Scene
+from mtmsd.scene.source import CACHE_MEGABYTES, one_line
+
+Extent = tuple[int, int, int, int]
+"""Row, column, height and width of a part of a scene."""
+BLOCK = 256
+METADATA_TAG = "MTMSD"
+
+
+class MapWriter:
+    """An open map; blocks may come in any order and from any thread."""
+
+    def __init__(self, dataset: DatasetWriter, target: Path) -> None:
+        self._dataset = dataset
+        self._target = target
+        self._lock = threading.Lock()
+
+    def write(self, array: np.ndarray, row: int, col: int) -> None:
+        """Write a block.
+
+        Parameters
+        ----------
+        array : array (h, w) or (bands, h, w)
+        row, col : int
+            Of its first pixel, counted from the map's own corner.
+
+        Raises
+        ------
+        MachineError
+            If the disk is full or fails.
+        """
+        block = array if array.ndim == 3 else array[None]
+        window = Window(col, row, block.shape[2], block.shape[1])
+        with self._lock, _disk_errors(self._target):
+            self._dataset.write(block.astype(self._dataset.dtypes[0], copy=False), window=window)
+
+
+@contextmanager
+def class_map(
+    path: str | Path,
+    scene: Scene,
+    classes: Sequence[ClassInfo],
+    metadata: Mapping[str, Any],
+    window: Extent | None = None,
+) -> Iterator[MapWriter]:
+    """Write a class map: uint8, or uint16 with values above 255; 0 is nodata.
+
+    Colour table and the ``MTMSD`` tag (metadata and classes as JSON) are in the file; category
+    names, for which GeoTIFF has no place, lie in ``path + ".aux.xml"``, where GDAL and QGIS look.
+
+    Parameters
+    ----------
+    window : (row, col, height, width), optional
+        The part of the scene that the map covers; all of it if not given.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to.
+    MachineError
+        If the disk is full or fails. Nothing is then left under the final name.
+    """
+    largest = max(info.value for info in classes)
+    dtype = "uint8" if largest <= 255 else "uint16"
+    content = {**metadata, "classes": [vars(info) for info in classes]}
+    path = Path(path)
+    with _whole_file(path, scene, window, [_categories(classes)], dtype=dtype, nodata=0) as dataset:
+        table = {info.value: (*bytes.fromhex(info.color[1:]), 255) for info in classes}
+        dataset.write_colormap(1, {0: (0, 0, 0, 0), **table})
+        dataset.update_tags(**{METADATA_TAG: json.dumps(content)})
+        dataset.set_band_description(1, "class")
+        yield MapWriter(dataset, path)
+
+
+@contextmanager
+def confidence(path: str | Path, scene: Scene, window: Extent | None = None) -> Iterator[MapWriter]:
+    """Write a confidence map: float32 in 0…1, nodata NaN. Raises as :func:`class_map` does."""
+    path = Path(path)
+    with _whole_file(path, scene, window, [], dtype="float32", nodata=np.nan) as dataset:
+        dataset.set_band_description(1, "confidence")
+        yield MapWriter(dataset, path)
+
+
+@contextmanager
+def probabilities(
+    path: str | Path, scene: Scene, classes: Sequence[ClassInfo], window: Extent | None = None
+) -> Iterator[MapWriter]:
+    """Write one float32 band per class, nodata NaN. Raises as :func:`class_map` does."""
+    path = Path(path)
+    options = {"dtype": "float32", "nodata": np.nan, "count": len(classes), "interleave": "band"}
+    with _whole_file(path, scene, window, [], **options) as dataset:
+        for band, info in enumerate(classes, 1):
+            dataset.set_band_description(band, info.name)
+            dataset.update_tags(band, class_value=info.value)
+        yield MapWriter(dataset, path)
+
+
+@contextmanager
+def _whole_file(
+    path: Path, scene: Scene, window: Extent | None, side: Sequence[bytes], **options: Any
+) -> Iterator[DatasetWriter]:
+    """Open a temporary GeoTIFF beside ``path``; give it that name when it is complete."""
+    profile = _profile(scene, window, **options)
+    _check_target(path)
+    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        with _disk_errors(path), _quiet(), rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
+            with rasterio.open(partial, "w", **profile) as dataset:
+                yield dataset
+            _check_whole(partial)
+            for content in side:
+                _replace_bytes(Path(f"{path}.aux.xml"), content)
+            if not side:
+                Path(f"{path}.aux.xml").unlink(missing_ok=True)  # of an older file
+            os.replace(partial, path)
+    finally:
+        for rest in (partial, Path(f"{partial}.aux.xml")):
+            rest.unlink(missing_ok=True)
+
+
+def _profile(scene: Scene, window: Extent | None, **options: Any) -> dict[str, Any]:
+    row, col, height, width = window or (0, 0, scene.height, scene.width)
+    if row < 0 or col < 0 or height < 1 or width < 1:
+        raise InputError(f"A map of {width}×{height} pixels cannot be written.")
+    grid = scene.transform
+    if (row, col) != (0, 0):
+        grid = grid * Affine.translation(col, row)
+    profile = {
+        "driver": "GTiff", "width": width, "height": height, "count": 1, "crs": scene.crs,
+        "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate",
+        "predictor": 3 if options["dtype"] == "float32" else 1, "bigtiff": "if_safer", **options,
+    }  # fmt: skip
+    if grid != Affine.identity():
+        profile["transform"] = grid
+    return profile
+
+
+def _check_target(path: Path) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(
+            f"'{path.name}' cannot be written: there is no folder '{folder}'.",
+            hint="Make the folder, or choose another.",
+        )
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder, not a file to write.", hint="Name a file in it.")
+    if not os.access(folder, os.W_OK):
+        raise InputError(
+            f"'{path.name}' cannot be written: the folder '{folder}' is read-only.",
+            hint="Choose a folder that you may write to.",
+        )
+
+
+def _check_whole(path: Path) -> None:
+    """Read a written file back: GDAL does not report every failed write."""
+    with rasterio.open(path) as dataset:
+        for _, window in dataset.block_windows(1):
+            dataset.read(window=window)
+
+
+def _replace_bytes(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turn a failed write into one sentence."""
+    try:
+        yield
+    except MtmsdError:
+        raise
+    except (RasterioError, OSError) as error:
+        if isinstance(error, PermissionError):
+            raise InputError(
+                f"'{path.name}' cannot be written: another program holds it, or it is protected.",
+                hint="Close it there, or choose another name.",
+            ) from error
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if path.parent.is_dir():
+            full |= shutil.disk_usage(path.parent).free < 2**20
+        reason = "the disk is full" if full else one_line(error).rstrip(".")
+        raise MachineError(
+            f"'{path.name}' cannot be written to '{path.parent}': {reason}.",
+            hint="Make room there or choose another folder, then start again.",
+            code="disk",
+        ) from error
+
+
+def _categories(classes: Sequence[ClassInfo]) -> bytes:
+    """Category names as GDAL keeps them (PAM)."""
+    names = {info.value: info.name for info in classes}
+    root = ElementTree.Element("PAMDataset")
+    band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
+    listing = ElementTree.SubElement(band, "CategoryNames")
+    for value in range(max(names) + 1):
+        ElementTree.SubElement(listing, "Category").text = names.get(value, "")
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="utf-8")

@@ -1,0 +1,344 @@
+"""A scene: a raster read in windows, with its bad bands left out and its nodata known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from mtmsd.errors import InputError
+from mtmsd.scene.bands import HUGE, Band, Sample, draw_sample, has_data, judge
+from mtmsd.scene.locate import open_source
+from mtmsd.scene.source import Source, one_line
+from mtmsd.scene.wavelengths import BandMetadata, parse_exclusion
+
+__all__ = ["Band", "Scene"]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The bands that are read, and how they become the spectrum."""
+
+    bands: tuple[Band, ...]
+    used: tuple[int, ...]
+    wavelengths: np.ndarray
+    weights: np.ndarray | None = None
+
+
+class Scene:
+    """A raster with several bands, open for reading; a context manager.
+
+    Use :meth:`open`. Pixels come in windows, so that memory does not grow with the scene.
+
+    Attributes
+    ----------
+    path, name : Path, str
+        The file, and its name without suffix.
+    width, height : int
+        Pixels.
+    transform, crs : Affine, CRS or None
+        As in the file, to the last bit.
+    bands : tuple of Band
+        All bands of the file.
+    used : tuple of int
+        Bands that :meth:`read` returns, from 1.
+    wavelengths : float64 array (len(used),)
+        Nanometres; NaN where unknown.
+    warnings : tuple of str
+        Sentences that the user should read.
+    """
+
+    def __init__(self, source: Source, path: Path, sample: Sample, choice: _Choice) -> None:
+        self._source = source
+        self._sample = sample
+        self._choice = choice
+        self._stamp = _stamp(path)
+        self.path = path
+        self.name = path.name.split(".")[0] or path.name
+        self.width, self.height = source.width, source.height
+        self.transform: Affine = source.transform
+        self.crs: CRS | None = source.crs
+        self.warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def open(cls, path: str | Path, *, exclude: str = "") -> Scene:
+        """Open a raster.
+
+        Parameters
+        ----------
+        path : str or Path
+            A file or a name that GDAL understands (``NETCDF:"file.nc":variable``).
+        exclude : str
+            Bands to leave out beside the bad ones that are found: ``"1-5,130-135"``,
+            ``"1340-1460nm"``, ``"water"``.
+
+        Raises
+        ------
+        InputError
+            If it is not a raster, has one band, holds complex numbers, has no valid pixel, or
+            lies on no grid.
+        """
+        source, file = open_source(os.fspath(path))
+        try:
+            if source.count < 2:
+                raise InputError(
+                    f"'{file.name}' has one band; a scene needs several.",
+                    hint="Choose the multi- or hyperspectral raster itself.",
+                )
+            sample = _guarded(file, lambda: draw_sample(source))
+            choice, warnings = _choose(source, sample, exclude, file.name)
+            scene = cls(source, file, sample, choice)
+        except BaseException:
+            source.close()
+            raise
+        scene.warnings = warnings
+        return scene
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """All bands of the file, with the reasons why some are left out."""
+        return self._choice.bands
+
+    @property
+    def used(self) -> tuple[int, ...]:
+        """Numbers, from 1, of the bands that are read."""
+        return self._choice.used
+
+    @property
+    def wavelengths(self) -> np.ndarray:
+        """Wavelengths of the used bands in nanometres; NaN where unknown."""
+        return self._choice.wavelengths
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+    def read(self, row: int, col: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read a window, which may reach outside the scene.
+
+        Returns
+        -------
+        values : float32 array (len(used), height, width)
+            With the file's scale and offset applied; 0 at invalid pixels.
+        valid : bool array (height, width)
+            False outside the scene and where any used band has no data.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged, or has been replaced since it was opened.
+
+        Notes
+        -----
+        Holds the window twice: as in the file, and as float32. Threads may call it together.
+        """
+        values = np.zeros((len(self.used), height, width), np.float32)
+        valid = np.zeros((height, width), bool)
+        top, left = max(row, 0), max(col, 0)
+        bottom, right = min(row + height, self.height), min(col + width, self.width)
+        if top < bottom and left < right:
+            inside = np.s_[top - row : bottom - row, left - col : right - col]
+            window = Window(left, top, right - left, bottom - top)
+            values[:, inside[0], inside[1]], valid[inside] = self._read_inside(window)
+        return values, valid
+
+    def _read_inside(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        source, indexes = self._source, self._read_indexes
+        self._check_unchanged()
+        raw = _guarded(self.path, lambda: source.read(indexes, window))
+        outside = _guarded(self.path, lambda: source.outside(indexes, window))
+        valid = np.logical_and.reduce(has_data(raw, [source.nodata[i - 1] for i in indexes]), axis=0)
+        if outside is not None:
+            valid &= ~outside
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = raw.astype(np.float32)
+            scales = np.array([source.scales[i - 1] for i in indexes], np.float32)
+            offsets = np.array([source.offsets[i - 1] for i in indexes], np.float32)
+            if (scales != 1).any() or (offsets != 0).any():
+                values *= scales[:, None, None]
+                values += offsets[:, None, None]
+                valid &= (np.abs(values) <= HUGE).all(axis=0)
+        np.copyto(values, 0, where=~valid)
+        if self._choice.weights is not None:
+            values = np.tensordot(self._choice.weights, values, axes=1)
+        return values, valid
+
+    @property
+    def _read_indexes(self) -> tuple[int, ...]:
+        if self._choice.weights is None:
+            return self.used
+        return tuple(band.index for band in self.bands if band.used)
+
+    def blocks(self, size: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield (row, col, height, width) of blocks that cover the scene, row by row."""
+        for row in range(0, self.height, size):
+            for col in range(0, self.width, size):
+                yield row, col, min(size, self.height - row), min(size, self.width - col)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what tells this scene from others, wherever its file lies; JSON-able.
+
+        ``pixels`` is a hash over a fixed sample of raw values, ``header`` one over grid, bands
+        and number format.
+        """
+        header = {
+            "size": [self.width, self.height],
+            "transform": list(self.transform)[:6],
+            "crs": self.crs.to_wkt() if self.crs else None,
+            "nodata": [None if n is None else repr(n) for n in self._source.nodata],
+            "wavelengths": [band.wavelength for band in self.bands],
+        }
+        return {
+            "width": self.width,
+            "height": self.height,
+            "bands": len(self.bands),
+            "dtype": str(self._source.dtype),
+            "header": hashlib.sha256(json.dumps(header).encode()).hexdigest(),
+            "pixels": self._sample.digest,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return what ``mtmsd info`` shows; JSON-able.
+
+        ``nodata_share`` is the share of pixels without data in a used band, exact if
+        ``nodata_exact``, else estimated from a fixed sample.
+        """
+        known = [band.wavelength for band in self.bands if band.used and band.wavelength]
+        ok = self._sample.ok[[i - 1 for i in self._read_indexes]]
+        a, b, _, d, e, _ = list(self.transform)[:6]
+        return {
+            "path": str(self.path),
+            "name": self.name,
+            "driver": self._source.driver,
+            "dtype": str(self._source.dtype),
+            "width": self.width,
+            "height": self.height,
+            "bands": len(self.bands),
+            "used": len(self.used),
+            "left_out": [
+                {"band": band.index, "wavelength": band.wavelength, "reason": band.reason}
+                for band in self.bands
+                if not band.used
+            ],
+            "wavelength_range": [min(known), max(known)] if known else None,
+            "nodata_share": round(float(1 - ok.all(axis=0).mean()), 6),
+            "nodata_exact": self._sample.whole,
+            "crs": _crs_name(self.crs),
+            "georeferenced": self.transform != Affine.identity(),
+            "pixel_size": [float(np.hypot(a, d)), float(np.hypot(b, e))],
+            "transform": list(self.transform)[:6],
+            "warnings": list(self.warnings),
+        }
+
+    def _check_unchanged(self) -> None:
+        if _stamp(self.path) != self._stamp:
+            raise InputError(
+                f"'{self.path.name}' was replaced, changed or removed while it was read.",
+                hint="Start again when the file is complete.",
+            )
+
+
+def _choose(
+    source: Source, sample: Sample, exclude: str, name: str
+) -> tuple[_Choice, tuple[str, ...]]:
+    """Decide which bands are used; say what the user should know."""
+    metadata = source.metadata
+    listed, warnings = parse_exclusion(exclude, metadata.wavelengths, name)
+    if metadata.note:
+        warnings.append(metadata.note)
+    reasons = dict.fromkeys(listed, "left out by the user")
+    good = metadata.good
+    if not any(good):
+        warnings.append(f"The bad-band list of '{name}' names every band; it was not used.")
+    else:
+        for band in (i for i, flag in enumerate(good, 1) if not flag):
+            reasons.setdefault(band, "marked bad in the file (bbl)")
+    if source.alpha is not None:
+        reasons[source.alpha] = "alpha band"
+    candidates = [i for i in range(1, source.count + 1) if i not in reasons]
+    found = judge(sample, candidates, source.nodata)
+    if sample.whole and not sample.ok.any():
+        raise InputError(
+            f"'{name}' has no valid pixel: all {source.width}×{source.height} are nodata.",
+            hint="Check the nodata value and the extent of the raster.",
+        )
+    reasons |= found
+    used = tuple(i for i in candidates if i not in found)
+    if len(used) < 2:
+        raise InputError(
+            f"'{name}' has {len(used)} of {source.count} bands left to use: {_grouped(reasons)}.",
+            hint="Leave out fewer bands, or check the raster.",
+        )
+    bands = _bands(source.descriptions, metadata, reasons)
+    wavelengths = np.array([bands[i - 1].wavelength or np.nan for i in used], np.float64)
+    return _Choice(bands, used, wavelengths), tuple(warnings)
+
+
+def _bands(
+    descriptions: tuple[str, ...], metadata: BandMetadata, reasons: dict[int, str]
+) -> tuple[Band, ...]:
+    return tuple(
+        Band(
+            i, metadata.wavelengths[i - 1], metadata.fwhm[i - 1],
+            i not in reasons, reasons.get(i, ""), text,
+        )
+        for i, text in enumerate(descriptions, 1)
+    )  # fmt: skip
+
+
+def _grouped(reasons: dict[int, str]) -> str:
+    """Count the bands for each reason."""
+    kinds: dict[str, int] = {}
+    for reason in reasons.values():
+        kind = reason.split(" (")[0]
+        kinds[kind] = kinds.get(kind, 0) + 1
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+
+
+def _crs_name(crs: CRS | None) -> str | None:
+    if crs is None:
+        return None
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code else crs.to_wkt()
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of change of a file; None for what is no file."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns
+
+
+def _guarded(path: Path, read: Any) -> Any:
+    """Call ``read``; a damaged file becomes one sentence."""
+    try:
+        return read()
+    except (RasterioError, OSError) as error:
+        raise InputError(
+            f"'{path.name}' cannot be read to its end: {one_line(error)}",
+            hint="The file is damaged or not complete; copy or download it again.",
+        ) from error

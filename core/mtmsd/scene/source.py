@@ -1,0 +1,149 @@
+"""Where pixels come from: one small interface over GDAL, and over what GDAL cannot read."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from mtmsd.errors import InputError
+from mtmsd.scene.wavelengths import BandMetadata, read_band_metadata
+
+CACHE_MEGABYTES = 256
+"""Decoded blocks that GDAL may keep; the rest of the memory belongs to the work."""
+GCP_HINT = (
+    "Warp it first, in QGIS by Raster > Projections > Warp (Reproject), or with gdalwarp; "
+    "both use the control points."
+)
+
+
+class Source(Protocol):
+    """Raw pixels on a grid."""
+
+    driver: str
+    width: int
+    height: int
+    count: int
+    dtype: np.dtype
+    transform: Affine
+    crs: CRS | None
+    nodata: tuple[float | None, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    descriptions: tuple[str, ...]
+    alpha: int | None
+    block_shape: tuple[int, int]
+    block_bytes: int
+    metadata: BandMetadata
+
+    def read(self, indexes: Sequence[int], window: Window) -> np.ndarray:
+        """Return raw values, shape (len(indexes), h, w), of a window inside the grid."""
+
+    def outside(self, indexes: Sequence[int], window: Window) -> np.ndarray | None:
+        """Return where mask bands say that there is no data, shape (h, w), or None."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+class GdalSource:
+    """A raster that GDAL opens.
+
+    Notes
+    -----
+    GDAL datasets are not thread-safe; a lock lets one thread in at a time.
+    """
+
+    def __init__(self, uri: str, name: str) -> None:
+        self._lock = threading.Lock()
+        try:
+            with self._environment(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                self._dataset = rasterio.open(uri)
+                self._inspect(name)
+        except RasterioError as error:
+            raise InputError(
+                f"'{name}' is not a raster that can be read: {one_line(error)}",
+                hint="Give a raster file, such as a GeoTIFF or an ENVI image.",
+            ) from error
+
+    def _environment(self) -> rasterio.Env:
+        # An ENVI image of one pixel block per line would otherwise list the whole folder.
+        return rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES)
+
+    def _inspect(self, name: str) -> None:
+        dataset = self._dataset
+        self.driver = dataset.driver
+        self.width, self.height, self.count = dataset.width, dataset.height, dataset.count
+        self.transform, self.crs = dataset.transform, dataset.crs
+        gcps, gcp_crs = dataset.gcps
+        if gcps and self.transform == Affine.identity():
+            raise InputError(
+                f"'{name}' is placed by {len(gcps)} ground control points"
+                f"{f' in {gcp_crs.to_string()}' if gcp_crs else ''} only, so it has no grid.",
+                hint=GCP_HINT,
+            )
+        self.dtype = np.result_type(*(np.dtype(d) for d in dataset.dtypes or ("uint8",)))
+        if self.dtype.kind == "c" or "complex" in "".join(dataset.dtypes):
+            raise InputError(
+                f"'{name}' holds complex numbers ({dataset.dtypes[0]}), which have no spectrum.",
+                hint="Give reflectance or radiance as real numbers.",
+            )
+        self.nodata, self.scales, self.offsets = dataset.nodatavals, dataset.scales, dataset.offsets
+        self.descriptions = tuple(d or "" for d in dataset.descriptions)
+        interpretations = list(dataset.colorinterp) if self.count else []
+        has_alpha = self.count > 1 and ColorInterp.alpha in interpretations
+        self.alpha = interpretations.index(ColorInterp.alpha) + 1 if has_alpha else None
+        self._masks = _mask_kind(dataset)
+        rows, columns = dataset.block_shapes[0] if self.count else (1, 1)
+        self.block_shape = (min(rows, self.height), min(columns, self.width))
+        self.block_bytes = self.block_shape[0] * self.block_shape[1] * self.dtype.itemsize
+        self.metadata = read_band_metadata(dataset) if self.count else BandMetadata.unknown(0)
+
+    @property
+    def subdatasets(self) -> list[str]:
+        """Names of the rasters inside this container."""
+        return list(self._dataset.subdatasets)
+
+    def read(self, indexes: Sequence[int], window: Window) -> np.ndarray:
+        """Return raw values, shape (len(indexes), h, w), of a window inside the grid."""
+        with self._lock, self._environment():
+            return self._dataset.read(list(indexes), window=window, out_dtype=self.dtype)
+
+    def outside(self, indexes: Sequence[int], window: Window) -> np.ndarray | None:
+        """Return where mask bands say that there is no data, shape (h, w), or None."""
+        with self._lock, self._environment():
+            if self.alpha is not None:
+                return self._dataset.read(self.alpha, window=window) == 0
+            if self._masks == "dataset":
+                return self._dataset.read_masks(1, window=window) == 0
+            if self._masks == "bands":
+                return (self._dataset.read_masks(list(indexes), window=window) == 0).any(axis=0)
+        return None
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._dataset.close()
+
+
+def one_line(error: BaseException) -> str:
+    """GDAL's words as one line."""
+    return " ".join(str(error).split()).rstrip(".") + "."
+
+
+def _mask_kind(dataset: rasterio.DatasetReader) -> str:
+    """Which mask bands have to be read beside the nodata values."""
+    flags = dataset.mask_flag_enums
+    if any(MaskFlags.per_dataset in f for f in flags):
+        return "dataset"
+    return "bands" if any(not f for f in flags) else "none"

@@ -1,0 +1,197 @@
+"""Ways to part labelled pixels into training and test pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from mtmsd.errors import InputError
+from mtmsd.scene.labels import ClassInfo, Labels
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and test pixels; no pixel is in both.
+
+    Every class has training pixels, if it has labels at all; ``not_evaluated`` names the classes
+    without test pixels; ``description`` says in a sentence how the split was drawn.
+    """
+
+    train: Labels
+    test: Labels
+    not_evaluated: tuple[ClassInfo, ...]
+    description: str
+
+
+def random_stratified(
+    labels: Labels,
+    *,
+    train_fraction: float | None = None,
+    train_count: int | None = None,
+    seed: int,
+) -> Split:
+    """Draw single pixels of each class at random, as the paper does.
+
+    Give either the share or the number of training pixels of a class. A class of one pixel is
+    trained and not evaluated; no other class loses all its test pixels by rounding.
+
+    Raises
+    ------
+    InputError
+        If neither or both are given, or the share is not between 0 and 1.
+    """
+    if (train_fraction is None) == (train_count is None):
+        raise InputError("Give either the share or the number of training pixels.")
+    if train_fraction is not None:
+        _check_share(train_fraction, "training")
+    if train_count is not None and train_count < 1:
+        raise InputError(f"The number of training pixels cannot be {train_count}.")
+    rng = np.random.default_rng(seed)
+    train = np.zeros(len(labels), bool)
+    for info in labels.classes:
+        members = np.flatnonzero(labels.values == info.value)
+        if not len(members):
+            continue
+        wanted = train_count if train_fraction is None else round(train_fraction * len(members))
+        count = int(np.clip(wanted or 0, 1, max(1, len(members) - 1)))
+        train[rng.permutation(members)[:count]] = True
+    amount = f"{train_fraction:.0%}" if train_fraction is not None else f"{train_count} pixels"
+    return _split(
+        labels,
+        train,
+        ~train,
+        f"Random pixels: {amount} of each class for training (seed {seed}). Test pixels lie beside "
+        "training pixels, so the figures are optimistic.",
+    )
+
+
+def by_polygon(labels: Labels, test_fraction: float, guard: float, seed: int) -> Split:
+    """Hold whole polygons back, about the share ``test_fraction`` of each class's pixels.
+
+    Training pixels nearer than ``guard`` pixels (Chebyshev distance) to a test pixel are dropped.
+    A class of one polygon is trained and not evaluated.
+
+    Raises
+    ------
+    InputError
+        If the share is not between 0 and 1.
+    """
+    _check_share(test_fraction, "test")
+    rng = np.random.default_rng(seed)
+    groups, unit = np.unique(labels.groups, return_inverse=True)
+    test = np.zeros(len(groups), bool)
+    for info in labels.classes:
+        members, sizes = np.unique(unit[labels.values == info.value], return_counts=True)
+        order = rng.permutation(len(members))
+        target, held = test_fraction * sizes.sum(), 0
+        for i in order[: len(members) - 1]:
+            if held and abs(held + sizes[i] - target) > abs(held - target):
+                continue
+            test[members[i]] = True
+            held += sizes[i]
+    train, tested = _with_guard(labels, unit, test, guard)
+    return _split(
+        labels,
+        train,
+        tested,
+        f"Whole polygons: about {test_fraction:.0%} of each class for testing, training pixels "
+        f"within {guard:g} pixels of them dropped (seed {seed}).",
+    )
+
+
+def spatial_blocks(
+    labels: Labels, block: int, guard: float, train_fraction: float, seed: int
+) -> Split:
+    """Part the scene into square blocks and give whole blocks to training or testing.
+
+    Blocks are taken in random order; each goes to the side where its classes are shortest of
+    what ``train_fraction`` promises. The guard is that of :func:`by_polygon`.
+
+    Raises
+    ------
+    InputError
+        If the block is smaller than a pixel, or the share is not between 0 and 1.
+    """
+    _check_share(train_fraction, "training")
+    if block < 1:
+        raise InputError(f"A block cannot be {block} pixels wide.")
+    rng = np.random.default_rng(seed)
+    across = int(labels.cols.max()) // block + 1
+    place = labels.rows.astype(np.int64) // block * across + labels.cols // block
+    blocks, unit = np.unique(place, return_inverse=True)
+    columns = np.searchsorted([info.value for info in labels.classes], labels.values)
+    counts = np.zeros((len(blocks), len(labels.classes)))
+    np.add.at(counts, (unit, columns), 1)
+    share = counts / np.maximum(counts.sum(axis=0), 1)
+    given = np.zeros((2, len(labels.classes)))  # shares so far: training, testing
+    test = np.zeros(len(blocks), bool)
+    for i in rng.permutation(len(blocks)):
+        wants = (share[i] * (train_fraction - given[0])).sum() / train_fraction
+        wants_test = (share[i] * (1 - train_fraction - given[1])).sum() / (1 - train_fraction)
+        test[i] = wants_test > wants
+        given[int(test[i])] += share[i]
+    train, tested = _with_guard(labels, unit, test, guard)
+    return _split(
+        labels,
+        train,
+        tested,
+        f"Spatial blocks of {block}×{block} pixels: about {train_fraction:.0%} for training, "
+        f"training pixels within {guard:g} pixels of test pixels dropped (seed {seed}).",
+    )
+
+
+def nearest_distance(
+    rows: np.ndarray, cols: np.ndarray, to_rows: np.ndarray, to_cols: np.ndarray
+) -> np.ndarray:
+    """Return the Chebyshev distance, in pixels, of each pixel to the nearest other one."""
+    if not len(to_rows):
+        return np.full(len(rows), np.inf)
+    tree = KDTree(np.column_stack((to_rows, to_cols)))
+    return tree.query(np.column_stack((rows, cols)), p=np.inf)[0]
+
+
+def _with_guard(
+    labels: Labels, unit: np.ndarray, test: np.ndarray, guard: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Drop training pixels near test pixels; give back test units of classes that lost all.
+
+    ``unit`` numbers the unit (polygon or block) of each pixel, ``test`` says which are tested.
+    """
+    test = test.copy()
+    while True:
+        tested = test[unit]
+        train = ~tested
+        if guard > 0 and tested.any() and train.any():
+            away = nearest_distance(
+                labels.rows[train], labels.cols[train], labels.rows[tested], labels.cols[tested]
+            )
+            train[np.flatnonzero(train)[away < guard]] = False
+        lost = np.setdiff1d(labels.values, labels.values[train])
+        if not len(lost):
+            return train, tested
+        # Each round moves a unit to training, or frees the pixels around one: it comes to an end.
+        members = labels.values == lost[0]
+        kept = members & ~tested
+        near = unit[tested][_closest(labels, kept, tested)] if kept.any() else unit[members]
+        test[np.bincount(near).argmax()] = False
+
+
+def _closest(labels: Labels, members: np.ndarray, tested: np.ndarray) -> np.ndarray:
+    """Return, for each pixel of a class, the index of the test pixel nearest to it."""
+    tree = KDTree(np.column_stack((labels.rows[tested], labels.cols[tested])))
+    return tree.query(np.column_stack((labels.rows[members], labels.cols[members])), p=np.inf)[1]
+
+
+def _split(labels: Labels, train: np.ndarray, test: np.ndarray, description: str) -> Split:
+    tested = set(np.unique(labels.values[test]).tolist())
+    missing = tuple(info for info in labels.classes if info.value not in tested)
+    return Split(labels.subset(train), labels.subset(test), missing, description)
+
+
+def _check_share(share: float, what: str) -> None:
+    if not 0 < share < 1:
+        raise InputError(
+            f"The share of {what} pixels cannot be {share:g}; it lies between 0 and 1."
+        )
