@@ -1,0 +1,1 @@
+"""A job: its arguments, its folder, its messages, cancel and resume; one file per command."""

@@ -1,0 +1,175 @@
+"""Arguments of a command: from job.json or the command line to one frozen dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import types
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from mtmsd.errors import InputError
+from mtmsd.settings import Settings, preset
+
+Source = NewType("Source", str)
+"""What GDAL can open: a file, a sub-dataset, or ``file.gpkg|layername=fields``."""
+
+Extent = tuple[float, float, float, float]
+"""xmin, ymin, xmax, ymax in the scene's coordinates."""
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Method:
+    """The arguments that every learning command has."""
+
+    preset: str = "balanced"
+    """quick, balanced or paper."""
+    settings: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Single numbers of the preset, replaced."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    seed: int = 0
+    """The same seed on the same machine gives the same result."""
+
+    def chosen(self) -> Settings:
+        """Return the preset with the single numbers replaced.
+
+        Raises
+        ------
+        InputError
+            For an unknown preset, key, or value.
+        """
+        return preset(self.preset, self.settings)
+
+
+def build(cls: type[T], values: Mapping[str, Any], base: Path | None = None) -> T:
+    """Make the arguments of a command from JSON-like values.
+
+    Parameters
+    ----------
+    cls : type
+        The command's dataclass.
+    values : mapping
+        Field names and values; a missing field takes its default.
+    base : Path, optional
+        The folder that relative paths are relative to.
+
+    Raises
+    ------
+    InputError
+        For an unknown or missing argument, or a value of the wrong kind.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    hints = get_type_hints(cls)
+    for name in values:
+        if name not in fields:
+            raise InputError(
+                f"There is no argument '{name}'.", hint=f"Choose from: {', '.join(fields)}."
+            )
+    for name, field in fields.items():
+        required = field.default is field.default_factory is dataclasses.MISSING
+        if required and values.get(name) in (None, ""):
+            raise InputError(f"The argument '{name}' is missing.")
+    converted = {name: _convert(hints[name], name, v, base) for name, v in values.items()}
+    return cls(**converted)
+
+
+def command_line(command: str, arguments: Any) -> str:
+    """Write the command for a terminal that does what the arguments say."""
+    positional, options = ["mtmsd", command], []
+    for field in dataclasses.fields(arguments):
+        name, value = field.name, getattr(arguments, field.name)
+        if name in _POSITIONAL.get(command, ("scene", "labels")):
+            positional.append(str(value))
+        elif value is True:
+            options.append(f"--{name}")
+        elif isinstance(value, dict):
+            options += [word for pair in value.items() for word in ("--set", "=".join(pair))]
+        elif value is not None and value != field.default:
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            options += [_OPTIONS.get(name, f"--{name.replace('_', '-')}"), text]
+    return shlex.join(positional + options)
+
+
+_POSITIONAL = {"assess": ("map", "labels")}
+_OPTIONS = {
+    "output": "-o",
+    "model_output": "--model-out",
+    "classifier_output": "--classifier-out",
+    "json_output": "--json-out",
+}
+
+
+def _convert(kind: Any, name: str, value: Any, base: Path | None) -> Any:
+    optional = get_origin(kind) in (Union, types.UnionType)
+    if optional:
+        if value is None or value == "":
+            return None
+        kind = next(k for k in get_args(kind) if k is not type(None))
+    try:
+        return _CONVERTERS[get_origin(kind) or kind](value, base)
+    except (TypeError, ValueError):
+        raise InputError(f"The argument '{name}' cannot be {value!r}.") from None
+
+
+def _path(value: Any, base: Path | None) -> Path:
+    path = Path(value).expanduser()
+    return base / path if base else path
+
+
+def _source(value: Any, base: Path | None) -> Source:
+    text = _text(value, base)
+    if base and (base / text.split("|", 1)[0]).exists():
+        text = str(base / text)
+    return Source(text)
+
+
+def _text(value: Any, base: Path | None) -> str:
+    if not isinstance(value, (str, Path)):
+        raise TypeError
+    return str(value)
+
+
+def _flag(value: Any, base: Path | None) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _whole(value: Any, base: Path | None) -> int:
+    if isinstance(value, bool) or int(value) != float(value):
+        raise TypeError
+    return int(value)
+
+
+def _pairs(value: Any, base: Path | None) -> dict[str, str]:
+    return {str(key): _written(item) for key, item in dict(value).items()}
+
+
+def _written(item: Any) -> str:
+    """Write a JSON value as ``--set`` would be given it."""
+    if isinstance(item, (list, tuple)):
+        return ",".join(str(part) for part in item)
+    return str(item)
+
+
+def _numbers(value: Any, base: Path | None) -> Extent:
+    xmin, ymin, xmax, ymax = (float(part) for part in value)
+    if not (xmin < xmax and ymin < ymax):
+        raise ValueError
+    return xmin, ymin, xmax, ymax
+
+
+_CONVERTERS: dict[Any, Callable[[Any, Path | None], Any]] = {
+    Path: _path,
+    Source: _source,
+    str: _text,
+    bool: _flag,
+    int: _whole,
+    float: lambda value, base: float(value),
+    dict: _pairs,
+    tuple: _numbers,
+}

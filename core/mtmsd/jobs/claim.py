@@ -1,0 +1,63 @@
+"""Two processes must not work in one folder: who works there says so in pid.json."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from mtmsd.errors import InputError
+
+PID_FILE = "pid.json"
+
+
+@contextmanager
+def claimed(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder's pid.json; it stays there afterwards and tells who was the last.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    what : str
+        What the folder stands for, in the error's sentence.
+
+    Raises
+    ------
+    InputError
+        Another process that is alive holds it.
+    """
+    file = folder / PID_FILE
+    me = psutil.Process()
+    holder = _running(file)
+    if holder is not None and holder != me.pid:
+        raise InputError(
+            f"Process {holder} is working on {what} already.", hint="Wait for it or cancel it."
+        )
+    write_json(file, {"pid": me.pid, "created": me.create_time()})
+    yield
+
+
+def _running(file: Path) -> int | None:
+    """Return the process that holds ``file``, None if it has gone (its number may be reused)."""
+    try:
+        note = json.loads(file.read_text(encoding="utf-8"))
+        process = psutil.Process(note["pid"])
+        return process.pid if abs(process.create_time() - note["created"]) < 1 else None
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8") as stream:
+        json.dump(value, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)

@@ -1,0 +1,18 @@
+"""All commands by name."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from mtmsd.jobs import assess, classify, doctor, info, map, pretrain, train
+
+COMMANDS: dict[str, ModuleType] = {
+    "info": info,
+    "pretrain": pretrain,
+    "train": train,
+    "classify": classify,
+    "assess": assess,
+    "map": map,
+    "doctor": doctor,
+}
+"""Each module has a dataclass ``Arguments`` and a function ``run(arguments, reporter)``."""

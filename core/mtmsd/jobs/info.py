@@ -1,0 +1,24 @@
+"""Job ``info``: what the engine sees in a raster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mtmsd.jobs.arguments import Source
+from mtmsd.jobs.inputs import open_scene
+from mtmsd.reporting import Reporter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What ``info`` needs."""
+
+    scene: Source
+    exclude: str = ""
+
+
+def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
+    """Return the scene's size, bands, wavelengths, nodata share and grid."""
+    with open_scene(arguments.scene, arguments.exclude, reporter) as scene:
+        return scene.summary()

@@ -1,0 +1,64 @@
+"""Before hours of work: can the results be written where the user wants them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from mtmsd.errors import InputError
+
+
+def check_outputs(inputs: Sequence[str | Path | None], outputs: Sequence[Path | None]) -> None:
+    """Refuse outputs that would overwrite an input or that cannot be written.
+
+    Parameters
+    ----------
+    inputs : sequence of str or Path or None
+        What is read; ``file.gpkg|layername=x`` counts as its file.
+    outputs : sequence of Path or None
+        What will be written; a missing one is None.
+
+    Raises
+    ------
+    InputError
+        An output is an input or another output, is a folder, or its folder is missing or
+        not writable.
+    """
+    sources = [Path(str(text).split("|", 1)[0]) for text in inputs if text]
+    targets = [path for path in outputs if path]
+    for number, target in enumerate(targets):
+        if any(_same(target, source) for source in sources):
+            raise InputError(
+                f"The output {target} is also an input.", hint="Choose another name for it."
+            )
+        if any(_same(target, other) for other in targets[:number]):
+            raise InputError(
+                f"Two outputs have the same name, {target}.", hint="Choose another for one of them."
+            )
+        _check_writable(target)
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return os.path.samefile(one, other)
+    return os.path.normcase(os.path.abspath(one)) == os.path.normcase(os.path.abspath(other))
+
+
+def _check_writable(target: Path) -> None:
+    if target.is_dir():
+        raise InputError(f"The output {target} is a folder.", hint="Give a file name.")
+    if not target.parent.is_dir():
+        raise InputError(
+            f"The folder {target.parent} of the output {target.name} does not exist.",
+            hint="Create it or choose another.",
+        )
+    try:
+        with tempfile.TemporaryFile(dir=target.parent, prefix=".mtmsd-"):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"The folder {target.parent} cannot be written to ({error.strerror}).",
+            hint="Choose another folder for the output.",
+        ) from error

@@ -1,0 +1,125 @@
+"""Results as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+GB = 1e9
+
+
+def show_results(command: str, results: Mapping[str, Any], console: Console) -> None:
+    """Print the results of a command."""
+    _SHOW.get(command, _show_job)(results, console)
+
+
+def _facts(rows: Mapping[str, Any]) -> Table:
+    """Two columns: what, and its value; a missing value leaves its row out."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        if value is not None:
+            table.add_row(f"[bold]{name}", escape(str(value)))
+    return table
+
+
+def _show_info(results: Mapping[str, Any], console: Console) -> None:
+    span = results["wavelength_range"]
+    x, y = results["pixel_size"]
+    console.print(
+        _facts(
+            {
+                "Raster": results["path"],
+                "Format": f"{results['driver']}, {results['dtype']}",
+                "Size": f"{results['width']} × {results['height']} px",
+                "Bands": f"{results['used']} of {results['bands']} used",
+                "Wavelengths": f"{span[0]:.0f} to {span[1]:.0f} nm" if span else "unknown",
+                "Pixel": f"{x:g} × {y:g}" if results["georeferenced"] else "no georeference",
+                "CRS": results["crs"] or "none",
+                "No data": f"{'' if results['nodata_exact'] else 'about '}"
+                f"{results['nodata_share']:.1%} of the pixels",
+            }
+        )
+    )
+    if results["left_out"]:
+        table = Table("Band", "nm", "Why it is left out", title="Bands left out")
+        for band in results["left_out"]:
+            wavelength = band["wavelength"]
+            nanometres = "" if wavelength is None else f"{wavelength:.1f}"
+            table.add_row(str(band["band"]), nanometres, escape(band["reason"]))
+        console.print(table)
+
+
+def _show_doctor(results: Mapping[str, Any], console: Console) -> None:
+    memory = results["memory"]
+    console.print(
+        _facts(
+            {
+                "mtmsd": results["mtmsd"],
+                "Python": f"{results['python']}, {results['interpreter']}",
+                "System": f"{results['system']}, {results['cpus']} CPUs",
+                "Memory": f"{memory['free_bytes'] / GB:.1f} of {memory['total_bytes'] / GB:.1f} GB "
+                "free",
+                "Packages": ", ".join(f"{n} {v}" for n, v in results["packages"].items()),
+                "torch loads in": f"{results['torch_loads_in_s']:.1f} s",
+            }
+        )
+    )
+    table = Table("Device", "What", "Works", "Free", "1024² product", title="Devices")
+    for row in results["devices"]:
+        free, seconds = row.get("free_bytes"), row.get("seconds")
+        table.add_row(
+            row["name"],
+            escape(row["kind"]),
+            "yes" if row["ok"] else f"no: {escape(row['error'])}",
+            "" if free is None else f"{free / GB:.1f} GB",
+            "" if seconds is None else f"{1000 * seconds:.1f} ms",
+        )
+    console.print(table)
+
+
+def _show_job(results: Mapping[str, Any], console: Console) -> None:
+    """Print the files and numbers of any other command, and its accuracy if it has one."""
+    seconds = results.get("seconds")
+    if isinstance(seconds, Mapping):
+        seconds = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
+    elif seconds is not None:
+        seconds = f"{seconds:.1f} s"
+    plain = {k: v for k, v in results.items() if isinstance(v, (str, int, float)) or _is_path(v)}
+    rows = {k.replace("_", " ").capitalize(): v for k, v in plain.items() if k != "verdict"}
+    console.print(_facts(rows | {"Seconds": seconds}))
+    accuracy = results.get("accuracy") or (results if "overall" in results else None)
+    if accuracy:
+        _show_accuracy(accuracy, console)
+
+
+def _is_path(value: Any) -> bool:
+    return hasattr(value, "__fspath__")
+
+
+def _show_accuracy(accuracy: Mapping[str, Any], console: Console) -> None:
+    title = f"Accuracy on {accuracy['n']:,} reference pixels"
+    table = Table("Classifier", "Overall", "Average", "Kappa", title=title)
+    rows = [{**accuracy, "title": "MTMSD"}, *accuracy["baselines"]]
+    for row in rows:
+        table.add_row(
+            escape(row.get("title") or row["name"]),
+            _percent(row["overall"]),
+            _percent(row["average"]),
+            "" if row["kappa"] is None else f"{row['kappa']:.3f}",
+        )
+    console.print(table)
+    console.print(escape(accuracy["verdict"]), soft_wrap=True)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+_SHOW: dict[str, Callable[[Mapping[str, Any], Console], None]] = {
+    "info": _show_info,
+    "doctor": _show_doctor,
+}

@@ -1,0 +1,121 @@
+"""A job on a terminal: a progress bar for each phase, tables for the results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from mtmsd.errors import Canceled, MtmsdError
+from mtmsd.jobs.cancel import CancelSwitch
+from mtmsd.jobs.reporter import JobReporter, Pace
+from mtmsd.jobs.tables import show_results
+
+
+class TerminalReporter(JobReporter):
+    """Bars, warnings and errors on stderr; the results on stdout.
+
+    Parameters
+    ----------
+    command : str
+        Its name chooses the table of results.
+    how_to_resume : str
+        What is said when the user has canceled.
+    """
+
+    def __init__(self, command: str, how_to_resume: str, switch: CancelSwitch) -> None:
+        super().__init__(switch)
+        self._command = command
+        self._how_to_resume = how_to_resume
+        self._console = Console(stderr=True)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metric]}"),
+            console=self._console,
+        )
+        self._task: TaskID | None = None
+        self._pace = Pace()
+
+    def __enter__(self) -> TerminalReporter:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def phase(self, name: str, title: str) -> None:
+        """Begin a bar."""
+        self._end_phase()
+        self._task = self._bars.add_task(title, total=None, unit="", metric="")
+        self._pace.restart()
+        self.check_canceled()
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Move the bar."""
+        if self._task is not None and self._pace.due(done, total):
+            self._bars.update(self._task, completed=done, total=total, unit=unit)
+        self.check_canceled()
+
+    def metric(self, step: int, name: str, value: float) -> None:
+        """Show the latest number beside the bar."""
+        if self._task is not None:
+            self._bars.update(self._task, metric=f"{name} {value:.4g}")
+
+    def warning(self, message: str) -> None:
+        """Print the sentence above the bars."""
+        self._say("Warning", "yellow", message)
+
+    def artifact(self, kind: str, path: Path) -> None:
+        """Print where the file is."""
+        self._say("Wrote", "green", f"{kind} {path}")
+
+    def done(self, results: Mapping[str, Any]) -> None:
+        """Print the results."""
+        self._end_phase()
+        self._bars.stop()
+        show_results(self._command, results, Console())
+
+    def error(self, error: MtmsdError) -> None:
+        """Print what went wrong and what to do about it."""
+        self._bars.stop()
+        if isinstance(error, Canceled):
+            self._say("Canceled", "yellow", self._how_to_resume)
+        else:
+            self._say("Error", "red", str(error))
+
+    def _end_phase(self) -> None:
+        if self._task is not None:
+            task = next(t for t in self._bars.tasks if t.id == self._task)
+            self._bars.update(self._task, completed=task.total or 1, total=task.total or 1)
+            self._bars.stop_task(self._task)
+            self._task = None
+
+    def _say(self, word: str, color: str, sentence: str) -> None:
+        text = Text(f"{word}: ", style=color).append(sentence, style="default")
+        self._console.print(text, soft_wrap=True)

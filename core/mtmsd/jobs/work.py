@@ -1,0 +1,114 @@
+"""The work folder beside an output: checkpoints and finished steps, until the output is whole.
+
+It lies beside the output rather than in the job folder, so that whoever writes the same
+output again, in QGIS or in a terminal, can continue.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mtmsd.jobs.claim import claimed, write_json
+from mtmsd.jobs.messages import plain
+from mtmsd.reporting import Reporter
+
+
+@contextmanager
+def work_folder(output: Path, resume: bool, reporter: Reporter) -> Iterator[Path]:
+    """Give the work folder of an output; it is removed when the work succeeds.
+
+    Parameters
+    ----------
+    output : Path
+        The file that will be written.
+    resume : bool
+        Whether what an earlier run left there is used; else it is removed.
+    reporter : Reporter
+        Told whether there is something to resume.
+
+    Raises
+    ------
+    InputError
+        Another process writes the same output.
+    """
+    folder = output.with_name(f"{output.name}.work")
+    left = folder.is_dir()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with claimed(folder, str(output)):
+        if resume and not left:
+            reporter.warning(f"There is nothing to resume for {output}; it starts from the start.")
+        if left and not resume:
+            _empty(folder, "*")
+        _empty(folder, ".*.part")
+        yield folder
+    shutil.rmtree(folder)
+
+
+def _empty(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "pid.json":
+            path.unlink()
+
+
+class Steps:
+    """The finished steps of a job, each noted with what it was made from.
+
+    A resumed run takes the results of a step whose arguments, inputs and outputs are
+    still the same, and does the others.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "steps.json"
+        try:
+            self._notes: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self._notes = {}
+
+    def run(
+        self,
+        name: str,
+        arguments: Any,
+        files: Sequence[str | Path | None],
+        work: Callable[[], Mapping[str, Any]],
+    ) -> dict[str, Any]:
+        """Return the results of a step, from the note of an earlier run if it still holds.
+
+        Parameters
+        ----------
+        name : str
+            Of the step.
+        arguments : dataclass
+            Everything that the results depend on, besides the content of files.
+        files : sequence
+            Inputs and outputs, whose size and time of change are noted.
+        work : callable
+            Does the step.
+        """
+        wanted = {key: value for key, value in plain(arguments).items() if key != "resume"}
+        note = self._notes.get(name)
+        if note and note["arguments"] == wanted and note["files"] == _states(files):
+            return dict(note["results"])
+        results = plain(work())
+        self._notes[name] = {"arguments": wanted, "files": _states(files), "results": results}
+        write_json(self._file, self._notes)
+        return results
+
+
+def _states(files: Sequence[str | Path | None]) -> dict[str, list[int] | None]:
+    states: dict[str, list[int] | None] = {}
+    for file in files:
+        if file is None:
+            continue
+        path = Path(str(file).split("|", 1)[0])
+        states[str(file)] = None
+        if path.is_file():
+            stat = path.stat()
+            states[str(file)] = [stat.st_size, stat.st_mtime_ns]
+    return states
