@@ -1,0 +1,40 @@
+"""Fixtures that the engine's tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_files import cube, rectangle, write_polygons, write_raster
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def scenes() -> Path:
+    """Folder of the real scenes: MTMSD_SCENES, or ../shared/scenes beside the repository."""
+    folder = Path(os.environ.get("MTMSD_SCENES") or REPOSITORY.parent / "shared" / "scenes")
+    if not folder.is_dir():
+        pytest.skip(f"the real scenes are not at {folder} (set MTMSD_SCENES)")
+    return folder
+
+
+@pytest.fixture
+def raster(tmp_path: Path) -> Path:
+    """A GeoTIFF of 6 bands, 12 rows, 15 columns with wavelengths, nodata -9999 nowhere."""
+    return write_raster(
+        tmp_path / "scene.tif", cube(), wavelengths=[450, 550, 650, 850, 1400, 2200], nodata=-9999
+    )
+
+
+@pytest.fixture
+def polygons(tmp_path: Path) -> Path:
+    """Two classes on ``raster``: "grass" 3×4 px at (1, 1), "water" 2×5 px at (7, 6)."""
+    return write_polygons(
+        tmp_path / "polygons.gpkg",
+        [rectangle(1, 1, 3, 4), rectangle(7, 6, 2, 5)],
+        class_id=np.array([1, 2]),
+        class_name=np.array(["grass", "water"], object),
+    )
