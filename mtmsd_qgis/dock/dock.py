@@ -1,0 +1,114 @@
+"""The dock: label, learn, map, look, top to bottom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import Qgis, QgsApplication, QgsMessageLog, QgsProject
+from qgis.gui import QgisInterface, QgsDockWidget
+from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from ..engine.interpreter import Engine
+from .background import TAG
+from .job_strip import LONG_SECONDS, JobStrip
+from .map_section import MapSection
+from .pretraining_section import PretrainingSection
+from .runs import DONE, FAILED, Ended, Run, duration
+from .scene_section import SceneSection
+from .training_section import TrainingSection
+from .workspace import Workspace
+
+
+class MtmsdDock(QgsDockWidget):
+    """All sections and the strip of running jobs.
+
+    Parameters
+    ----------
+    iface : QgisInterface
+        QGIS's main window. The dock is added to it by the plugin, which also deletes it.
+    """
+
+    def __init__(self, iface: QgisInterface) -> None:
+        super().__init__(iface.mainWindow())
+        self.setObjectName("mtmsdDock")
+        self.setWindowTitle(self.tr("MTMSD"))
+        self.setAllowedAreas(
+            Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
+        )
+        self._iface = iface
+        provider = QgsApplication.processingRegistry().providerById("mtmsd")
+        engine = getattr(provider, "engine", None) or Engine()
+        self.workspace = Workspace(engine, self)
+        self.strip = JobStrip()
+        content = QWidget()
+        content.setObjectName("mtmsdSections")
+        self.scene = SceneSection(self.workspace, iface, content)
+        self.pretraining = PretrainingSection(self.workspace, self.strip, content)
+        self.training = TrainingSection(self.workspace, content)
+        self.map = MapSection(self.workspace, iface, self.strip, content)
+        column = QVBoxLayout(content)
+        column.setContentsMargins(4, 4, 4, 4)
+        column.setSpacing(4)
+        for section in (self.scene, self.pretraining, self.training, self.map):
+            column.addWidget(section)
+        column.addStretch(1)
+        content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+        area = QScrollArea()
+        area.setObjectName("mtmsdScroll")
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(content)
+        whole = QWidget()
+        layout = QVBoxLayout(whole)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(area, 1)
+        layout.addWidget(self.strip)
+        self.setWidget(whole)
+        self.setMinimumWidth(300)
+
+        self.workspace.said.connect(self.say)
+        self.strip.finished.connect(self._run_ended)
+        project = QgsProject.instance()
+        project.readProject.connect(self._project_read)
+        project.layersWillBeRemoved.connect(self._layers_leave)
+        QTimer.singleShot(0, self.scene.take_first)
+
+    def say(self, sentence: str, level: Any = Qgis.MessageLevel.Info) -> None:
+        """Show one sentence in QGIS's message bar and keep it in the log."""
+        self._iface.messageBar().pushMessage("MTMSD", sentence, level, 0 if level else 8)
+        QgsMessageLog.logMessage(sentence, TAG, level)
+
+    def release(self) -> None:
+        """Let go of QGIS's signals and of all running jobs, before the plugin is unloaded."""
+        for run in list(self.strip.runs):
+            run.cancel()
+        project = QgsProject.instance()
+        project.readProject.disconnect(self._project_read)
+        project.layersWillBeRemoved.disconnect(self._layers_leave)
+        self.scene.release()
+
+    def _run_ended(self, run: Run, outcome: Ended) -> None:
+        if outcome.status == FAILED:
+            self.say(f"{run.title}: {outcome.sentence}", Qgis.MessageLevel.Critical)
+        elif outcome.status == DONE and run.seconds > LONG_SECONDS:
+            text = self.tr("{} is done after {}.").format(run.title, duration(run.seconds))
+            self.say(text, Qgis.MessageLevel.Success)
+
+    def _project_read(self, *_: Any) -> None:
+        self.workspace.reload()
+        self.scene.take_first()
+
+    def _layers_leave(self, ids: list[str]) -> None:
+        workspace = self.workspace
+        if workspace.scene is not None and workspace.scene.id() in ids:
+            if self.strip.runs:
+                name = workspace.scene.name()
+                text = self.tr("{} was removed; the running job goes on with its file.")
+                self.say(text.format(name), Qgis.MessageLevel.Warning)
+            workspace.set_scene(None)
+        if workspace.training is not None and workspace.training.id() in ids:
+            workspace.set_training(None, "")

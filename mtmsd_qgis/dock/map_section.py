@@ -1,0 +1,222 @@
+"""From polygons to a class map: of the view in seconds, of the whole scene in minutes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+)
+from qgis.gui import QgisInterface
+from qgis.PyQt.QtWidgets import QPushButton, QWidget
+
+from ..processing.styling import style_class_map
+from .job_strip import JobStrip
+from .runs import CANCELED, DONE, Ended, Run
+from .section import BUSY, NEXT, TODO, WRONG, Section, row
+from .section import DONE as DONE_STATE
+from .workspace import ROLE, Workspace
+
+
+class MapSection(Section):
+    """Preview and Map Scene; both learn the classes first where the polygons changed."""
+
+    def __init__(
+        self, workspace: Workspace, iface: QgisInterface, strip: JobStrip, parent: QWidget
+    ) -> None:
+        super().__init__("mtmsdMap", parent)
+        self.set_title(self.tr("4  Map"))
+        self._workspace = workspace
+        self._iface = iface
+        self._strip = strip
+        self._run: Run | None = None
+        self._preview = QPushButton(self.tr("Pre&view"))
+        self._preview.setObjectName("mtmsdPreview")
+        self._preview.clicked.connect(lambda: self.start(preview=True))
+        self._whole = QPushButton(self.tr("&Map Scene"))
+        self._whole.setObjectName("mtmsdMapScene")
+        self._whole.clicked.connect(lambda: self.start(preview=False))
+        self._tips = {
+            self._preview: self.tr("Map what the map window shows, as a temporary layer"),
+            self._whole: self.tr("Map the whole raster into a GeoTIFF, with its confidence"),
+        }
+        self.rows.addLayout(row(self._preview, self._whole))
+        workspace.scene_changed.connect(self.refresh)
+        workspace.facts_changed.connect(self.refresh)
+        workspace.training_changed.connect(self.refresh)
+        workspace.state_changed.connect(lambda _key: self.refresh())
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what can be done, or why not."""
+        blocked = self._blocked()
+        for button, tip in self._tips.items():
+            button.setEnabled(not blocked and self._run is None)
+            button.setToolTip(blocked or tip)
+        if self._run is not None:
+            return
+        made = self._workspace.file("map")
+        if blocked:
+            self.set_state(TODO, blocked)
+        elif made is not None:
+            self.set_state(DONE_STATE, self.tr("Map: {}").format(made.name))
+        else:
+            self.set_state(NEXT, self.tr("Ready to map."))
+
+    def _blocked(self) -> str:
+        workspace = self._workspace
+        if workspace.scene is None:
+            return self.tr("Choose a scene first.")
+        if workspace.facts is None:
+            return workspace.facts_error or self.tr("Waiting for the raster's bands.")
+        if workspace.file("model") is None:
+            return self.tr("Pretrain the scene first, or choose a model.")
+        if workspace.training is None or not workspace.class_field:
+            return self.tr("Choose training polygons first.")
+        if workspace.training.featureCount() == 0:
+            return self.tr("There are no training polygons yet.")
+        return ""
+
+    def start(self, preview: bool) -> None:
+        """Learn the classes if the polygons changed, then map."""
+        extent = self._view() if preview else None
+        if preview and extent is None:
+            text = self.tr("The map window shows no part of the scene; zoom to it first.")
+            self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
+            return
+        layer = self._workspace.training
+        if layer.isEditable() and layer.isModified():
+            layer.commitChanges(False)
+        key = self._training_key()
+        classifier = self._workspace.file("classifier")
+        if classifier is not None and self._workspace.get("classifier_key") == key:
+            self._classify(classifier, extent)
+        else:
+            self._train(key, extent)
+
+    # the two runs
+
+    def _train(self, key: str, extent: QgsRectangle | None) -> None:
+        workspace = self._workspace
+        output = workspace.new_file("classifier", ".safetensors")
+        parameters = {
+            "INPUT": workspace.scene.id(),
+            "LABELS": workspace.training.id(),
+            "CLASS_FIELD": workspace.class_field,
+            "MODEL": str(workspace.file("model")),
+            "DEVICE": "auto",
+            "SEED": workspace.get("seed", 0),
+            "SETTINGS": workspace.get("settings", ""),
+            "OUTPUT": str(output),
+        }
+
+        def done(results: dict[str, Any]) -> None:
+            path = Path(str(results.get("OUTPUT", output)))
+            workspace.put("classifier", str(path))
+            workspace.put("classifier_key", key)
+            self._classify(path, extent)
+
+        self._go("mtmsd:train", parameters, self.tr("Learning the classes"), done)
+
+    def _classify(self, classifier: Path, extent: QgsRectangle | None) -> None:
+        workspace = self._workspace
+        stem = "map" if extent is None else "preview"
+        output = workspace.new_file(stem, ".tif")
+        parameters = {
+            "INPUT": workspace.scene.id(),
+            "CLASSIFIER": str(classifier),
+            "DEVICE": "auto",
+            "OUTPUT": str(output),
+        }
+        if extent is None:
+            parameters["CONFIDENCE"] = str(workspace.new_file("confidence", ".tif"))
+        else:
+            box = f"{extent.xMinimum()},{extent.xMaximum()},{extent.yMinimum()},{extent.yMaximum()}"
+            parameters["EXTENT"] = f"{box} [{workspace.scene.crs().authid()}]"
+        title = self.tr("Mapping the scene") if extent is None else self.tr("Mapping the view")
+
+        def done(results: dict[str, Any]) -> None:
+            self._load(str(results.get("OUTPUT", output)), stem)
+            if extent is None:
+                workspace.put("map", str(results.get("OUTPUT", output)))
+                workspace.put("confidence", str(results.get("CONFIDENCE", "")))
+
+        self._go("mtmsd:classify", parameters, title, done)
+
+    def _go(self, algorithm: str, parameters: dict[str, Any], title: str, done: Any) -> None:
+        run = Run(algorithm, parameters, title, self)
+        scene = self._workspace.scene_path
+
+        def ended(outcome: Ended) -> None:
+            self._run = None
+            self.refresh()
+            if self._workspace.scene_path != scene:
+                return
+            if outcome.status == DONE:
+                done(outcome.results)
+            elif outcome.status == CANCELED:
+                self.set_state(NEXT, self.tr("Canceled; nothing was changed."))
+            else:
+                self.set_state(WRONG, outcome.sentence)
+
+        run.titled.connect(lambda text: self.set_state(BUSY, text))
+        run.ended.connect(ended)
+        self._run = run
+        self.set_state(BUSY, self.tr("{}…").format(title))
+        self.refresh()
+        self._strip.watch(run)
+        run.start()
+
+    def _load(self, path: str, kind: str) -> None:
+        project = QgsProject.instance()
+        names = {"map": self.tr("Class map"), "preview": self.tr("Preview")}
+        layer = QgsRasterLayer(path, names[kind])
+        if not layer.isValid():
+            text = self.tr("{} cannot be opened as a raster.").format(path)
+            self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
+            return
+        layer.setCustomProperty(ROLE, kind)
+        style_class_map(layer)
+        for other in list(project.mapLayers().values()):
+            if other.customProperty(ROLE) == "preview":
+                project.removeMapLayer(other.id())
+        project.addMapLayer(layer, False)
+        tree = project.layerTreeRoot()
+        scene = tree.findLayer(self._workspace.scene.id())
+        above = tree.children().index(scene) if scene in tree.children() else 0
+        tree.insertLayer(above, layer)
+
+    # what it depends on
+
+    def _view(self) -> QgsRectangle | None:
+        """Return the canvas extent in the scene's coordinates, cut to the scene, or None."""
+        scene, canvas = self._workspace.scene, self._iface.mapCanvas()
+        extent = canvas.extent()
+        source = canvas.mapSettings().destinationCrs()
+        if scene.crs().isValid() and source.isValid() and source != scene.crs():
+            transform = QgsCoordinateTransform(source, scene.crs(), QgsProject.instance())
+            try:
+                extent = transform.transformBoundingBox(extent)
+            except QgsCsException:
+                return None
+        cut = extent.intersect(scene.extent())
+        return None if cut.isEmpty() else cut
+
+    def _training_key(self) -> str:
+        """Return a hash of all that the classifier depends on."""
+        workspace = self._workspace
+        digest = hashlib.sha256()
+        settings = [workspace.get(key) for key in ("model", "seed", "settings")]
+        for text in (workspace.scene_path, workspace.class_field, *settings):
+            digest.update(str(text).encode())
+        for feature in workspace.training.getFeatures():
+            digest.update(str(feature.attribute(workspace.class_field)).encode())
+            digest.update(bytes(feature.geometry().asWkb()))
+        return digest.hexdigest()[:16]

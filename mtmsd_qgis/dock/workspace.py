@@ -1,0 +1,189 @@
+"""What the user works on: a scene, and what was made for it so far."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+
+from ..engine.folders import data_folder
+from ..engine.interpreter import Engine
+
+SCOPE = "mtmsd"
+ROLE = "mtmsd/role"
+"""Custom property of layers that the dock made: map, preview, confidence or training."""
+SCENES_SETTING = "mtmsd/scenes"
+
+
+class Workspace(QObject):
+    """The sections' common ground; it holds no widgets.
+
+    What was made for a scene (model, classifier, map, training polygons) is remembered in the
+    project and, so that it is found again without the project, in the user's settings.
+    """
+
+    scene_changed = pyqtSignal()
+    """Another scene, or none."""
+    facts_changed = pyqtSignal()
+    """What the engine says of the scene is known now (or why it is not)."""
+    state_changed = pyqtSignal(str)
+    """One remembered thing changed: its key."""
+    training_changed = pyqtSignal()
+    """Another layer of training polygons, or its features changed."""
+    said = pyqtSignal(str, object)
+    """A sentence for the message bar, and its Qgis.MessageLevel."""
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.engine = engine
+        self.scene: QgsRasterLayer | None = None
+        self.training: QgsVectorLayer | None = None
+        self.class_field = ""
+        self.facts: dict[str, Any] | None = None
+        self.facts_error = ""
+        self._state: dict[str, Any] = {}
+        self._training_timer = QTimer(self)
+        self._training_timer.setSingleShot(True)
+        self._training_timer.setInterval(150)
+        self._training_timer.timeout.connect(self.training_changed)
+
+    # the scene
+
+    def set_scene(self, layer: QgsRasterLayer | None) -> None:
+        """Take another raster as the scene."""
+        if layer is self.scene:
+            return
+        self.scene = layer
+        self.facts, self.facts_error = None, ""
+        self._state = self._recall()
+        if layer is not None:
+            QgsProject.instance().writeEntry(SCOPE, "scene", self.scene_key)
+        self.scene_changed.emit()
+
+    def set_facts(self, facts: dict[str, Any] | None, error: str = "") -> None:
+        """Take what ``mtmsd info`` said of the scene."""
+        self.facts, self.facts_error = facts, error
+        self.facts_changed.emit()
+
+    @property
+    def scene_path(self) -> str:
+        """The scene's file as GDAL opens it; empty without a scene."""
+        return self.scene.source().split("|")[0] if self.scene is not None else ""
+
+    @property
+    def scene_key(self) -> str:
+        """What the scene's state is stored under: a relative path survives moving the folder."""
+        home = QgsProject.instance().homePath()
+        path = self.scene_path
+        if home and path.startswith(home + os.sep):
+            return os.path.relpath(path, home)
+        return path
+
+    # training polygons
+
+    def set_training(self, layer: QgsVectorLayer | None, class_field: str) -> None:
+        """Take another polygon layer, or another field of it, as the training polygons."""
+        if layer is self.training and class_field == self.class_field:
+            return
+        self.training, self.class_field = layer, class_field
+        self.training_changed.emit()
+
+    def touch_training(self) -> None:
+        """Say, soon and once, that the training polygons changed."""
+        self._training_timer.start()
+
+    # remembered things
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return what is remembered for the scene."""
+        return self._state.get(key, default)
+
+    def put(self, key: str, value: Any) -> None:
+        """Remember something JSON-able for the scene, in the project and in the settings."""
+        if self.scene is None or self._state.get(key) == value:
+            return
+        self._state[key] = value
+        text = json.dumps(self._state)
+        QgsProject.instance().writeEntry(SCOPE, f"scenes/{_digest(self.scene_key)}", text)
+        QgsSettings().setValue(f"{SCENES_SETTING}/{_digest(self.scene_path)}", text)
+        self.state_changed.emit(key)
+
+    def file(self, key: str) -> Path | None:
+        """Return a remembered file if it is still there."""
+        text = self.get(key)
+        return Path(text) if text and Path(text).is_file() else None
+
+    def reload(self) -> None:
+        """Read the state again, after another project was opened."""
+        self._state = self._recall()
+        self.scene_changed.emit()
+
+    def remembered_scene(self) -> str:
+        """Return the key of the scene that the project was last used with."""
+        return str(QgsProject.instance().readEntry(SCOPE, "scene", "")[0])
+
+    def _recall(self) -> dict[str, Any]:
+        if self.scene is None:
+            return {}
+        in_project = QgsProject.instance().readEntry(
+            SCOPE, f"scenes/{_digest(self.scene_key)}", ""
+        )[0]
+        setting = QgsSettings().value(f"{SCENES_SETTING}/{_digest(self.scene_path)}", "")
+        for text in (in_project, setting):
+            try:
+                state = json.loads(str(text or ""))
+            except ValueError:
+                continue
+            if isinstance(state, dict):
+                return state
+        return {}
+
+    # files
+
+    def folder(self) -> Path:
+        """Return the folder of what is made for the scene; it is created.
+
+        It lies beside the project, beside the scene while the project has no file, or in the
+        user's data folder where the scene's folder cannot be written.
+        """
+        remembered = self.get("folder")
+        if remembered and Path(remembered).is_dir() and os.access(remembered, os.W_OK):
+            return Path(remembered)
+        scene = Path(self.scene_path)
+        name = f"{scene.stem or 'scene'}_mtmsd"
+        home = QgsProject.instance().homePath()
+        last = data_folder() / "scenes" / _digest(self.scene_path)
+        for base in ([Path(home)] if home else []) + [scene.parent, last]:
+            if base is not last and not os.access(base, os.W_OK):
+                continue
+            folder = base / name
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError:
+                continue
+            self.put("folder", str(folder))
+            return folder
+        raise OSError(f"There is no folder to write to: {last} cannot be created.")
+
+    def new_file(self, stem: str, suffix: str) -> Path:
+        """Return a path in :meth:`folder` that no file has yet: stem, stem_2, stem_3."""
+        folder = self.folder()
+        path, number = folder / f"{stem}{suffix}", 1
+        while path.exists():
+            number += 1
+            path = folder / f"{stem}_{number}{suffix}"
+        return path
+
+
+def role(layer: QgsMapLayer) -> str:
+    """Return what the dock made the layer for; empty for the user's own layers."""
+    return str(layer.customProperty(ROLE, "") or "")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

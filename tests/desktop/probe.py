@@ -1,0 +1,180 @@
+"""Runs inside QGIS: tells the test where things are on the screen. It presses nothing.
+
+Started by ``qgis --code``; answers JSON lines on the local socket named in MTMSD_PROBE.
+"""
+
+import json
+import os
+import time
+
+from qgis.core import QgsPointXY, QgsProject
+from qgis.PyQt.QtCore import QPoint, QRect, QTimer
+from qgis.PyQt.QtNetwork import QLocalServer
+from qgis.PyQt.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QScrollArea,
+    QWidget,
+)
+from qgis.utils import iface
+
+
+class Probe:
+    def __init__(self, path):
+        self.worst = 0.0
+        self.last = time.perf_counter()
+        self.ticker = QTimer()
+        self.ticker.setInterval(5)
+        self.ticker.timeout.connect(self.tick)
+        self.ticker.start()
+        self.server = QLocalServer()
+        QLocalServer.removeServer(path)
+        self.server.newConnection.connect(self.connected)
+        if not self.server.listen(path):
+            raise RuntimeError(self.server.errorString())
+
+    def tick(self):
+        now = time.perf_counter()
+        self.worst = max(self.worst, now - self.last)
+        self.last = now
+
+    def connected(self):
+        socket = self.server.nextPendingConnection()
+        socket.readyRead.connect(lambda: self.answer(socket))
+
+    def answer(self, socket):
+        while socket.canReadLine():
+            question = json.loads(bytes(socket.readLine()))
+            try:
+                reply = getattr(self, "ask_" + question.pop("ask"))(**question)
+            except Exception as error:
+                reply = {"error": f"{type(error).__name__}: {error}"}
+            socket.write(json.dumps(reply).encode() + b"\n")
+
+    def ask_widget(self, name):
+        found = [w for w in iface.mainWindow().findChildren(QWidget, name)]
+        found += [w for w in QApplication.topLevelWidgets() if w.objectName() == name]
+        found += [c for w in QApplication.topLevelWidgets() for c in w.findChildren(QWidget, name)]
+        shown = [w for w in found if w.isVisible()] or found
+        if not shown:
+            return None
+        widget = shown[0]
+        return {
+            **rect(widget, widget.rect()),
+            "visible": widget.isVisible(),
+            "inside": inside(widget),
+            "enabled": widget.isEnabled(),
+            "tip": widget.toolTip(),
+            "text": text(widget),
+        }
+
+    def ask_item(self, name, text):
+        """Where an item of an open combo box, a table or a list is."""
+        widget = iface.mainWindow().findChild(QWidget, name)
+        view = widget.view() if isinstance(widget, QComboBox) else widget
+        assert isinstance(view, QAbstractItemView)
+        model = view.model()
+        for row in range(model.rowCount(view.rootIndex())):
+            for column in range(model.columnCount(view.rootIndex())):
+                index = model.index(row, column, view.rootIndex())
+                if text in str(index.data()):
+                    view_rect = view.visualRect(index)
+                    return {**rect(view.viewport(), view_rect), "text": str(index.data())}
+        return None
+
+    def ask_texts(self, name):
+        """Every visible label's text inside a widget."""
+        widget = iface.mainWindow().findChild(QWidget, name)
+        return [c.text() for c in widget.findChildren(QLabel) if c.isVisible() and c.text()]
+
+    def ask_layers(self):
+        tree = QgsProject.instance().layerTreeRoot()
+        out = []
+        for layer in tree.layerOrder():
+            renderer = layer.renderer() if hasattr(layer, "renderer") else None
+            classes = []
+            if renderer is not None and renderer.type() == "paletted":
+                classes = [[c.value, c.label, c.color.name()] for c in renderer.classes()]
+            out.append(
+                {
+                    "name": layer.name(),
+                    "source": layer.source(),
+                    "role": layer.customProperty("mtmsd/role"),
+                    "renderer": renderer.type() if renderer is not None else None,
+                    "classes": classes,
+                    "features": layer.featureCount() if hasattr(layer, "featureCount") else None,
+                    "opacity": layer.opacity(),
+                    "visible": tree.findLayer(layer.id()).isVisible(),
+                }
+            )
+        return out
+
+    def ask_messages(self):
+        items = iface.messageBar().items()
+        return [item.text() for item in items]
+
+    def ask_pixel(self, x, y):
+        """Where a map coordinate is on the screen."""
+        canvas = iface.mapCanvas()
+        point = canvas.getCoordinateTransform().transform(QgsPointXY(x, y))
+        at = canvas.viewport().mapToGlobal(QPoint(round(point.x()), round(point.y())))
+        return {"x": at.x(), "y": at.y(), "w": 1, "h": 1}
+
+    def ask_gap(self):
+        """The longest time, in s, that the event loop was busy since the last question."""
+        worst, self.worst = self.worst, 0.0
+        return worst
+
+    def ask_focus(self):
+        widget = QApplication.focusWidget()
+        return widget.objectName() if widget is not None else ""
+
+    def ask_window(self, width, height, dock):
+        """Lay the windows out; stands for the window manager that Xvfb lacks."""
+        window = iface.mainWindow()
+        window.setGeometry(0, 0, width, height)
+        from qgis.PyQt.QtCore import Qt
+        from qgis.PyQt.QtWidgets import QDockWidget
+
+        widget = window.findChild(QDockWidget, "mtmsdDock")
+        if widget is not None and dock:
+            window.resizeDocks([widget], [dock], Qt.Orientation.Horizontal)
+        return True
+
+
+def rect(widget, local):
+    top = widget.mapToGlobal(local.topLeft())
+    return {"x": top.x(), "y": top.y(), "w": local.width(), "h": local.height()}
+
+
+def inside(widget):
+    """Whether the whole widget is in sight, and if not, on which side of the scroll area it is."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QScrollArea):
+        parent = parent.parentWidget()
+    if parent is None:
+        return 0
+    view = parent.viewport()
+    seen = QRect(view.mapToGlobal(QPoint(0, 0)), view.size())
+    mine = QRect(widget.mapToGlobal(QPoint(0, 0)), widget.size())
+    if mine.top() < seen.top():
+        return -1
+    return 1 if mine.bottom() > seen.bottom() else 0
+
+
+def text(widget):
+    if isinstance(widget, (QAbstractButton, QLabel, QLineEdit)):
+        return widget.text()
+    if isinstance(widget, QComboBox):
+        return widget.currentText()
+    if isinstance(widget, QProgressBar):
+        return str(widget.value())
+    return ""
+
+
+iface.mtmsd_probe = Probe(os.environ["MTMSD_PROBE"])
