@@ -95,7 +95,9 @@ def figures(matrix: ArrayLike) -> Figures:
         )
 
 
-def resample_groups(counts: ArrayLike, strata: ArrayLike, repeats: int, seed: int) -> Floats:
+def resample_groups(
+    counts: ArrayLike, strata: ArrayLike, n_strata: int, *, repeats: int, seed: int
+) -> Floats:
     """Draw groups with replacement within each stratum and add up their counts.
 
     Pixels of one polygon resemble each other, so polygons, not pixels, are drawn (cluster
@@ -108,6 +110,8 @@ def resample_groups(counts: ArrayLike, strata: ArrayLike, repeats: int, seed: in
         Counts of each group (polygon).
     strata : array-like of int, shape (G,)
         Stratum of each group, 0 to S-1.
+    n_strata : int
+        S; a stratum may have no group.
     repeats, seed : int
         Number of replicates and the seed of their draw.
 
@@ -117,8 +121,8 @@ def resample_groups(counts: ArrayLike, strata: ArrayLike, repeats: int, seed: in
     """
     counts, strata = np.asarray(counts, np.float64), np.asarray(strata)
     generator = np.random.default_rng(seed)
-    total = np.zeros((repeats, int(strata.max(initial=-1)) + 1, counts.shape[1]))
-    for stratum in range(total.shape[1]):
+    total = np.zeros((repeats, n_strata, counts.shape[1]))
+    for stratum in range(n_strata):
         members = counts[strata == stratum]
         size = len(members)
         if not size:

@@ -1,0 +1,285 @@
+"""Assess a class map: labels and map in, figures and a report out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from mtmsd.assess.baseline import Baseline, spectral_baselines
+from mtmsd.assess.class_map import ClassMap
+from mtmsd.assess.contents import Material, calibration, draw, facts, moved
+from mtmsd.assess.evaluation import evaluate
+from mtmsd.assess.independence import also_in
+from mtmsd.assess.report import render, to_json, write_whole
+from mtmsd.errors import InputError
+from mtmsd.reporting import Reporter
+from mtmsd.scene.labels import ClassInfo, Labels, read_labels
+from mtmsd.scene.raster import Scene
+
+__all__ = ["assess_map", "evaluate", "report_held_out"]
+
+SEED = 0
+"""Of the bootstrap and the baselines."""
+
+AnyPath = str | Path
+
+
+def assess_map(
+    map_path: AnyPath,
+    labels_path: AnyPath,
+    *,
+    class_field: str | None = None,
+    report: Path,
+    json_out: Path | None = None,
+    scene_path: AnyPath | None = None,
+    training_path: AnyPath | None = None,
+    exclude: str = "",
+    confidence_path: AnyPath | None = None,
+    commands: Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Compare a class map with reference labels and write the report.
+
+    Parameters
+    ----------
+    map_path : path
+        A class map: one band of whole numbers, 0 = nodata.
+    labels_path : path
+        Reference polygons, or a label raster on the map's grid.
+    class_field : str, optional
+        Field of the reference and training layers that holds the class.
+    report, json_out : Path
+        The HTML file, and the same as JSON (default: beside it).
+    scene_path, training_path : path, optional
+        With both, spectral baselines are fitted; with the training labels alone, reference
+        pixels that were trained on are at least taken out.
+    exclude : str
+        Bands of the scene to leave out.
+    confidence_path : path, optional
+        The map's confidence, for its reliability.
+    commands : sequence of str
+        How the map was made on the command line; the assessment's own command is added.
+    reporter : Reporter, optional
+
+    Returns
+    -------
+    dict
+        JSON-able; :func:`evaluate`'s figures, and areas, calibration, inputs, versions.
+
+    Raises
+    ------
+    InputError
+        If map and labels cannot be read, do not overlap, or share no class.
+    """
+    reporter = reporter or Reporter()
+    reporter.phase("assess", "Comparing the map with the reference")
+    with ExitStack() as stack:
+        class_map = stack.enter_context(ClassMap.open(map_path))
+        reference = _read(labels_path, class_map, class_field, class_map.classes)
+        warnings = [*reference.warnings, *_check_classes(class_map, reference, labels_path)]
+        scene, shift = None, (0, 0)
+        if scene_path:
+            opened = stack.enter_context(Scene.open(scene_path, exclude=exclude))
+            scene, shift = _placed(class_map, opened, warnings)
+        train = None
+        if training_path:
+            train = _read(training_path, scene or class_map, class_field, reference.classes)
+            train = moved(train, (-shift[0], -shift[1]))
+            reference = _without_training(reference, train, warnings)
+        material = Material(class_map, reference, train, scene, shift)
+        result = evaluate(
+            reference.values,
+            class_map.at(reference.rows, reference.cols),
+            reference.classes,
+            _baselines(material, warnings, reporter),
+            "The map was compared with reference labels apart from its training labels."
+            if train
+            else "",
+            groups=reference.groups,
+            seed=SEED,
+        )
+        result["warnings"] = warnings + result["warnings"]
+        if confidence_path:
+            result["calibration"] = calibration(material, confidence_path)
+        sources = {
+            "map": map_path,
+            "reference": labels_path,
+            "training": training_path,
+            "scene": scene_path,
+        }
+        own = _command(sources, report, class_field, exclude)
+        return _finish(result, material, sources, [*commands, own], (report, json_out), reporter)
+
+
+def report_held_out(
+    map_path: AnyPath,
+    evaluation: Mapping[str, Any],
+    test: Labels,
+    train: Labels,
+    *,
+    report: Path,
+    json_out: Path | None = None,
+    scene: Scene | None = None,
+    sources: Mapping[str, AnyPath | None] | None = None,
+    commands: Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Write the report of a map whose figures come from polygons held out while training.
+
+    The final map was trained on all polygons, so it cannot be compared with them; the figures
+    are those of the classifier that did not see the held-out ones.
+
+    Parameters
+    ----------
+    map_path : path
+    evaluation : mapping
+        What :func:`evaluate` returned for the held-out pixels; ``calibration``,
+        ``learning_curve`` and ``weights`` are drawn if it has them.
+    test, train : Labels
+        The split, on the map's grid.
+    report, json_out : Path
+        The HTML file, and the same as JSON (default: beside it).
+    scene : Scene, optional
+        For the spectra.
+    sources : mapping
+        Input files by role, for their fingerprints.
+    commands : sequence of str
+        How the map was made on the command line.
+    reporter : Reporter, optional
+
+    Returns
+    -------
+    dict
+        As :func:`assess_map`.
+    """
+    warnings = list(evaluation["warnings"])
+    with ClassMap.open(map_path) as class_map:
+        placed, shift = _placed(class_map, scene, warnings) if scene else (None, (0, 0))
+        back = (-shift[0], -shift[1])
+        material = Material(class_map, moved(test, back), moved(train, back), placed, shift)
+        result = {**evaluation, "warnings": warnings}
+        files = {"map": map_path, **(sources or {})}
+        return _finish(
+            result, material, files, commands, (report, json_out), reporter or Reporter()
+        )
+
+
+def _finish(
+    result: dict[str, Any],
+    material: Material,
+    sources: Mapping[str, AnyPath | None],
+    commands: Sequence[str],
+    outputs: tuple[Path, Path | None],
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Complete the result, draw, and write both files."""
+    result = {**result, **facts(result, material, sources, reporter), "commands": list(commands)}
+    for sentence in result["warnings"]:
+        reporter.warning(sentence)
+    page = render(result, draw(result, material, reporter))
+    report, json_out = outputs
+    write_whole(report, page)
+    reporter.artifact("report", report)
+    beside = json_out or report.with_suffix(".json")
+    write_whole(beside, to_json(result))
+    reporter.artifact("report-json", beside)
+    return result
+
+
+def _read(
+    path: AnyPath, grid: ClassMap | Scene, field: str | None, classes: Sequence[ClassInfo]
+) -> Labels:
+    # A class map has what read_labels asks of a scene: its grid, and where it is valid.
+    return read_labels(
+        path, cast(Scene, grid), class_field=field, minimum=0, classes=classes or None
+    )
+
+
+def _check_classes(class_map: ClassMap, reference: Labels, path: AnyPath) -> list[str]:
+    """Complain of classes that only the reference has."""
+    name = Path(str(path).split("|")[0]).name
+    mapped = class_map.present | {c.value for c in class_map.classes}
+    there = set(np.unique(reference.values).tolist())
+    if not mapped & there:
+        raise InputError(
+            f"The labels '{name}' have the classes {_listing(there)}, the map "
+            f"'{class_map.name}' has {_listing(mapped)}: none in common.",
+            hint="Choose the class field whose numbers or names the map has.",
+        )
+    if there <= mapped:
+        return []
+    names = {c.value: c.name for c in reference.classes}
+    extra = ", ".join(f"{names[v]} ({v})" for v in sorted(there - mapped))
+    return [
+        f"'{name}' has classes that the map does not know, so all their pixels count as wrong: "
+        f"{extra}."
+    ]
+
+
+def _listing(values: set[int]) -> str:
+    shown = sorted(values)[:12]
+    return ", ".join(map(str, shown)) + (" …" if len(values) > 12 else "")
+
+
+def _placed(
+    class_map: ClassMap, scene: Scene, warnings: list[str]
+) -> tuple[Scene | None, tuple[int, int]]:
+    """Rows and columns from the map's grid to the scene's; no scene if the grids differ."""
+    there = ~scene.transform * class_map.transform
+    row, col = round(there.f), round(there.c)
+    far = 0.01 / max(class_map.width, class_map.height)
+    if np.allclose(tuple(there)[:6], (1, 0, col, 0, 1, row), rtol=0, atol=[far, far, 0.01] * 2):
+        return scene, (row, col)
+    warnings.append(
+        f"The map '{class_map.name}' is not on the grid of '{scene.name}', so there are no "
+        "spectral baselines and no spectra."
+    )
+    return None, (0, 0)
+
+
+def _without_training(reference: Labels, train: Labels, warnings: list[str]) -> Labels:
+    """Take out the reference pixels that the map was trained on."""
+    both = also_in((reference.rows, reference.cols), (train.rows, train.cols))
+    if both.all():
+        raise InputError(
+            f"All {len(reference):,} reference pixels are training pixels.",
+            hint="Give reference polygons that the map was not trained on.",
+        )
+    if both.any():
+        warnings.append(
+            f"{int(both.sum()):,} of {len(reference):,} reference pixels are training pixels and "
+            "were left out."
+        )
+    return reference.subset(~both)
+
+
+def _baselines(material: Material, warnings: list[str], reporter: Reporter) -> list[Baseline]:
+    if material.scene is None or material.train is None:
+        return []
+    train, test = (moved(x, material.shift) for x in (material.train, material.reference))
+    reporter.phase("baseline", "Classifying the plain spectra for comparison")
+    try:
+        return spectral_baselines(material.scene, train, test, seed=SEED, reporter=reporter)
+    except InputError as error:
+        warnings.append(f"No spectral baseline: {error}")
+        return []
+
+
+def _command(
+    sources: Mapping[str, AnyPath | None], report: Path, class_field: str | None, exclude: str
+) -> str:
+    parts = ["mtmsd", "assess", str(sources["map"]), str(sources["reference"]), "-o", str(report)]
+    options = {
+        "--class-field": class_field,
+        "--scene": sources["scene"],
+        "--training": sources["training"],
+        "--exclude": exclude,
+    }
+    for option, value in options.items():
+        parts += [option, str(value)] if value else []
+    return shlex.join(parts)

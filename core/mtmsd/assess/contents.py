@@ -1,0 +1,254 @@
+"""The parts of the report beside the accuracy figures: areas, split, inputs, pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
+from scipy.spatial import cKDTree
+
+from mtmsd import __version__
+from mtmsd.assess import pictures
+from mtmsd.assess.area_adjusted import area_adjusted
+from mtmsd.assess.areas import class_areas
+from mtmsd.assess.baseline import read_spectra, stratified_subsample
+from mtmsd.assess.calibration import Reliability, reliability
+from mtmsd.assess.class_map import ClassMap, sample
+from mtmsd.assess.evaluation import number
+from mtmsd.assess.independence import training_pixels_in_patches
+from mtmsd.errors import InputError
+from mtmsd.reporting import Reporter
+from mtmsd.scene.labels import ClassInfo, Labels
+from mtmsd.scene.raster import Scene
+
+PATCH = 48
+"""Side of the patch in which training pixels are counted, where the map's settings name none."""
+DRAWN_SPECTRA = 5_000
+"""Reference pixels whose spectra are drawn."""
+_PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "rasterio")
+_MARGIN = 1.96
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an assessment is made of; labels are on the map's grid."""
+
+    class_map: ClassMap
+    reference: Labels
+    train: Labels | None = None
+    scene: Scene | None = None
+    shift: tuple[int, int] = (0, 0)
+    """Rows and columns from the map's grid to the scene's."""
+
+
+def moved(labels: Labels, shift: tuple[int, int]) -> Labels:
+    """Return labels on a grid whose rows and columns are larger by ``shift``."""
+    return replace(labels, rows=labels.rows + shift[0], cols=labels.cols + shift[1])
+
+
+def facts(
+    result: Mapping[str, Any],
+    material: Material,
+    sources: Mapping[str, str | Path | None],
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Return areas, split, inputs with fingerprints, settings, versions; JSON-able."""
+    class_map = material.class_map
+    kept = {k: v for k, v in class_map.metadata.items() if k not in ("classes", "accuracy")}
+    return {
+        "map": {"name": class_map.name, "width": class_map.width, "height": class_map.height},
+        "area": areas(result, class_map, reporter),
+        "training": _distances(material),
+        "calibration": result.get("calibration"),
+        "inputs": [
+            {"role": role, "path": str(path), "fingerprint": _fingerprint(path, role, material)}
+            for role, path in sources.items()
+            if path is not None
+        ],
+        "settings": _flat(kept),
+        "seed": _find(kept, "seed") or 0,
+        "versions": _versions(),
+        "created": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def areas(evaluation: Mapping[str, Any], class_map: ClassMap, reporter: Reporter) -> dict[str, Any]:
+    """Estimate the mapped and area-adjusted area of each class of the evaluation or the map."""
+    pixels, hectares = class_areas(class_map, reporter)
+    known = {c["value"]: (c["name"], c["color"]) for c in evaluation["classes"]}
+    named = {c.value: (c.name, c.color) for c in class_map.classes}
+    values = sorted(set(known) | set(pixels))
+    matrix = np.zeros((len(values), len(values)))
+    place = [values.index(v) for v in evaluation["confusion"]["values"]]
+    matrix[np.ix_(place, place)] = evaluation["confusion"]["matrix"]
+    size = hectares or {v: float(n) for v, n in pixels.items()}
+    mapped = np.array([size.get(v, 0.0) for v in values])
+    result = area_adjusted(matrix, mapped)
+    sampled = mapped.copy()
+    sampled[list(result.not_sampled)] = 0
+    total = sampled.sum()
+    rows = []
+    for i, value in enumerate(values):
+        name, color = known.get(value) or named.get(value) or (f"class {value}", "#888888")
+        lost = i in result.not_sampled
+        rows.append(
+            {
+                "value": value,
+                "name": name,
+                "color": color,
+                "pixels": pixels.get(value, 0),
+                "mapped": float(mapped[i]),
+                "adjusted": None if lost else number(total * result.area[i]),
+                "adjusted_margin": None if lost else number(_MARGIN * total * result.area_se[i]),
+                "producer": number(result.producer[i]),
+                "producer_margin": number(_MARGIN * result.producer_se[i]),
+                "user": number(result.user[i]),
+                "user_margin": number(_MARGIN * result.user_se[i]),
+            }
+        )
+    return {
+        "unit": "pixels" if hectares is None else "ha",
+        "classes": rows,
+        "overall": number(result.overall),
+        "overall_margin": number(_MARGIN * result.overall_se),
+        "not_sampled": [rows[i]["name"] for i in result.not_sampled],
+    }
+
+
+def calibration(material: Material, confidence_path: str | Path) -> dict[str, Any]:
+    """Reliability of a confidence raster at the reference pixels.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or has another size than the map.
+    """
+    class_map, reference = material.class_map, material.reference
+    try:
+        with rasterio.open(confidence_path) as dataset:
+            if (dataset.width, dataset.height) != (class_map.width, class_map.height):
+                raise InputError(
+                    f"The confidence {confidence_path} has {dataset.width}×{dataset.height} "
+                    f"pixels, the map {class_map.width}×{class_map.height}.",
+                    hint="Choose the confidence that was written with this map.",
+                )
+            stated = sample(dataset, reference.rows, reference.cols)
+    except RasterioError as error:
+        raise InputError(f"The confidence {confidence_path} cannot be read.") from error
+    known = np.isfinite(stated)
+    right = class_map.at(reference.rows, reference.cols) == reference.values
+    return calibration_figures(reliability(stated[known], right[known]))
+
+
+def calibration_figures(result: Reliability) -> dict[str, Any]:
+    """Return a reliability as JSON-able figures."""
+    return {
+        "expected_error": number(result.expected_error),
+        "edges": result.edges.tolist(),
+        "count": result.count.tolist(),
+        "confidence": [number(v) for v in result.confidence],
+        "accuracy": [number(v) for v in result.accuracy],
+    }
+
+
+def draw(
+    result: Mapping[str, Any], material: Material, reporter: Reporter
+) -> dict[str, str | None]:
+    """Make the report's pictures as data URIs; ``None`` where there is nothing to draw."""
+    reporter.phase("report", "Drawing the report")
+    classes = [ClassInfo(c["value"], c["name"], c["color"]) for c in result["area"]["classes"]]
+    train, reference = material.train, material.reference
+    values, step = material.class_map.thinned(pictures.LONGEST_SIDE)
+    return {
+        "map": pictures.map_picture(values, classes),
+        "split": pictures.split_picture(
+            values > 0,
+            None if train is None else (train.rows, train.cols),
+            (reference.rows, reference.cols),
+            step,
+        ),
+        "spectra": _spectra(material, classes, reporter),
+        "reliability": _drawn(pictures.reliability_plot, result.get("calibration")),
+        "learning_curve": _drawn(pictures.learning_curve_plot, result.get("learning_curve")),
+        "weights": _drawn(pictures.weights_plot, result.get("weights")),
+    }
+
+
+def _drawn(plot: Callable[[Any], str], figures: Any) -> str | None:
+    return plot(figures) if figures else None
+
+
+def _spectra(material: Material, classes: Sequence[ClassInfo], reporter: Reporter) -> str | None:
+    if material.scene is None:
+        return None
+    few = stratified_subsample(material.reference.values, DRAWN_SPECTRA, 0)
+    labels = moved(material.reference.subset(few), material.shift)
+    spectra = read_spectra(material.scene, labels.rows, labels.cols, reporter)
+    return pictures.spectra_plot(material.scene.wavelengths, spectra, labels.values, classes)
+
+
+def _distances(material: Material) -> dict[str, Any] | None:
+    """How near the training pixels are to the reference pixels."""
+    train, reference = material.train, material.reference
+    if train is None or not len(train) or not len(reference):
+        return None
+    patch = int(_find(material.class_map.metadata, "patch_size") or PATCH)
+    test_pixels, train_pixels = (reference.rows, reference.cols), (train.rows, train.cols)
+    nearest, _ = cKDTree(np.column_stack(train_pixels)).query(np.column_stack(test_pixels))
+    return {
+        "n": len(train),
+        "patch": patch,
+        "inside_patch": training_pixels_in_patches(test_pixels, train_pixels, patch),
+        "nearest": float(np.median(nearest)),
+    }
+
+
+def _fingerprint(path: str | Path, role: str, material: Material) -> str:
+    """Return the start of a SHA-256: of the scene's own fingerprint, else of the file."""
+    if role == "scene" and material.scene:
+        return str(material.scene.fingerprint()["pixels"])[:16]
+    file = Path(str(path).split("|")[0])
+    if not file.is_file():
+        return ""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while part := stream.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()[:16]
+
+
+def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:
+    """Flatten nested settings to (dotted name, text); long lists are cut."""
+    if isinstance(value, Mapping):
+        return [pair for k, v in value.items() for pair in _flat(v, f"{name}.{k}".strip("."))]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return [(name, text if len(text) <= 160 else f"{text[:157]}…")]
+
+
+def _find(value: Any, name: str) -> Any:
+    """Find a setting by name at any depth."""
+    if not isinstance(value, Mapping):
+        return None
+    if name in value:
+        return value[name]
+    return next((f for v in value.values() if (f := _find(v, name)) is not None), None)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"mtmsd": __version__, "Python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

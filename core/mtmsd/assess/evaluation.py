@@ -1,0 +1,248 @@
+"""From reference and map to a JSON-able evaluation whose verdict is one honest sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtmsd.assess.accuracy import (
+    Figures,
+    Floats,
+    confusion,
+    figures,
+    interval,
+    mcnemar,
+    resample_groups,
+)
+from mtmsd.assess.baseline import Baseline
+from mtmsd.scene.labels import ClassInfo
+
+REPEATS = 1000
+"""Replicates of the bootstrap."""
+
+SCALARS = ("overall", "average", "kappa")
+PER_CLASS = ("producer", "user", "f1", "iou")
+
+
+def evaluate(
+    reference: ArrayLike,
+    predicted: ArrayLike,
+    classes: Sequence[ClassInfo],
+    baselines: Sequence[Baseline] = (),
+    split_description: str = "",
+    *,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compute every figure, its interval, and the comparison with baselines.
+
+    Parameters
+    ----------
+    reference, predicted : array-like of int, shape (n,)
+        Class values of the same pixels.
+    classes : sequence of ClassInfo
+        Names and colours. A value that occurs and is not among them gets its number as name.
+    baselines : sequence
+        Other predictions of the same pixels.
+    split_description : str
+        How the pixels were held back, in a sentence.
+    groups : array-like of int, shape (n,), optional
+        The polygon of each pixel. Without it there are no intervals.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        JSON-able: shares in 0…1, ``None`` where a figure does not exist; ``confusion`` has
+        the reference in rows and the map in columns.
+    """
+    reference, predicted = np.asarray(reference), np.asarray(predicted)
+    known = _with_unnamed(classes, reference, predicted)
+    values = np.array([c.value for c in known])
+    matrix = confusion(reference, predicted, values)
+    point = figures(matrix)
+    spread = None
+    if groups is not None and len(reference):
+        spread = _Spread(reference, predicted, values, np.asarray(groups), baselines, seed)
+    result: dict[str, Any] = {
+        "n": len(reference),
+        "polygons": None if groups is None else len(np.unique(np.asarray(groups))),
+        "split": split_description,
+        **{name: number(getattr(point, name)) for name in SCALARS},
+        "intervals": {name: spread.scalar(name) if spread else None for name in SCALARS},
+        "classes": [_class_figures(i, c, matrix, point, spread) for i, c in enumerate(known)],
+        "confusion": {
+            "rows": "reference",
+            "columns": "map",
+            "values": [int(v) for v in values],
+            "matrix": matrix.tolist(),
+        },
+        "baselines": [
+            _compare(reference, predicted, values, baseline, i, spread)
+            for i, baseline in enumerate(baselines)
+        ],
+        "warnings": _warnings(known, matrix, spread),
+    }
+    result["verdict"] = verdict(result)
+    return result
+
+
+def number(value: Any) -> float | None:
+    """Return a float for JSON, ``None`` for NaN."""
+    value = float(value)
+    return value if np.isfinite(value) else None
+
+
+class _Spread:
+    """The bootstrap over polygons: replicates of every figure of map and baselines."""
+
+    def __init__(
+        self,
+        reference: NDArray,
+        predicted: NDArray,
+        values: NDArray,
+        groups: NDArray,
+        baselines: Sequence[Baseline],
+        seed: int,
+    ) -> None:
+        # A polygon with several classes (a raster's region has one) counts once for each.
+        units, unit = np.unique(np.stack([groups, reference], 1), axis=0, return_inverse=True)
+        unit = unit.reshape(-1)
+        strata = np.searchsorted(values, units[:, 1])
+        k = len(values)
+        counts = np.zeros((len(units), k + len(baselines)))
+        np.add.at(counts, (unit, np.searchsorted(values, predicted)), 1)
+        for i, baseline in enumerate(baselines):
+            np.add.at(counts[:, k + i], unit, baseline.predicted == reference)
+        self.polygons = np.bincount(strata, minlength=k)
+        drawn = resample_groups(counts, strata, k, repeats=REPEATS, seed=seed)
+        self.figures = figures(drawn[..., :k])
+        n = drawn[..., :k].sum((1, 2))
+        self.baseline_overall: Floats = drawn[..., k:].sum(1) / n[:, None]
+
+    @property
+    def exists(self) -> bool:
+        return bool((self.polygons > 1).any())
+
+    def scalar(self, name: str) -> list[float] | None:
+        return self._limits(getattr(self.figures, name), self.exists)
+
+    def of_class(self, name: str, index: int) -> list[float] | None:
+        replicates = getattr(self.figures, name)[:, index]
+        return self._limits(replicates, self.polygons[index] > 1)
+
+    def baseline(self, index: int) -> list[float] | None:
+        return self._limits(self.baseline_overall[:, index], self.exists)
+
+    def difference(self, index: int) -> list[float] | None:
+        return self._limits(self.figures.overall - self.baseline_overall[:, index], self.exists)
+
+    @staticmethod
+    def _limits(replicates: Floats, exists: bool) -> list[float] | None:
+        if not exists:
+            return None
+        low, high = interval(replicates)
+        return None if np.isnan(low) else [float(low), float(high)]
+
+
+def _with_unnamed(classes: Sequence[ClassInfo], *seen: NDArray) -> list[ClassInfo]:
+    named = {c.value: c for c in classes}
+    for value in np.unique(np.concatenate(seen)):
+        named.setdefault(int(value), ClassInfo(int(value), f"class {value}", "#888888"))
+    return [named[value] for value in sorted(named)]
+
+
+def _class_figures(
+    index: int, info: ClassInfo, matrix: NDArray, point: Figures, spread: _Spread | None
+) -> dict[str, Any]:
+    return {
+        "value": info.value,
+        "name": info.name,
+        "color": info.color,
+        "reference": int(matrix[index].sum()),
+        "mapped": int(matrix[:, index].sum()),
+        "polygons": int(spread.polygons[index]) if spread else None,
+        **{name: number(getattr(point, name)[index]) for name in PER_CLASS},
+        "intervals": {name: spread.of_class(name, index) if spread else None for name in PER_CLASS},
+    }
+
+
+def _compare(
+    reference: NDArray,
+    predicted: NDArray,
+    values: NDArray,
+    baseline: Baseline,
+    index: int,
+    spread: _Spread | None,
+) -> dict[str, Any]:
+    other = figures(confusion(reference, baseline.predicted, values))
+    test = mcnemar(predicted == reference, baseline.predicted == reference)
+    return {
+        "name": baseline.name,
+        "title": baseline.title,
+        "seconds": float(baseline.seconds),
+        **{name: number(getattr(other, name)) for name in SCALARS},
+        "interval": spread.baseline(index) if spread else None,
+        "difference": number(np.mean(predicted == reference) - other.overall),
+        "difference_interval": spread.difference(index) if spread else None,
+        "mcnemar": {
+            "only_map_right": test.only_first,
+            "only_baseline_right": test.only_second,
+            "p_value": float(test.p_value),
+        },
+    }
+
+
+def _warnings(classes: Sequence[ClassInfo], matrix: NDArray, spread: _Spread | None) -> list[str]:
+    warnings = []
+    absent = [c.name for c, row in zip(classes, matrix, strict=True) if not row.sum()]
+    if absent:
+        warnings.append(f"No reference pixels, so not evaluated: {', '.join(absent)}.")
+    if spread:
+        single = [c.name for c, n in zip(classes, spread.polygons, strict=True) if n == 1]
+        if single:
+            warnings.append(
+                f"Only one reference polygon, so no interval for {', '.join(single)}; "
+                "the overall interval is too narrow by this."
+            )
+    return warnings
+
+
+def verdict(evaluation: dict[str, Any]) -> str:
+    """Say in one sentence how good the map is and whether a simple tool does as well."""
+    right = f"{_percent(evaluation['overall'])} of the {evaluation['n']:,} reference pixels"
+    limits = evaluation["intervals"]["overall"]
+    right += " are right" + (f" (95 % interval {_range(limits)} %)" if limits else "")
+    if not evaluation["baselines"]:
+        return f"{right}; there is no spectral baseline to compare with."
+    best = max(evaluation["baselines"], key=lambda b: b["overall"] or 0.0)
+    gap, limits = best["difference"], best["difference_interval"]
+    against = f"{right}, against {_percent(best['overall'])} for the {best['title']}"
+    if limits:
+        against += f"; difference {100 * gap:+.1f} points (95 % interval {_range(limits, '+')})"
+    if limits and limits[0] > 0:
+        return f"The map is better than the spectral baseline: {against}."
+    if limits and limits[1] < 0:
+        return (
+            "The map is worse than the spectral baseline, so prefer the "
+            f"{best['title']} here: {against}."
+        )
+    if limits:
+        return f"The map is neither clearly better nor clearly worse than the spectral baseline: {against}."
+    word = "higher than" if gap > 0 else "lower than" if gap < 0 else "the same as"
+    return (
+        f"The map's accuracy is {word} the spectral baseline's, but one reference polygon per "
+        f"class cannot tell whether that is chance: {against}."
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "none" if share is None else f"{100 * share:.1f} %"
+
+
+def _range(limits: Sequence[float], sign: str = "") -> str:
+    return f"{100 * limits[0]:{sign}.1f} to {100 * limits[1]:{sign}.1f}"

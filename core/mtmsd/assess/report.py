@@ -1,0 +1,95 @@
+"""The accuracy report: one HTML file that needs nothing else, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from mtmsd.errors import InputError, MachineError
+
+
+def render(assessment: dict[str, Any], pictures: Mapping[str, str | None]) -> str:
+    """Fill the template.
+
+    Parameters
+    ----------
+    assessment : dict
+        What :func:`mtmsd.assess.assess.assess_map` returns.
+    pictures : dict
+        Data URIs by name: ``map``, ``split``, ``spectra``, ``reliability``,
+        ``learning_curve``, ``weights``; ``None`` leaves its section out.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=_percent, interval=_interval, count=_count, amount=_amount, shade=_shade
+    )
+    return environment.get_template("report.html").render(a=assessment, pictures=pictures)
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write a text file so that what has the final name is whole.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist or may not be written.
+    MachineError
+        If the disk is full or fails.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
+        raise InputError(
+            f"The report {path} cannot be written: {error.strerror}.",
+            hint="Choose a folder that exists and may be written.",
+        ) from error
+    except OSError as error:
+        raise MachineError(
+            f"The report {path} cannot be written: {error.strerror}.", hint="Free some disk space."
+        ) from error
+    return path
+
+
+def to_json(assessment: dict[str, Any]) -> str:
+    """Return the assessment as indented JSON; NaN is refused."""
+    return json.dumps(assessment, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _percent(share: float | None, digits: int = 1) -> str:
+    return "–" if share is None else f"{100 * share:.{digits}f}"
+
+
+def _interval(limits: list[float] | None, sign: str = "") -> str:
+    return f"{100 * limits[0]:{sign}.1f} to {100 * limits[1]:{sign}.1f}" if limits else "–"
+
+
+def _count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def _amount(value: float | None) -> str:
+    """Write with three significant digits or more, without exponent."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"
+
+
+def _shade(value: int, total: int) -> str:
+    """Opacity of a confusion cell by its share of the row."""
+    return f"{(value / total) ** 0.5 * 0.75:.2f}" if total else "0"
