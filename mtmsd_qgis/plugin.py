@@ -1,0 +1,69 @@
+"""What QGIS loads: the provider, the dock and its actions; ``unload`` takes all of it away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QCoreApplication, Qt
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QAction
+
+from .engine.folders import icon_path
+from .processing.provider import MtmsdProvider
+
+if TYPE_CHECKING:
+    from qgis.gui import QgisInterface
+
+    from .dock.dock import MtmsdDock
+
+
+class MtmsdPlugin:
+    """The plugin; ``iface`` is None in ``qgis_process``."""
+
+    def __init__(self, iface: QgisInterface | None) -> None:
+        self._iface = iface
+        self._menu = self.tr("&MTMSD")
+        self.provider: MtmsdProvider | None = None
+        self.dock: MtmsdDock | None = None
+        self.action: QAction | None = None
+
+    @staticmethod
+    def tr(text: str) -> str:
+        """Return the text in the user's language."""
+        return QCoreApplication.translate("MTMSD", text)
+
+    def initProcessing(self) -> None:
+        """Add the provider; the only thing that ``qgis_process`` calls."""
+        self.provider = MtmsdProvider()
+        QgsApplication.processingRegistry().addProvider(self.provider)
+
+    def initGui(self) -> None:
+        """Add provider, dock, menu entry and toolbar button."""
+        self.initProcessing()
+        from .dock.dock import MtmsdDock  # widgets are of no use to qgis_process
+
+        self.dock = MtmsdDock(self._iface)
+        self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        # The dock's own action is checked when it shows and unchecked when the user closes it.
+        self.action = self.dock.toggleViewAction()
+        self.action.setText(self.tr("MTMSD Classification"))
+        self.action.setIcon(QIcon(icon_path("mtmsd")))
+        self.action.setToolTip(self.tr("Show or hide the MTMSD dock"))
+        self._iface.addPluginToRasterMenu(self._menu, self.action)
+        self._iface.addRasterToolBarIcon(self.action)
+
+    def unload(self) -> None:
+        """Remove everything that was added."""
+        if self.action is not None:
+            self._iface.removePluginRasterMenu(self._menu, self.action)
+            self._iface.removeRasterToolBarIcon(self.action)
+            self.action = None
+        if self.dock is not None:
+            self.dock.release()
+            self._iface.removeDockWidget(self.dock)
+            self.dock.deleteLater()
+            self.dock = None
+        if self.provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self.provider)
+            self.provider = None

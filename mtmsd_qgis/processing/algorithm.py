@@ -1,0 +1,259 @@
+"""What all algorithms of the engine share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsMapLayer,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingParameterDefinition,
+    QgsRasterLayer,
+)
+from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtGui import QIcon
+
+from ..engine.folders import RESOURCES, icon_path
+from ..engine.job_folders import new_job_folder
+from . import parameters as common
+from .inputs import LayerFile, labels_file, raster_source
+from .running import can_execute, ready_python, run_job
+from .styling import layer_title
+from .translation import tr
+
+
+class EngineAlgorithm(QgsProcessingAlgorithm):
+    """An algorithm that is one job of the engine.
+
+    A subclass declares its parameters, turns layers into files in :meth:`prepare`, and says
+    what the job's arguments are in :meth:`arguments`.
+    """
+
+    ID: str
+    """The algorithm's name, the engine's command, the icon's and the help page's name."""
+    TAGS: tuple[str, ...] = ()
+    PHASES: tuple[tuple[str, float], ...]
+    """The engine's phases in their order, each with its usual share of the time."""
+
+    # -- what a subclass says -----------------------------------------------------------------
+
+    def prepare(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Take from the layers what the job needs, in the thread that owns them."""
+        raise NotImplementedError
+
+    def arguments(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path
+    ) -> dict[str, Any]:
+        """Return the job's arguments; files for it may be written into its folder."""
+        raise NotImplementedError
+
+    def outputs(self, arguments: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+        """Return the values of the declared outputs."""
+        raise NotImplementedError
+
+    # -- QGIS's side --------------------------------------------------------------------------
+
+    def createInstance(self) -> EngineAlgorithm:
+        """Return a fresh algorithm of the same kind."""
+        return type(self)()
+
+    def name(self) -> str:
+        """Return the fixed part of the id."""
+        return self.ID
+
+    def icon(self) -> QIcon:
+        """Return the algorithm's own icon."""
+        return QIcon(icon_path(self.ID))
+
+    def svgIconPath(self) -> str:
+        """Return where the icon is; the model designer draws it."""
+        return icon_path(self.ID)
+
+    def tags(self) -> list[str]:
+        """Return words to find the algorithm by."""
+        words = ["hyperspectral", "classification", "land cover", "diffusion", "mtmsd"]
+        return [*words, *self.TAGS]
+
+    def helpUrl(self) -> str:
+        """Return the help page, which comes with the plugin."""
+        return QUrl.fromLocalFile(str(self._help_page())).toString()
+
+    def shortHelpString(self) -> str:
+        """Return the help page, then every parameter with its unit and default."""
+        page = self._help_page().read_text(encoding="utf-8")
+        listed = "".join(
+            f"<p><b>{p.description()}</b><br>{p.help()}</p>"
+            for p in self.parameterDefinitions()
+            if p.help()
+        )
+        return f"{page}<h3>{tr('Parameters and outputs')}</h3>{listed}"
+
+    def _help_page(self) -> Path:
+        return RESOURCES / "help" / f"{self.ID}.html"
+
+    def canExecute(self) -> tuple[bool, str]:
+        """Whether there is an engine, and if not, why."""
+        return can_execute(self.provider().engine)
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        """Refuse at once what the engine would refuse later."""
+        try:
+            self.check(parameters, context)
+        except QgsProcessingException as error:
+            return False, str(error)
+        return super().checkParameterValues(parameters, context)
+
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Raise QgsProcessingException with one sentence about a value that cannot be."""
+        for definition in self.parameterDefinitions():
+            name = definition.name()
+            if not parameters.get(name):
+                continue
+            if definition.type() == "raster":
+                layer = self.parameterAsRasterLayer(parameters, name, context)
+                if layer is not None:
+                    raster_source(layer)
+        if self.parameterDefinition("SETTINGS") is not None:
+            common.parse_settings(self.parameterAsString(parameters, "SETTINGS", context))
+        self._check_class_field(parameters, context)
+
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        """Prepare; QGIS calls this in the thread that owns the layers."""
+        self.prepare(parameters, context)
+        return True
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        """Run the job; QGIS calls this in a worker thread."""
+        python = ready_python(self.provider().engine, feedback)
+        try:
+            folder = new_job_folder(self.ID)
+        except OSError as error:
+            raise QgsProcessingException(
+                tr("The job's folder {path} cannot be made: {reason}.").format(
+                    path=error.filename, reason=error.strerror
+                )
+            ) from error
+        arguments = common.without_none(self.arguments(parameters, context, folder))
+        results = run_job(python, folder, self.ID, arguments, dict(self.PHASES), feedback)
+        return self.outputs(arguments, results)
+
+    # -- for subclasses -----------------------------------------------------------------------
+
+    def add_all(self, *definitions: QgsProcessingParameterDefinition) -> None:
+        """Add the parameters in the order in which the dialog shows them."""
+        for definition in definitions:
+            self.addParameter(definition)
+
+    def raster(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> QgsRasterLayer:
+        """Return a raster parameter's layer.
+
+        Raises
+        ------
+        QgsProcessingException
+            If there is no such raster.
+        """
+        layer = self.parameterAsRasterLayer(parameters, name, context)
+        if layer is None or not layer.isValid():
+            raise QgsProcessingException(self.invalidRasterError(parameters, name))
+        return layer
+
+    def optional_raster_source(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> str | None:
+        """Return what GDAL opens, or None where the parameter was left empty."""
+        if not parameters.get(name):
+            return None
+        return raster_source(self.raster(parameters, name, context))
+
+    def labels(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> LayerFile:
+        """Return how to get a file of a labels parameter; None where it was left empty."""
+        if not parameters.get(name):
+            return lambda folder: None
+        return labels_file(self._layer(parameters, name, context))
+
+    def method_arguments(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> dict[str, Any]:
+        """Return preset, device, seed, settings, exclude: those that the algorithm has."""
+        settings = self.parameterAsString(parameters, "SETTINGS", context)
+        arguments = {
+            "device": self.parameterAsEnumString(parameters, "DEVICE", context),
+            "seed": self.parameterAsInt(parameters, "SEED", context),
+            "settings": common.parse_settings(settings),
+        }
+        if self.parameterDefinition("PRESET") is not None:
+            arguments["preset"] = self.parameterAsEnumString(parameters, "PRESET", context)
+        if self.parameterDefinition("EXCLUDE") is not None:
+            arguments["exclude"] = self.parameterAsString(parameters, "EXCLUDE", context)
+        return arguments
+
+    def file_output(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> str | None:
+        """Return a file to write, or None where an optional one was skipped."""
+        return self.parameterAsFileOutput(parameters, name, context) or None
+
+    def layer_output(
+        self,
+        parameters: dict[str, Any],
+        name: str,
+        context: QgsProcessingContext,
+        scene: str,
+    ) -> str | None:
+        """Return a raster to write, or None; where QGIS will load it, it is named and styled."""
+        path = self.parameterAsOutputLayer(parameters, name, context)
+        if not path:
+            return None
+        if context.willLoadLayerOnCompletion(path):
+            description = self.parameterDefinition(name).description()
+            details = context.layerToLoadOnCompletionDetails(path)
+            if details.name in ("", description, name):
+                details.name = layer_title(description, scene)
+            details.setPostProcessor(self.provider().styles[name])
+        return path
+
+    def _layer(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> QgsMapLayer:
+        layer = self.parameterAsLayer(parameters, name, context)
+        if layer is None or not layer.isValid():
+            raise QgsProcessingException(
+                tr("The layer for '{parameter}' cannot be opened: {value}.").format(
+                    parameter=self.parameterDefinition(name).description(),
+                    value=parameters.get(name),
+                )
+            )
+        return layer
+
+    def _check_class_field(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        if self.parameterDefinition("CLASS_FIELD") is None:
+            return
+        field = self.parameterAsString(parameters, "CLASS_FIELD", context)
+        layer = self.parameterAsVectorLayer(parameters, "LABELS", context)
+        if not field or layer is None or layer.fields().lookupField(field) >= 0:
+            return
+        raise QgsProcessingException(
+            tr("The layer '{layer}' has no field '{field}'; it has {fields}.").format(
+                layer=layer.name(), field=field, fields=", ".join(layer.fields().names())
+            )
+        )

@@ -1,0 +1,130 @@
+"""Algorithm ``mtmsd:classify``: a classifier maps a scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterRasterDestination,
+)
+
+from . import parameters as common
+from .algorithm import EngineAlgorithm
+from .inputs import raster_source
+from .translation import tr
+
+
+class Classify(EngineAlgorithm):
+    """Maps a scene, or a part of it, with a classifier."""
+
+    ID = "classify"
+    TAGS = ("map", "prediction", "inference", "confidence", "probabilities")
+    PHASES = (("classify", 100),)
+
+    def displayName(self) -> str:
+        """Return the name that users see."""
+        return tr("Classify a scene")
+
+    def shortDescription(self) -> str:
+        """Return the tooltip."""
+        return tr("Maps a scene with a trained classifier; class map and confidence.")
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Declare parameters and outputs."""
+        classifier = QgsProcessingParameterFile(
+            "CLASSIFIER",
+            tr("Classifier"),
+            behavior=QgsProcessingParameterFile.Behavior.File,
+            fileFilter=common.MODEL_FILTER,
+        )
+        extent = QgsProcessingParameterExtent("EXTENT", tr("Extent"), optional=True)
+        class_map = QgsProcessingParameterRasterDestination("OUTPUT", tr("Class map"))
+        probabilities = QgsProcessingParameterRasterDestination(
+            "PROBABILITIES", tr("Class probabilities"), optional=True, createByDefault=False
+        )
+        self.add_all(
+            common.scene(),
+            common.with_help(
+                classifier, tr("The .safetensors file that 'Train a classifier' has written.")
+            ),
+            common.with_help(
+                extent,
+                tr(
+                    "Only this part of the scene is mapped, on the scene's own pixels. "
+                    "Default: the whole scene."
+                ),
+            ),
+            common.device(),
+            common.with_help(
+                class_map,
+                tr(
+                    "GeoTIFF on the scene's grid with class numbers, names and colours; "
+                    "0 = no data."
+                ),
+            ),
+            common.confidence(),
+            common.advanced(
+                common.with_help(
+                    probabilities,
+                    tr(
+                        "GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and "
+                        "class. Default: not written."
+                    ),
+                )
+            ),
+        )
+
+    def prepare(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Take the scene's file and the extent in the scene's CRS."""
+        layer = self.raster(parameters, "INPUT", context)
+        self._scene = raster_source(layer)
+        self._title = layer.name()
+        self._extent = None
+        if not parameters.get("EXTENT"):
+            return
+        # The file's own CRS: one that the user set on the layer is unknown to the engine.
+        crs = layer.dataProvider().crs()
+        extent = self.parameterAsExtent(parameters, "EXTENT", context, crs)
+        if extent.isEmpty() or not extent.intersects(layer.dataProvider().extent()):
+            raise QgsProcessingException(
+                tr("The extent does not touch the scene '{name}'; choose one that does.").format(
+                    name=layer.name()
+                )
+            )
+        self._extent = [
+            extent.xMinimum(),
+            extent.yMinimum(),
+            extent.xMaximum(),
+            extent.yMaximum(),
+        ]
+
+    def arguments(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path
+    ) -> dict[str, Any]:
+        """Return the job's arguments."""
+
+        def raster(name: str) -> str | None:
+            return self.layer_output(parameters, name, context, self._title)
+
+        return {
+            "scene": self._scene,
+            "classifier": self.parameterAsFile(parameters, "CLASSIFIER", context),
+            "extent": self._extent,
+            "device": self.parameterAsEnumString(parameters, "DEVICE", context),
+            "output": raster("OUTPUT"),
+            "confidence": raster("CONFIDENCE"),
+            "probabilities": raster("PROBABILITIES"),
+        }
+
+    def outputs(self, arguments: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+        """Return the rasters."""
+        return {
+            "OUTPUT": arguments["output"],
+            "CONFIDENCE": arguments.get("confidence"),
+            "PROBABILITIES": arguments.get("probabilities"),
+        }

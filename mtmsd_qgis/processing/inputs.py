@@ -1,0 +1,223 @@
+"""From QGIS layers to what the engine can open: files.
+
+The functions here are called while an algorithm is prepared, in the thread that owns the
+layers; what they return may then be used in any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
+    QgsExpression,
+    QgsExpressionContext,
+    QgsExpressionContextUtils,
+    QgsFeature,
+    QgsFeatureSink,
+    QgsField,
+    QgsFields,
+    QgsMapLayer,
+    QgsProcessingException,
+    QgsProviderRegistry,
+    QgsRasterLayer,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+    QgsVectorLayerFeatureSource,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtCore import QVariant
+
+from .translation import tr
+
+COLOR_FIELD = "color"
+"""The text field in which the engine looks for a class's colour."""
+
+LayerFile = Callable[[Path], str]
+"""Given a folder, write there what must be written, and return what the engine opens."""
+
+
+def raster_source(layer: QgsRasterLayer) -> str:
+    """Return what GDAL opens to read this raster.
+
+    Raises
+    ------
+    QgsProcessingException
+        If the engine, another process, cannot read it.
+    """
+    provider = layer.providerType()
+    if provider != "gdal":
+        raise QgsProcessingException(
+            tr(
+                "The raster layer '{name}' comes from the provider '{provider}', which the engine "
+                "cannot read; save it as a GeoTIFF and use that."
+            ).format(name=layer.name(), provider=provider)
+        )
+    source = layer.source().split("|")[0]  # open options follow
+    if source.startswith("/vsimem/"):
+        raise QgsProcessingException(
+            tr(
+                "The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use "
+                "that."
+            ).format(name=layer.name())
+        )
+    return source
+
+
+def labels_file(layer: QgsMapLayer) -> LayerFile:
+    """Return how to get a file of the labels: a raster's or a plain vector file, or an export.
+
+    A vector layer is exported where its file does not hold what the user sees (a memory layer,
+    a database, a subset, unsaved edits, joined or computed fields, another CRS), and where the
+    layer's categories give the classes their colours.
+    """
+    if isinstance(layer, QgsRasterLayer):
+        source = raster_source(layer)
+        return lambda folder: source
+    if not isinstance(layer, QgsVectorLayer):
+        raise QgsProcessingException(
+            tr("The layer '{name}' is neither a vector nor a raster layer.").format(
+                name=layer.name()
+            )
+        )
+    source = _plain_file(layer)
+    if source and not isinstance(layer.renderer(), QgsCategorizedSymbolRenderer):
+        return lambda folder: source
+    export = _Export.of(layer)
+    return export.write
+
+
+def _plain_file(layer: QgsVectorLayer) -> str:
+    """Return path and layer name if the file holds all that the layer shows, else nothing."""
+    if layer.providerType() != "ogr" or layer.isModified() or layer.subsetString():
+        return ""
+    fields = layer.fields()
+    provider_origin = QgsFields.FieldOrigin.OriginProvider
+    if any(fields.fieldOrigin(i) != provider_origin for i in range(fields.count())):
+        return ""
+    if layer.crs() != layer.dataProvider().crs():
+        return ""
+    uri = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
+    path, name = uri.get("path") or "", uri.get("layerName") or ""
+    if not Path(path).exists() or uri.get("vsiPrefix") or uri.get("layerId") is not None:
+        return ""
+    return f"{path}|layername={name}" if name else path
+
+
+@dataclass(frozen=True)
+class _Export:
+    """A vector layer as it was when the algorithm was prepared."""
+
+    name: str
+    features: QgsVectorLayerFeatureSource
+    fields: QgsFields
+    geometry_type: QgsWkbTypes.Type
+    crs: QgsCoordinateReferenceSystem
+    category_of: QgsExpression | None
+    context: QgsExpressionContext
+    colors: dict[str, str]
+
+    @classmethod
+    def of(cls, layer: QgsVectorLayer) -> _Export:
+        renderer, expression, colors = layer.renderer(), None, {}
+        if isinstance(renderer, QgsCategorizedSymbolRenderer):
+            attribute = renderer.classAttribute()
+            field = layer.fields().lookupField(attribute)
+            expression = QgsExpression(
+                QgsExpression.quotedColumnRef(attribute) if field >= 0 else attribute
+            )
+            colors = _category_colors(renderer)
+        return cls(
+            layer.name(),
+            QgsVectorLayerFeatureSource(layer),
+            QgsFields(layer.fields()),
+            layer.wkbType(),
+            layer.crs(),
+            expression,
+            QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(layer)),
+            colors,
+        )
+
+    def write(self, folder: Path) -> str:
+        """Write the features into a GeoPackage in the folder and return its path."""
+        path = _free_path(folder)
+        fields = QgsFields(self.fields)
+        if self.colors and fields.lookupField(COLOR_FIELD) < 0:
+            fields.append(QgsField(COLOR_FIELD, QVariant.String))
+        color_index = fields.lookupField(COLOR_FIELD) if self.colors else -1
+        if color_index >= 0 and fields.at(color_index).type() != QVariant.String:
+            color_index = -1  # the user's own field of that name means something else
+        options = QgsVectorFileWriter.SaveVectorOptions()
+        options.driverName = "GPKG"
+        options.layerName = "labels"
+        options.layerOptions = ["FID=mtmsd_fid"]  # leaves a field of the user's called fid alone
+        writer = QgsVectorFileWriter.create(
+            str(path),
+            fields,
+            self.geometry_type,
+            self.crs,
+            QgsCoordinateTransformContext(),
+            options,
+        )
+        if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
+            self._fail(writer.errorMessage())
+        for feature in self.features.getFeatures():
+            values = feature.attributes()[: self.fields.count()]
+            values += [None] * (fields.count() - len(values))
+            if color_index >= 0:
+                values[color_index] = self._color(feature)
+            written = QgsFeature(fields)
+            written.setGeometry(feature.geometry())
+            written.setAttributes(values)
+            if not writer.addFeature(written, QgsFeatureSink.Flag.FastInsert):
+                self._fail(writer.errorMessage())
+        if not writer.flushBuffer():
+            self._fail(writer.errorMessage())
+        del writer
+        return f"{path}|layername=labels"
+
+    def _color(self, feature: QgsFeature) -> str | None:
+        context = QgsExpressionContext(self.context)
+        context.setFeature(feature)
+        context.setFields(self.fields)
+        return self.colors.get(_category_key(self.category_of.evaluate(context)))
+
+    def _fail(self, reason: str) -> None:
+        raise QgsProcessingException(
+            tr("The layer '{name}' could not be written for the engine: {reason}").format(
+                name=self.name, reason=reason
+            )
+        )
+
+
+def _category_colors(renderer: QgsCategorizedSymbolRenderer) -> dict[str, str]:
+    colors: dict[str, str] = {}
+    for category in renderer.categories():
+        if category.symbol() is None:
+            continue
+        values = category.value() if isinstance(category.value(), list) else [category.value()]
+        for value in values:
+            if _category_key(value):
+                colors[_category_key(value)] = category.symbol().color().name()
+    return colors
+
+
+def _category_key(value: object) -> str:
+    """Return the text under which 3, 3.0 and '3' are one category; empty for no value."""
+    if value is None or value == QVariant():
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
+def _free_path(folder: Path) -> Path:
+    number, path = 1, folder / "labels.gpkg"
+    while path.exists():
+        number += 1
+        path = folder / f"labels_{number}.gpkg"
+    return path

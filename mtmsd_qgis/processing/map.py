@@ -1,0 +1,136 @@
+"""Algorithm ``mtmsd:map``: from polygons to a map in one step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterRasterDestination,
+)
+
+from . import parameters as common
+from .algorithm import EngineAlgorithm
+from .figures import figure_outputs, figures
+from .inputs import raster_source
+from .translation import tr
+
+
+class Map(EngineAlgorithm):
+    """Pretrains, trains, classifies and assesses in one job."""
+
+    ID = "map"
+    TAGS = ("supervised", "polygons", "land cover map", "one step")
+    PHASES = (
+        ("whitening", 2),
+        ("pretrain", 70),
+        ("features", 6),
+        ("holdout", 5),
+        ("baseline", 4),
+        ("fit", 6),
+        ("classify", 5),
+        ("assess", 2),
+    )
+
+    def displayName(self) -> str:
+        """Return the name that users see."""
+        return tr("Map a scene from polygons")
+
+    def shortDescription(self) -> str:
+        """Return the tooltip."""
+        return tr("From a hyperspectral raster and a few polygons to a class map, in one step.")
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Declare parameters and outputs."""
+        training = tr("The training polygons, at least 3 pixels in each of two or more classes.")
+        validation = tr(
+            "Reference that is not used for training. Default: a quarter of the training polygons "
+            "is held out for the accuracy figures; the map then learns from all of them."
+        )
+        class_map = QgsProcessingParameterRasterDestination("OUTPUT", tr("Class map"))
+        self.add_all(
+            common.scene(),
+            common.labels("LABELS", tr("Training polygons"), training),
+            common.class_field(),
+            common.labels("VALIDATION", tr("Validation polygons"), validation, optional=True),
+            common.model(optional=True),
+            common.preset(),
+            common.device(),
+            common.seed(),
+            common.settings(),
+            common.exclude(),
+            common.with_help(
+                class_map,
+                tr(
+                    "GeoTIFF on the scene's grid with class numbers, names and colours; "
+                    "0 = no data."
+                ),
+            ),
+            common.confidence(),
+            common.report("REPORT", optional=True),
+            *self._model_outputs(),
+        )
+        for output in figure_outputs():
+            self.addOutput(output)
+
+    def _model_outputs(self) -> list[QgsProcessingParameterFileDestination]:
+        outputs = []
+        for name, description, text in (
+            (
+                "OUTPUT_MODEL",
+                tr("New diffusion model"),
+                tr("Kept to map the scene again without pretraining. Default: not kept."),
+            ),
+            (
+                "OUTPUT_CLASSIFIER",
+                tr("Classifier"),
+                tr("Kept to map other scenes of the same sensor. Default: not kept."),
+            ),
+        ):
+            output = QgsProcessingParameterFileDestination(
+                name,
+                description,
+                fileFilter=common.MODEL_FILTER,
+                optional=True,
+                createByDefault=False,
+            )
+            outputs.append(common.with_help(output, text))
+        return outputs
+
+    def prepare(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Take the files of scene and polygons."""
+        layer = self.raster(parameters, "INPUT", context)
+        self._scene, self._title = raster_source(layer), layer.name()
+        self._labels = self.labels(parameters, "LABELS", context)
+        self._validation = self.labels(parameters, "VALIDATION", context)
+
+    def arguments(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path
+    ) -> dict[str, Any]:
+        """Return the job's arguments."""
+        return {
+            "scene": self._scene,
+            "labels": self._labels(folder),
+            "class_field": self.parameterAsString(parameters, "CLASS_FIELD", context),
+            "validation": self._validation(folder),
+            "model": self.parameterAsFile(parameters, "MODEL", context),
+            "output": self.layer_output(parameters, "OUTPUT", context, self._title),
+            "confidence": self.layer_output(parameters, "CONFIDENCE", context, self._title),
+            "report": self.file_output(parameters, "REPORT", context),
+            "model_output": self.file_output(parameters, "OUTPUT_MODEL", context),
+            "classifier_output": self.file_output(parameters, "OUTPUT_CLASSIFIER", context),
+            **self.method_arguments(parameters, context),
+        }
+
+    def outputs(self, arguments: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+        """Return all files, and the accuracy's figures."""
+        return {
+            "OUTPUT": arguments["output"],
+            "CONFIDENCE": arguments.get("confidence"),
+            "REPORT": arguments.get("report"),
+            "OUTPUT_MODEL": arguments.get("model_output"),
+            "OUTPUT_CLASSIFIER": arguments.get("classifier_output"),
+            **figures(results.get("accuracy")),
+        }

@@ -1,0 +1,215 @@
+"""Parameters that several algorithms have; their names and meaning never change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingException,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterField,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterMapLayer,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+)
+
+from .translation import tr
+
+PRESETS = ["quick", "balanced", "paper"]
+DEVICES = ["auto", "cpu", "cuda", "cuda:1", "cuda:2", "cuda:3", "mps"]
+MODEL_FILTER = "MTMSD (*.safetensors)"
+
+
+def advanced(parameter: QgsProcessingParameterDefinition) -> QgsProcessingParameterDefinition:
+    """Move the parameter among the advanced ones, and return it."""
+    flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
+    parameter.setFlags(parameter.flags() | flag)
+    return parameter
+
+
+def with_help(
+    parameter: QgsProcessingParameterDefinition, text: str
+) -> QgsProcessingParameterDefinition:
+    """Set the parameter's help, and return it."""
+    parameter.setHelp(text)
+    return parameter
+
+
+def scene(name: str = "INPUT", optional: bool = False) -> QgsProcessingParameterRasterLayer:
+    """Declare the hyperspectral raster."""
+    parameter = QgsProcessingParameterRasterLayer(name, tr("Scene"), optional=optional)
+    return with_help(
+        parameter,
+        tr(
+            "The hyperspectral raster. Pixels without data and bad bands (marked in the file, "
+            "constant, or empty) are left out by themselves."
+        ),
+    )
+
+
+def labels(
+    name: str, description: str, text: str, optional: bool = False
+) -> QgsProcessingParameterMapLayer:
+    """Declare polygons, or a label raster on the scene's grid."""
+    types = [QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeRaster]
+    parameter = QgsProcessingParameterMapLayer(name, description, optional=optional, types=types)
+    shape = tr(
+        "A polygon layer in any CRS with a class field, or a raster on the scene's grid with "
+        "class numbers (0 = unlabelled)."
+    )
+    return with_help(parameter, f"{text} {shape}")
+
+
+def class_field(parent: str = "LABELS") -> QgsProcessingParameterField:
+    """Declare the field that holds the class."""
+    parameter = QgsProcessingParameterField(
+        "CLASS_FIELD",
+        tr("Class field"),
+        parentLayerParameterName=parent,
+        type=QgsProcessingParameterField.DataType.Any,
+        optional=True,
+    )
+    return with_help(
+        parameter,
+        tr(
+            "Class number or class name of each polygon; of a number the name is taken from a "
+            "field such as class_name. Default: the field called class_id, class, or similar."
+        ),
+    )
+
+
+def model(optional: bool = False) -> QgsProcessingParameterFile:
+    """Declare a diffusion model that exists."""
+    parameter = QgsProcessingParameterFile(
+        "MODEL",
+        tr("Diffusion model"),
+        behavior=QgsProcessingParameterFile.Behavior.File,
+        fileFilter=MODEL_FILTER,
+        optional=optional,
+    )
+    text = tr("The .safetensors file that 'Pretrain on a scene' has written.")
+    if optional:
+        text += " " + tr("With it, pretraining is skipped. Default: none.")
+    return with_help(parameter, text)
+
+
+def preset() -> QgsProcessingParameterEnum:
+    """Declare how long to learn."""
+    parameter = QgsProcessingParameterEnum(
+        "PRESET", tr("Preset"), options=PRESETS, usesStaticStrings=True, defaultValue="balanced"
+    )
+    return with_help(
+        parameter,
+        tr(
+            "quick: about 3 minutes of pretraining on two CPU cores, for a first look. "
+            "balanced (default): about 10 to 15 minutes, the map to keep. "
+            "paper: the published network and length; needs a GPU."
+        ),
+    )
+
+
+def device() -> QgsProcessingParameterDefinition:
+    """Declare where the engine computes."""
+    parameter = QgsProcessingParameterEnum(
+        "DEVICE", tr("Device"), options=DEVICES, usesStaticStrings=True, defaultValue="auto"
+    )
+    text = tr("auto (default) takes a GPU that works, else the CPU.")
+    return advanced(with_help(parameter, text))
+
+
+def seed() -> QgsProcessingParameterDefinition:
+    """Declare the start of the random numbers."""
+    parameter = QgsProcessingParameterNumber(
+        "SEED",
+        tr("Seed"),
+        type=QgsProcessingParameterNumber.Type.Integer,
+        defaultValue=0,
+        minValue=0,
+        maxValue=2**31 - 1,
+    )
+    text = tr("The same seed on the same machine gives the same result. Default: 0.")
+    return advanced(with_help(parameter, text))
+
+
+def settings() -> QgsProcessingParameterDefinition:
+    """Declare single numbers of the preset."""
+    parameter = QgsProcessingParameterString(
+        "SETTINGS", tr("Other settings"), optional=True, multiLine=False
+    )
+    text = tr(
+        "Single numbers of the preset replaced, as KEY=VALUE with spaces between: "
+        "'iterations=2000 members=5'. Default: none."
+    )
+    return advanced(with_help(parameter, text))
+
+
+def exclude() -> QgsProcessingParameterDefinition:
+    """Declare bands that the user leaves out."""
+    parameter = QgsProcessingParameterString("EXCLUDE", tr("Bands to leave out"), optional=True)
+    text = tr(
+        "Band numbers or wavelengths besides those that are left out by themselves: "
+        "'1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none."
+    )
+    return advanced(with_help(parameter, text))
+
+
+def resume() -> QgsProcessingParameterDefinition:
+    """Declare whether to go on from a checkpoint."""
+    parameter = QgsProcessingParameterBoolean("RESUME", tr("Resume"), defaultValue=False)
+    text = tr(
+        "Continue from the last checkpoint of a canceled or broken run with the same output file. "
+        "Default: no."
+    )
+    return advanced(with_help(parameter, text))
+
+
+def confidence() -> QgsProcessingParameterRasterDestination:
+    """Declare how sure the classifier is."""
+    parameter = QgsProcessingParameterRasterDestination(
+        "CONFIDENCE", tr("Confidence"), optional=True, createByDefault=True
+    )
+    text = tr("GeoTIFF with the probability of the mapped class, 0 to 1.")
+    return with_help(parameter, text)
+
+
+def report(name: str, optional: bool = False) -> QgsProcessingParameterFileDestination:
+    """Declare the accuracy report."""
+    parameter = QgsProcessingParameterFileDestination(
+        name, tr("Accuracy report"), fileFilter="HTML (*.html)", optional=optional
+    )
+    text = tr(
+        "One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, "
+        "where they can be made, spectral baselines."
+    )
+    return with_help(parameter, text)
+
+
+def parse_settings(text: str | None) -> dict[str, str]:
+    """Return the pairs in ``KEY=VALUE KEY=VALUE …``; the engine knows which keys there are.
+
+    Raises
+    ------
+    QgsProcessingException
+        For a word that is not KEY=VALUE.
+    """
+    pairs: dict[str, str] = {}
+    for word in (text or "").replace(";", " ").split():
+        key, equals, value = word.partition("=")
+        if not (key and equals and value):
+            raise QgsProcessingException(
+                tr("'{word}' in Other settings is not of the form KEY=VALUE.").format(word=word)
+            )
+        pairs[key] = value
+    return pairs
+
+
+def without_none(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that were given; for the others the engine has its defaults."""
+    return {name: value for name, value in arguments.items() if value not in (None, "")}

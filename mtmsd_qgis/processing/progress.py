@@ -1,0 +1,106 @@
+"""From the engine's phases to one progress of 0 to 100, and to lines worth reading."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from qgis.core import QgsProcessingFeedback
+
+from ..engine.messages import Message
+
+ETA_EVERY = 30.0
+"""Seconds between two lines that say how far the work is."""
+
+
+class PhaseProgress:
+    """Where the work stands, from 0 to 100; it never goes back.
+
+    Parameters
+    ----------
+    weights : Mapping of str to float
+        The engine's phases in their order, each with its usual share of the time.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        total = sum(weights.values())
+        self._spans: dict[str, tuple[float, float]] = {}
+        begin = 0.0
+        for name, weight in weights.items():
+            end = begin + 100.0 * weight / total
+            self._spans[name] = (begin, end)
+            begin = end
+        self._span = (0.0, 0.0)
+        self.percent = 0.0
+
+    def enter(self, phase: str) -> float:
+        """Begin a phase; one that is not in the table moves nothing."""
+        begin, end = self._spans.get(phase, (self.percent, self.percent))
+        self._span = (max(begin, self.percent), max(end, self.percent))
+        return self._reach(0.0)
+
+    def advance(self, done: float, total: float) -> float:
+        """``done`` of ``total`` units of the present phase are finished."""
+        return self._reach(min(max(done / total, 0.0), 1.0) if total > 0 else 0.0)
+
+    def _reach(self, share: float) -> float:
+        begin, end = self._span
+        self.percent = max(self.percent, begin + (end - begin) * share)
+        return self.percent
+
+
+class FeedbackWriter:
+    """Tells a job's messages to a Processing feedback."""
+
+    def __init__(self, feedback: QgsProcessingFeedback, weights: Mapping[str, float]) -> None:
+        self._feedback = feedback
+        self._progress = PhaseProgress(weights)
+        self._title = ""
+        self._told_at = time.monotonic()
+        self._hook = getattr(feedback, "job_message", None)
+
+    def tell(self, message: Message) -> None:
+        """Pass one message on."""
+        if self._hook is not None:
+            self._hook(message)
+        teller = getattr(self, f"_tell_{message['type']}", None)
+        if teller is not None:
+            teller(message)
+
+    def _tell_hello(self, message: Message) -> None:
+        words = [f"Engine {message.get('version', '')}".strip()]
+        if message.get("device"):
+            words.append(f"on {message['device']}")
+        self._feedback.pushInfo(" ".join(words))
+
+    def _tell_phase(self, message: Message) -> None:
+        self._title = str(message.get("title") or message.get("name", ""))
+        self._feedback.setProgress(self._progress.enter(str(message.get("name", ""))))
+        self._feedback.setProgressText(self._title)
+        self._told_at = time.monotonic()
+
+    def _tell_progress(self, message: Message) -> None:
+        done, total = float(message.get("done") or 0), float(message.get("total") or 0)
+        self._feedback.setProgress(self._progress.advance(done, total))
+        if total > 0 and time.monotonic() - self._told_at > ETA_EVERY:
+            self._told_at = time.monotonic()
+            unit, eta = message.get("unit", ""), message.get("eta_s")
+            line = f"{self._title}: {done:.0f} of {total:.0f} {unit}".rstrip()
+            self._feedback.pushInfo(f"{line}, {in_words(eta)} left" if eta is not None else line)
+
+    def _tell_warning(self, message: Message) -> None:
+        self._feedback.pushWarning(str(message.get("message", "")))
+
+    def _tell_artifact(self, message: Message) -> None:
+        self._feedback.pushDebugInfo(f"{message.get('kind', 'file')}: {message.get('path', '')}")
+
+    def _tell_log(self, message: Message) -> None:
+        self._feedback.pushConsoleInfo(str(message.get("text", "")))
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration as people say it: 40 s, 3 min, 2 h 10 min."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

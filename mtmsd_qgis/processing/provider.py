@@ -1,0 +1,74 @@
+"""The Processing provider ``mtmsd``."""
+
+from __future__ import annotations
+
+from qgis.core import QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
+
+from ..engine.folders import icon_path
+from ..engine.interpreter import Engine
+from .assess import Assess
+from .classify import Classify
+from .map import Map
+from .pretrain import Pretrain
+from .styling import ClassMapStyle, ConfidenceStyle, PlainStyle
+from .train import Train
+
+
+class MtmsdProvider(QgsProcessingProvider):
+    """The algorithms, the engine they run in, and the styles of what they make.
+
+    Attributes
+    ----------
+    engine : Engine
+        Checked once, in a thread, as soon as the provider is loaded.
+    styles : dict of str to QgsProcessingLayerPostProcessorInterface
+        By the name of the output; QGIS keeps no reference to them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine = Engine()
+        self.styles = {
+            "OUTPUT": ClassMapStyle(),
+            "CONFIDENCE": ConfidenceStyle(),
+            "PROBABILITIES": PlainStyle(),
+        }
+
+    def load(self) -> bool:
+        """Begin the engine's check; the algorithms ask for its answer later."""
+        self.engine.state()
+        return super().load()
+
+    def loadAlgorithms(self) -> None:
+        """Add the algorithms."""
+        for algorithm in (Map(), Pretrain(), Train(), Classify(), Assess()):
+            self.addAlgorithm(algorithm)
+
+    def id(self) -> str:
+        """Return the fixed id."""
+        return "mtmsd"
+
+    def name(self) -> str:
+        """Return the name in the Toolbox."""
+        return "MTMSD"
+
+    def longName(self) -> str:
+        """Return the full name."""
+        return "MTMSD – Hyperspectral Classification"
+
+    def icon(self) -> QIcon:
+        """Return the plugin's icon."""
+        return QIcon(icon_path("mtmsd"))
+
+    def svgIconPath(self) -> str:
+        """Return where the icon is."""
+        return icon_path("mtmsd")
+
+    def supportedOutputRasterLayerExtensions(self) -> list[str]:
+        """Return GeoTIFF only: the one format the engine writes."""
+        return ["tif"]
+
+    def supportsNonFileBasedOutput(self) -> bool:
+        """Return False: the engine writes files."""
+        return False
