@@ -19,9 +19,7 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "mtmsd_qgis"
 BUILD = ROOT / "build" / NAME
-KINDS = frozenset(
-    ".py .ui .html .css .md .txt .toml .json .svg .png .qml .qm .ts .tif .gpkg .typed".split()
-)
+KINDS = ".py .ui .html .css .md .txt .toml .json .svg .png .qml .qm .ts .tif .gpkg .typed"
 """Kinds of files that may travel; anything else in the tree stops the build."""
 TRACES = (".aux.xml", ".gpkg-wal", ".gpkg-shm")
 """What programs leave beside rasters and GeoPackages that they open."""
@@ -41,7 +39,7 @@ def sources() -> Iterator[tuple[PurePosixPath, Path]]:
             if file.is_file() and not file.name.endswith(TRACES):
                 found[inner] = file
     for inner, file in sorted(found.items()):
-        if inner.name != "LICENSE" and inner.suffix not in KINDS:
+        if inner.name != "LICENSE" and inner.suffix not in KINDS.split():
             sys.exit(f"{file.relative_to(ROOT)} is of a kind that does not go into the plugin.")
         if not file.is_file():
             sys.exit(f"{file.relative_to(ROOT)} is missing.")

@@ -49,7 +49,7 @@ def style_polygons(path: Path, classes: list[dict]) -> None:
             {
                 "color": f"{info['color']}",
                 "outline_color": "white",
-                "outline_width": "0.2",
+                "outline_width": "0.1",
             }
         )
         categories.append(QgsRendererCategory(info["value"], symbol, info["name"]))
