@@ -23,7 +23,7 @@ def explain(error: BaseException) -> MtmsdError | None:
             hint="Lower batch_size or width (--set batch_size=4), or use --device cpu.",
             code="no-memory",
         )
-    if isinstance(error, MemoryError) or "not enough memory" in str(error).lower():
+    if isinstance(error, MemoryError) or _says(error, "can't allocate", "not enough memory"):
         return MachineError(
             "The machine has not enough memory for this job.",
             hint="Lower batch_size or width (--set batch_size=4), or close other programs.",
@@ -49,13 +49,18 @@ def _is_out_of_device_memory(error: BaseException) -> bool:
     kind = getattr(torch, "OutOfMemoryError", None)
     if kind is not None and isinstance(error, kind):
         return True
-    return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+    return isinstance(error, RuntimeError) and _says(error, "out of memory")
+
+
+def _says(error: BaseException, *words: str) -> bool:
+    """Whether an error of a library that has no kind of its own for it has these words."""
+    return any(word in str(error).lower() for word in words)
 
 
 def _explain_os(error: OSError) -> MtmsdError | None:
     name = error.filename2 or error.filename
     place = f" while {name} was written" if name else ""
-    if error.errno in _NO_SPACE:
+    if error.errno in _NO_SPACE or _says(error, "no space left", "quota exceeded"):
         return MachineError(
             f"The disk is full or its quota is used up{place}.",
             hint="Make room, or write to another disk.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtmsd.jobs import pretrain, train
+from mtmsd.jobs import assess, classify, pretrain, train
 from mtmsd.jobs.arguments import Method, Source, command_line
 from mtmsd.jobs.inputs import open_labels, open_scene
 from mtmsd.jobs.outputs import check_outputs

@@ -45,31 +45,36 @@ class MessageStream:
         self._lock = threading.Lock()
         self._ended = False
 
-    def send(self, kind: str, *, last: bool = False, **fields: Any) -> None:
-        """Write a message; nothing follows the ``last`` one."""
-        line = json.dumps({"type": kind} | plain(fields), allow_nan=False).encode() + b"\n"
-        broken = []
-        # the time-out: a forced end must not wait for a reader that has stopped reading
-        if not self._lock.acquire(timeout=0.5 if last else -1):
+    def send(
+        self, name: str, /, *, last: bool = False, patience: float = -1, **fields: Any
+    ) -> None:
+        """Write a message; nothing follows the ``last`` one.
+
+        ``patience`` is how many seconds to wait for another thread whose reader does not
+        read; -1 waits for ever.
+        """
+        line = json.dumps({"type": name} | plain(fields), allow_nan=False).encode() + b"\n"
+        if not self._lock.acquire(timeout=patience):
             return
         try:
             if self._ended:
                 return
             self._ended = last
-            for descriptor in list(self._sinks):
-                try:
-                    _write(descriptor, line)
-                except OSError as error:
-                    broken.append((self._sinks.pop(descriptor), error))
+            broken = [(number, e) for number in self._sinks if (e := _write(number, line))]
+            tell = [(self._sinks.pop(number), error) for number, error in broken]
         finally:
             self._lock.release()
-        for tell, error in broken:
-            tell(error)
+        for listener, error in tell:
+            listener(error)
 
 
-def _write(descriptor: int, line: bytes) -> None:
-    while line:
-        line = line[os.write(descriptor, line) :]
+def _write(descriptor: int, line: bytes) -> OSError | None:
+    try:
+        while line:
+            line = line[os.write(descriptor, line) :]
+    except OSError as error:
+        return error
+    return None
 
 
 def plain(value: Any) -> Any:
@@ -160,5 +165,11 @@ class MessageReporter(JobReporter):
     def error(self, error: MtmsdError) -> None:
         """Send ``error``, the last message."""
         self._stream.send(
-            "error", last=True, code=error.code, message=error.message, hint=error.hint
+            "error",
+            last=True,
+            # a canceled job must not wait for a reader that has stopped reading
+            patience=0.5 if self.switch.requested else -1,
+            code=error.code,
+            message=error.message,
+            hint=error.hint,
         )

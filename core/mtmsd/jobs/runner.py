@@ -58,7 +58,7 @@ def _run_claimed(folder: JobFolder, stdout: int, switch: CancelSwitch, resume: b
     values = dict(folder.arguments)
     if resume and job and "resume" in job.Arguments.__dataclass_fields__:
         values["resume"] = True
-    stream = MessageStream({stdout: parent_gone, messages: messages_lost})
+    stream = MessageStream({messages: messages_lost, stdout: parent_gone})
     with (
         SignalWatch(switch, hangup=folder.stop_with_parent),
         MessageReporter(stream, switch) as reporter,

@@ -42,8 +42,8 @@ class Arguments(Method):
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Train on all labels; the accuracy comes from polygons that were held out before."""
     settings = arguments.chosen()
-    if not 0 <= arguments.holdout <= 0.9:
-        raise InputError(f"The share to hold out is {arguments.holdout}; it lies in 0 to 0.9.")
+    if not 0 <= arguments.holdout < 1:
+        raise InputError(f"The share to hold out is {arguments.holdout:g}; it lies in 0 to 1.")
     check_outputs([arguments.scene, arguments.labels, arguments.model], [arguments.output])
     from mtmsd.classify.training import TrainingSet
     from mtmsd.device import choose_device

@@ -1,0 +1,189 @@
+"""Cancel: it takes effect at once, keeps what is worth keeping, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from running import (
+    ENVIRONMENT,
+    TINY,
+    checkpoint_of,
+    end,
+    fields_scene,
+    leftovers,
+    messages,
+    start,
+    wait_for,
+    words,
+)
+
+from mtmsd.jobs.cancel import CancelSwitch
+
+LONG = TINY | {"iterations": 20_000, "checkpoint_every": 20_000}
+
+STUBBORN = """
+import os, subprocess, sys, time, types
+from dataclasses import dataclass
+from pathlib import Path
+import mtmsd.jobs.runner as runner
+from mtmsd.jobs.commands import COMMANDS
+
+@dataclass
+class Arguments:
+    part: Path
+
+def run(arguments, reporter):
+    with open(arguments.part, "w") as part:
+        child = subprocess.Popen(["sleep", "60"])
+        part.write(str(child.pid))
+        part.flush()
+        reporter.phase("busy", "Busy")
+        time.sleep(60)
+
+COMMANDS["busy"] = types.SimpleNamespace(Arguments=Arguments, run=run)
+sys.exit(runner.run_job(Path(sys.argv[1])))
+"""
+"""An engine whose job never looks whether it is canceled."""
+
+
+def seconds_until_gone(process: subprocess.Popen) -> float:
+    began = time.monotonic()
+    process.wait(40)
+    return time.monotonic() - began
+
+
+def learning(process: subprocess.Popen) -> None:
+    """Wait until a process that prints messages has made its second optimiser step."""
+    while b'"phase": "pretrain", "done": 2' not in process.stdout.readline():
+        assert process.poll() is None
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return fields_scene(tmp_path)[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_pretraining_with_a_checkpoint(scene: Path, number: int):
+    model = scene.with_name("model.safetensors")
+    process = start("pretrain", scene, "-o", model, "--json", *words(LONG))
+    learning(process)
+    process.send_signal(number)
+    assert seconds_until_gone(process) < 2
+    status, out, _ = end(process)
+    assert status == 3
+    assert messages(out)[-1] == {
+        "type": "error", "code": "canceled", "message": "Canceled.", "hint": ""
+    }  # fmt: skip
+    assert not model.exists()
+    assert checkpoint_of(model) is not None
+    assert leftovers(scene.parent) == []
+
+
+def test_ctrl_c_in_a_terminal_says_how_to_go_on(scene: Path):
+    model = scene.with_name("model.safetensors")
+    process = start("pretrain", scene, "-o", model, *words(LONG | {"checkpoint_every": 2}))
+    wait_for(lambda: checkpoint_of(model))
+    process.send_signal(signal.SIGINT)
+    status, out, err = end(process)
+    assert (status, out) == (3, "")
+    assert "Traceback" not in err
+    assert f"Continue with: mtmsd pretrain {scene} -o {model}" in err
+    assert err.split("Continue with: ")[1].splitlines()[0].endswith(" --resume")
+
+
+def test_a_cancel_line_while_libraries_are_still_loading(scene: Path):
+    folder = scene.parent / "job"
+    folder.mkdir()
+    arguments = {"scene": str(scene), "output": str(scene.with_name("m.st")), "settings": LONG}
+    (folder / "job.json").write_text(json.dumps({"command": "pretrain", "arguments": arguments}))
+    process = start("run", folder)
+    wait_for((folder / "pid.json").exists)
+    process.stdin.write(b"cancel\n")
+    process.stdin.flush()
+    assert seconds_until_gone(process) < 2.5
+    status, out, _ = end(process)
+    assert (status, messages(out)[-1]["code"]) == (3, "canceled")
+
+
+@pytest.mark.parametrize("how", ["line", "signal", "ctrl-c twice"])
+def test_a_job_that_does_not_obey_is_ended_with_all_its_children(tmp_path: Path, how: str):
+    part = tmp_path / ".map.tif.part"
+    content = {"command": "busy", "arguments": {"part": str(part)}}
+    (tmp_path / "job.json").write_text(json.dumps(content))
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUBBORN, tmp_path],
+        env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    child = psutil.Process(int(wait_for(lambda: part.exists() and part.read_text())))
+    wait_for(lambda: "busy" in (tmp_path / "messages.jsonl").read_text())
+    if how == "line":
+        process.stdin.write(b"cancel\n")
+        process.stdin.flush()
+    else:
+        process.send_signal(signal.SIGINT)
+    if how == "ctrl-c twice":
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+    assert seconds_until_gone(process) < (1 if how == "ctrl-c twice" else 2)
+    assert process.returncode == 3
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert not part.exists()
+    assert messages((tmp_path / "messages.jsonl").read_text())[-1]["code"] == "canceled"
+    process.communicate()
+
+
+def test_grace_is_given_to_who_has_noticed_and_to_no_one_else():
+    ended: list[float] = []
+    began = time.monotonic()
+
+    def switch(patience: float, grace: float) -> CancelSwitch:
+        made = CancelSwitch(patience, grace)
+        made.on_forced_end = lambda: ended.append(time.monotonic() - began)
+        made.request()
+        return made
+
+    switch(0.05, 60)
+    wait_for(lambda: ended, 2)
+    writing = switch(0.05, 0.3)
+    writing.notice()
+    time.sleep(0.15)
+    assert len(ended) == 1
+    wait_for(lambda: len(ended) == 2, 2)
+    finished = switch(0.05, 0.05)
+    finished.close()
+    time.sleep(0.15)
+    assert len(ended) == 2
+
+
+def test_a_reader_that_does_not_read_cannot_hold_up_a_cancel(tmp_path: Path):
+    code = """
+import os, sys
+from mtmsd.jobs.cancel import CancelSwitch, SignalWatch
+from mtmsd.jobs.execute import _end_process
+from mtmsd.jobs.messages import MessageReporter, MessageStream
+switch = CancelSwitch(patience=0.2)
+reporter = MessageReporter(MessageStream({1: print}), switch)
+switch.on_forced_end = lambda: _end_process(reporter)
+with SignalWatch(switch):
+    while True:
+        reporter.warning("x" * 1000)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=ENVIRONMENT, stdout=subprocess.PIPE
+    )
+    pipe_is_full = 0.5
+    assert process.stdout.read(1) == b"{"
+    time.sleep(pipe_is_full)
+    os.kill(process.pid, signal.SIGTERM)
+    assert seconds_until_gone(process) < 2
+    assert process.returncode == 3
+    process.stdout.close()
