@@ -12,6 +12,11 @@ from small_files import cube, rectangle, write_polygons, write_raster
 REPOSITORY = Path(__file__).parents[2]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep quiet about ``*`` for transforms, which affine 3 writes ``@`` and affine 2 does not."""
+    config.addinivalue_line("filterwarnings", "ignore:Use `@` matmul:PendingDeprecationWarning")
+
+
 @pytest.fixture(scope="session")
 def scenes() -> Path:
     """Folder of the real scenes: MTMSD_SCENES, or ../shared/scenes beside the repository."""

@@ -77,16 +77,14 @@ def write_polygons(
     geometries = list(geometries)
     kinds = {g.geom_type for g in geometries if g is not None}
     columns = [np.array(values) for values in fields.values()]
-    pyogrio.raw.write(
-        str(path),
-        geometry=np.array([None if g is None else shapely.to_wkb(g) for g in geometries], object),
-        field_data=columns,
-        fields=np.array(list(fields), object),
-        geometry_type=kinds.pop() if len(kinds) == 1 else "Unknown",
-        crs=crs,
-        layer=layer,
-        append=append,
-    )
+    wkb = [None if g is None else shapely.to_wkb(g) for g in geometries]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a missing CRS, or heights in a plain layer
+        pyogrio.raw.write(
+            str(path), geometry=np.array(wkb, object), field_data=columns,
+            fields=np.array(list(fields), object), crs=crs, layer=layer, append=append,
+            geometry_type=kinds.pop() if len(kinds) == 1 else "Unknown",
+        )  # fmt: skip
     return path
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from small_files import GRID, cube, write_raster
-
 from mtmsd.errors import InputError
 from mtmsd.scene.raster import Scene
+from small_files import GRID, cube, write_raster
 
 REAL = {
     "enmap_potsdam/enmap_potsdam.tif": (160, 192, 224, 218, 418.24, 2445.53),

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from small_files import cube, write_raster
-
 from mtmsd.errors import InputError
 from mtmsd.scene.raster import Scene
+from small_files import cube, write_raster
 
 NANOMETRES = [450.0, 550.0, 650.0, 850.0, 1400.0, 2200.0]
 
@@ -67,9 +66,7 @@ def test_the_imagery_domain_is_read(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "s.tif", cube())
     with rasterio.open(path, "r+") as dataset:
         for i, w in enumerate(NANOMETRES, 1):
-            dataset.update_tags(
-                i, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=str(w / 1e3), FWHM_UM="0.01"
-            )
+            dataset.update_tags(i, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=str(w / 1e3), FWHM_UM="0.01")
     with Scene.open(path) as scene:
         assert scene.wavelengths.tolist() == pytest.approx(NANOMETRES)
         assert [band.fwhm for band in scene.bands] == [10.0] * 6

@@ -169,7 +169,8 @@ class Scene:
         self._check_unchanged()
         raw = _guarded(self.path, lambda: source.read(indexes, window))
         outside = _guarded(self.path, lambda: source.outside(indexes, window))
-        valid = np.logical_and.reduce(has_data(raw, [source.nodata[i - 1] for i in indexes]), axis=0)
+        nodata = [source.nodata[i - 1] for i in indexes]
+        valid = np.logical_and.reduce(has_data(raw, nodata), axis=0)
         if outside is not None:
             valid &= ~outside
         with np.errstate(over="ignore", invalid="ignore"):

@@ -10,6 +10,11 @@ from scipy.spatial import KDTree
 from mtmsd.errors import InputError
 from mtmsd.scene.labels import ClassInfo, Labels
 
+FEWEST = 3
+"""Training pixels that a class must keep beside a guard, if it has as many."""
+TEST_PLACES = 4
+"""Places around which polygons are held back; more of them cost more pixels to the guard."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -70,8 +75,9 @@ def random_stratified(
 def by_polygon(labels: Labels, test_fraction: float, guard: float, seed: int) -> Split:
     """Hold whole polygons back, about the share ``test_fraction`` of each class's pixels.
 
-    Training pixels nearer than ``guard`` pixels (Chebyshev distance) to a test pixel are dropped.
-    A class of one polygon is trained and not evaluated.
+    Those nearest to a few random places are taken, rather than polygons strewn over the scene,
+    since training pixels nearer than ``guard`` pixels (Chebyshev distance) to a test pixel are
+    dropped. A class of one polygon is trained and not evaluated.
 
     Raises
     ------
@@ -81,12 +87,18 @@ def by_polygon(labels: Labels, test_fraction: float, guard: float, seed: int) ->
     _check_share(test_fraction, "test")
     rng = np.random.default_rng(seed)
     groups, unit = np.unique(labels.groups, return_inverse=True)
+    area = np.bincount(unit)
+    sums = np.column_stack((np.bincount(unit, labels.rows), np.bincount(unit, labels.cols)))
+    middle = sums / area[:, None]
+    places = middle[rng.choice(len(groups), min(TEST_PLACES, len(groups)), replace=False)]
+    distance = np.abs(middle[:, None] - places).max(axis=2).min(axis=1)
     test = np.zeros(len(groups), bool)
     for info in labels.classes:
-        members, sizes = np.unique(unit[labels.values == info.value], return_counts=True)
-        order = rng.permutation(len(members))
+        members = np.unique(unit[labels.values == info.value])
+        members = members[np.argsort(distance[members], kind="stable")]
+        sizes = area[members]
         target, held = test_fraction * sizes.sum(), 0
-        for i in order[: len(members) - 1]:
+        for i in range(len(members) - 1):
             if held and abs(held + sizes[i] - target) > abs(held - target):
                 continue
             test[members[i]] = True
@@ -155,7 +167,7 @@ def nearest_distance(
 def _with_guard(
     labels: Labels, unit: np.ndarray, test: np.ndarray, guard: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Drop training pixels near test pixels; give back test units of classes that lost all.
+    """Drop training pixels near test pixels; give test units back where a class lost too many.
 
     ``unit`` numbers the unit (polygon or block) of each pixel, ``test`` says which are tested.
     """
@@ -168,14 +180,20 @@ def _with_guard(
                 labels.rows[train], labels.cols[train], labels.rows[tested], labels.cols[tested]
             )
             train[np.flatnonzero(train)[away < guard]] = False
-        lost = np.setdiff1d(labels.values, labels.values[train])
-        if not len(lost):
+        lost = _short_of(labels, train)
+        if not lost:
             return train, tested
-        # Each round moves a unit to training, or frees the pixels around one: it comes to an end.
+        # Each round gives a unit back to training: it comes to an end.
         members = labels.values == lost[0]
         kept = members & ~tested
         near = unit[tested][_closest(labels, kept, tested)] if kept.any() else unit[members]
         test[np.bincount(near).argmax()] = False
+
+
+def _short_of(labels: Labels, train: np.ndarray) -> list[int]:
+    """Return the classes that keep fewer training pixels than ``FEWEST``, though they have some."""
+    kept = labels.subset(train).counts()
+    return [v for v, count in labels.counts().items() if kept[v] < min(FEWEST, count)]
 
 
 def _closest(labels: Labels, members: np.ndarray, tested: np.ndarray) -> np.ndarray:
