@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mtmsd.jobs.cancel import CancelSwitch
 from running import (
     ENVIRONMENT,
     TINY,
@@ -24,8 +25,6 @@ from running import (
     wait_for,
     words,
 )
-
-from mtmsd.jobs.cancel import CancelSwitch
 
 LONG = TINY | {"iterations": 20_000, "checkpoint_every": 20_000}
 

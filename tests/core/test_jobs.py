@@ -12,8 +12,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from running import TINY, end, fields_scene, job, messages, start, wait_for
-
 from mtmsd.errors import InputError
 from mtmsd.jobs import classify, map, pretrain
 from mtmsd.jobs.arguments import build
@@ -24,6 +22,7 @@ from mtmsd.jobs.execute import execute
 from mtmsd.jobs.failures import explain
 from mtmsd.jobs.outputs import check_outputs
 from mtmsd.jobs.reporter import JobReporter
+from running import TINY, end, fields_scene, job, messages, start, wait_for
 
 
 class Listener(JobReporter):

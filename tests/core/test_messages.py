@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import messages
-
 from mtmsd.errors import Canceled
 from mtmsd.jobs import messages as module
 from mtmsd.jobs.cancel import CancelSwitch
 from mtmsd.jobs.messages import MessageReporter, MessageStream, plain
 from mtmsd.jobs.reporter import Pace
+from running import messages
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def test_values_that_json_lacks():
     value = {
         "loss": float("nan"),
         "best": -math.inf,
-        "path": Path("/tmp/\udcff.tif"),  # a name that is not UTF-8
+        "path": Path("/data/\udcff.tif"),  # a name that is not UTF-8
         "counts": np.array([1, 2], np.uint16),
         "score": np.float32(0.5),
         3: (np.int64(7), None, True),
@@ -61,7 +60,7 @@ def test_values_that_json_lacks():
     assert json.loads(line) == {
         "loss": None,
         "best": None,
-        "path": "/tmp/\udcff.tif",
+        "path": "/data/\udcff.tif",
         "counts": [1, 2],
         "score": 0.5,
         "3": [7, None, True],

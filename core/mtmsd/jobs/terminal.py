@@ -54,11 +54,11 @@ class TerminalReporter(JobReporter):
             TextColumn("{task.fields[metric]}"),
             console=self._console,
         )
+        self._shown = False
         self._task: TaskID | None = None
         self._pace = Pace()
 
     def __enter__(self) -> TerminalReporter:
-        self._bars.start()
         return self
 
     def __exit__(
@@ -67,11 +67,14 @@ class TerminalReporter(JobReporter):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        self._hide_bars()
 
     def phase(self, name: str, title: str) -> None:
         """Begin a bar."""
         self._end_phase()
+        if not self._shown:
+            self._bars.start()
+            self._shown = True
         self._task = self._bars.add_task(title, total=None, unit="", metric="")
         self._pace.restart()
         self.check_canceled()
@@ -98,12 +101,12 @@ class TerminalReporter(JobReporter):
     def done(self, results: Mapping[str, Any]) -> None:
         """Print the results."""
         self._end_phase()
-        self._bars.stop()
+        self._hide_bars()
         show_results(self._command, results, Console())
 
     def error(self, error: MtmsdError) -> None:
         """Print what went wrong and what to do about it."""
-        self._bars.stop()
+        self._hide_bars()
         if isinstance(error, Canceled):
             self._say("Canceled", "yellow", self._how_to_resume)
         else:
@@ -115,6 +118,12 @@ class TerminalReporter(JobReporter):
             self._bars.update(self._task, completed=task.total or 1, total=task.total or 1)
             self._bars.stop_task(self._task)
             self._task = None
+
+    def _hide_bars(self) -> None:
+        """Leave the bars as they are and give the cursor back."""
+        if self._shown:
+            self._bars.stop()
+            self._shown = False
 
     def _say(self, word: str, color: str, sentence: str) -> None:
         text = Text(f"{word}: ", style=color).append(sentence, style="default")

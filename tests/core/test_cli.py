@@ -1,0 +1,123 @@
+"""The command line: quick to answer, honest in its exit status, the same for people and programs."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mtmsd import cli
+from mtmsd.jobs.arguments import build, command_line
+from mtmsd.jobs.commands import COMMANDS
+from running import ENVIRONMENT, end, messages, start
+
+
+def imported(*arguments: str | Path) -> set[str]:
+    """Return the modules that a command imports."""
+    child = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mtmsd", *map(str, arguments)],
+        env=ENVIRONMENT, capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    return {line.rpartition("|")[2].strip() for line in child.stderr.splitlines()}
+
+
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch):
+    """What the command line hands to the job, instead of running it."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(cli, "_run", lambda name, values, as_json: calls.append((name, values)))
+    return calls
+
+
+def test_help_and_info_answer_before_torch_could_load(raster: Path):
+    assert "torch" in imported("doctor")
+    assert not {"torch", "numpy", "rich"} & imported("--help")
+    assert not {"torch", "sklearn", "scipy", "pyogrio"} & imported("info", raster)
+    began = time.monotonic()
+    assert end(start("info", raster))[0] == 0
+    assert time.monotonic() - began < 1.5
+
+
+def test_info_for_people_and_for_programs(raster: Path):
+    status, out, err = end(start("info", raster))
+    assert (status, err) == (0, "")
+    assert "15 × 12 px" in out
+    assert "450 to 2200 nm" in out
+    status, out, _ = end(start("info", raster, "--exclude", "1-2", "--json"))
+    results = messages(out)[-1]["results"]
+    assert (results["used"], results["bands"], results["crs"]) == (4, 6, "EPSG:32633")
+
+
+def test_results_go_to_stdout_and_complaints_to_stderr(tmp_path: Path):
+    status, out, err = end(start("info", tmp_path / "no.tif"))
+    assert (status, out) == (1, "")
+    assert err.startswith("Error: ")
+    assert "no.tif" in err
+    assert "Traceback" not in err
+
+
+def test_doctor_computes_on_every_device():
+    status, out, _ = end(start("doctor", "--json"))
+    results = messages(out)[-1]["results"]
+    assert status == 0
+    assert results["devices"][0]["name"] == "cpu"
+    assert results["devices"][0]["ok"] is True
+    assert results["packages"]["torch"] is not None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["fly"], ["info"], ["pretrain", "s"], ["pretrain", "s", "-o", "m", "--preset", "best"],
+     ["pretrain", "s", "-o", "m", "--set", "width"],
+     ["classify", "s", "-o", "m", "--classifier", "c", "--extent", "1,2,3"]],
+)  # fmt: skip
+def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert cli.main(arguments) == 2
+    assert "Usage: mtmsd" in capsys.readouterr().err
+
+
+def test_set_takes_one_pair_or_several(passed):
+    cli.main(["pretrain", "s.tif", "-o", "m.st", "--set", "width=64", "timesteps=50,100",
+              "--seed", "3", "--set", "ema_decay=0.9"])  # fmt: skip
+    name, values = passed[0]
+    assert (name, values["scene"], values["seed"]) == ("pretrain", "s.tif", 3)
+    assert values["settings"] == {"width": "64", "timesteps": "50,100", "ema_decay": "0.9"}
+
+
+def test_map_keeps_model_and_classifier_beside_the_map(passed):
+    cli.main(["map", "s.tif", "l.gpkg", "-o", "out/city.tif", "--features", "patchwise"])
+    cli.main(["map", "s.tif", "l.gpkg", "-o", "city.tif", "--model", "m.st"])
+    assert str(passed[0][1]["model_output"]) == "out/city.model.safetensors"
+    assert str(passed[0][1]["classifier_output"]) == "out/city.classifier.safetensors"
+    assert passed[0][1]["settings"] == {"features": "patchwise"}
+    assert passed[1][1]["model_output"] is None
+
+
+EVERY_ARGUMENT: dict[str, dict[str, Any]] = {
+    "info": {"scene": "a b.tif", "exclude": "1-2"},
+    "pretrain": {"scene": "s", "output": "o", "preset": "quick", "seed": 4, "device": "cpu",
+                 "settings": {"width": "64", "timesteps": "50,100"}, "init": "i", "resume": True},
+    "train": {"scene": "s", "labels": "l", "output": "o", "model": "m", "class_field": "my field",
+              "holdout": 0.5, "guard": 2},
+    "classify": {"scene": "s", "output": "o", "classifier": "c", "confidence": "f",
+                 "probabilities": "p", "extent": [1.5, 2, 3, 4]},
+    "assess": {"map": "m", "labels": "l", "output": "o", "json_output": "j", "scene": "s",
+               "training": "t", "confidence": "c"},
+    "map": {"scene": "s", "labels": "l", "output": "o", "validation": "v", "report": "r",
+            "model_output": "mo", "classifier_output": "co", "exclude": "water"},
+    "doctor": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_command_in_the_report_does_the_same_again(command: str, passed):
+    kind = COMMANDS[command].Arguments
+    wanted = build(kind, EVERY_ARGUMENT[command])
+    line = command_line(command, wanted)
+    cli.main(shlex.split(line)[1:])
+    assert passed[0][0] == command
+    assert build(kind, passed[0][1]) == wanted
