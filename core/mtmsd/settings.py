@@ -29,8 +29,12 @@ class PretrainSettings:
     """Optimiser steps."""
     batch_size: int = 8
     """Patches in a step."""
-    learning_rate: float = 1e-4
-    """AdamW's learning rate."""
+    learning_rate: float = 5e-4
+    """AdamW's learning rate (its peak, where there is a schedule)."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """How the learning rate changes: a short warm-up and half a cosine, or not at all."""
+    augment: bool = True
+    """Whether patches are turned and mirrored at random."""
     ema_decay: float = 0.9999
     """Decay of the exponential moving average whose weights are kept."""
     precision: Precision = "auto"
@@ -117,7 +121,15 @@ PRESETS: dict[str, Settings] = {
     "balanced": Settings("balanced"),
     "paper": Settings(
         "paper",
-        PretrainSettings(components=25, width=128, iterations=40_000, batch_size=128),
+        PretrainSettings(
+            components=25,
+            width=128,
+            iterations=40_000,
+            batch_size=128,
+            learning_rate=1e-4,
+            schedule="constant",
+            augment=False,
+        ),
         ClassifierSettings(
             features="patchwise",
             timesteps=PAPER_TIMESTEPS,

@@ -1,0 +1,75 @@
+"""Guided selective timestep fusion: one feature vector from those of all timesteps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class GuidedFusion(nn.Module):
+    """The paper's fusion: for every channel, a softmax over the timesteps.
+
+    The local stream X says how the timesteps weigh against each other, guided by the global
+    stream G. Per timestep t: s_t = W_s z + b_s with z from Σ_t X_t; q_t = W_q [s_t; G_t] + b_q;
+    A = softmax_t q; y = Σ_t A_t ⊙ X_t.
+
+    The weights of all timesteps are stacked. W_q W_s acts on a pixel and W_q on the global
+    stream of its tile, so the product is folded first: it is the same, for a third of the work.
+    """
+
+    def __init__(self, timesteps: int, channels: int) -> None:
+        super().__init__()
+        half = channels // 2
+        self.compress = nn.Sequential(
+            nn.Linear(channels, half), nn.ReLU(), nn.BatchNorm1d(half), nn.Linear(half, half)
+        )
+        self.select_weight = nn.Parameter(torch.empty(timesteps, half, half))
+        self.select_bias = nn.Parameter(torch.zeros(timesteps, half))
+        self.guide_weight = nn.Parameter(torch.empty(timesteps, channels, half + channels))
+        self.guide_bias = nn.Parameter(torch.zeros(timesteps, channels))
+        self.half = half
+        self.width = channels
+        initialise(self)
+        for weight in (self.select_weight, self.guide_weight):
+            nn.init.normal_(weight, std=0.02)
+
+    def forward(self, local: Tensor, global_: Tensor) -> Tensor:
+        """(N, P, T, k) pixels of N tiles and (N, T, k) their global streams -> (N, P, k)."""
+        return (self.attention(local, global_) * local).sum(2)
+
+    def attention(self, local: Tensor, global_: Tensor) -> Tensor:
+        """Weights of the timesteps for each channel, (N, P, T, k); they sum to 1 over T."""
+        tiles, pixels, timesteps, channels = local.shape
+        z = self.compress(local.sum(2).flatten(0, 1))
+        on_pixel, on_tile = self.guide_weight.split((self.half, channels), dim=2)
+        folded = torch.bmm(on_pixel, self.select_weight)  # (T, k, k/2)
+        bias = torch.einsum("tkj,tj->tk", on_pixel, self.select_bias) + self.guide_bias
+        logits = (z @ folded.flatten(0, 1).T).view(tiles, pixels, timesteps, channels)
+        guide = torch.einsum("tkc,ntc->ntk", on_tile, global_) + bias
+        return torch.softmax(logits + guide[:, None], dim=2)
+
+
+class MeanFusion(nn.Module):
+    """The plain mean over the timesteps: what guided fusion has to beat."""
+
+    def __init__(self, timesteps: int, channels: int) -> None:
+        super().__init__()
+        self.width = channels
+
+    def forward(self, local: Tensor, global_: Tensor) -> Tensor:
+        """(N, P, T, k), (N, T, k) -> (N, P, k)."""
+        return local.mean(2)
+
+
+def initialise(module: nn.Module) -> None:
+    """Weights of linear layers from N(0, 0.02), biases 0, as the authors do."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+
+FUSIONS: dict[str, Callable[[int, int], nn.Module]] = {"guided": GuidedFusion, "mean": MeanFusion}
+"""Fusions by name: (timesteps, channels) -> module with forward(local, global_) and width."""

@@ -1,0 +1,51 @@
+"""From a fused feature vector, and perhaps the pixel's own spectrum, to class scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from mtmsd.classify.fusion import initialise
+
+
+def _layer(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU(), nn.BatchNorm1d(outputs))
+
+
+class PaperHead(nn.Module):
+    """The paper's: 128, 32, K; with 30 classes or more 256, 128, K. No spectrum."""
+
+    def __init__(self, features: int, components: int, classes: int) -> None:
+        super().__init__()
+        first, second = (256, 128) if classes >= 30 else (128, 32)
+        self.layers = nn.Sequential(
+            _layer(features, first), _layer(first, second), nn.Linear(second, classes)
+        )
+        initialise(self)
+
+    def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
+        """(P, k), (P, C) -> scores (P, K)."""
+        return self.layers(fused)
+
+
+class SpectralHead(nn.Module):
+    """A third stream: the pixel's own whitened spectrum beside the fused vector."""
+
+    def __init__(self, features: int, components: int, classes: int) -> None:
+        super().__init__()
+        self.fused = _layer(features, 128)
+        self.spectrum = nn.Sequential(_layer(components, 128), _layer(128, 64))
+        self.joint = nn.Sequential(nn.Dropout(0.3), _layer(192, 64), nn.Linear(64, classes))
+
+    def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
+        """(P, k), (P, C) -> scores (P, K)."""
+        return self.joint(torch.cat([self.fused(fused), self.spectrum(spectrum)], dim=1))
+
+
+HEADS: dict[str, Callable[[int, int, int], nn.Module]] = {
+    "paper": PaperHead,
+    "spectral": SpectralHead,
+}
+"""Heads by name: (fused features, components, classes) -> module."""

@@ -1,0 +1,1 @@
+"""The diffusion model of a scene: schedule, U-Net, loss, pretraining."""

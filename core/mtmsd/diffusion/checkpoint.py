@@ -1,0 +1,98 @@
+"""Checkpoints of pretraining: the last two are kept, each whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtmsd.diffusion.unet import UNet
+from mtmsd.errors import InputError
+from mtmsd.tensorfile import load_tensors, save_tensors
+
+KIND = "checkpoint"
+KEPT = 2
+
+
+class Checkpoints:
+    """The checkpoints of one pretraining in a folder of their own.
+
+    Parameters
+    ----------
+    folder : Path
+    belongs_to : mapping
+        JSON-able: scene, settings and seed. A checkpoint of anything else is refused.
+    """
+
+    def __init__(self, folder: Path, belongs_to: Mapping[str, Any]) -> None:
+        self.folder = Path(folder)
+        text = json.dumps(belongs_to, sort_keys=True)
+        self._identity = hashlib.sha256(text.encode()).hexdigest()
+
+    def write(
+        self,
+        step: int,
+        unet: UNet,
+        averaged: Mapping[str, Tensor],
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        """Keep everything needed to go on after ``step`` optimiser steps."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tensors = {f"unet.{n}": t for n, t in unet.state_dict().items()}
+        tensors |= {f"averaged.{n}": t for n, t in averaged.items()}
+        for name, parameter in unet.named_parameters():
+            for key, value in optimizer.state[parameter].items():
+                tensors[f"optimizer.{name}.{key}"] = value
+        path = self.folder / f"step-{step:08d}.safetensors"
+        save_tensors(path, KIND, tensors, {"step": step, "identity": self._identity})
+        for old in self._files()[:-KEPT]:
+            old.unlink()
+
+    def restore(
+        self, unet: UNet, averaged: dict[str, Tensor], optimizer: torch.optim.Optimizer
+    ) -> int:
+        """Load the newest readable checkpoint; the number of steps done, 0 if there is none.
+
+        Raises
+        ------
+        InputError
+            If the checkpoints are of another scene, seed or setting.
+        """
+        for path in reversed(self._files()):
+            try:
+                tensors, metadata = load_tensors(path, KIND)
+            except InputError:
+                continue  # damaged: the one before it is why two are kept
+            if metadata["identity"] != self._identity:
+                raise InputError(
+                    f"The checkpoints in {self.folder} are of another scene, seed or setting.",
+                    hint="Start without resuming, or delete that folder.",
+                )
+            unet.load_state_dict(_below("unet.", tensors))
+            for name, value in _below("averaged.", tensors).items():
+                averaged[name].copy_(value)
+            for name, parameter in unet.named_parameters():
+                state = _below(f"optimizer.{name}.", tensors)
+                # Adam counts its steps on the CPU
+                optimizer.state[parameter] = {
+                    k: v if k == "step" else v.to(parameter.device) for k, v in state.items()
+                }
+            return int(metadata["step"])
+        return 0
+
+    def remove(self) -> None:
+        """Delete the folder, once the model file is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*.safetensors"))
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}

@@ -1,0 +1,134 @@
+"""A scene's diffusion model: the U-Net, the whitening it works behind, and where both are from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtmsd.diffusion.unet import UNet
+from mtmsd.errors import InputError
+from mtmsd.scene.whitening import Whitening
+from mtmsd.tensorfile import load_tensors, save_tensors
+
+KIND = "diffusion-model"
+
+
+@dataclass
+class DiffusionModel:
+    """What pretraining leaves, and all that features need.
+
+    Attributes
+    ----------
+    unet : UNet
+        In evaluation mode, float32.
+    whitening : Whitening
+    metadata : dict
+        JSON-able: ``patch_size``, ``bands``, ``wavelengths``, ``settings``, ``seed``,
+        ``scene`` (name and fingerprint), ``version``.
+    """
+
+    unet: UNet
+    whitening: Whitening
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def patch_size(self) -> int:
+        """Side of a patch and of a tile, in pixels."""
+        return int(self.metadata["patch_size"])
+
+    def save(self, path: Path) -> None:
+        """Write the model file."""
+        save_tensors(path, KIND, self.tensors(), self.metadata)
+
+    @classmethod
+    def load(cls, path: Path) -> DiffusionModel:
+        """Read a model file; raises :class:`InputError` if it is none, or damaged."""
+        tensors, metadata = load_tensors(path, KIND)
+        return cls.from_tensors(tensors, metadata)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything as named tensors, for a model file or inside a classifier file."""
+        named = {f"unet.{name}": value for name, value in self.unet.state_dict().items()}
+        for name in ("mean", "weights", "variances"):
+            named[f"whitening.{name}"] = torch.from_numpy(getattr(self.whitening, name))
+        return named
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Mapping[str, Tensor], metadata: dict[str, Any]
+    ) -> DiffusionModel:
+        """Undo :meth:`tensors`; other names are left alone."""
+        whitening = Whitening(
+            *(tensors[f"whitening.{n}"].numpy() for n in ("mean", "weights", "variances"))
+        )
+        prefix = "unet."
+        weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+        return cls(build_unet(weights, whitening.components), whitening, metadata)
+
+
+def build_unet(weights: Mapping[str, Tensor], channels: int, source: str = "the file") -> UNet:
+    """Make the U-Net that fits these weights, and load them.
+
+    Raises
+    ------
+    InputError
+        If they are not a U-Net's of this architecture, or of another number of channels.
+    """
+    first = weights.get("input_blocks.0.0.weight")
+    if first is None or first.ndim != 4 or first.shape[0] % 32:
+        raise InputError(
+            f"The weights in {source} are not those of an MTMSD diffusion U-Net.",
+            hint="Choose a checkpoint of the authors' code or a model file.",
+        )
+    if first.shape[1] != channels:
+        raise InputError(
+            f"The U-Net in {source} takes {first.shape[1]} components, the scene has {channels}.",
+            hint=f"Set components={first.shape[1]}.",
+        )
+    unet = UNet(channels, first.shape[0])
+    expected = {name: tuple(value.shape) for name, value in unet.state_dict().items()}
+    for name, shape in expected.items():
+        if name not in weights:
+            raise InputError(f"The weights in {source} lack '{name}'.")
+        if tuple(weights[name].shape) != shape:
+            found = tuple(weights[name].shape)
+            raise InputError(f"In {source}, '{name}' has the shape {found} instead of {shape}.")
+    unet.load_state_dict({name: weights[name].float() for name in expected})
+    return unet.eval()
+
+
+def read_authors_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Read a state dict published by the authors (``.pt``), as plain tensors only.
+
+    Raises
+    ------
+    InputError
+        If the file is no such checkpoint; nothing in it is ever executed.
+    """
+    refusal = InputError(
+        f"{path} is not a checkpoint that holds tensors alone.",
+        hint="Choose a .pt file with a state dict, as the authors publish them.",
+    )
+    if not Path(path).is_file():
+        raise InputError(f"There is no file {path}.", hint="Choose a .pt checkpoint.")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a file that is none of its own
+        raise refusal from error
+    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise refusal
+    return loaded
+
+
+def describe_bands(used: tuple[int, ...], wavelengths: np.ndarray) -> dict[str, Any]:
+    """The bands that a model expects, for its metadata (NaN wavelengths become null)."""
+    return {
+        "bands": list(used),
+        "wavelengths": [None if np.isnan(w) else round(float(w), 4) for w in wavelengths],
+    }

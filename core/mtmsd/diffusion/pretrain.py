@@ -1,0 +1,249 @@
+"""Diffusion pretraining of a scene: no labels, checkpoints, resumable to the last bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mtmsd import __version__
+from mtmsd.device import autocast
+from mtmsd.diffusion.checkpoint import Checkpoints
+from mtmsd.diffusion.loss import hybrid_loss
+from mtmsd.diffusion.model import (
+    DiffusionModel,
+    build_unet,
+    describe_bands,
+    read_authors_checkpoint,
+)
+from mtmsd.diffusion.patches import Batch, PatchPool
+from mtmsd.diffusion.schedule import CosineSchedule
+from mtmsd.diffusion.unet import DOWNSAMPLING, GROUPS, UNet
+from mtmsd.errors import InputError, MachineError
+from mtmsd.reporting import Reporter
+from mtmsd.scene.raster import Scene
+from mtmsd.scene.whitening import Whitening, fit_whitening
+from mtmsd.settings import PretrainSettings, Settings
+
+METRIC_EVERY = 10
+
+
+def pretrain(
+    scene: Scene,
+    settings: Settings,
+    output: Path,
+    *,
+    device: torch.device,
+    seed: int,
+    work_dir: Path | None = None,
+    resume: bool = False,
+    init: Path | None = None,
+    reporter: Reporter,
+) -> Path:
+    """Learn the scene without labels and write a diffusion model file.
+
+    Parameters
+    ----------
+    work_dir : Path, optional
+        Where checkpoints go; beside the output if not given.
+    resume : bool
+        Go on from the last checkpoint in ``work_dir``, if there is one. The outcome is that
+        of an unbroken run, bit for bit on the same machine.
+    init : Path, optional
+        A ``.pt`` checkpoint of the authors' code to start from.
+
+    Raises
+    ------
+    InputError
+        If scene, settings or checkpoint do not fit.
+    Canceled
+        After a checkpoint was written.
+    MachineError
+        If the loss became infinite or memory ran out.
+    """
+    chosen = settings.pretrain
+    _check(chosen)
+    reporter.phase("prepare", "Reading the scene")
+    whitening = fit_whitening(
+        scene, chosen.components, seed=seed, tick=lambda: reporter.check_canceled()
+    )
+    if whitening.components < chosen.components:
+        reporter.warning(
+            f"{scene.name} holds {whitening.components} independent components; "
+            f"{chosen.components} were asked for."
+        )
+    unet = _start(whitening, chosen, seed, init)
+    metadata = {
+        "version": __version__,
+        "patch_size": chosen.patch_size,
+        **describe_bands(scene.used, scene.wavelengths),
+        "settings": dataclasses.asdict(settings),
+        "seed": seed,
+        "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
+    }
+    pool = PatchPool(scene, whitening, chosen.patch_size, seed=seed, reporter=reporter)
+    checkpoints = Checkpoints(
+        work_dir or Path(f"{output}.checkpoints"),
+        belongs_to={**metadata, "init": str(init) if init else None},
+    )
+    reporter.phase("pretrain", "Learning the scene")
+    averaged = fit(
+        unet,
+        pool,
+        chosen,
+        device=device,
+        seed=seed,
+        checkpoints=checkpoints,
+        resume=resume,
+        reporter=reporter,
+    )
+    DiffusionModel(averaged, whitening, metadata).save(output)
+    checkpoints.remove()
+    reporter.artifact("model", output)
+    return output
+
+
+def fit(
+    unet: UNet,
+    pool: PatchPool,
+    settings: PretrainSettings,
+    *,
+    device: torch.device,
+    seed: int,
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+    reporter: Reporter,
+) -> UNet:
+    """Run the optimiser and return the network with averaged weights, on the CPU."""
+    schedule = CosineSchedule()
+    unet = unet.to(device).train()
+    averaged = {name: value.detach().clone() for name, value in unet.state_dict().items()}
+    optimizer = torch.optim.AdamW(
+        unet.parameters(), lr=settings.learning_rate, weight_decay=0.0, foreach=True
+    )
+    first = 0
+    if checkpoints is not None and resume:
+        first = checkpoints.restore(unet, averaged, optimizer)
+    network = compiled(unet, device, settings)
+    total = settings.iterations
+    reporter.progress(first, total, "step")
+    for step, batch in _prefetched(pool, settings, schedule.steps, seed, first):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * _rate(settings, step)
+        mse, vb = train_step(network, schedule, optimizer, batch, device, settings)
+        _average(averaged, unet, _decay(settings, step))
+        done = step + 1
+        if done % METRIC_EVERY == 0 or done == total:
+            _report(reporter, done, float(mse), float(vb))
+        stopping = reporter.cancel_requested
+        if checkpoints is not None and (done % settings.checkpoint_every == 0 or stopping):
+            checkpoints.write(done, unet, averaged, optimizer)
+        reporter.progress(done, total, "step")
+    final = UNet(unet.channels, unet.width)
+    final.load_state_dict({name: value.cpu() for name, value in averaged.items()})
+    return final.eval()
+
+
+def train_step(
+    network: nn.Module,
+    schedule: CosineSchedule,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    device: torch.device,
+    settings: PretrainSettings,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One optimiser step; the mean squared error and the bound before it."""
+    x0, t, noise = (part.to(device, non_blocking=True) for part in (batch.x0, batch.t, batch.noise))
+    x_t = schedule.noised(x0, t, noise)
+    with autocast(device, settings.precision):
+        output = network(x_t, t)
+    losses = hybrid_loss(schedule, output, x0, x_t, t, noise)
+    optimizer.zero_grad(set_to_none=True)
+    losses.total.mean().backward()
+    optimizer.step()
+    return losses.mse.detach().mean(), losses.vb.detach().mean()
+
+
+def compiled(unet: UNet, device: torch.device, settings: PretrainSettings) -> nn.Module:
+    """The network as it runs fastest on this device."""
+    return unet
+
+
+def _check(settings: PretrainSettings) -> None:
+    side, width = settings.patch_size, settings.width
+    if side % DOWNSAMPLING or side < 2 * DOWNSAMPLING:
+        raise InputError(
+            f"patch_size {side} is not a multiple of {DOWNSAMPLING} from {2 * DOWNSAMPLING} on."
+        )
+    if width % GROUPS or width <= 0:
+        raise InputError(f"width {width} is not a multiple of {GROUPS}.")
+    for name in ("components", "iterations", "batch_size", "learning_rate", "checkpoint_every"):
+        if getattr(settings, name) <= 0:
+            raise InputError(f"The setting {name} must be above 0, not {getattr(settings, name)}.")
+
+
+def _start(
+    whitening: Whitening, settings: PretrainSettings, seed: int, init: Path | None
+) -> UNet:
+    if init is not None:
+        weights = read_authors_checkpoint(init)
+        return build_unet(weights, whitening.components, str(init))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return UNet(whitening.components, settings.width)
+
+
+def _prefetched(
+    pool: PatchPool, settings: PretrainSettings, timesteps: int, seed: int, first: int
+) -> Iterator[tuple[int, Batch]]:
+    """Cut the next batch in a second thread while the network works on this one."""
+
+    def cut(step: int) -> Batch:
+        return pool.batch(
+            settings.batch_size, timesteps, seed=seed, step=step, augment=settings.augment
+        )
+
+    with ThreadPoolExecutor(1) as thread:
+        upcoming = thread.submit(cut, first)
+        for step in range(first, settings.iterations):
+            batch = upcoming.result()
+            upcoming = thread.submit(cut, step + 1)
+            yield step, batch
+
+
+def _rate(settings: PretrainSettings, step: int) -> float:
+    """Learning rate as a share of its peak: constant, or warm-up and half a cosine."""
+    if settings.schedule == "constant":
+        return 1.0
+    warm_up = min(200, settings.iterations // 10)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    done = (step - warm_up) / max(1, settings.iterations - warm_up)
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _decay(settings: PretrainSettings, step: int) -> float:
+    """The average's decay, shorter at first so that the initial weights are forgotten."""
+    return min(settings.ema_decay, (1 + step) / (10 + step))
+
+
+@torch.no_grad()
+def _average(averaged: dict[str, torch.Tensor], unet: UNet, decay: float) -> None:
+    parameters = list(unet.state_dict().values())
+    torch._foreach_lerp_(list(averaged.values()), parameters, 1 - decay)
+
+
+def _report(reporter: Reporter, step: int, mse: float, vb: float) -> None:
+    if not math.isfinite(mse + vb):
+        raise MachineError(
+            f"Pretraining diverged at step {step}: the loss is {mse + vb}.",
+            hint="Lower learning_rate, or set precision=fp32.",
+            code="diverged",
+        )
+    reporter.metric(step, "loss", mse + vb)
+    reporter.metric(step, "mse", mse)

@@ -1,0 +1,193 @@
+"""The U-Net of improved diffusion, with the authors' parameter names so that theirs load.
+
+Nichol & Dhariwal 2021: two residual blocks a level, widths 1, 2, 2 times the first,
+scale-shift group normalisation, attention in the bottleneck, learned variance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MULTIPLIERS = (1, 2, 2)
+BLOCKS_PER_LEVEL = 2
+HEADS = 4
+GROUPS = 32
+DOWNSAMPLING = 2 ** (len(MULTIPLIERS) - 1)
+
+
+def timestep_embedding(t: Tensor, width: int) -> Tensor:
+    """Sinusoids of a timestep: (B,) -> (B, width), cosines first."""
+    half = width // 2
+    frequencies = torch.exp(
+        -math.log(10_000) * torch.arange(half, dtype=torch.float32, device=t.device) / half
+    )
+    angles = t[:, None].float() * frequencies[None]
+    return torch.cat([torch.cos(angles), torch.sin(angles)], dim=-1)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions around a timestep-dependent scale and shift."""
+
+    def __init__(self, channels: int, embedding: int, out: int) -> None:
+        super().__init__()
+        self.in_layers = nn.Sequential(
+            nn.GroupNorm(GROUPS, channels), nn.SiLU(), nn.Conv2d(channels, out, 3, padding=1)
+        )
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * out))
+        self.out_layers = nn.Sequential(
+            nn.GroupNorm(GROUPS, out),
+            nn.SiLU(),
+            nn.Dropout(0.0),  # keeps the authors' parameter names
+            _zeroed(nn.Conv2d(out, out, 3, padding=1)),
+        )
+        self.skip_connection = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(B, C, H, W), (B, E) -> (B, out, H, W)."""
+        h = self.in_layers(x)
+        scale, shift = self.emb_layers(embedding)[:, :, None, None].chunk(2, dim=1)
+        h = torch.addcmul(shift, self.out_layers[0](h), 1 + scale)
+        return self.skip_connection(x) + self.out_layers[3](F.silu(h))
+
+
+class AttentionBlock(nn.Module):
+    """Self-attention over all positions, four heads."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.qkv = nn.Conv1d(channels, 3 * channels, 1)
+        self.proj_out = _zeroed(nn.Conv1d(channels, channels, 1))
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same; the embedding is not used."""
+        b, c, h, w = x.shape
+        flat = x.reshape(b, c, h * w)
+        qkv = self.qkv(self.norm(flat)).reshape(b * HEADS, 3 * c // HEADS, h * w)
+        q, k, v = (part.transpose(1, 2) for part in qkv.chunk(3, dim=1))
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, c, h * w)
+        return x + self.proj_out(attended).reshape(b, c, h, w)
+
+
+class Downsample(nn.Module):
+    """Halve height and width by a strided convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.op = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H/2, W/2)."""
+        return self.op(x)
+
+
+class Upsample(nn.Module):
+    """Double height and width by nearest neighbours, then a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, 2H, 2W)."""
+        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+class Stage(nn.Sequential):
+    """Layers in sequence, each given the timestep's embedding."""
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:  # type: ignore[override]
+        """Apply the layers one after the other."""
+        for layer in self:
+            x = layer(x, embedding) if not isinstance(layer, nn.Conv2d) else layer(x)
+        return x
+
+
+class UNet(nn.Module):
+    """Predicts noise and variance: (B, C, H, W), timesteps (B,) -> (B, 2C, H, W).
+
+    Parameters
+    ----------
+    channels : int
+        Whitened components of the scene, C.
+    width : int
+        Channels of the first level; a multiple of 32.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        if width % GROUPS:
+            raise ValueError(f"width {width} is not a multiple of {GROUPS}")
+        self.channels, self.width = channels, width
+        embedding = 4 * width
+        self.time_embed = nn.Sequential(
+            nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
+        )
+        self.input_blocks = nn.ModuleList([Stage(nn.Conv2d(channels, width, 3, padding=1))])
+        skips, c = [width], width
+        for level, multiplier in enumerate(MULTIPLIERS):
+            for _ in range(BLOCKS_PER_LEVEL):
+                self.input_blocks.append(Stage(ResidualBlock(c, embedding, multiplier * width)))
+                c = multiplier * width
+                skips.append(c)
+            if level < len(MULTIPLIERS) - 1:
+                self.input_blocks.append(Stage(Downsample(c)))
+                skips.append(c)
+        self.middle_block = Stage(
+            ResidualBlock(c, embedding, c), AttentionBlock(c), ResidualBlock(c, embedding, c)
+        )
+        self.output_blocks = nn.ModuleList()
+        for level, multiplier in reversed(list(enumerate(MULTIPLIERS))):
+            for i in range(BLOCKS_PER_LEVEL + 1):
+                layers: list[nn.Module] = [
+                    ResidualBlock(c + skips.pop(), embedding, multiplier * width)
+                ]
+                c = multiplier * width
+                if level and i == BLOCKS_PER_LEVEL:
+                    layers.append(Upsample(c))
+                self.output_blocks.append(Stage(*layers))
+        self.out = nn.Sequential(
+            nn.GroupNorm(GROUPS, c), nn.SiLU(), _zeroed(nn.Conv2d(c, 2 * channels, 3, padding=1))
+        )
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """(B, C, H, W), (B,) -> (B, 2C, H, W): noise, then variance in -1…1."""
+        h, skips, embedding = self._encode(x, t)
+        for block in self.output_blocks:
+            h = block(torch.cat([h, skips.pop()], dim=1), embedding)
+        return self.out(h)
+
+    def stages(self, x: Tensor, t: Tensor, blocks: Iterable[int]) -> list[Tensor]:
+        """Outputs of the chosen decoder blocks, in ascending order; later ones never run."""
+        wanted = set(blocks)
+        h, skips, embedding = self._encode(x, t)
+        found = []
+        for i, block in enumerate(self.output_blocks[: max(wanted) + 1]):
+            h = block(torch.cat([h, skips.pop()], dim=1), embedding)
+            if i in wanted:
+                found.append(h)
+        return found
+
+    def stage_channels(self, block: int) -> int:
+        """Number of channels that decoder block gives."""
+        per_level = BLOCKS_PER_LEVEL + 1
+        return self.width * MULTIPLIERS[len(MULTIPLIERS) - 1 - block // per_level]
+
+    def _encode(self, x: Tensor, t: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+        embedding = self.time_embed(timestep_embedding(t, self.width))
+        h, skips = x, []
+        for block in self.input_blocks:
+            h = block(h, embedding)
+            skips.append(h)
+        return self.middle_block(h, embedding), skips, embedding
+
+
+def _zeroed(layer: nn.Conv1d | nn.Conv2d) -> nn.Module:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer

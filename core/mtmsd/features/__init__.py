@@ -1,0 +1,1 @@
+"""Multi-timestep multi-stage diffusion features, and which of them are kept."""

@@ -1,0 +1,107 @@
+"""Reading the U-Net's decoder blocks (stages) at several timesteps of the diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mtmsd.device import autocast
+from mtmsd.diffusion.schedule import CosineSchedule
+from mtmsd.diffusion.unet import UNet
+from mtmsd.errors import InputError
+
+
+def draw_noise(channels: int, side: int, seed: int) -> Tensor:
+    """The one noise tensor (C, side, side) of all pixels and timesteps, drawn on the CPU."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(channels, side, side, generator=generator)
+
+
+@dataclass(frozen=True)
+class StageReader:
+    """Runs the U-Net on noised tiles and hands out the maps of the chosen decoder blocks.
+
+    Attributes
+    ----------
+    unet : UNet
+        On the device where it shall run.
+    noise : Tensor (C, S, S)
+    timesteps, blocks : sequences of int
+        D, the number of channels of a stream, is the sum over the blocks.
+    """
+
+    unet: UNet
+    noise: Tensor
+    timesteps: Sequence[int]
+    blocks: Sequence[int]
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        last = len(self.unet.output_blocks) - 1
+        if not self.blocks or not all(0 <= b <= last for b in self.blocks):
+            raise InputError(f"blocks {list(self.blocks)} are not decoder blocks 0 to {last}.")
+        steps = CosineSchedule().steps
+        if not self.timesteps or not all(0 <= t < steps for t in self.timesteps):
+            raise InputError(f"timesteps {list(self.timesteps)} are not within 0 to {steps - 1}.")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the U-Net is."""
+        return next(self.unet.parameters()).device
+
+    @property
+    def channels(self) -> list[int]:
+        """Channels of each block, in ascending order of the blocks."""
+        return [self.unet.stage_channels(b) for b in sorted(set(self.blocks))]
+
+    @torch.no_grad()
+    def maps(self, tiles: Tensor) -> Iterator[list[Tensor]]:
+        """For each timestep, the blocks' maps of whitened tiles (B, C, S, S).
+
+        Maps are float32 or bfloat16, (B, c, h, w) with h = w = S, S/2 or S/4.
+        """
+        schedule = CosineSchedule()
+        tiles = tiles.to(self.device, non_blocking=True)
+        noise = self.noise.to(self.device)[None].expand_as(tiles)
+        for timestep in self.timesteps:
+            t = torch.full((len(tiles),), timestep, device=self.device)
+            with autocast(self.device, self.precision):
+                yield self.unet.stages(schedule.noised(tiles, t, noise), t, self.blocks)
+
+
+def global_features(maps: Sequence[Tensor]) -> Tensor:
+    """Spatial means of all blocks: (B, D), float32. The mean survives any resizing."""
+    return torch.cat([m.float().mean((2, 3)) for m in maps], dim=1)
+
+
+def centre_features(maps: Sequence[Tensor], side: int) -> Tensor:
+    """What resizing to side×side would give at (side/2, side/2): (B, D), by four taps a map."""
+    found = []
+    for m in maps:
+        source = (side // 2 + 0.5) * m.shape[-1] / side - 0.5
+        low = int(source)
+        high, share = min(low + 1, m.shape[-1] - 1), source - low
+        square = m[:, :, [low, high]][:, :, :, [low, high]].float()
+        taps = torch.tensor([1 - share, share], device=m.device)
+        found.append(torch.einsum("bchw,h,w->bc", square, taps, taps))
+    return torch.cat(found, dim=1)
+
+
+def dense_features(maps: Sequence[Tensor], side: int, keep: Sequence[Tensor | None]) -> Tensor:
+    """Bilinear values at every pixel: (B, side·side, k), channels last.
+
+    ``keep`` names, for each block, the channels that are wanted (None: all), so that nothing
+    is resized in vain.
+    """
+    resized = []
+    for m, channels in zip(maps, keep):
+        chosen = m if channels is None else m[:, channels]
+        chosen = chosen.contiguous(memory_format=torch.channels_last)
+        if m.shape[-1] != side:
+            chosen = F.interpolate(chosen, (side, side), mode="bilinear", align_corners=False)
+        resized.append(chosen.permute(0, 2, 3, 1).flatten(1, 2))
+    return torch.cat(resized, dim=2)

@@ -1,0 +1,130 @@
+"""Whitening PCA: a scene's bands to a few components of mean 0 and variance 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtmsd.errors import InputError
+
+if TYPE_CHECKING:
+    from mtmsd.scene.raster import Scene
+
+SAMPLE_SIDE = 64
+SAMPLE_PIXELS = 2**18
+MOST_CHUNKS = 1024
+"""So many chunks are looked at, at most, in search of so many valid pixels."""
+SMALLEST_VARIANCE = 1e-9
+"""Components below this share of the first one's variance are rounding noise."""
+CLIP = 10.0
+"""Whitened values beyond so many standard deviations are cut: one hot pixel must not rule."""
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """An affine map from B bands to C whitened components.
+
+    Attributes
+    ----------
+    mean : float32 array (B,)
+    weights : float32 array (C, B)
+    variances : float32 array (C,)
+        Share of the total variance that each component holds.
+    """
+
+    mean: np.ndarray
+    weights: np.ndarray
+    variances: np.ndarray
+
+    @property
+    def components(self) -> int:
+        """Number of components, C."""
+        return len(self.weights)
+
+    def apply(self, values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Whiten (B, h, w) to float32 (C, h, w); pixels that are not valid become 0."""
+        bands, height, width = values.shape
+        flat = values.reshape(bands, -1) - self.mean[:, None]
+        whitened = (self.weights @ flat).reshape(-1, height, width)
+        return np.clip(whitened, -CLIP, CLIP) * valid
+
+
+def read_whitened(
+    scene: Scene, whitening: Whitening, row: int, col: int, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whiten a window: float32 (C, height, width) and valid (height, width).
+
+    The window may reach outside the scene. Bands are read in strips of few rows, so that
+    memory holds C components of the window, never all its bands.
+    """
+    out = np.zeros((whitening.components, height, width), np.float32)
+    valid = np.zeros((height, width), bool)
+    for top in range(0, height, SAMPLE_SIDE):
+        rows = min(SAMPLE_SIDE, height - top)
+        values, valid[top : top + rows] = scene.read(row + top, col, rows, width)
+        out[:, top : top + rows] = whitening.apply(values, valid[top : top + rows])
+    return out, valid
+
+
+def fit_whitening(
+    scene: Scene, components: int, *, seed: int, tick: Callable[[], None] = lambda: None
+) -> Whitening:
+    """Fit the whitening PCA on a streamed sample of the scene.
+
+    Chunks of 64×64 px are drawn at random until 2¹⁸ valid pixels are found or the scene is
+    read. ``tick`` is called after each chunk, the place to cancel.
+
+    Raises
+    ------
+    InputError
+        If the sample holds too few valid pixels or no variance.
+    """
+    count, total, products = 0, np.zeros(len(scene.used)), 0.0
+    shift = None
+    for row, col, height, width in _sample_windows(scene, seed):
+        values, valid = scene.read(row, col, height, width)
+        pixels = values[:, valid].astype(np.float64)
+        if shift is None and pixels.size:
+            shift = pixels.mean(1)  # keeps the products of large values exact
+        if pixels.size:
+            pixels -= shift[:, None]
+            count += pixels.shape[1]
+            total += pixels.sum(1)
+            products = products + pixels @ pixels.T
+        tick()
+        if count >= SAMPLE_PIXELS:
+            break
+    if shift is None or count < 2:
+        raise InputError(
+            f"{scene.path} has no pixel with valid values in all bands that are used.",
+            hint="Check its nodata value, or leave out the bands that are empty.",
+        )
+    mean = total / count
+    covariance = products / count - np.outer(mean, mean)
+    variances, vectors = np.linalg.eigh(covariance)
+    variances, vectors = variances[::-1], vectors[:, ::-1]
+    if not variances[0] > 0:
+        raise InputError(f"{scene.path} has the same value in every pixel.", hint="Check the file.")
+    rank = int((variances > variances[0] * SMALLEST_VARIANCE).sum())
+    keep = min(components, rank)
+    vectors = vectors[:, :keep]
+    # the sign of a component is free: fix it, so that every machine gives the same
+    largest = np.abs(vectors).argmax(0)
+    vectors = vectors * np.sign(vectors[largest, np.arange(keep)])
+    return Whitening(
+        mean=(mean + shift).astype(np.float32),
+        weights=(vectors / np.sqrt(variances[:keep])).T.astype(np.float32),
+        variances=(variances[:keep] / variances.sum()).astype(np.float32),
+    )
+
+
+def _sample_windows(scene: Scene, seed: int) -> Iterator[tuple[int, int, int, int]]:
+    """Cover the scene with chunks, in random order so that any first part is a fair sample."""
+    side = SAMPLE_SIDE
+    corners = [(r, c) for r in range(0, scene.height, side) for c in range(0, scene.width, side)]
+    for i in np.random.default_rng(seed).permutation(len(corners))[:MOST_CHUNKS]:
+        row, col = corners[i]
+        yield row, col, min(side, scene.height - row), min(side, scene.width - col)
