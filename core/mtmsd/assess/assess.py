@@ -111,6 +111,7 @@ def assess_map(
             "reference": labels_path,
             "training": training_path,
             "scene": scene_path,
+            "confidence": confidence_path,
         }
         own = _command(sources, report, class_field, exclude)
         return _finish(result, material, sources, [*commands, own], (report, json_out), reporter)
@@ -274,12 +275,8 @@ def _command(
     sources: Mapping[str, AnyPath | None], report: Path, class_field: str | None, exclude: str
 ) -> str:
     parts = ["mtmsd", "assess", str(sources["map"]), str(sources["reference"]), "-o", str(report)]
-    options = {
-        "--class-field": class_field,
-        "--scene": sources["scene"],
-        "--training": sources["training"],
-        "--exclude": exclude,
-    }
+    options: dict[str, AnyPath | None] = {"--class-field": class_field, "--exclude": exclude}
+    options |= {f"--{role}": sources[role] for role in ("scene", "training", "confidence")}
     for option, value in options.items():
         parts += [option, str(value)] if value else []
     return shlex.join(parts)

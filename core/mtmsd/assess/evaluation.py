@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -205,9 +205,9 @@ def _warnings(classes: Sequence[ClassInfo], matrix: NDArray, spread: _Spread | N
     if spread:
         single = [c.name for c, n in zip(classes, spread.polygons, strict=True) if n == 1]
         if single:
+            narrow = "; the overall interval is too narrow by this" if spread.exists else ""
             warnings.append(
-                f"Only one reference polygon, so no interval for {', '.join(single)}; "
-                "the overall interval is too narrow by this."
+                f"Only one reference polygon, so no interval for {', '.join(single)}{narrow}."
             )
     return warnings
 
@@ -223,7 +223,7 @@ def verdict(evaluation: dict[str, Any]) -> str:
     gap, limits = best["difference"], best["difference_interval"]
     against = f"{right}, against {_percent(best['overall'])} for the {best['title']}"
     if limits:
-        against += f"; difference {100 * gap:+.1f} points (95 % interval {_range(limits, '+')})"
+        against += f"; difference {signed(gap)} points (95 % interval {_range(limits, signed)})"
     if limits and limits[0] > 0:
         return f"The map is better than the spectral baseline: {against}."
     if limits and limits[1] < 0:
@@ -232,11 +232,14 @@ def verdict(evaluation: dict[str, Any]) -> str:
             f"{best['title']} here: {against}."
         )
     if limits:
-        return f"The map is neither clearly better nor clearly worse than the spectral baseline: {against}."
+        return (
+            "The map is neither clearly better nor clearly worse than the spectral baseline: "
+            f"{against}."
+        )
     word = "higher than" if gap > 0 else "lower than" if gap < 0 else "the same as"
     return (
-        f"The map's accuracy is {word} the spectral baseline's, but one reference polygon per "
-        f"class cannot tell whether that is chance: {against}."
+        f"The map's accuracy is {word} the spectral baseline's, but the reference polygons are "
+        f"too few to tell whether that is chance: {against}."
     )
 
 
@@ -244,5 +247,15 @@ def _percent(share: float | None) -> str:
     return "none" if share is None else f"{100 * share:.1f} %"
 
 
-def _range(limits: Sequence[float], sign: str = "") -> str:
-    return f"{100 * limits[0]:{sign}.1f} to {100 * limits[1]:{sign}.1f}"
+def signed(share: float) -> str:
+    """Write a difference of shares in points, with its sign: ``+1.5``, ``−0.3``."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
+def unsigned(share: float) -> str:
+    """Write a share as a percentage without unit: ``83.1``."""
+    return f"{100 * share:.1f}".replace("-", "−")
+
+
+def _range(limits: Sequence[float], write: Callable[[float], str] = unsigned) -> str:
+    return f"{write(limits[0])} to {write(limits[1])}"

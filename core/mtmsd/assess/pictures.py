@@ -108,6 +108,8 @@ def spectra_plot(
             axes.plot(x[piece], middle[piece], color=info.color, lw=1.4)
         axes.set_title(f"{info.name} ({len(part):,} px)", fontsize=9, color=_INK)
         _plain(axes)
+    # A few noisy bands at the edge of an absorption would flatten all the rest.
+    plots.flat[0].set_ylim(*_span(spectra))
     figure.supxlabel("wavelength, nm" if known else "band", fontsize=9, color=_INK)
     return _svg(figure)
 
@@ -184,6 +186,13 @@ def _gaps(x: NDArray[np.float64]) -> NDArray[np.int64]:
     if not len(steps):
         return np.zeros(0, np.int64)
     return np.flatnonzero(steps > 6 * np.median(steps)) + 1
+
+
+def _span(spectra: NDArray[np.float32]) -> tuple[float, float]:
+    """Range of the values but for the highest and lowest hundredth, with a margin."""
+    low, high = np.percentile(spectra, [1, 99])
+    margin = 0.08 * (high - low) or 1.0
+    return float(low - margin), float(high + margin)
 
 
 def _plain(axes: Axes) -> None:

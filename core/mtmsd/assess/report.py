@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from mtmsd.assess.evaluation import signed, unsigned
 from mtmsd.errors import InputError, MachineError
 
 
@@ -32,7 +33,13 @@ def render(assessment: dict[str, Any], pictures: Mapping[str, str | None]) -> st
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=_percent, interval=_interval, count=_count, amount=_amount, shade=_shade
+        percent=_percent,
+        points=_points,
+        interval=_interval,
+        points_interval=_points_interval,
+        count=_count,
+        amount=_amount,
+        shade=_shade,
     )
     return environment.get_template("report.html").render(a=assessment, pictures=pictures)
 
@@ -71,12 +78,20 @@ def to_json(assessment: dict[str, Any]) -> str:
     return json.dumps(assessment, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _percent(share: float | None, digits: int = 1) -> str:
-    return "–" if share is None else f"{100 * share:.{digits}f}"
+def _percent(share: float | None) -> str:
+    return "–" if share is None else unsigned(share)
 
 
-def _interval(limits: list[float] | None, sign: str = "") -> str:
-    return f"{100 * limits[0]:{sign}.1f} to {100 * limits[1]:{sign}.1f}" if limits else "–"
+def _points(share: float | None) -> str:
+    return "–" if share is None else signed(share)
+
+
+def _interval(limits: list[float] | None) -> str:
+    return f"{unsigned(limits[0])} to {unsigned(limits[1])}" if limits else "–"
+
+
+def _points_interval(limits: list[float] | None) -> str:
+    return f"{signed(limits[0])} to {signed(limits[1])}" if limits else "–"
 
 
 def _count(value: int | None) -> str:
@@ -84,10 +99,11 @@ def _count(value: int | None) -> str:
 
 
 def _amount(value: float | None) -> str:
-    """Write with three significant digits or more, without exponent."""
+    """Write with about three significant digits, without exponent."""
     if value is None:
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 3
+    return f"{value:,.{digits}f}"
 
 
 def _shade(value: int, total: int) -> str:

@@ -1,0 +1,183 @@
+"""Accuracy figures, their intervals, and the verdict, against independent computations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mtmsd.assess.accuracy import confusion, figures, interval, mcnemar, resample_groups
+from mtmsd.assess.baseline import Baseline
+from mtmsd.assess.calibration import (
+    disagreement,
+    fit_temperature,
+    normalized_entropy,
+    reliability,
+    temper,
+)
+from mtmsd.assess.evaluation import evaluate
+from mtmsd.assess.independence import also_in, training_pixels_in_patches
+from mtmsd.scene.labels import ClassInfo
+from sklearn import metrics
+
+CLASSES = [ClassInfo(2, "grass", "#00ff00"), ClassInfo(5, "roof", "#ff0000")]
+
+
+def test_rows_are_the_reference_and_columns_the_map() -> None:
+    matrix = confusion([1, 1, 1, 2], [1, 2, 2, 2], [1, 2])
+    np.testing.assert_array_equal(matrix, [[1, 2], [0, 1]])
+
+
+def test_figures_of_an_example_by_hand() -> None:
+    result = figures([[50, 10], [5, 35]])
+    assert result.overall == pytest.approx(0.85)
+    assert result.average == pytest.approx((50 / 60 + 35 / 40) / 2)
+    chance = (60 * 55 + 40 * 45) / 100**2
+    assert result.kappa == pytest.approx((0.85 - chance) / (1 - chance))
+    np.testing.assert_allclose(result.producer, [50 / 60, 35 / 40])
+    np.testing.assert_allclose(result.user, [50 / 55, 35 / 45])
+    np.testing.assert_allclose(result.iou, [50 / 65, 35 / 50])
+
+
+def test_figures_agree_with_scikit_learn() -> None:
+    generator = np.random.default_rng(3)
+    truth = generator.integers(1, 6, 500)
+    wrong = generator.random(500) < 0.4
+    mapped = np.where(wrong, generator.integers(1, 6, 500), truth)
+    result = figures(confusion(truth, mapped, np.arange(1, 6)))
+    assert result.overall == pytest.approx(metrics.accuracy_score(truth, mapped))
+    assert result.average == pytest.approx(metrics.balanced_accuracy_score(truth, mapped))
+    assert result.kappa == pytest.approx(metrics.cohen_kappa_score(truth, mapped))
+    producer = metrics.recall_score(truth, mapped, average=None)
+    np.testing.assert_allclose(result.producer, producer)
+    user = metrics.precision_score(truth, mapped, average=None)
+    np.testing.assert_allclose(result.user, user)
+    np.testing.assert_allclose(result.f1, metrics.f1_score(truth, mapped, average=None))
+    np.testing.assert_allclose(result.iou, metrics.jaccard_score(truth, mapped, average=None))
+
+
+def test_a_class_without_reference_does_not_lower_the_average() -> None:
+    result = figures([[8, 0, 2], [0, 10, 0], [0, 0, 0]])
+    assert result.average == pytest.approx(0.9)
+    assert np.isnan(result.producer[2])
+    assert result.user[2] == 0
+
+
+def test_polygons_not_pixels_make_the_interval() -> None:
+    # 40 polygons of 25 equal pixels: the standard error is that of 40 draws, not of 1000.
+    generator = np.random.default_rng(0)
+    right = generator.random(40) < 0.7
+    counts = np.stack([25 * right, 25 * ~right], 1)
+    drawn = resample_groups(counts, np.zeros(40, int), 1, repeats=4000, seed=1)
+    overall = drawn[:, 0, 0] / drawn[:, 0].sum(1)
+    p = right.mean()
+    assert overall.mean() == pytest.approx(p, abs=5e-3)
+    assert overall.std() == pytest.approx(np.sqrt(p * (1 - p) / 40), rel=0.05)
+    low, high = interval(overall)
+    assert low < p - 1.5 * overall.std()
+    assert high > p + 1.5 * overall.std()
+
+
+def test_mcnemar_against_the_binomial_sum() -> None:
+    first = np.repeat([True, True, False, False], [30, 2, 10, 5])
+    second = np.repeat([True, False, True, False], [30, 2, 10, 5])
+    result = mcnemar(first, second)
+    assert (result.only_first, result.only_second) == (2, 10)
+    assert result.p_value == pytest.approx(2 * (1 + 12 + 66) / 2**12)
+    assert mcnemar([True], [True]).p_value == 1
+
+
+def _example(right_share: float, other_share: float, seed: int = 0) -> dict:
+    """Evaluate 60 polygons of 10 pixels; map and baseline err in whole polygons."""
+    generator = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(60), 10)
+    reference = np.repeat(np.where(np.arange(60) % 2, 2, 5), 10)
+
+    def mapped(share: float) -> np.ndarray:
+        right = np.repeat(generator.random(60) < share, 10)
+        return np.where(right, reference, 7 - reference)
+
+    other = Baseline("svm", "support vector machine", mapped(other_share), 0.1)
+    return evaluate(reference, mapped(right_share), CLASSES, [other], groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "words"),
+    [
+        (0.95, 0.5, "The map is better than the spectral baseline: "),
+        (0.5, 0.95, "The map is worse than the spectral baseline, so prefer the support vector"),
+        (0.8, 0.8, "The map is neither clearly better nor clearly worse than"),
+    ],
+)
+def test_the_verdict_tells_the_truth(own: float, other: float, words: str) -> None:
+    result = _example(own, other)
+    assert result["verdict"].startswith(words)
+    assert f"{100 * result['overall']:.1f} % of the 600 reference pixels" in result["verdict"]
+    low, high = result["baselines"][0]["difference_interval"]
+    assert low <= result["baselines"][0]["difference"] <= high
+
+
+def test_one_polygon_per_class_gives_no_interval_and_says_so() -> None:
+    reference, mapped = np.repeat([2, 5], 50), np.repeat([2, 5, 2], [50, 40, 10])
+    other = Baseline("rf", "random forest", np.full(100, 2, np.uint16), 0.1)
+    result = evaluate(reference, mapped, CLASSES, [other], groups=reference)
+    assert result["intervals"]["overall"] is None
+    assert "too few to tell" in result["verdict"]
+    assert result["warnings"] == ["Only one reference polygon, so no interval for grass, roof."]
+
+
+def test_a_map_class_nobody_named_counts_as_wrong() -> None:
+    result = evaluate([2, 2, 5, 5], [2, 9, 5, 5], CLASSES)
+    assert result["overall"] == 0.75
+    assert [c["name"] for c in result["classes"]] == ["grass", "roof", "class 9"]
+    assert result["classes"][2]["producer"] is None
+    assert result["warnings"] == ["No reference pixels, so not evaluated: class 9."]
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    generator = np.random.default_rng(0)
+    honest = generator.dirichlet([1, 1, 1], 20_000)
+    truth = (generator.random(20_000)[:, None] > honest.cumsum(1)).sum(1)
+    boastful = temper(honest, 1 / 3)
+    temperature = fit_temperature(boastful, truth)
+    assert temperature == pytest.approx(3, rel=0.05)
+    np.testing.assert_array_equal(boastful.argmax(1), honest.argmax(1))
+
+    def error(probabilities: np.ndarray) -> float:
+        right = probabilities.argmax(1) == truth
+        return reliability(probabilities.max(1), right).expected_error
+
+    assert error(boastful) > 0.1
+    assert error(temper(boastful, temperature)) < 0.01
+
+
+def test_expected_calibration_error_by_hand() -> None:
+    # Bin 0.9-1: 4 pixels, 0.95 stated, 0.5 right. Bin 0.5-0.6: 1 pixel, 0.55 stated, right.
+    result = reliability([0.95] * 4 + [0.55], [1, 1, 0, 0, 1])
+    assert result.expected_error == pytest.approx((4 * 0.45 + 1 * 0.45) / 5)
+    np.testing.assert_array_equal(result.count, [0, 0, 0, 0, 0, 1, 0, 0, 0, 4])
+
+
+def test_entropy_and_disagreement_of_known_cases() -> None:
+    np.testing.assert_allclose(
+        normalized_entropy([[0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]]), [1, 0, 0.5]
+    )
+    agree = np.tile([[0.7, 0.3]], (3, 1, 1))
+    split = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    assert disagreement(agree)[0] == pytest.approx(0, abs=1e-12)
+    assert disagreement(split)[0] == pytest.approx(1)
+    assert disagreement(np.moveaxis(split, -1, 1), axis=1)[0] == pytest.approx(1)
+
+
+def test_training_pixels_in_patches_against_counting() -> None:
+    generator = np.random.default_rng(1)
+    train, test = generator.integers(0, 60, (2, 80)), generator.integers(0, 60, (2, 30))
+    for patch in (9, 16):
+        up, down = patch // 2, patch - patch // 2 - 1
+        counts = [
+            sum(r - up <= a <= r + down and c - up <= b <= c + down for a, b in train.T)
+            for r, c in test.T
+        ]
+        assert training_pixels_in_patches(tuple(test), tuple(train), patch) == np.mean(counts)
+
+
+def test_pixels_of_different_rows_are_not_confused() -> None:
+    assert also_in(([1, 2], [3, 3]), ([2, 3], [3, 1])).tolist() == [False, True]

@@ -1,0 +1,273 @@
+"""The assessment from files to report: what it takes out, what it refuses, what it writes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from mtmsd.assess.assess import assess_map, report_held_out
+from mtmsd.assess.evaluation import evaluate
+from mtmsd.errors import InputError
+from mtmsd.reporting import Reporter
+from mtmsd.scene.labels import ClassInfo, read_labels
+from mtmsd.scene.output import class_map
+from mtmsd.scene.raster import Scene
+from small_files import GRID, rectangle, write_polygons, write_raster
+
+HEIGHT, WIDTH = 40, 60
+CLASSES = [ClassInfo(1, "dry <b>soil</b>", "#aa7744"), ClassInfo(2, "grass & herbs", "#22aa44")]
+
+
+class _Page(HTMLParser):
+    """Collects what a page links to, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [str(v) for k, v in attrs if k in ("src", "href", "data", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+class _Heard(Reporter):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.artifacts: list[Path] = []
+
+    def warning(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def artifact(self, kind: str, path: Path) -> None:
+        self.artifacts.append(path)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    """Left half dark, right half bright: two classes that spectra tell apart."""
+    data = np.full((3, HEIGHT, WIDTH), 200) + np.random.default_rng(0).integers(
+        -20, 20, (3, HEIGHT, WIDTH)
+    )
+    data[:, :, 30:] += 300
+    path = tmp_path / "scene.tif"
+    return write_raster(path, data.astype("int16"), wavelengths=[500, 700, 900], nodata=-9999)
+
+
+@pytest.fixture
+def mapped(tmp_path: Path, scene: Path) -> Path:
+    """The true map, but for rows 0 to 9 of the right half, which are mapped as class 1."""
+    values = np.ones((HEIGHT, WIDTH), np.uint8)
+    values[10:, 30:] = 2
+    values[30:35, :] = 0
+    with (
+        Scene.open(scene) as opened,
+        class_map(tmp_path / "map.tif", opened, CLASSES, {"seed": 4, "settings": {"a": 1}}) as out,
+    ):
+        out.write(values, 0, 0)
+    return tmp_path / "map.tif"
+
+
+def _polygons(path: Path, *boxes: tuple[int, int, int, int, int]) -> Path:
+    """Boxes of (class, row, col, height, width)."""
+    return write_polygons(
+        path, [rectangle(*box[1:]) for box in boxes], class_id=np.array([b[0] for b in boxes])
+    )
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    """Class 1: 4×5 and 2×5 right. Class 2: 4×5 wrong, 6×5 right, 3 of its rows nodata."""
+    return _polygons(
+        tmp_path / "reference.gpkg",
+        (1, 2, 3, 4, 5),
+        (1, 20, 3, 2, 5),
+        (2, 3, 40, 4, 5),
+        (2, 27, 40, 6, 5),
+    )
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Path:
+    """Two boxes apart from the reference, and one of class 2 over two of its rows."""
+    return _polygons(
+        tmp_path / "training.gpkg", (1, 12, 20, 5, 5), (2, 15, 50, 5, 5), (2, 28, 40, 2, 5)
+    )
+
+
+def test_from_files_to_report(
+    tmp_path: Path, mapped: Path, reference: Path, training: Path, scene: Path
+) -> None:
+    heard = _Heard()
+    out = tmp_path / "out.html"
+    result = assess_map(
+        mapped,
+        reference,
+        report=out,
+        scene_path=scene,
+        training_path=training,
+        reporter=heard,
+        commands=["mtmsd map scene.tif"],
+    )
+    # Class 2 has 20 wrong pixels; of 6×5 right ones, 3 rows are nodata, 2 are training pixels.
+    assert result["confusion"]["matrix"] == [[30, 0], [20, 5]]
+    assert result["overall"] == pytest.approx(35 / 55)
+    assert "10 of 65 reference pixels are training pixels and were left out." in heard.warnings
+    assert any(w.startswith("15 of 80 labelled pixels") for w in heard.warnings)
+    assert [b["overall"] for b in result["baselines"]] == [1.0, 1.0]
+    # Two polygons a class cannot prove that the map is worse, and the verdict does not claim it.
+    assert result["verdict"].startswith("The map is neither clearly better nor clearly worse")
+    assert result["training"]["n"] == 60
+    assert json.loads((tmp_path / "out.json").read_text()) == json.loads(json.dumps(result))
+    assert heard.artifacts == [out, tmp_path / "out.json"]
+    assert shlex.split(result["commands"][1])[:4] == [
+        "mtmsd",
+        "assess",
+        str(mapped),
+        str(reference),
+    ]
+
+
+def test_the_report_is_one_file_whose_first_sentence_is_the_verdict(
+    tmp_path: Path, mapped: Path, reference: Path
+) -> None:
+    out = tmp_path / "out.html"
+    result = assess_map(mapped, reference, report=out, json_out=tmp_path / "figures.json")
+    page = out.read_text(encoding="utf-8")
+    parsed = _Page(page)
+    assert parsed.links
+    assert all(link.startswith("data:image/") for link in parsed.links)
+    assert not re.search(r"@import|url\(|<script|<link", page)
+    body = re.sub(r"<[^>]+>", "", page[page.index("<p") :])
+    assert body.startswith(result["verdict"].replace("&", "&amp;"))
+    assert result["verdict"].endswith("there is no spectral baseline to compare with.")
+    assert "dry <b>soil</b>" in parsed.text, "a class name must not become markup"
+    assert "@media print" in page
+    assert (tmp_path / "figures.json").is_file()
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_areas_are_those_of_the_pixels(tmp_path: Path, mapped: Path, reference: Path) -> None:
+    area = assess_map(mapped, reference, report=tmp_path / "out.html")["area"]
+    assert area["unit"] == "ha"
+    by_name = {c["name"]: c for c in area["classes"]}
+    assert by_name["grass & herbs"]["pixels"] == 25 * 30
+    assert by_name["grass & herbs"]["mapped"] == pytest.approx(25 * 30 * 0.01)
+    total = sum(c["mapped"] for c in area["classes"])
+    assert sum(c["adjusted"] for c in area["classes"]) == pytest.approx(total)
+    # 20 of the 50 reference pixels mapped as class 1 are class 2: so are 40 % of its area.
+    assert by_name["grass & herbs"]["adjusted"] == pytest.approx(7.5 + 0.4 * (total - 7.5))
+
+
+def test_a_map_of_a_part_is_assessed_at_its_own_place(
+    tmp_path: Path, scene: Path, training: Path
+) -> None:
+    part = np.ones((20, 30), np.uint8)
+    part[:, 15:] = 2
+    path = write_raster(
+        tmp_path / "part.tif", part, transform=GRID * Affine.translation(15, 10), nodata=0
+    )
+    reference = _polygons(tmp_path / "r.gpkg", (1, 12, 24, 5, 6), (2, 12, 30, 5, 10))
+    result = assess_map(
+        path, reference, report=tmp_path / "o.html", scene_path=scene, training_path=training
+    )
+    # 5 of class 1's pixels are training pixels.
+    assert result["confusion"]["matrix"] == [[25, 0], [0, 50]]
+    assert [b["overall"] for b in result["baselines"]] == [1.0, 1.0]
+    assert result["classes"][1]["name"] == "2"
+
+
+def test_a_class_the_map_does_not_know_is_said_and_the_rest_reported(
+    tmp_path: Path, mapped: Path
+) -> None:
+    labels = _polygons(tmp_path / "l.gpkg", (1, 2, 3, 4, 5), (9, 12, 3, 4, 5))
+    heard = _Heard()
+    result = assess_map(mapped, labels, report=tmp_path / "o.html", reporter=heard)
+    assert result["overall"] == 0.5
+    assert any("classes that the map does not know" in w and "9 (9)" in w for w in heard.warnings)
+    assert any("not evaluated: grass & herbs" in w for w in heard.warnings)
+
+
+def test_names_match_the_map_whatever_their_order(tmp_path: Path, mapped: Path) -> None:
+    # Alone, this file's only class would be numbered 1, which is soil in the map.
+    labels = write_polygons(
+        tmp_path / "names.gpkg",
+        [rectangle(15, 40, 4, 5)],
+        landcover=np.array(["grass & herbs"], object),
+    )
+    result = assess_map(mapped, labels, report=tmp_path / "o.html")
+    assert result["overall"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("float map", "is not a class map: it has values of type float32"),
+        ("scene", "is not a class map: it has 3 bands"),
+        ("no raster", "cannot be read as a raster"),
+        ("outside", "outside"),
+        ("other classes", r"have the classes 11, 12, the map 'map.tif' has 1, 2: none in common"),
+        ("only nodata", "has no data"),
+        ("all trained", "All 65 reference pixels are training pixels"),
+        ("no folder", "cannot be written"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(
+    tmp_path: Path, mapped: Path, reference: Path, scene: Path, case: str, words: str
+) -> None:
+    values = np.ones((HEIGHT, WIDTH), np.float32)
+    text = tmp_path / "text.txt"
+    text.write_text("no raster")
+    box = tmp_path / "box.gpkg"
+    arguments = {
+        "float map": (write_raster(tmp_path / "f.tif", values), reference),
+        "scene": (scene, reference),
+        "no raster": (text, reference),
+        "outside": (mapped, _polygons(box, (1, 500, 500, 4, 4))),
+        "other classes": (
+            mapped,
+            _polygons(tmp_path / "other.gpkg", (11, 2, 2, 4, 4), (12, 9, 2, 4, 4)),
+        ),
+        "only nodata": (mapped, _polygons(tmp_path / "n.gpkg", (1, 31, 2, 3, 4))),
+    }.get(case, (mapped, reference))
+    report = tmp_path / ("gone" if case == "no folder" else ".") / "o.html"
+    trained = reference if case == "all trained" else None
+    with pytest.raises(InputError, match=words) as caught:
+        assess_map(*arguments, report=report, training_path=trained)
+    assert "Traceback" not in caught.value.message
+    assert caught.value.hint
+    assert not list(tmp_path.glob("*.html"))
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_held_out_figures_are_reported_as_they_are(
+    tmp_path: Path, mapped: Path, reference: Path, training: Path, scene: Path
+) -> None:
+    with Scene.open(scene) as opened:
+        test, train = (read_labels(p, opened, minimum=0) for p in (reference, training))
+        evaluation = evaluate(test.values, test.values, CLASSES, split_description="Held out.")
+        evaluation["learning_curve"] = [
+            {"labels": 10, "overall": 0.5, "interval": [0.4, 0.6]},
+            {"labels": 20, "overall": 0.7, "interval": [0.6, 0.8]},
+        ]
+        evaluation["weights"] = {
+            "timesteps": [50, 100],
+            "stages": [0, 1, 2],
+            "values": [[0.1, 0.2, 0.3], [0.3, 0.05, 0.05]],
+        }
+        result = report_held_out(
+            mapped, evaluation, test, train, report=tmp_path / "o.html", scene=opened
+        )
+    assert result["overall"] == 1.0, "the held-out figures, not those of the map"
+    page = (tmp_path / "o.html").read_text(encoding="utf-8")
+    for words in ("Held out.", "Would more labels help?", "What the model looks at", "Spectra"):
+        assert words in page
