@@ -1,4 +1,4 @@
-"""The command line: quick to answer, honest in its exit status, the same for people and programs."""
+"""The command line: quick to answer, honest in its status, the same for people and programs."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def work_folder(output: Path, resume: bool, reporter: Reporter) -> Iterator[Path
     folder.mkdir(mode=0o700, exist_ok=True)
     with claimed(folder, str(output)):
         if resume and not left:
-            reporter.warning(f"There is nothing to resume for {output}; it starts from the start.")
+            reporter.warning(f"There is nothing to resume for {output}; it starts from the beginning.")
         if left and not resume:
             _empty(folder, "*")
         _empty(folder, ".*.part")
