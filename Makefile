@@ -39,7 +39,7 @@ test: test-core test-plugin test-desktop ## All tests: engine, plugin, desktop
 test-core: .env-engine/.ready ## The engine's tests
 	$(ENGINE) -m pytest tests/core $(PYTEST_OPTIONS)
 
-test-plugin: qgis .env-engine/.ready .env-qgis/.ready build ## The plugin's tests, in QGIS's Python without a screen
+test-plugin: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The plugin's tests, in QGIS's Python without a screen
 	QT_QPA_PLATFORM=offscreen $(TESTER) -m pytest tests/plugin $(PYTEST_OPTIONS)
 
 test-desktop: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The real QGIS on a virtual screen
@@ -49,7 +49,7 @@ lint: .env-engine/.ready ## ruff and mypy
 	$(ENGINE) -m ruff check .
 	$(ENGINE) -m ruff format --check .
 	$(ENGINE) -m mypy
-	$(ENGINE) -m mypy mtmsd_qgis/engine mtmsd_qgis/processing tools
+	$(ENGINE) -m mypy --follow-imports=silent mtmsd_qgis/engine mtmsd_qgis/processing tools
 
 demo: qgis .env-engine/.ready build ## From the sample scene and its polygons to a class map, in demo/
 	@python3 tools/demo.py --preset "$(PRESET)" --device "$(DEVICE)" --seed "$(SEED)" --settings "$(SETTINGS)"

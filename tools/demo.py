@@ -227,11 +227,11 @@ def tell(results: dict) -> None:
             sys.exit(f"{DEMO / name} is missing.")
         say(f"  {what:<20} {DEMO / name}")
     say("\nAccuracy on validation_polygons.gpkg (overall, average, kappa)")
-    rows = [("MTMSD", results), *((b["title"], b) for b in results["baselines"])]
+    accuracy = results["accuracy"]
+    rows = [("MTMSD", accuracy), *((b["title"], b) for b in accuracy["baselines"])]
     for title, row in rows:
         say(f"  {title:<32} {row['overall']:6.1%} {row['average']:6.1%} {row['kappa']:7.3f}")
-    if results.get("verdict"):
-        say(f"  {results['verdict']}")
+    say(f"  {accuracy['verdict']}")
     say("\nTimes")
     for what, seconds in results["seconds"].items():
         say(f"  {what:<20} {clock(seconds)}")

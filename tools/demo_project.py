@@ -15,6 +15,7 @@ from qgis.core import (
     QgsApplication,
     QgsFillSymbol,
     QgsLayoutExporter,
+    QgsLayoutItem,
     QgsLayoutItemLabel,
     QgsLayoutItemLegend,
     QgsLayoutItemMap,
@@ -98,7 +99,9 @@ class Sheet:
         self.layout.pageCollection().page(0).setPageSize(QgsLayoutSize(*PAGE))
         project.layoutManager().addLayout(self.layout)
 
-    def _place(self, item: object, left: float, top: float, width: float, height: float) -> None:
+    def _place(
+        self, item: QgsLayoutItem, left: float, top: float, width: float, height: float
+    ) -> None:
         self.layout.addLayoutItem(item)
         item.attemptMove(QgsLayoutPoint(left, top))
         item.attemptResize(QgsLayoutSize(width, height))
@@ -193,12 +196,12 @@ def font(size: float, bold: bool) -> QFont:
     return made
 
 
-def accuracy_line(results: dict) -> str:
+def accuracy_line(accuracy: dict) -> str:
     """Say the accuracy and the best baseline's in one line."""
-    best = max(results["baselines"], key=lambda b: b["overall"])
+    best = max(accuracy["baselines"], key=lambda b: b["overall"])
     return (
-        f"On the validation polygons: overall accuracy {results['overall']:.1%}, "
-        f"average {results['average']:.1%}, kappa {results['kappa']:.3f}   "
+        f"On the validation polygons: overall accuracy {accuracy['overall']:.1%}, "
+        f"average {accuracy['average']:.1%}, kappa {accuracy['kappa']:.3f}   "
         f"(best spectral baseline, {best['title']}: {best['overall']:.1%}, "
         f"{best['average']:.1%}, {best['kappa']:.3f})"
     )
@@ -215,7 +218,7 @@ def main() -> None:
     sheet = Sheet(project, "Map")
     width = PAGE[0] - 2 * MARGIN
     sheet.text("EnMAP scene of Potsdam, classified by MTMSD", MARGIN, 5, width, 14, INK)
-    sheet.text(accuracy_line(results), MARGIN, 12, width, 8.5, PALE)
+    sheet.text(accuracy_line(results["accuracy"]), MARGIN, 12, width, 8.5, PALE)
     scene, training = layers["EnMAP scene"], layers["Training polygons"]
     first = sheet.panel(0, "Scene in true colour, training polygons", [training, scene])
     sheet.panel(1, "Class map", [layers["Class map"]])

@@ -72,10 +72,11 @@ def build() -> Path:
 
 def make_zip(folder: Path) -> Path:
     """Write mtmsd_qgis-VERSION.zip into the folder; the same source gives the same bytes."""
+    files = list(sources())
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{NAME}-{version()}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for inner, file in sources():
+        for inner, file in files:
             entry = zipfile.ZipInfo(f"{NAME}/{inner}", MOMENT)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3

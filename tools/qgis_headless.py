@@ -11,25 +11,29 @@ from pathlib import Path
 CANDIDATES = ("qgis_process", "qgis_process.bin", "qgis_process-qgis", "qgis_process-qgis-ltr")
 
 
-def headless_environment(profiles: Path, plugins: Path) -> dict[str, str]:
+def headless_environment(profiles: Path, plugins: Path | None = None) -> dict[str, str]:
     """Return the variables for a QGIS without a screen that keeps to the given folders.
 
     Parameters
     ----------
     profiles : Path
         Folder of a throw-away profile; made private, for Qt wants its run-time folder so.
-    plugins : Path
+    plugins : Path, optional
         The folder that holds the assembled plugin's folder.
     """
     runtime = profiles / "run"
     runtime.mkdir(parents=True, exist_ok=True)
     runtime.chmod(0o700)
+    foreign = ("PYTHON", "PYENV", "QGIS_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
     return {
-        **os.environ,
+        **kept,
+        # QGIS's own Python takes its home from the first python3 on the path
+        "PATH": os.pathsep.join(["/usr/bin", "/bin", os.environ.get("PATH", "")]),
         "QT_QPA_PLATFORM": "offscreen",
         "XDG_RUNTIME_DIR": str(runtime),
         "QGIS_CUSTOM_CONFIG_PATH": str(profiles),
-        "QGIS_PLUGINPATH": str(plugins),
+        **({"QGIS_PLUGINPATH": str(plugins)} if plugins else {}),
         "XDG_DATA_HOME": str(profiles / "data"),
         "PYTHONWARNINGS": "ignore",
     }
