@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+import tempfile
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from mtmsd.errors import InputError
+from mtmsd.scene.hdf import open_hdf
+from mtmsd.scene.products import find_image, read_beside, read_envi_header
 from mtmsd.scene.source import GdalSource, Source
 
 HEADER_SUFFIXES = ("", ".bsq", ".bil", ".bip", ".img", ".dat", ".raw", ".bin")
 """What an ENVI header's image may be called, beside the header's own stem."""
 VIRTUAL_NAME = re.compile(r"^(/vsi|[A-Za-z][A-Za-z0-9_+]+:(?![\\/]))")
 """Names that GDAL understands but the file system does not."""
+IN_CONTAINER = re.compile(r'^(?:HDF5|NETCDF):"?(?P<file>.+?\.\w+)"?:', re.IGNORECASE)
+"""Sub-datasets as GDAL and QGIS name them."""
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+STREAM_NOTE = "'{}' is compressed as one stream and slow to read in windows; unpack it if you can."
 
 
 def open_source(text: str) -> tuple[Source, Path]:
@@ -23,16 +31,38 @@ def open_source(text: str) -> tuple[Source, Path]:
         If there is no such file, or it is not a raster with several bands.
     """
     if VIRTUAL_NAME.match(text):
-        return _open_gdal(text, text), Path(text)
+        return _open_virtual(text)
     path = Path(text).expanduser()
     if not path.exists():
         raise InputError(f"There is no raster '{path}'.", hint="Check the path.")
+    if path.name.lower().endswith(ARCHIVES):
+        raise InputError(
+            f"'{path.name}' is an archive.", hint="Unpack it and give the folder or the image."
+        )
     if path.suffix.lower() == ".hdr":
         path = _image_of(path)
-    uri = str(path)
+    if path.is_dir() or path.suffix.lower() == ".xml":
+        path = _image_of_product(path)
     if path.suffix.lower() == ".gz":
-        uri = f"/vsigzip/{path.absolute()}"
-    return _open_gdal(uri, path.name), path
+        return _open_gz(path), path
+    product = open_hdf(path)
+    if product is not None:
+        return product, path
+    source = _open_gdal(str(path), path.name)
+    _add_beside(source, path)
+    return source, path
+
+
+def _open_virtual(text: str) -> tuple[Source, Path]:
+    """Open a sub-dataset or a file of GDAL's virtual file systems."""
+    match = IN_CONTAINER.match(text)
+    if not match:
+        return _open_gdal(text, text), Path(text)
+    path = Path(match["file"])
+    if not path.exists():
+        raise InputError(f"There is no raster '{path}'.", hint="Check the path.")
+    product = open_hdf(path)
+    return (product or _open_gdal(text, path.name)), path
 
 
 def _open_gdal(uri: str, name: str) -> GdalSource:
@@ -46,38 +76,103 @@ def _open_gdal(uri: str, name: str) -> GdalSource:
 
 def _open_inside(subdatasets: list[str], name: str) -> GdalSource:
     """Open the one raster with several bands in a container."""
-    cubes = []
-    for uri in subdatasets:
+    counts = {uri: _bands_in(uri, name) for uri in subdatasets}
+    most = max(counts.values(), default=0)
+    best = [uri for uri, count in counts.items() if count == most]
+    if most < 2:
+        raise InputError(
+            f"'{name}' holds no raster with several bands.", hint="Choose the scene itself."
+        )
+    if len(best) > 1:
+        raise InputError(
+            f"'{name}' holds {len(best)} rasters of {most} bands.",
+            hint=f"Name one of them: {', '.join(best)}.",
+        )
+    return GdalSource(best[0], name)
+
+
+def _bands_in(uri: str, name: str) -> int:
+    """Count the bands of a sub-dataset; 0 if it is no raster of numbers on a grid."""
+    try:
+        source = GdalSource(uri, name)
+    except InputError:
+        return 0
+    source.close()
+    return source.count
+
+
+def _add_beside(source: GdalSource, path: Path) -> None:
+    """Complete wavelengths and scales from the files beside the image."""
+    if any(source.metadata.wavelengths):
+        return
+    try:
+        beside = read_beside(path, source.count)
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        raise InputError(
+            f"The metadata beside '{path.name}' cannot be read: {error}.",
+            hint="Download the product again, or keep the image alone in a folder.",
+        ) from error
+    if beside is None:
+        return
+    source.metadata = beside.metadata
+    unscaled = set(source.scales) <= {1.0} and set(source.offsets) <= {0.0}
+    if beside.gains and unscaled:
+        source.scales, source.offsets = beside.gains, beside.offsets
+
+
+def _open_gz(path: Path) -> GdalSource:
+    """Open a gzip-compressed raster.
+
+    GDAL inflates an ENVI image only if its header says so, and else takes the compressed bytes
+    for pixels; so it gets a header that does, beside a link to the image.
+    """
+    bare = path.with_suffix("")
+    headers = (Path(f"{path}.hdr"), Path(f"{bare}.hdr"), bare.with_suffix(".hdr"))
+    header = next((h for h in headers if h.is_file()), None)
+    if header is None:
+        source = _open_gdal(f"/vsigzip/{path.absolute()}", path.name)
+    else:
+        folder = tempfile.TemporaryDirectory(prefix="mtmsd-")
+        link = Path(folder.name) / "image"
+        text = header.read_text(encoding="utf-8", errors="replace").rstrip()
+        if read_envi_header(header).get("file_compression", "0") == "0":
+            text += "\nfile compression = 1"
+        Path(f"{link}.hdr").write_text(f"{text}\n", encoding="utf-8")
         try:
-            source = GdalSource(uri, name)
-        except InputError:
-            continue
-        if source.count > 1:
-            cubes.append((source.count, uri, source))
-        else:
-            source.close()
-    most = max((count for count, _, _ in cubes), default=0)
-    best = [cube for cube in cubes if cube[0] == most]
-    for cube in cubes:
-        if len(best) != 1 or cube is not best[0]:
-            cube[2].close()
-    if len(best) == 1:
-        return best[0][2]
-    if not best:
-        raise InputError(f"'{name}' holds no raster with several bands.")
-    names = ", ".join(uri for _, uri, _ in best)
-    raise InputError(
-        f"'{name}' holds {len(best)} rasters of {most} bands.", hint=f"Name one of them: {names}."
-    )
+            link.symlink_to(path.absolute())
+        except OSError as error:  # Windows asks for a privilege
+            folder.cleanup()
+            raise InputError(
+                f"'{path.name}' is compressed and cannot be opened in place here.",
+                hint="Unpack it first.",
+            ) from error
+        source = _open_gdal(str(link), path.name)
+        source.keep(folder)
+    source.note = STREAM_NOTE.format(path.name)
+    return source
 
 
 def _image_of(header: Path) -> Path:
     """Find the image that an ENVI header describes."""
     for suffix in HEADER_SUFFIXES:
-        image = header.with_suffix(suffix)
-        if image != header and image.is_file():
-            return image
+        for image in (header.with_suffix(suffix), Path(f"{header.with_suffix(suffix)}.gz")):
+            if image != header and image.is_file():
+                return image
     raise InputError(
         f"'{header.name}' is a header, and its image is not beside it.",
         hint="Give the image file itself.",
     )
+
+
+def _image_of_product(path: Path) -> Path:
+    """Find the image that a product's folder or METADATA.XML stands for."""
+    image = find_image(path)
+    if image is not None:
+        return image
+    if path.is_dir():
+        raise InputError(
+            f"The folder '{path.name}' does not hold exactly one product image "
+            "(…SPECTRAL_IMAGE.TIF).",
+            hint="Give the image file itself.",
+        )
+    return path

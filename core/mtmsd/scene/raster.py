@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,11 +28,12 @@ __all__ = ["Band", "Scene"]
 
 @dataclass(frozen=True)
 class _Choice:
-    """The bands that are read, and how they become the spectrum."""
+    """The bands that are used, and, if these are resampled, how they come of those read."""
 
     bands: tuple[Band, ...]
     used: tuple[int, ...]
     wavelengths: np.ndarray
+    read: tuple[int, ...]
     weights: np.ndarray | None = None
 
 
@@ -120,6 +121,55 @@ class Scene:
         """Wavelengths of the used bands in nanometres; NaN where unknown."""
         return self._choice.wavelengths
 
+    def with_bands(
+        self,
+        read: Sequence[int],
+        *,
+        wavelengths: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
+        warning: str = "",
+    ) -> Scene:
+        """Return the same open file with other bands, bad ones too if they are asked for.
+
+        Closing either closes both. Most callers want
+        :func:`mtmsd.scene.resample.match_bands`.
+
+        Parameters
+        ----------
+        read : sequence of int
+            Bands to read, from 1.
+        wavelengths, weights : arrays (B,) and (B, len(read)), optional
+            Make B bands at these wavelengths as weighted sums of those that are read.
+        """
+        read = tuple(read)
+        bands = tuple(
+            replace(b, used=True, reason="")
+            if b.index in read
+            else replace(b, used=False, reason=b.reason or "not in the model")
+            for b in self.bands
+        )
+        used = read if weights is None else tuple(read[i] for i in weights.argmax(axis=1))
+        if wavelengths is None:
+            wavelengths = _wavelengths(bands, used)
+        choice = _Choice(bands, used, wavelengths, read, weights)
+        scene = Scene(self._source, self.path, self._sample, choice)
+        scene.warnings = (*self.warnings, *filter(None, (warning,)))
+        return scene
+
+    def mean_spectrum(self) -> np.ndarray:
+        """Return the mean of the used bands over a fixed sample, float64 (len(used),).
+
+        NaN if the sample holds no valid pixel.
+        """
+        rows = [i - 1 for i in self._choice.read]
+        ok = self._sample.ok[rows].all(axis=0)
+        if not ok.any():
+            return np.full(len(self.used), np.nan)
+        means = self._sample.raw[rows][:, ok].mean(axis=1, dtype=np.float64)
+        means = means * [self._source.scales[i] for i in rows]
+        means = means + [self._source.offsets[i] for i in rows]
+        return means if self._choice.weights is None else self._choice.weights @ means
+
     def __enter__(self) -> Scene:
         return self
 
@@ -165,7 +215,7 @@ class Scene:
         return values, valid
 
     def _read_inside(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        source, indexes = self._source, self._read_indexes
+        source, indexes = self._source, self._choice.read
         self._check_unchanged()
         raw = _guarded(self.path, lambda: source.read(indexes, window))
         outside = _guarded(self.path, lambda: source.outside(indexes, window))
@@ -185,12 +235,6 @@ class Scene:
         if self._choice.weights is not None:
             values = np.tensordot(self._choice.weights, values, axes=1)
         return values, valid
-
-    @property
-    def _read_indexes(self) -> tuple[int, ...]:
-        if self._choice.weights is None:
-            return self.used
-        return tuple(band.index for band in self.bands if band.used)
 
     def blocks(self, size: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield (row, col, height, width) of blocks that cover the scene, row by row."""
@@ -227,7 +271,7 @@ class Scene:
         ``nodata_exact``, else estimated from a fixed sample.
         """
         known = [band.wavelength for band in self.bands if band.used and band.wavelength]
-        ok = self._sample.ok[[i - 1 for i in self._read_indexes]]
+        ok = self._sample.ok[[i - 1 for i in self._choice.read]]
         a, b, _, d, e, _ = list(self.transform)[:6]
         return {
             "path": str(self.path),
@@ -267,8 +311,7 @@ def _choose(
     """Decide which bands are used; say what the user should know."""
     metadata = source.metadata
     listed, warnings = parse_exclusion(exclude, metadata.wavelengths, name)
-    if metadata.note:
-        warnings.append(metadata.note)
+    warnings += filter(None, (metadata.note, source.note))
     reasons = dict.fromkeys(listed, "left out by the user")
     good = metadata.good
     if not any(good):
@@ -293,8 +336,8 @@ def _choose(
             hint="Leave out fewer bands, or check the raster.",
         )
     bands = _bands(source.descriptions, metadata, reasons)
-    wavelengths = np.array([bands[i - 1].wavelength or np.nan for i in used], np.float64)
-    return _Choice(bands, used, wavelengths), tuple(warnings)
+    wavelengths = _wavelengths(bands, used)
+    return _Choice(bands, used, wavelengths, used), tuple(warnings)
 
 
 def _bands(
@@ -307,6 +350,10 @@ def _bands(
         )
         for i, text in enumerate(descriptions, 1)
     )  # fmt: skip
+
+
+def _wavelengths(bands: Sequence[Band], used: Sequence[int]) -> np.ndarray:
+    return np.array([bands[i - 1].wavelength or np.nan for i in used], np.float64)
 
 
 def _grouped(reasons: dict[int, str]) -> str:

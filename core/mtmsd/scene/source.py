@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import warnings
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ class Source(Protocol):
     block_shape: tuple[int, int]
     block_bytes: int
     metadata: BandMetadata
+    note: str
+    """A sentence that the user should read, or nothing."""
 
     def read(self, indexes: Sequence[int], window: Window) -> np.ndarray:
         """Return raw values, shape (len(indexes), h, w), of a window inside the grid."""
@@ -63,13 +66,20 @@ class GdalSource:
     GDAL datasets are not thread-safe; a lock lets one thread in at a time.
     """
 
+    note = ""
+
     def __init__(self, uri: str, name: str) -> None:
         self._lock = threading.Lock()
+        self._kept: tempfile.TemporaryDirectory[str] | None = None
         try:
             with self._environment(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
                 self._dataset = rasterio.open(uri)
-                self._inspect(name)
+                try:
+                    self._inspect(name)
+                except BaseException:
+                    self._dataset.close()
+                    raise
         except RasterioError as error:
             raise InputError(
                 f"'{name}' is not a raster that can be read: {one_line(error)}",
@@ -77,7 +87,6 @@ class GdalSource:
             ) from error
 
     def _environment(self) -> rasterio.Env:
-        # An ENVI image of one pixel block per line would otherwise list the whole folder.
         return rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES)
 
     def _inspect(self, name: str) -> None:
@@ -130,10 +139,16 @@ class GdalSource:
                 return (self._dataset.read_masks(list(indexes), window=window) == 0).any(axis=0)
         return None
 
+    def keep(self, folder: tempfile.TemporaryDirectory[str]) -> None:
+        """Keep a folder for as long as the file is open."""
+        self._kept = folder
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._dataset.close()
+            if self._kept is not None:
+                self._kept.cleanup()
 
 
 def one_line(error: BaseException) -> str:

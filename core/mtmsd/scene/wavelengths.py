@@ -95,6 +95,17 @@ def read_band_metadata(dataset: DatasetReader) -> BandMetadata:
     return replace(in_nanometres(centres, widths, units), good=flags)
 
 
+def band_lists(header: Mapping[str, str], count: int) -> BandMetadata | None:
+    """Read wavelengths, widths and bad bands from an ENVI header; None if it has no wavelengths."""
+    centres = _listed(header, _CENTRE_KEYS, count)
+    if not centres:
+        return None
+    good = _listed(header, ("bbl",), count)
+    flags = tuple(g != 0 for g in good) if good else (True,) * count
+    widths = _listed(header, _WIDTH_KEYS, count)
+    return replace(in_nanometres(centres, widths, _first(header, _UNIT_KEYS)), good=flags)
+
+
 def in_nanometres(
     centres: Sequence[float | None], widths: Sequence[float | None] | None, units: str | None
 ) -> BandMetadata:

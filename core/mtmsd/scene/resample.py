@@ -1,0 +1,193 @@
+"""Bands of another scene for a model: the same ones, or resampled by wavelength."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mtmsd.errors import InputError
+from mtmsd.scene.raster import Scene
+
+SAME = 0.1
+"""Bands are the same if their wavelengths differ by less than this share of their spacing."""
+REACH = 2.0
+"""A wavelength is reached if bands lie on both sides of it within so many spacings, in nm…"""
+SHORTEST_REACH = 25.0
+"""… or within so many nanometres, whichever is more."""
+SCALE_LIMIT = 30.0
+"""Spectra that are so many times brighter or darker have another unit, not another light."""
+NO_DATA = ("no data", "alpha")
+
+
+def match_bands(
+    scene: Scene,
+    bands: Sequence[int],
+    wavelengths: Sequence[float | None],
+    *,
+    count: int | None = None,
+    mean: np.ndarray | None = None,
+) -> Scene:
+    """Return ``scene`` with the bands that a model was made for.
+
+    Parameters
+    ----------
+    scene : Scene
+        Stays the owner of the open file.
+    bands : sequence of int
+        The model's bands, as numbers from 1 in the file that it was made with.
+    wavelengths : sequence of float or None
+        Their wavelengths in nanometres.
+    count : int, optional
+        How many bands that file had in all; lets scenes without wavelengths be matched.
+    mean : array (len(bands),), optional
+        The model's mean spectrum; scenes of quite another unit are refused.
+
+    Returns
+    -------
+    Scene
+        Whose ``read`` gives ``len(bands)`` bands; with a warning if they are resampled.
+
+    Raises
+    ------
+    InputError
+        If the scene lacks a part of the spectrum, or has no wavelengths and other bands.
+    """
+    own = [band.wavelength for band in scene.bands]
+    if all(w is not None for w in wavelengths) and sum(w is not None for w in own) > 1:
+        matched = _by_wavelength(scene, np.array(wavelengths, np.float64))
+    else:
+        matched = _by_number(scene, bands, count)
+    if mean is not None:
+        _check_unit(matched, np.asarray(mean, np.float64))
+    return matched
+
+
+def band_weights(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how bands at ``target`` wavelengths come of bands at ``source`` wavelengths.
+
+    Where the source samples finer than the target, its bands are averaged under a Gaussian as
+    wide as the target's spacing; else the two neighbours are interpolated.
+
+    Parameters
+    ----------
+    source, target : float64 arrays (S,) and (T,)
+        Nanometres.
+
+    Returns
+    -------
+    weights : float64 array (T, S)
+        Rows sum to 1.
+    reached : bool array (T,)
+        False where no source band is near enough; those rows are not to be used.
+    """
+    spacing = _spacing(target)
+    order = np.argsort(source, kind="stable")
+    sorted_ = source[order]
+    weights = np.zeros((len(target), len(source)))
+    reached = np.zeros(len(target), bool)
+    for i, (wavelength, space) in enumerate(zip(target, spacing, strict=True)):
+        reach = max(REACH * space, SHORTEST_REACH)
+        above = int(np.searchsorted(sorted_, wavelength))
+        below = above - 1
+        near = np.abs(source - wavelength) <= space
+        if (
+            near.sum() >= 4
+            and (source[near] < wavelength).any()
+            and (source[near] > wavelength).any()
+        ):
+            bell = np.exp(-4 * np.log(2) * ((source[near] - wavelength) / space) ** 2)
+            weights[i, near] = bell / bell.sum()
+            reached[i] = True
+            continue
+        low = sorted_[below] if below >= 0 else -np.inf
+        high = sorted_[above] if above < len(source) else np.inf
+        nearest = min(wavelength - low, high - wavelength)
+        if np.isfinite(low) and np.isfinite(high):
+            reached[i] = max(wavelength - low, high - wavelength) <= reach
+            share = (wavelength - low) / (high - low) if high > low else 0.0
+            weights[i, order[below]] = 1 - share
+            weights[i, order[above]] += share
+        else:
+            weights[i, order[above if np.isfinite(high) else below]] = 1
+            reached[i] = nearest <= space / 2
+        if nearest <= SAME * space:
+            weights[i] = 0
+            weights[i, order[above if high - wavelength <= wavelength - low else below]] = 1
+            reached[i] = True
+    return weights, reached
+
+
+def _by_wavelength(scene: Scene, target: np.ndarray) -> Scene:
+    usable = [
+        band
+        for band in scene.bands
+        if band.wavelength is not None and not band.reason.startswith(NO_DATA)
+    ]
+    source = np.array([band.wavelength for band in usable], np.float64)
+    spacing = _spacing(target)
+    nearest = np.abs(source[None] - target[:, None]).argmin(axis=1)
+    if (np.abs(source[nearest] - target) <= SAME * spacing).all():
+        return scene.with_bands([usable[i].index for i in nearest])
+    good = [i for i, band in enumerate(usable) if band.used]
+    weights, reached = band_weights(source[good], target)
+    if not reached.all():
+        missing = target[~reached]
+        raise InputError(
+            f"'{scene.name}' ({source.min():.0f}–{source.max():.0f} nm) lacks {len(missing)} of "
+            f"the {len(target)} bands that the model was made for, the first at "
+            f"{missing[0]:.0f} nm.",
+            hint="Use a scene of the same sensor, or pretrain and train on this one.",
+        )
+    read = [usable[i].index for i in good]
+    needed = np.flatnonzero(np.abs(weights).sum(axis=0))
+    return scene.with_bands(
+        [read[i] for i in needed],
+        wavelengths=target,
+        weights=weights[:, needed].astype(np.float32),
+        warning=(
+            f"The bands of '{scene.name}' were resampled to the {len(target)} wavelengths that "
+            "the model was made for."
+        ),
+    )
+
+
+def _by_number(scene: Scene, bands: Sequence[int], count: int | None) -> Scene:
+    if count is None:
+        count = max(len(scene.bands), *bands)
+    if len(scene.bands) != count:
+        raise InputError(
+            f"'{scene.name}' has {len(scene.bands)} bands and the model was made for a raster of "
+            f"{count}; without wavelengths on both sides they cannot be matched.",
+            hint="Use a scene of the same sensor, or pretrain and train on this one.",
+        )
+    empty = [i for i in bands if scene.bands[i - 1].reason.startswith(NO_DATA)]
+    if empty:
+        raise InputError(
+            f"Band {empty[0]} of '{scene.name}' has no data, and the model needs it.",
+            hint="Pretrain and train on this scene.",
+        )
+    return scene.with_bands(bands)
+
+
+def _check_unit(scene: Scene, mean: np.ndarray) -> None:
+    here, there = (float(np.median(np.abs(m))) for m in (scene.mean_spectrum(), mean))
+    if not (here > 0 and there > 0):
+        return
+    ratio = here / there
+    if not 1 / SCALE_LIMIT < ratio < SCALE_LIMIT:
+        word, factor = ("larger", ratio) if ratio > 1 else ("smaller", 1 / ratio)
+        raise InputError(
+            f"The values of '{scene.name}' are about {factor:.0f} times {word} than those that "
+            "the model was made with.",
+            hint="Give both scenes in one unit: set the scale of this one "
+            "(gdal_translate -a_scale), or rescale it.",
+        )
+
+
+def _spacing(wavelengths: np.ndarray) -> np.ndarray:
+    """Return each band's distance to its nearer neighbour of another wavelength, in nm."""
+    distance = np.abs(wavelengths[:, None] - wavelengths[None])
+    distance[distance < 1e-6] = np.inf
+    nearest = distance.min(axis=1)
+    return np.where(np.isfinite(nearest), nearest, 10.0)
