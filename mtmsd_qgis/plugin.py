@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class MtmsdPlugin:
-    """The plugin; ``iface`` is None in ``qgis_process``."""
+    """The plugin; in ``qgis_process``, which has no window, only its provider."""
 
-    def __init__(self, iface: QgisInterface | None) -> None:
+    def __init__(self, iface: QgisInterface) -> None:
         self._iface = iface
         self._menu = self.tr("&MTMSD")
         self.provider: MtmsdProvider | None = None

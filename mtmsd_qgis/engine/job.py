@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from .job_folders import new_job_folder
 from .messages import FileMessages, Message, PipeMessages
 from .process import end_tree, how_it_ended, interrupt, is_alive, start_options
 
-GRACE_SECONDS = 30.0
-"""After a cancel the engine may take this long to write its checkpoint."""
-START_GRACE_SECONDS = 2.0
+GRACE_SECONDS = 33.0
+"""After a cancel the engine has 30 s to write its checkpoint and then ends itself; this is for
+one that cannot."""
+START_GRACE_SECONDS = 3.0
 """The same for a child that has not yet said hello: it has nothing to lose."""
 SILENCE_SECONDS = 60.0
 """After this time without any message, heartbeats included, the user is told."""
@@ -46,7 +47,7 @@ class Outcome:
 class Job:
     """One run of the engine; made by :meth:`start` or :meth:`attach`.
 
-    Nothing here blocks: poll :meth:`messages` from a timer, or iterate :meth:`follow` in a
+    Nothing here blocks: poll :meth:`messages` from a timer, or call :meth:`follow` in a
     worker thread. One thread at a time may use a job.
     """
 
@@ -57,7 +58,10 @@ class Job:
         self.pid = pid
         self.outcome: Outcome | None = None
         self._process = process
-        self._source = PipeMessages(process.stdout) if process else FileMessages(folder)
+        self._stdin = process.stdin if process else None
+        self._source: PipeMessages | FileMessages = FileMessages(folder)
+        if process is not None and process.stdout is not None:
+            self._source = PipeMessages(process.stdout)
         self._greeted = process is None
         self._heard_at = time.monotonic()
         self._silence_told = False
@@ -159,15 +163,17 @@ class Job:
             return told + rest
         return told
 
-    def follow(self, is_canceled: Callable[[], bool]) -> Iterator[Message]:
-        """Yield the messages until the job has ended; cancel it when asked to."""
+    def follow(self, tell: Callable[[Message], None], is_canceled: Callable[[], bool]) -> Outcome:
+        """Tell the messages until the job has ended; cancel it when asked to."""
         try:
-            while not self.finished:
+            while self.outcome is None:
                 if is_canceled():
                     self.cancel()
-                yield from self.messages(wait=0.1)
+                for message in self.messages(wait=0.1):
+                    tell(message)
+            return self.outcome
         finally:
-            if not self.finished:  # the caller gave up: leave no child behind
+            if self.outcome is None:  # the listener failed: leave no child behind
                 self.end()
 
     def cancel(self) -> None:
@@ -175,12 +181,12 @@ class Job:
         if self._canceled_at is not None or self.finished:
             return
         self._canceled_at = time.monotonic()
-        if self._process is None:
+        if self._stdin is None:
             interrupt(self.pid)
             return
         with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(b"cancel\n")
-            self._process.stdin.flush()
+            self._stdin.write(b"cancel\n")
+            self._stdin.flush()
 
     def end(self) -> None:
         """End the process tree now."""
@@ -220,10 +226,10 @@ class Job:
         # A grandchild may hold the pipe open after the engine itself has gone.
         if not self._source.at_end and now - self._exited_at < 2.0:
             return False
-        if self._process is not None:
-            end_tree(self.pid)
+        if self._stdin is not None:
+            end_tree(self.pid)  # what it may have started
             with contextlib.suppress(OSError):
-                self._process.stdin.close()
+                self._stdin.close()
         return True
 
     def _conclude(self) -> Outcome:

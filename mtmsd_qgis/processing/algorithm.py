@@ -29,7 +29,7 @@ from .translation import tr
 class EngineAlgorithm(QgsProcessingAlgorithm):
     """An algorithm that is one job of the engine.
 
-    A subclass declares its parameters, turns layers into files in :meth:`prepare`, and says
+    A subclass declares its parameters, turns layers into files in :meth:`gather`, and says
     what the job's arguments are in :meth:`arguments`.
     """
 
@@ -41,7 +41,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     # -- what a subclass says -----------------------------------------------------------------
 
-    def prepare(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+    def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take from the layers what the job needs, in the thread that owns them."""
         raise NotImplementedError
 
@@ -130,7 +130,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> bool:
         """Prepare; QGIS calls this in the thread that owns the layers."""
-        self.prepare(parameters, context)
+        self.gather(parameters, context)
         return True
 
     def processAlgorithm(
@@ -186,9 +186,9 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     def labels(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
     ) -> LayerFile:
-        """Return how to get a file of a labels parameter; None where it was left empty."""
+        """Return how to get a file of a labels parameter; empty where that was left empty."""
         if not parameters.get(name):
-            return lambda folder: None
+            return lambda folder: ""
         return labels_file(self._layer(parameters, name, context))
 
     def method_arguments(
@@ -207,11 +207,19 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             arguments["exclude"] = self.parameterAsString(parameters, "EXCLUDE", context)
         return arguments
 
+    def file_input(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> str | None:
+        """Return a file to read, or None where an optional one was not given."""
+        path = self.parameterAsFile(parameters, name, context)
+        return str(Path(path).absolute()) if path else None
+
     def file_output(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
     ) -> str | None:
         """Return a file to write, or None where an optional one was skipped."""
-        return self.parameterAsFileOutput(parameters, name, context) or None
+        path = self.parameterAsFileOutput(parameters, name, context)
+        return str(Path(path).absolute()) if path else None
 
     def layer_output(
         self,
@@ -230,7 +238,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             if details.name in ("", description, name):
                 details.name = layer_title(description, scene)
             details.setPostProcessor(self.provider().styles[name])
-        return path
+        return str(Path(path).absolute())
 
     def _layer(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext

@@ -82,7 +82,7 @@ class Assess(EngineAlgorithm):
             )
         super().check(parameters, context)
 
-    def prepare(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+    def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take the files of map, scene and polygons."""
         self._map = raster_source(self.raster(parameters, "MAP", context))
         self._scene = self.optional_raster_source(parameters, "SCENE", context)

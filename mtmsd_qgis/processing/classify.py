@@ -79,7 +79,7 @@ class Classify(EngineAlgorithm):
             ),
         )
 
-    def prepare(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+    def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take the scene's file and the extent in the scene's CRS."""
         layer = self.raster(parameters, "INPUT", context)
         self._scene = raster_source(layer)
@@ -113,7 +113,7 @@ class Classify(EngineAlgorithm):
 
         return {
             "scene": self._scene,
-            "classifier": self.parameterAsFile(parameters, "CLASSIFIER", context),
+            "classifier": self.file_input(parameters, "CLASSIFIER", context),
             "extent": self._extent,
             "device": self.parameterAsEnumString(parameters, "DEVICE", context),
             "output": raster("OUTPUT"),

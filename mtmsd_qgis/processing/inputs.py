@@ -6,6 +6,7 @@ layers; what they return may then be used in any thread.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,8 @@ def raster_source(layer: QgsRasterLayer) -> str:
             ).format(name=layer.name(), provider=provider)
         )
     source = layer.source().split("|")[0]  # open options follow
+    if Path(source).exists():
+        source = str(Path(source).absolute())  # the engine works in another folder
     if source.startswith("/vsimem/"):
         raise QgsProcessingException(
             tr(
@@ -105,6 +108,7 @@ def _plain_file(layer: QgsVectorLayer) -> str:
     path, name = uri.get("path") or "", uri.get("layerName") or ""
     if not Path(path).exists() or uri.get("vsiPrefix") or uri.get("layerId") is not None:
         return ""
+    path = str(Path(path).absolute())
     return f"{path}|layername={name}" if name else path
 
 
@@ -144,7 +148,7 @@ class _Export:
 
     def write(self, folder: Path) -> str:
         """Write the features into a GeoPackage in the folder and return its path."""
-        path = _free_path(folder)
+        path = _free_path(folder, self.name)
         fields = QgsFields(self.fields)
         if self.colors and fields.lookupField(COLOR_FIELD) < 0:
             fields.append(QgsField(COLOR_FIELD, QVariant.String))
@@ -153,7 +157,7 @@ class _Export:
             color_index = -1  # the user's own field of that name means something else
         options = QgsVectorFileWriter.SaveVectorOptions()
         options.driverName = "GPKG"
-        options.layerName = "labels"
+        options.layerName = path.stem
         options.layerOptions = ["FID=mtmsd_fid"]  # leaves a field of the user's called fid alone
         writer = QgsVectorFileWriter.create(
             str(path),
@@ -178,9 +182,11 @@ class _Export:
         if not writer.flushBuffer():
             self._fail(writer.errorMessage())
         del writer
-        return f"{path}|layername=labels"
+        return f"{path}|layername={path.stem}"
 
     def _color(self, feature: QgsFeature) -> str | None:
+        if self.category_of is None:
+            return None
         context = QgsExpressionContext(self.context)
         context.setFeature(feature)
         context.setFields(self.fields)
@@ -215,9 +221,11 @@ def _category_key(value: object) -> str:
     return str(value)
 
 
-def _free_path(folder: Path) -> Path:
-    number, path = 1, folder / "labels.gpkg"
+def _free_path(folder: Path, name: str) -> Path:
+    """Return a file named like the layer, for the engine's sentences name the file."""
+    stem = re.sub(r"[^\w -]", "_", name).strip()[:60] or "labels"
+    number, path = 1, folder / f"{stem}.gpkg"
     while path.exists():
         number += 1
-        path = folder / f"labels_{number}.gpkg"
+        path = folder / f"{stem} {number}.gpkg"
     return path

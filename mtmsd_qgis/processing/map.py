@@ -24,7 +24,7 @@ class Map(EngineAlgorithm):
     ID = "map"
     TAGS = ("supervised", "polygons", "land cover map", "one step")
     PHASES = (
-        ("whitening", 2),
+        ("prepare", 2),
         ("pretrain", 70),
         ("features", 6),
         ("holdout", 5),
@@ -99,7 +99,7 @@ class Map(EngineAlgorithm):
             outputs.append(common.with_help(output, text))
         return outputs
 
-    def prepare(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+    def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take the files of scene and polygons."""
         layer = self.raster(parameters, "INPUT", context)
         self._scene, self._title = raster_source(layer), layer.name()
@@ -115,7 +115,7 @@ class Map(EngineAlgorithm):
             "labels": self._labels(folder),
             "class_field": self.parameterAsString(parameters, "CLASS_FIELD", context),
             "validation": self._validation(folder),
-            "model": self.parameterAsFile(parameters, "MODEL", context),
+            "model": self.file_input(parameters, "MODEL", context),
             "output": self.layer_output(parameters, "OUTPUT", context, self._title),
             "confidence": self.layer_output(parameters, "CONFIDENCE", context, self._title),
             "report": self.file_output(parameters, "REPORT", context),

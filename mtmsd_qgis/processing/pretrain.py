@@ -18,7 +18,7 @@ class Pretrain(EngineAlgorithm):
 
     ID = "pretrain"
     TAGS = ("self-supervised", "unsupervised", "deep learning")
-    PHASES = (("whitening", 3), ("pretrain", 97))
+    PHASES = (("prepare", 3), ("pretrain", 97))
 
     def displayName(self) -> str:
         """Return the name that users see."""
@@ -50,7 +50,7 @@ class Pretrain(EngineAlgorithm):
             ),
         )
 
-    def prepare(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+    def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take the scene's file."""
         self._scene = raster_source(self.raster(parameters, "INPUT", context))
 

@@ -69,9 +69,7 @@ def run_job(
     if started is not None:
         started(folder)
     writer = FeedbackWriter(feedback, phases)
-    for message in job.follow(feedback.isCanceled):
-        writer.tell(message)
-    outcome = job.outcome
+    outcome = job.follow(writer.tell, feedback.isCanceled)
     if outcome.status == DONE:
         feedback.setProgress(100.0)
         return outcome.results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from osgeo import gdal
@@ -16,6 +17,9 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from ..engine.folders import RESOURCES
+
+METADATA_TAG = "MTMSD"
+"""The GeoTIFF tag in which the engine notes the classes, as JSON."""
 
 
 def style_class_map(layer: QgsRasterLayer) -> None:
@@ -38,19 +42,16 @@ def style_confidence(layer: QgsRasterLayer) -> None:
 
 
 def class_entries(path: str) -> list[tuple[int, str, str]]:
-    """Return value, name and ``#rrggbb`` of each class in a class map's file."""
-    dataset = gdal.Open(path)
-    if dataset is None:
-        return []
-    band = dataset.GetRasterBand(1)
-    names, colors = band.GetCategoryNames() or [], band.GetColorTable()
-    if colors is None:
-        return []
-    return [
-        (value, name, "#{:02x}{:02x}{:02x}".format(*colors.GetColorEntry(value)[:3]))
-        for value, name in enumerate(names)
-        if value > 0 and name and value < colors.GetCount()
-    ]
+    """Return value, name and ``#rrggbb`` of each class, from the engine's note in a class map.
+
+    The note is in the GeoTIFF itself; category names lie beside it and may get lost.
+    """
+    try:
+        dataset = gdal.Open(path)
+        note = json.loads(dataset.GetMetadataItem(METADATA_TAG))
+        return [(int(c["value"]), str(c["name"]), str(c["color"])) for c in note["classes"]]
+    except (RuntimeError, AttributeError, TypeError, ValueError, KeyError):
+        return []  # not a class map of ours: QGIS's own style is as good as any
 
 
 class _Style(QgsProcessingLayerPostProcessorInterface):

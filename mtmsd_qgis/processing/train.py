@@ -52,7 +52,7 @@ class Train(EngineAlgorithm):
             ),
         )
 
-    def prepare(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+    def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take the scene's file and the polygons."""
         self._scene = raster_source(self.raster(parameters, "INPUT", context))
         self._labels = self.labels(parameters, "LABELS", context)
@@ -65,7 +65,7 @@ class Train(EngineAlgorithm):
             "scene": self._scene,
             "labels": self._labels(folder),
             "class_field": self.parameterAsString(parameters, "CLASS_FIELD", context),
-            "model": self.parameterAsFile(parameters, "MODEL", context),
+            "model": self.file_input(parameters, "MODEL", context),
             "output": self.file_output(parameters, "OUTPUT", context),
             **self.method_arguments(parameters, context),
         }
