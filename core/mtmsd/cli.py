@@ -84,15 +84,15 @@ _class_field = click.option(
     metavar="NAME",
     help="Field with the class; guessed from its name if not given.",
 )
+_preset = click.option(
+    "--preset",
+    type=click.Choice(["quick", "balanced", "paper"]),
+    default="balanced",
+    show_default=True,
+    help="quick: a first look, minutes on a CPU; balanced: 10 to 20 minutes on a CPU; "
+    "paper: the published numbers, hours on a GPU, days on a CPU.",
+)
 _method = _options(
-    click.option(
-        "--preset",
-        type=click.Choice(["quick", "balanced", "paper"]),
-        default="balanced",
-        show_default=True,
-        help="quick: a first look, minutes on a CPU; balanced: 10 to 20 minutes on a CPU; "
-        "paper: the published numbers, hours on a GPU, days on a CPU.",
-    ),
     click.option(
         "--set",
         "settings",
@@ -176,6 +176,7 @@ def info(as_json: bool, **values: Any) -> int:
 @cli.command(cls=_Command)
 @click.argument("scene")
 @_output("MODEL", "The diffusion model, .safetensors.")
+@_preset
 @_method
 @_exclude
 @_init
@@ -196,6 +197,11 @@ def pretrain(as_json: bool, **values: Any) -> int:
 @_output("CLASSIFIER", "The classifier, .safetensors; it holds its diffusion model.")
 @click.option("--model", required=True, metavar="MODEL", help="From 'mtmsd pretrain'.")
 @_class_field
+@click.option(
+    "--preset",
+    type=click.Choice(["quick", "balanced", "paper"]),
+    help="Numbers of the classifier.  [default: the preset of MODEL]",
+)
 @_method
 @_features
 @_holdout
@@ -270,6 +276,7 @@ def assess(as_json: bool, **values: Any) -> int:
     metavar="FILE",
     help="Where the classifier goes.  [default: beside MAP]",
 )
+@_preset
 @_method
 @_features
 @_holdout

@@ -23,7 +23,7 @@ TINY = {
     "checkpoint_every": 5,
     "precision": "fp32",
     "timesteps": "100,400",
-    "channels": 8,
+    "channels": 1000,
     "stride": 8,
     "members": 1,
     "epochs": 2,

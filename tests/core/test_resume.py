@@ -6,10 +6,25 @@ import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 from mtmsd.cli import main
-from running import TINY, checkpoint_of, end, fields_scene, job, messages, start, wait_for, words
+from mtmsd.jobs.work import Steps
+from running import (
+    TINY,
+    checkpoint_of,
+    end,
+    fields_scene,
+    job,
+    leftovers,
+    messages,
+    start,
+    wait_for,
+    words,
+)
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
 SETTINGS = TINY | {"iterations": 14, "checkpoint_every": 3}
 
@@ -75,7 +90,7 @@ def test_nothing_to_resume_is_said_and_the_work_is_done(
     model = tmp_path / "model.safetensors"
     assert pretrain(scene, model, "5", "--resume") == 0
     told = capsys.readouterr().err
-    assert f"Warning: There is nothing to resume for {model}; it starts from the beginning." in told
+    assert f"Warning: There is nothing to resume for {model}; all of it is done." in told
     assert model.exists()
 
 
@@ -92,3 +107,64 @@ def test_checkpoints_of_other_settings_are_not_mixed_in(unbroken, tmp_path: Path
     assert "are of another scene, seed or setting" in messages(out)[-1]["message"]
     assert checkpoint_of(model), "the checkpoints are still there for the right settings"
     shutil.rmtree(model.with_name("model.safetensors.work"))
+
+
+def map_of(scene: Path, labels: Path, output: Path, *options: str) -> list[str | Path]:
+    """Return the command line of the whole chain."""
+    return ["map", scene, labels, "-o", output, "--seed", "5", *options, *words(SETTINGS)]
+
+
+def pixels(path: Path) -> list[int]:
+    with rasterio.open(path) as dataset:
+        return dataset.read(1).ravel().tolist()
+
+
+def killed_in(phase: str, arguments: list[str | Path]) -> None:
+    """Run a command and kill it when a phase has begun."""
+    process = start(*arguments, "--json")
+    while f'"name": "{phase}"'.encode() not in process.stdout.readline():
+        assert process.poll() is None
+    process.kill()
+    end(process)
+
+
+def test_a_broken_map_goes_on_with_the_step_it_broke_in(unbroken, tmp_path: Path):
+    scene, _ = unbroken
+    labels = scene.with_name("labels.gpkg")
+    whole, broken = tmp_path / "whole.tif", tmp_path / "broken.tif"
+    assert main([str(a) for a in map_of(scene, labels, whole)]) == 0
+    assert set(pixels(whole)) == {1, 2}
+
+    arguments = map_of(scene, labels, broken)
+    killed_in("classify", arguments)
+    assert not broken.exists()
+    status, out, _ = end(start(*arguments, "--resume", "--json"))
+    told = messages(out)
+    assert status == 0
+    assert [m["name"] for m in told if m["type"] == "phase"] == ["classify"]
+    assert told[-1]["results"]["accuracy"]["n"] == 40
+    assert pixels(broken) == pixels(whole)
+    for kind in ("model", "classifier"):
+        one, other = (load_file(m.with_suffix(f".{kind}.safetensors")) for m in (whole, broken))
+        assert one.keys() == other.keys()
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+    assert not list(tmp_path.glob("*.work"))
+    assert leftovers(tmp_path) == []
+
+
+def test_a_step_is_done_again_when_what_it_was_made_from_has_changed(tmp_path: Path):
+    def step(**arguments: object) -> int:
+        made.append(1)
+        return Steps(tmp_path).run("a", arguments, [given], lambda: {"made": len(made)})["made"]
+
+    made: list[int] = []
+    given = tmp_path / "labels.gpkg"
+    given.write_text("polygons")
+    assert step(seed=1) == 1
+    assert step(seed=1) == 1
+    assert step(seed=2) == 3
+    given.write_text("other polygons")
+    assert step(seed=2) == 4
+    assert step(seed=2) == 4
+    given.unlink()
+    assert step(seed=2) == 6

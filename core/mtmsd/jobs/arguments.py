@@ -53,7 +53,7 @@ def build(cls: type[T], values: Mapping[str, Any], base: Path | None = None) -> 
     cls : type
         The command's dataclass.
     values : mapping
-        Field names and values; a missing field takes its default.
+        Field names and values; a missing field, or one that is None, takes its default.
     base : Path, optional
         The folder that relative paths are relative to.
 
@@ -64,16 +64,17 @@ def build(cls: type[T], values: Mapping[str, Any], base: Path | None = None) -> 
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = get_type_hints(cls)
-    for name in values:
+    given = {name: value for name, value in values.items() if value is not None}
+    for name in given:
         if name not in fields:
             raise InputError(
                 f"There is no argument '{name}'.", hint=f"Choose from: {', '.join(fields)}."
             )
     for name, field in fields.items():
         required = field.default is field.default_factory is dataclasses.MISSING
-        if required and values.get(name) in (None, ""):
+        if required and given.get(name, "") == "":
             raise InputError(f"The argument '{name}' is missing.")
-    converted = {name: _convert(hints[name], name, v, base) for name, v in values.items()}
+    converted = {name: _convert(hints[name], name, v, base) for name, v in given.items()}
     return cls(**converted)
 
 
@@ -106,7 +107,7 @@ _OPTIONS = {
 def _convert(kind: Any, name: str, value: Any, base: Path | None) -> Any:
     optional = get_origin(kind) in (Union, types.UnionType)
     if optional:
-        if value is None or value == "":
+        if value == "":
             return None
         kind = next(k for k in get_args(kind) if k is not type(None))
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmsd.jobs.arguments import Extent, Source
-from mtmsd.jobs.inputs import open_scene
+from mtmsd.jobs.inputs import open_scene_for
 from mtmsd.jobs.outputs import check_outputs
 from mtmsd.reporting import Reporter
 
@@ -39,7 +39,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
 
     device = choose_device(arguments.device)
     classifier = Classifier.load(arguments.classifier)
-    with open_scene(arguments.scene, arguments.exclude, reporter) as scene:
+    with open_scene_for(classifier.model, arguments.scene, arguments.exclude, reporter) as scene:
         counts = classify(
             scene,
             classifier,

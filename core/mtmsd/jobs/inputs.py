@@ -8,6 +8,7 @@ from mtmsd.jobs.arguments import Source
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
+    from mtmsd.diffusion.model import DiffusionModel
     from mtmsd.scene.labels import Labels
     from mtmsd.scene.raster import Scene
 
@@ -20,6 +21,22 @@ def open_scene(path: Source, exclude: str, reporter: Reporter) -> Scene:
     for sentence in scene.warnings:
         reporter.warning(sentence)
     return scene
+
+
+def open_scene_for(model: DiffusionModel, path: Source, exclude: str, reporter: Reporter) -> Scene:
+    """Open a scene with the bands that a diffusion model has learnt.
+
+    Bands that the user had left out when the model was made are left out again, so that
+    nobody has to repeat them; whether the others fit is for the engine to say.
+    """
+    scene = open_scene(path, exclude, reporter)
+    learnt = set(model.metadata["bands"])
+    extra = sorted(set(scene.used) - learnt)
+    if not extra or not learnt <= set(scene.used):
+        return scene
+    scene.close()
+    left_out = ",".join([*filter(None, [exclude]), *map(str, extra)])
+    return open_scene(path, left_out, Reporter())  # its warnings were told just now
 
 
 def open_labels(path: Source, scene: Scene, class_field: str | None, reporter: Reporter) -> Labels:

@@ -11,7 +11,7 @@ from mtmsd.jobs import assess, classify, pretrain, train
 from mtmsd.jobs.arguments import Method, Source, command_line
 from mtmsd.jobs.inputs import open_labels, open_scene
 from mtmsd.jobs.outputs import check_outputs
-from mtmsd.jobs.work import Steps, work_folder
+from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import Reporter
 
 
@@ -64,8 +64,27 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
             arguments.classifier_output,
         ],
     )
+    arguments.chosen()
+    _check_labels(arguments)
     with work_folder(arguments.output, arguments.resume, reporter) as work:
         return _Sequence(arguments, reporter, work).run()
+
+
+def _check_labels(arguments: Arguments) -> None:
+    """Find what is wrong with the labels now rather than after hours of pretraining."""
+    from mtmsd.scene.labels import read_labels
+
+    silent = Reporter()  # each step tells its own warnings
+    with open_scene(arguments.scene, arguments.exclude, silent) as scene:
+        labels = open_labels(arguments.labels, scene, arguments.class_field, silent)
+        if arguments.validation:
+            read_labels(
+                arguments.validation,
+                scene,
+                class_field=arguments.class_field,
+                minimum=0,
+                classes=labels.classes,
+            )
 
 
 class _Sequence:
@@ -104,18 +123,19 @@ class _Sequence:
         given = self._given
         if given.model:
             return {"model": str(given.model)}
+        output = given.model_output or self._work / "model.safetensors"
         arguments = pretrain.Arguments(
             scene=given.scene,
-            output=given.model_output or self._work / "model.safetensors",
+            output=output,
             exclude=given.exclude,
             init=given.init,
-            resume=given.resume,
+            resume=given.resume and work_path(output).is_dir(),
             **self._method,
         )
         return self._steps.run(
             "pretrain",
             arguments,
-            [given.scene, given.init, arguments.output],
+            [given.scene, given.init, output],
             lambda: pretrain.run(arguments, self._reporter),
         )
 

@@ -17,32 +17,32 @@ def show_results(command: str, results: Mapping[str, Any], console: Console) -> 
     _SHOW.get(command, _show_job)(results, console)
 
 
-def _facts(rows: Mapping[str, Any]) -> Table:
-    """Two columns: what, and its value; a missing value leaves its row out."""
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
-        if value is not None:
-            table.add_row(f"[bold]{name}", escape(str(value)))
-    return table
+def _show_facts(rows: Mapping[str, Any], console: Console) -> None:
+    """Two columns: what, and its value, never cut; a missing value leaves its row out."""
+    shown = {name: value for name, value in rows.items() if value is not None}
+    width = max(map(len, shown), default=0) + 2
+    for name, value in shown.items():
+        console.print(
+            f"[bold]{name:<{width}}[/]{escape(str(value))}", soft_wrap=True, highlight=False
+        )
 
 
 def _show_info(results: Mapping[str, Any], console: Console) -> None:
     span = results["wavelength_range"]
     x, y = results["pixel_size"]
-    console.print(
-        _facts(
-            {
-                "Raster": results["path"],
-                "Format": f"{results['driver']}, {results['dtype']}",
-                "Size": f"{results['width']} × {results['height']} px",
-                "Bands": f"{results['used']} of {results['bands']} used",
-                "Wavelengths": f"{span[0]:.0f} to {span[1]:.0f} nm" if span else "unknown",
-                "Pixel": f"{x:g} × {y:g}" if results["georeferenced"] else "no georeference",
-                "CRS": results["crs"] or "none",
-                "No data": f"{'' if results['nodata_exact'] else 'about '}"
-                f"{results['nodata_share']:.1%} of the pixels",
-            }
-        )
+    _show_facts(
+        {
+            "Raster": results["path"],
+            "Format": f"{results['driver']}, {results['dtype']}",
+            "Size": f"{results['width']} × {results['height']} px",
+            "Bands": f"{results['used']} of {results['bands']} used",
+            "Wavelengths": f"{span[0]:.0f} to {span[1]:.0f} nm" if span else "unknown",
+            "Pixel": f"{x:g} × {y:g}" if results["georeferenced"] else "no georeference",
+            "CRS": results["crs"] or "none",
+            "No data": f"{'' if results['nodata_exact'] else 'about '}"
+            f"{results['nodata_share']:.1%} of the pixels",
+        },
+        console,
     )
     if results["left_out"]:
         table = Table("Band", "nm", "Why it is left out", title="Bands left out")
@@ -55,18 +55,17 @@ def _show_info(results: Mapping[str, Any], console: Console) -> None:
 
 def _show_doctor(results: Mapping[str, Any], console: Console) -> None:
     memory = results["memory"]
-    console.print(
-        _facts(
-            {
-                "mtmsd": results["mtmsd"],
-                "Python": f"{results['python']}, {results['interpreter']}",
-                "System": f"{results['system']}, {results['cpus']} CPUs",
-                "Memory": f"{memory['free_bytes'] / GB:.1f} of {memory['total_bytes'] / GB:.1f} GB "
-                "free",
-                "Packages": ", ".join(f"{n} {v}" for n, v in results["packages"].items()),
-                "torch loads in": f"{results['torch_loads_in_s']:.1f} s",
-            }
-        )
+    _show_facts(
+        {
+            "mtmsd": results["mtmsd"],
+            "Python": f"{results['python']}, {results['interpreter']}",
+            "System": f"{results['system']}, {results['cpus']} CPUs",
+            "Memory": f"{memory['free_bytes'] / GB:.1f} of {memory['total_bytes'] / GB:.1f} GB "
+            "free",
+            "Packages": ", ".join(f"{n} {v}" for n, v in results["packages"].items()),
+            "torch loads in": f"{results['torch_loads_in_s']:.1f} s",
+        },
+        console,
     )
     table = Table("Device", "What", "Works", "Free", "1024² product", title="Devices")
     for row in results["devices"]:
@@ -90,7 +89,7 @@ def _show_job(results: Mapping[str, Any], console: Console) -> None:
         seconds = f"{seconds:.1f} s"
     plain = {k: v for k, v in results.items() if isinstance(v, (str, int, float)) or _is_path(v)}
     rows = {k.replace("_", " ").capitalize(): v for k, v in plain.items() if k != "verdict"}
-    console.print(_facts(rows | {"Seconds": seconds}))
+    _show_facts(rows | {"Seconds": seconds}, console)
     accuracy = results.get("accuracy") or (results if "overall" in results else None)
     if accuracy:
         _show_accuracy(accuracy, console)

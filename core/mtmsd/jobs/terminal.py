@@ -10,12 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
@@ -44,18 +42,16 @@ class TerminalReporter(JobReporter):
         self._console = Console(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=20),
             TaskProgressColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[metric]}"),
+            TextColumn("{task.fields[amount]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            *([TextColumn("{task.fields[metric]}")] if self._console.width >= 100 else []),
             console=self._console,
         )
         self._shown = False
         self._task: TaskID | None = None
+        self._unit = ""
         self._pace = Pace()
 
     def __enter__(self) -> TerminalReporter:
@@ -75,14 +71,16 @@ class TerminalReporter(JobReporter):
         if not self._shown:
             self._bars.start()
             self._shown = True
-        self._task = self._bars.add_task(title, total=None, unit="", metric="")
+        self._task = self._bars.add_task(title, total=None, amount="", metric="")
         self._pace.restart()
         self.check_canceled()
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Move the bar."""
         if self._task is not None and self._pace.due(done, total):
-            self._bars.update(self._task, completed=done, total=total, unit=unit)
+            self._unit = unit
+            amount = f"{done:,}/{total:,} {unit}"
+            self._bars.update(self._task, completed=done, total=total, amount=amount)
         self.check_canceled()
 
     def metric(self, step: int, name: str, value: float) -> None:
@@ -115,7 +113,9 @@ class TerminalReporter(JobReporter):
     def _end_phase(self) -> None:
         if self._task is not None:
             task = next(t for t in self._bars.tasks if t.id == self._task)
-            self._bars.update(self._task, completed=task.total or 1, total=task.total or 1)
+            total = task.total or 1
+            amount = f"{total:,} {self._unit}" if task.total else ""
+            self._bars.update(self._task, completed=total, total=total, amount=amount)
             self._bars.stop_task(self._task)
             self._task = None
 

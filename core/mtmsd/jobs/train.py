@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmsd.errors import InputError
 from mtmsd.jobs.arguments import Method, Source
-from mtmsd.jobs.inputs import open_labels, open_scene
+from mtmsd.jobs.inputs import open_labels, open_scene_for
 from mtmsd.jobs.outputs import check_outputs
 from mtmsd.reporting import Reporter
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 class Arguments(Method):
     """What ``train`` needs."""
 
+    preset: str = ""
+    """quick, balanced or paper; the diffusion model's if not given."""
     scene: Source
     labels: Source
     output: Path
@@ -41,7 +43,8 @@ class Arguments(Method):
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Train on all labels; the accuracy comes from polygons that were held out before."""
-    settings = arguments.chosen()
+    if arguments.preset:
+        arguments.chosen()  # a wrong setting is told before the model is loaded
     if not 0 <= arguments.holdout < 1:
         raise InputError(f"The share to hold out is {arguments.holdout:g}; it lies in 0 to 1.")
     check_outputs([arguments.scene, arguments.labels, arguments.model], [arguments.output])
@@ -51,7 +54,10 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
 
     device = choose_device(arguments.device)
     model = DiffusionModel.load(arguments.model)
-    with open_scene(arguments.scene, arguments.exclude, reporter) as scene:
+    if not arguments.preset:
+        arguments = replace(arguments, preset=model.metadata["settings"]["preset"])
+    settings = arguments.chosen()
+    with open_scene_for(model, arguments.scene, arguments.exclude, reporter) as scene:
         labels = open_labels(arguments.labels, scene, arguments.class_field, reporter)
         samples = TrainingSet.extract(
             scene,
@@ -110,6 +116,7 @@ def held_out_accuracy(
     part = samples.fit(positions(split.train, labels), seed=arguments.seed, reporter=reporter)
     probabilities = samples.predict(part, positions(split.test, labels))
     values = np.array([c.value for c in labels.classes], dtype=np.uint16)
+    reporter.phase("baseline", "Classifying the plain spectra for comparison")
     baselines = spectral_baselines(
         scene, split.train, split.test, seed=arguments.seed, reporter=reporter
     )

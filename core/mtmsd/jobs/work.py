@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mtmsd.jobs.claim import claimed, write_json
+from mtmsd.jobs.claim import PID_FILE, claimed, write_json
 from mtmsd.jobs.messages import plain
 from mtmsd.reporting import Reporter
 
@@ -36,24 +36,34 @@ def work_folder(output: Path, resume: bool, reporter: Reporter) -> Iterator[Path
     InputError
         Another process writes the same output.
     """
-    folder = output.with_name(f"{output.name}.work")
+    folder = work_path(output)
     left = folder.is_dir()
     folder.mkdir(mode=0o700, exist_ok=True)
     with claimed(folder, str(output)):
         if resume and not left:
-            reporter.warning(f"There is nothing to resume for {output}; it starts from the beginning.")
+            reporter.warning(f"There is nothing to resume for {output}; all of it is done.")
         if left and not resume:
             _empty(folder, "*")
         _empty(folder, ".*.part")
-        yield folder
+        try:
+            yield folder
+        except BaseException:
+            if {path.name for path in folder.iterdir()} <= {PID_FILE}:
+                shutil.rmtree(folder)  # nothing to resume
+            raise
     shutil.rmtree(folder)
+
+
+def work_path(output: Path) -> Path:
+    """Return where the work folder of an output is."""
+    return output.with_name(f"{output.name}.work")
 
 
 def _empty(folder: Path, pattern: str) -> None:
     for path in folder.glob(pattern):
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != "pid.json":
+        elif path.name != PID_FILE:
             path.unlink()
 
 
