@@ -72,16 +72,15 @@ def draw_sample(source: Source) -> Sample:
             break
         raw = source.read(indexes, window)
         digest.update(np.ascontiguousarray(raw).tobytes())
-        ok = has_data(raw, source.nodata)
-        outside = source.outside(indexes, window)
-        if outside is not None:
-            ok &= ~outside
+        ok = has_data(raw, source.nodata, source.outside(indexes, window))
         raws.append(raw.reshape(source.count, -1))
         oks.append(ok.reshape(source.count, -1))
     return Sample(np.concatenate(raws, 1), np.concatenate(oks, 1), whole, digest.hexdigest())
 
 
-def has_data(raw: np.ndarray, nodata: Sequence[float | None]) -> np.ndarray:
+def has_data(
+    raw: np.ndarray, nodata: Sequence[float | None], outside: np.ndarray | None
+) -> np.ndarray:
     """Return where raw values are data, band by band.
 
     Parameters
@@ -89,11 +88,13 @@ def has_data(raw: np.ndarray, nodata: Sequence[float | None]) -> np.ndarray:
     raw : array, shape (bands, …)
         Values as the file has them, before scale and offset.
     nodata : sequence of float or None, one per band
+    outside : bool array (…) or None
+        Where mask bands say that there is no data.
 
     Returns
     -------
-    bool array of the same shape: not nodata, finite, not huge. A pixel that is 0 in all bands is
-    the filling of a border and no data either.
+    bool array of the same shape: not nodata, finite, not huge. In a file that declares neither
+    nodata nor a mask, a pixel that is 0 in all bands is the filling of a border.
     """
     if raw.dtype.kind == "f":
         with np.errstate(invalid="ignore", over="ignore"):
@@ -107,8 +108,10 @@ def has_data(raw: np.ndarray, nodata: Sequence[float | None]) -> np.ndarray:
         for i, value in enumerate(nodata):
             if value is not None and np.isfinite(value):
                 ok[i] &= raw[i] != _as_stored(value, raw.dtype)
-    if raw.shape[0] > 1:
+    elif outside is None and all(value is None for value in nodata):
         ok &= raw.any(axis=0)
+    if outside is not None:
+        ok &= ~outside
     return ok
 
 

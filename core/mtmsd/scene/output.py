@@ -11,7 +11,7 @@ import threading
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ def class_map(
     dtype = "uint8" if largest <= 255 else "uint16"
     content = {**metadata, "classes": [vars(info) for info in classes]}
     path = Path(path)
-    with _whole_file(path, scene, window, [_categories(classes)], dtype=dtype, nodata=0) as dataset:
+    profile = _profile(scene, window, dtype=dtype, nodata=0)
+    with whole_file(path, profile, beside=_categories(classes)) as dataset:
         table = {info.value: (*bytes.fromhex(info.color[1:]), 255) for info in classes}
         dataset.write_colormap(1, {0: (0, 0, 0, 0), **table})
         dataset.update_tags(**{METADATA_TAG: json.dumps(content)})
@@ -102,7 +103,7 @@ def class_map(
 def confidence(path: str | Path, scene: Scene, window: Extent | None = None) -> Iterator[MapWriter]:
     """Write a confidence map: float32 in 0…1, nodata NaN. Raises as :func:`class_map` does."""
     path = Path(path)
-    with _whole_file(path, scene, window, [], dtype="float32", nodata=np.nan) as dataset:
+    with whole_file(path, _profile(scene, window, dtype="float32", nodata=np.nan)) as dataset:
         dataset.set_band_description(1, "confidence")
         yield MapWriter(dataset, path)
 
@@ -114,7 +115,7 @@ def probabilities(
     """Write one float32 band per class, nodata NaN. Raises as :func:`class_map` does."""
     path = Path(path)
     options = {"dtype": "float32", "nodata": np.nan, "count": len(classes), "interleave": "band"}
-    with _whole_file(path, scene, window, [], **options) as dataset:
+    with whole_file(path, _profile(scene, window, **options)) as dataset:
         for band, info in enumerate(classes, 1):
             dataset.set_band_description(band, info.name)
             dataset.update_tags(band, class_value=info.value)
@@ -122,23 +123,34 @@ def probabilities(
 
 
 @contextmanager
-def _whole_file(
-    path: Path, scene: Scene, window: Extent | None, side: Sequence[bytes], **options: Any
+def whole_file(
+    path: Path, profile: Mapping[str, Any], *, beside: bytes | None = None
 ) -> Iterator[DatasetWriter]:
-    """Open a temporary GeoTIFF beside ``path``; give it that name when it is complete."""
-    profile = _profile(scene, window, **options)
+    """Open a temporary GeoTIFF beside ``path``; give it that name when it is complete.
+
+    ``profile`` goes to rasterio; ``beside`` is the content of ``path + ".aux.xml"``. Write
+    through :class:`MapWriter`. Raises as :func:`class_map` does.
+    """
     _check_target(path)
     partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
-        with _disk_errors(path), _quiet(), rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
-            with rasterio.open(partial, "w", **profile) as dataset:
-                yield dataset
-            _check_whole(partial)
-            for content in side:
-                _replace_bytes(Path(f"{path}.aux.xml"), content)
-            if not side:
-                Path(f"{path}.aux.xml").unlink(missing_ok=True)  # of an older file
-            os.replace(partial, path)
+        with _quiet(), rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
+            with _disk_errors(path):
+                file = rasterio.open(partial, "w", driver="GTiff", bigtiff="if_safer", **profile)
+            try:
+                yield file
+            except BaseException:
+                with suppress(RasterioError):
+                    file.close()
+                raise
+            with _disk_errors(path):
+                file.close()
+                _check_whole(partial)
+                if beside is None:
+                    Path(f"{path}.aux.xml").unlink(missing_ok=True)  # of an older file
+                else:
+                    _replace_bytes(Path(f"{path}.aux.xml"), beside)
+                os.replace(partial, path)
     finally:
         for rest in (partial, Path(f"{partial}.aux.xml")):
             rest.unlink(missing_ok=True)
@@ -152,9 +164,9 @@ def _profile(scene: Scene, window: Extent | None, **options: Any) -> dict[str, A
     if (row, col) != (0, 0):
         grid = grid * Affine.translation(col, row)
     profile = {
-        "driver": "GTiff", "width": width, "height": height, "count": 1, "crs": scene.crs,
+        "width": width, "height": height, "count": 1, "crs": scene.crs,
         "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate",
-        "predictor": 3 if options["dtype"] == "float32" else 1, "bigtiff": "if_safer", **options,
+        "predictor": 3 if options["dtype"] == "float32" else 1, **options,
     }  # fmt: skip
     if grid != Affine.identity():
         profile["transform"] = grid

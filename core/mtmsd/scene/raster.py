@@ -220,9 +220,7 @@ class Scene:
         raw = _guarded(self.path, lambda: source.read(indexes, window))
         outside = _guarded(self.path, lambda: source.outside(indexes, window))
         nodata = [source.nodata[i - 1] for i in indexes]
-        valid = np.logical_and.reduce(has_data(raw, nodata), axis=0)
-        if outside is not None:
-            valid &= ~outside
+        valid = np.logical_and.reduce(has_data(raw, nodata, outside), axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
             values = raw.astype(np.float32)
             scales = np.array([source.scales[i - 1] for i in indexes], np.float32)
