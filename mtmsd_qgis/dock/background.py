@@ -6,51 +6,58 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from qgis.core import Qgis, QgsApplication, QgsMessageLog, QgsTask
+from qgis.core import Qgis, QgsMessageLog
+from qgis.PyQt.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
 
 TAG = "MTMSD"
-_running: set[Background] = set()  # QGIS keeps the C++ half of a task only
+_running: set[Background] = set()  # Qt keeps the C++ half only
 
 
-class Background(QgsTask):
+class Background(QObject):
     """Runs ``work()`` in a thread and then ``done(answer, error)`` on the main thread.
 
     ``error`` is None or the sentence of the exception. ``work`` must touch no widget and no
-    layer; ``done`` is not called after :meth:`forget`.
+    layer; ``done`` is not called after :meth:`forget`. Not a QgsTask: those flash in QGIS's
+    status bar, and this work takes a fraction of a second.
     """
 
+    _ended = pyqtSignal(object, object, str)
+
     def __init__(
-        self, title: str, work: Callable[[], Any], done: Callable[[Any, str | None], None]
+        self, work: Callable[[], Any], done: Callable[[Any, str | None], None] | None = None
     ) -> None:
-        super().__init__(title, QgsTask.Flag.CanCancel)
-        self._work: Callable[[], Any] = work
-        self._done: Callable[[Any, str | None], None] | None = done
-        self._answer: Any = None
-        self._error: str | None = None
+        super().__init__()
+        self._done = done
+        self._runnable = _Runnable(work, self._ended.emit)
+        self._ended.connect(self._finish)
 
     def start(self) -> Background:
-        """Give the work to QGIS's task manager."""
+        """Give the work to Qt's threads."""
         _running.add(self)
-        QgsApplication.taskManager().addTask(self)
+        QThreadPool.globalInstance().start(self._runnable)
         return self
 
     def forget(self) -> None:
         """Drop the answer when it comes."""
         self._done = None
 
-    def run(self) -> bool:
-        """Do the work; called by QGIS in a thread of its own."""
-        try:
-            self._answer = self._work()
-        except Exception as error:  # whatever it is, it must not end QGIS
-            self._error = str(error) or type(error).__name__
-            self._trace = traceback.format_exc()
-        return self._error is None
-
-    def finished(self, ok: bool) -> None:
-        """Hand over the answer; called by QGIS on the main thread."""
+    def _finish(self, answer: Any, error: str | None, trace: str) -> None:
         _running.discard(self)
-        if self._error is not None:
-            QgsMessageLog.logMessage(self._trace, TAG, Qgis.MessageLevel.Warning)
-        if self._done is not None and not self.isCanceled():
-            self._done(self._answer, self._error)
+        if trace:
+            QgsMessageLog.logMessage(trace, TAG, Qgis.MessageLevel.Warning)
+        if self._done is not None:
+            self._done(answer, error)
+
+
+class _Runnable(QRunnable):
+    def __init__(self, work: Callable[[], Any], ended: Callable[..., None]) -> None:
+        super().__init__()
+        self.setAutoDelete(False)
+        self._work = work
+        self._ended = ended
+
+    def run(self) -> None:
+        try:
+            self._ended(self._work(), None, "")
+        except Exception as error:  # whatever it is, it must not end QGIS
+            self._ended(None, str(error) or type(error).__name__, traceback.format_exc())

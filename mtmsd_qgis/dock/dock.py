@@ -6,17 +6,22 @@ from typing import Any
 
 from qgis.core import Qgis, QgsApplication, QgsMessageLog, QgsProject
 from qgis.gui import QgisInterface, QgsDockWidget
-from qgis.PyQt.QtCore import Qt, QTimer
-from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import QEvent, QObject, Qt, QTimer
+from qgis.PyQt.QtWidgets import QFrame, QMessageBox, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from ..engine.interpreter import Engine
+from .accuracy_section import AccuracySection
 from .background import TAG
+from .classes_section import ClassesSection
 from .job_strip import LONG_SECONDS, JobStrip
+from .jobs_section import JobsSection
 from .map_section import MapSection
+from .polygons_section import PolygonsSection
 from .pretraining_section import PretrainingSection
 from .runs import DONE, FAILED, Ended, Run, duration
+from .samples import TrainingSamples
 from .scene_section import SceneSection
-from .training_section import TrainingSection
+from .spectra_section import SpectraSection
 from .workspace import Workspace
 
 
@@ -45,12 +50,27 @@ class MtmsdDock(QgsDockWidget):
         content.setObjectName("mtmsdSections")
         self.scene = SceneSection(self.workspace, iface, content)
         self.pretraining = PretrainingSection(self.workspace, self.strip, content)
-        self.training = TrainingSection(self.workspace, content)
-        self.map = MapSection(self.workspace, iface, self.strip, content)
+        self.samples = TrainingSamples(self.workspace, self)
+        self.classes = ClassesSection(self.workspace, self.samples, content)
+        self.polygons = PolygonsSection(self.workspace, self.classes, iface, content)
+        self.map = MapSection(self.workspace, self.samples, iface, self.strip, content)
         column = QVBoxLayout(content)
         column.setContentsMargins(4, 4, 4, 4)
         column.setSpacing(4)
-        for section in (self.scene, self.pretraining, self.training, self.map):
+        self.spectra = SpectraSection(self.workspace, self.samples, iface, content)
+        self.accuracy = AccuracySection(self.workspace, self.strip, content)
+        self.jobs = JobsSection(self.strip, content)
+        self._sections = (
+            self.scene,
+            self.pretraining,
+            self.classes,
+            self.polygons,
+            self.spectra,
+            self.map,
+            self.accuracy,
+            self.jobs,
+        )
+        for section in self._sections:
             column.addWidget(section)
         column.addStretch(1)
         content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -75,7 +95,32 @@ class MtmsdDock(QgsDockWidget):
         project = QgsProject.instance()
         project.readProject.connect(self._project_read)
         project.layersWillBeRemoved.connect(self._layers_leave)
+        iface.mainWindow().installEventFilter(self)
         QTimer.singleShot(0, self.scene.take_first)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Ask what to do with running jobs before QGIS closes."""
+        closing = event.type() == QEvent.Type.Close and watched is self._iface.mainWindow()
+        if closing and self.strip.runs and not self._may_close():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+    def _may_close(self) -> bool:
+        titles = ", ".join(run.title for run in self.strip.runs)
+        box = QMessageBox(self._iface.mainWindow())
+        box.setObjectName("mtmsdCloseQuestion")
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle(self.tr("MTMSD"))
+        box.setText(self.tr("{} is still running.").format(titles))
+        box.setInformativeText(
+            self.tr("Stopped now, pretraining can be resumed from its last checkpoint.")
+        )
+        stop = box.addButton(self.tr("Stop and Close"), QMessageBox.ButtonRole.AcceptRole)
+        stay = box.addButton(self.tr("Keep QGIS Open"), QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(stay)
+        box.exec()
+        return box.clickedButton() is stop
 
     def say(self, sentence: str, level: Any = Qgis.MessageLevel.Info) -> None:
         """Show one sentence in QGIS's message bar and keep it in the log."""
@@ -89,7 +134,9 @@ class MtmsdDock(QgsDockWidget):
         project = QgsProject.instance()
         project.readProject.disconnect(self._project_read)
         project.layersWillBeRemoved.disconnect(self._layers_leave)
-        self.scene.release()
+        for section in (self.scene, self.polygons, self.spectra, self.map, self.accuracy):
+            section.release()
+        self._iface.mainWindow().removeEventFilter(self)
 
     def _run_ended(self, run: Run, outcome: Ended) -> None:
         if outcome.status == FAILED:
@@ -110,5 +157,5 @@ class MtmsdDock(QgsDockWidget):
                 text = self.tr("{} was removed; the running job goes on with its file.")
                 self.say(text.format(name), Qgis.MessageLevel.Warning)
             workspace.set_scene(None)
-        if workspace.training is not None and workspace.training.id() in ids:
-            workspace.set_training(None, "")
+        if workspace.training is not None and workspace.training.layer.id() in ids:
+            workspace.set_training(None)

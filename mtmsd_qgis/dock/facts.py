@@ -20,6 +20,7 @@ try:
     with Scene.open(sys.argv[1]) as scene:
         facts = scene.summary()
         facts["used"] = list(scene.used)
+        facts["fingerprint"] = scene.fingerprint()
         facts["wavelengths"] = [band.wavelength for band in scene.bands]
     answer = {"facts": facts}
 except MtmsdError as error:

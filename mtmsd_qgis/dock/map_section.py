@@ -17,23 +17,35 @@ from qgis.core import (
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import QPushButton, QWidget
 
-from ..processing.styling import style_class_map
+from ..processing.styling import distinct, style_class_map
+from .background import Background
+from .classes import FEWEST_PIXELS, to_json
 from .job_strip import JobStrip
+from .map_view import MapView
+from .roles import MAP, PREVIEW, ROLE, role
 from .runs import CANCELED, DONE, Ended, Run
+from .samples import TrainingSamples
 from .section import BUSY, NEXT, TODO, WRONG, Section, row
 from .section import DONE as DONE_STATE
-from .workspace import ROLE, Workspace
+from .training_layer import VALUE
+from .workspace import Workspace
 
 
 class MapSection(Section):
     """Preview and Map Scene; both learn the classes first where the polygons changed."""
 
     def __init__(
-        self, workspace: Workspace, iface: QgisInterface, strip: JobStrip, parent: QWidget
+        self,
+        workspace: Workspace,
+        samples: TrainingSamples,
+        iface: QgisInterface,
+        strip: JobStrip,
+        parent: QWidget,
     ) -> None:
         super().__init__("mtmsdMap", parent)
-        self.set_title(self.tr("4  Map"))
+        self.set_title(self.tr("6  Map"))
         self._workspace = workspace
+        self._samples = samples
         self._iface = iface
         self._strip = strip
         self._run: Run | None = None
@@ -48,10 +60,26 @@ class MapSection(Section):
             self._whole: self.tr("Map the whole raster into a GeoTIFF, with its confidence"),
         }
         self.rows.addLayout(row(self._preview, self._whole))
-        workspace.scene_changed.connect(self.refresh)
+        self._view_box = MapView(workspace)
+        self.rows.addWidget(self._view_box)
+        workspace.scene_changed.connect(self._scene_changed)
+        project = QgsProject.instance()
+        project.layersAdded.connect(self._view_box.refresh)
+        project.layersRemoved.connect(self._view_box.refresh)
         workspace.facts_changed.connect(self.refresh)
-        workspace.training_changed.connect(self.refresh)
+        samples.ready.connect(self.refresh)
         workspace.state_changed.connect(lambda _key: self.refresh())
+        self.refresh()
+
+    def release(self) -> None:
+        """Let go of the project's signals."""
+        project = QgsProject.instance()
+        project.layersAdded.disconnect(self._view_box.refresh)
+        project.layersRemoved.disconnect(self._view_box.refresh)
+
+    def _scene_changed(self) -> None:
+        self._view_box.refresh()
+        self._view_box.show_counts(self._workspace.get("pixels") or {})
         self.refresh()
 
     def refresh(self) -> None:
@@ -65,6 +93,8 @@ class MapSection(Section):
         made = self._workspace.file("map")
         if blocked:
             self.set_state(TODO, blocked)
+        elif made is not None and self._workspace.get("classifier_key") != self._training_key():
+            self.set_state(NEXT, self.tr("The polygons have changed since {}.").format(made.name))
         elif made is not None:
             self.set_state(DONE_STATE, self.tr("Map: {}").format(made.name))
         else:
@@ -78,10 +108,21 @@ class MapSection(Section):
             return workspace.facts_error or self.tr("Waiting for the raster's bands.")
         if workspace.file("model") is None:
             return self.tr("Pretrain the scene first, or choose a model.")
-        if workspace.training is None or not workspace.class_field:
-            return self.tr("Choose training polygons first.")
-        if workspace.training.featureCount() == 0:
-            return self.tr("There are no training polygons yet.")
+        if workspace.training is None or workspace.training.layer.featureCount() == 0:
+            return self.tr("Draw training polygons first.")
+        return self._too_few()
+
+    def _too_few(self) -> str:
+        pixels = self._samples.pixels
+        classes = [
+            c for c in self._workspace.training.classes if self._samples.polygons.get(c.value)
+        ]
+        if len(classes) < 2:
+            return self.tr("Draw polygons of at least two classes.")
+        few = [c.name for c in classes if pixels.get(c.value, 0) < FEWEST_PIXELS]
+        if few:
+            text = self.tr("Draw more of {}: each class needs {} pixels.")
+            return text.format(", ".join(few[:3]), FEWEST_PIXELS)
         return ""
 
     def start(self, preview: bool) -> None:
@@ -91,9 +132,6 @@ class MapSection(Section):
             text = self.tr("The map window shows no part of the scene; zoom to it first.")
             self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
             return
-        layer = self._workspace.training
-        if layer.isEditable() and layer.isModified():
-            layer.commitChanges(False)
         key = self._training_key()
         classifier = self._workspace.file("classifier")
         if classifier is not None and self._workspace.get("classifier_key") == key:
@@ -108,8 +146,8 @@ class MapSection(Section):
         output = workspace.new_file("classifier", ".safetensors")
         parameters = {
             "INPUT": workspace.scene.id(),
-            "LABELS": workspace.training.id(),
-            "CLASS_FIELD": workspace.class_field,
+            "LABELS": workspace.training.layer.id(),
+            "CLASS_FIELD": VALUE,
             "MODEL": str(workspace.file("model")),
             "DEVICE": "auto",
             "SEED": workspace.get("seed", 0),
@@ -117,17 +155,16 @@ class MapSection(Section):
             "OUTPUT": str(output),
         }
 
-        def done(results: dict[str, Any]) -> None:
-            path = Path(str(results.get("OUTPUT", output)))
-            workspace.put("classifier", str(path))
+        def done(_run: Run) -> None:
             workspace.put("classifier_key", key)
-            self._classify(path, extent)
+            workspace.put("classifier", str(output))
+            self._classify(output, extent)
 
         self._go("mtmsd:train", parameters, self.tr("Learning the classes"), done)
 
     def _classify(self, classifier: Path, extent: QgsRectangle | None) -> None:
         workspace = self._workspace
-        stem = "map" if extent is None else "preview"
+        stem = MAP if extent is None else PREVIEW
         output = workspace.new_file(stem, ".tif")
         parameters = {
             "INPUT": workspace.scene.id(),
@@ -142,11 +179,15 @@ class MapSection(Section):
             parameters["EXTENT"] = f"{box} [{workspace.scene.crs().authid()}]"
         title = self.tr("Mapping the scene") if extent is None else self.tr("Mapping the view")
 
-        def done(results: dict[str, Any]) -> None:
-            self._load(str(results.get("OUTPUT", output)), stem)
+        def done(run: Run) -> None:
+            self._load(str(output), stem)
+            pixels = run.answer.get("pixels") or {}
             if extent is None:
-                workspace.put("map", str(results.get("OUTPUT", output)))
-                workspace.put("confidence", str(results.get("CONFIDENCE", "")))
+                workspace.put("confidence", parameters["CONFIDENCE"])
+                workspace.put("pixels", pixels)
+                workspace.put("map", str(output))
+            self._view_box.refresh()
+            self._view_box.show_counts(pixels)
 
         self._go("mtmsd:classify", parameters, title, done)
 
@@ -160,7 +201,7 @@ class MapSection(Section):
             if self._workspace.scene_path != scene:
                 return
             if outcome.status == DONE:
-                done(outcome.results)
+                done(run)
             elif outcome.status == CANCELED:
                 self.set_state(NEXT, self.tr("Canceled; nothing was changed."))
             else:
@@ -175,18 +216,30 @@ class MapSection(Section):
         run.start()
 
     def _load(self, path: str, kind: str) -> None:
+        """Show a finished map; a new preview takes the place of the old one."""
         project = QgsProject.instance()
-        names = {"map": self.tr("Class map"), "preview": self.tr("Preview")}
-        layer = QgsRasterLayer(path, names[kind])
+        names = {MAP: self.tr("Class map"), PREVIEW: self.tr("Preview")}
+        old = next((x for x in project.mapLayers().values() if role(x) == PREVIEW), None)
+        if old is not None and kind == PREVIEW:
+            replaced = old.source()
+            old.setDataSource(path, old.name(), "gdal")
+            style_class_map(old)
+            Background(lambda: _remove(replaced)).start()
+            return
+        title = f"{names[kind]} – {self._workspace.scene.name()}"
+        layer = QgsRasterLayer(
+            path, distinct(title, {x.name() for x in project.mapLayers().values()})
+        )
         if not layer.isValid():
             text = self.tr("{} cannot be opened as a raster.").format(path)
             self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
             return
         layer.setCustomProperty(ROLE, kind)
         style_class_map(layer)
-        for other in list(project.mapLayers().values()):
-            if other.customProperty(ROLE) == "preview":
-                project.removeMapLayer(other.id())
+        if old is not None:
+            replaced = old.source()
+            project.removeMapLayer(old.id())
+            Background(lambda: _remove(replaced)).start()
         project.addMapLayer(layer, False)
         tree = project.layerTreeRoot()
         scene = tree.findLayer(self._workspace.scene.id())
@@ -214,9 +267,15 @@ class MapSection(Section):
         workspace = self._workspace
         digest = hashlib.sha256()
         settings = [workspace.get(key) for key in ("model", "seed", "settings")]
-        for text in (workspace.scene_path, workspace.class_field, *settings):
+        for text in (workspace.scene_path, to_json(workspace.training.classes), *settings):
             digest.update(str(text).encode())
-        for feature in workspace.training.getFeatures():
-            digest.update(str(feature.attribute(workspace.class_field)).encode())
-            digest.update(bytes(feature.geometry().asWkb()))
+        for value, wkb in sorted(workspace.training.rows()):
+            digest.update(str(value).encode())
+            digest.update(wkb)
         return digest.hexdigest()[:16]
+
+
+def _remove(path: str) -> None:
+    """Remove a preview that was replaced, with what GDAL wrote beside it."""
+    for file in (Path(path), Path(f"{path}.aux.xml")):
+        file.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ from qgis.PyQt.QtWidgets import (
 from .background import Background
 from .curve import LossCurve
 from .job_strip import JobStrip
+from .model_header import DIFFUSION, find_models, fits, read_header
 from .runs import CANCELED, DONE, Ended, Run, duration
 from .section import BUSY, NEXT, TODO, WRONG, Section, caption, row
 from .section import DONE as DONE_STATE
@@ -105,7 +106,7 @@ class PretrainingSection(Section):
         self.rows.addWidget(self._curve)
 
         workspace.scene_changed.connect(self._scene_changed)
-        workspace.facts_changed.connect(self._refresh)
+        workspace.facts_changed.connect(self._find_model)
         workspace.state_changed.connect(lambda _key: self._refresh())
         self._scene_changed()
 
@@ -137,6 +138,25 @@ class PretrainingSection(Section):
         form.addRow(self.tr("&Numbers"), self._settings)
         box.setCollapsed(True)
         return box
+
+    def _find_model(self) -> None:
+        """Offer a model that exists for this scene."""
+        self._refresh()
+        facts = self._workspace.facts
+        if facts is None or self._workspace.file("model") is not None:
+            return
+        folder, scene = Path(self._workspace.get("folder") or "."), self._workspace.scene_path
+        if not self._workspace.get("folder"):
+            return
+
+        def done(found: Any, error: str | None) -> None:
+            here = scene == self._workspace.scene_path and not self._workspace.file("model")
+            if found and error is None and here:
+                self._workspace.put("model", str(found[0]))
+                text = self.tr("Found the model {} of this scene.").format(found[0].name)
+                self._workspace.said.emit(text, Qgis.MessageLevel.Info)
+
+        Background(lambda: find_models(folder, facts), done).start()
 
     # what is shown
 
@@ -232,7 +252,7 @@ class PretrainingSection(Section):
                 QgsSettings().setValue(self._speed_key(), float(seconds))
             elif outcome.sentence:
                 self._workspace.said.emit(outcome.sentence, Qgis.MessageLevel.Warning)
-            Background("", lambda: shutil.rmtree(folder, ignore_errors=True), _nothing).start()
+            Background(lambda: shutil.rmtree(folder, ignore_errors=True)).start()
             self._refresh()
 
         run.told.connect(told)
@@ -273,11 +293,12 @@ class PretrainingSection(Section):
             self,
         )
         self._output = str(output)
+        # kept from the start: after a crash of QGIS, Resume goes on from the last checkpoint
+        self._workspace.put("paused", {"preset": self._preset.currentData(), "output": str(output)})
         run.told.connect(self._told)
         run.titled.connect(self._titled)
-        run.ended.connect(
-            lambda outcome, scene=self._workspace.scene_path: self._ended(outcome, scene)
-        )
+        scene = self._workspace.scene_path
+        run.ended.connect(lambda outcome: self._ended(outcome, scene, resume))
         self._run = run
         if not resume:
             self._curve.clear()
@@ -302,7 +323,7 @@ class PretrainingSection(Section):
                 text += " · " + self.tr("{} left").format(duration(eta))
             self.set_state(BUSY, text.strip().capitalize())
 
-    def _ended(self, outcome: Ended, scene: str) -> None:
+    def _ended(self, outcome: Ended, scene: str, resumed: bool) -> None:
         run, self._run = self._run, None
         if self._workspace.scene_path != scene:
             self._refresh()
@@ -310,10 +331,10 @@ class PretrainingSection(Section):
         if outcome.status == DONE:
             self._workspace.put("paused", None)
             self._workspace.put("model", str(outcome.results.get("OUTPUT", self._output)))
-            QgsSettings().setValue(self._speed_key(), run.seconds)
-        elif outcome.status == CANCELED:
-            kept = {"preset": self._preset.currentData(), "output": self._output}
-            self._workspace.put("paused", kept)
+            if not self._workspace.get("settings") and not resumed:
+                QgsSettings().setValue(self._speed_key(), run.seconds)
+        elif outcome.status != CANCELED:
+            self._workspace.put("paused", None)
         self._refresh()
         if outcome.sentence:
             self.set_state(WRONG, outcome.sentence)
@@ -325,9 +346,24 @@ class PretrainingSection(Section):
             str(self._workspace.folder()),
             self.tr("Diffusion models (*.safetensors)"),
         )
-        if path:
+        facts = self._workspace.facts
+        if not path or facts is None:
+            return
+
+        def done(metadata: Any, error: str | None) -> None:
+            how = fits(metadata, facts) if error is None else ""
+            if error is None and metadata.get("kind") != DIFFUSION:
+                error = self.tr("{} is not a diffusion model.").format(Path(path).name)
+            elif error is None and not how:
+                error = self.tr("{} was learned on a raster with other bands.").format(
+                    Path(path).name
+                )
+            if error is not None:
+                self._workspace.said.emit(error, Qgis.MessageLevel.Warning)
+                return
             self._workspace.put("model", path)
+            if how == "sensor":
+                text = self.tr("The model is of another scene of the same sensor.")
+                self._workspace.said.emit(text, Qgis.MessageLevel.Info)
 
-
-def _nothing(*_: object) -> None:
-    """Need no answer."""
+        Background(lambda: read_header(Path(path)), done).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -31,6 +32,7 @@ class _Feedback(QgsProcessingFeedback):
 
     titled = pyqtSignal(str)
     told = pyqtSignal(object)
+    started = pyqtSignal(object)
 
     def __init__(self) -> None:
         super().__init__(False)
@@ -39,6 +41,10 @@ class _Feedback(QgsProcessingFeedback):
     def job_message(self, message: dict[str, Any]) -> None:
         """Take a message of the engine; the algorithms look for this method."""
         self.told.emit(message)
+
+    def job_started(self, folder: Path) -> None:
+        """Take the job's folder; the algorithms look for this method."""
+        self.started.emit(folder)
 
     def setProgressText(self, text: str) -> None:
         """Take the title of the present phase."""
@@ -68,6 +74,8 @@ class Run(QObject):
     """Percent."""
     titled = pyqtSignal(str)
     """The present phase, for people."""
+    started = pyqtSignal()
+    """The engine has a job folder now: :attr:`folder`."""
     told = pyqtSignal(object)
     """A message of the engine: metric, progress, warning …"""
     ended = pyqtSignal(object)
@@ -84,13 +92,17 @@ class Run(QObject):
         self.title = title
         self.outcome: Ended | None = None
         self.pausing = False
+        self.answer: dict[str, Any] = {}
+        """The engine's own results: more than the algorithm's outputs."""
+        self.folder: Path | None = None
         self._algorithm = algorithm
         self._parameters = parameters
         self._clock = QElapsedTimer()
         self._feedback = _Feedback()
         self._feedback.progressChanged.connect(self.progressed)
         self._feedback.titled.connect(self.titled)
-        self._feedback.told.connect(self.told)
+        self._feedback.told.connect(self._tell)
+        self._feedback.started.connect(self._started)
 
     def start(self) -> Run:
         """Start in the background; failures before the start end the run like later ones."""
@@ -123,6 +135,15 @@ class Run(QObject):
     def cancel(self) -> None:
         """Ask the algorithm to stop; what was learned up to then is kept."""
         self._feedback.cancel()
+
+    def _started(self, folder: Path) -> None:
+        self.folder = folder
+        self.started.emit()
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if message["type"] == "done":
+            self.answer = message.get("results") or {}
+        self.told.emit(message)
 
     def _refuse(self, sentence: str) -> Run:
         QTimer.singleShot(0, lambda: self._end(Ended(FAILED, {}, sentence)))

@@ -27,8 +27,9 @@ from ..engine.interpreter import CHECKING, READY
 from .background import Background
 from .band_display import COMBINATIONS, Display, bands_for, read_display, show
 from .facts import Facts
+from .roles import role
 from .section import BUSY, DONE, NEXT, WRONG, Section, row
-from .workspace import Workspace, role
+from .workspace import Workspace
 
 SCENE_BANDS = 3
 """A raster of fewer bands is not taken by itself when it becomes the active layer."""
@@ -255,7 +256,7 @@ class SceneSection(Section):
             elif layer is not None:
                 show(layer, display)
 
-        Background(self.tr("Stretch of the bands"), lambda: read_display(path, bands), done).start()
+        Background(lambda: read_display(path, bands), done).start()
 
 
 def _is_scene(layer: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qgis.PyQt.QtCore import QSize, Qt
+from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import (
     QFrame,
@@ -33,13 +33,14 @@ class Section(QWidget):
         The section's ``objectName``; its parts' names begin with it.
     """
 
+    folded = pyqtSignal(bool)
+    """Emitted when the body is folded (True) or unfolded."""
+
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName(name)
         self._fold = QToolButton()
         self._fold.setObjectName(f"{name}Fold")
-        self._fold.setCheckable(True)
-        self._fold.setChecked(True)
         self._fold.setAutoRaise(True)
         self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._fold.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -47,7 +48,7 @@ class Section(QWidget):
         font = self._fold.font()
         font.setBold(True)
         self._fold.setFont(font)
-        self._fold.toggled.connect(self.set_open)
+        self._fold.clicked.connect(lambda: self.set_open(not self.is_open))
 
         self._dot = QLabel()
         self._dot.setFixedWidth(16)
@@ -90,14 +91,14 @@ class Section(QWidget):
     @property
     def is_open(self) -> bool:
         """Whether the body is unfolded."""
-        return self._fold.isChecked()
+        return not self.body.isHidden()
 
     def set_open(self, is_open: bool) -> None:
         """Fold or unfold the body."""
-        self._fold.setChecked(is_open)
         arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
         self._fold.setArrowType(arrow)
         self.body.setVisible(is_open)
+        self.folded.emit(not is_open)
 
     def set_state(self, kind: str, sentence: str) -> None:
         """Show the line of state; ``kind`` is one of TODO, NEXT, BUSY, DONE, WRONG."""

@@ -8,15 +8,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
+from qgis.core import Qgis, QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..engine.folders import data_folder
 from ..engine.interpreter import Engine
+from .classes import from_json, to_json
+from .training_layer import TrainingLayer, create, open_layer
 
 SCOPE = "mtmsd"
-ROLE = "mtmsd/role"
-"""Custom property of layers that the dock made: map, preview, confidence or training."""
 SCENES_SETTING = "mtmsd/scenes"
 
 
@@ -35,6 +35,8 @@ class Workspace(QObject):
     """One remembered thing changed: its key."""
     training_changed = pyqtSignal()
     """Another layer of training polygons, or its features changed."""
+    classes_changed = pyqtSignal()
+    """The list of classes changed."""
     said = pyqtSignal(str, object)
     """A sentence for the message bar, and its Qgis.MessageLevel."""
 
@@ -42,8 +44,7 @@ class Workspace(QObject):
         super().__init__(parent)
         self.engine = engine
         self.scene: QgsRasterLayer | None = None
-        self.training: QgsVectorLayer | None = None
-        self.class_field = ""
+        self.training: TrainingLayer | None = None
         self.facts: dict[str, Any] | None = None
         self.facts_error = ""
         self._state: dict[str, Any] = {}
@@ -51,6 +52,7 @@ class Workspace(QObject):
         self._training_timer.setSingleShot(True)
         self._training_timer.setInterval(150)
         self._training_timer.timeout.connect(self.training_changed)
+        self.classes_changed.connect(self._keep_classes)
 
     # the scene
 
@@ -64,6 +66,9 @@ class Workspace(QObject):
         if layer is not None:
             QgsProject.instance().writeEntry(SCOPE, "scene", self.scene_key)
         self.scene_changed.emit()
+        self.set_training(None)
+        if layer is not None:
+            self.open_training()
 
     def set_facts(self, facts: dict[str, Any] | None, error: str = "") -> None:
         """Take what ``mtmsd info`` said of the scene."""
@@ -86,16 +91,63 @@ class Workspace(QObject):
 
     # training polygons
 
-    def set_training(self, layer: QgsVectorLayer | None, class_field: str) -> None:
-        """Take another polygon layer, or another field of it, as the training polygons."""
-        if layer is self.training and class_field == self.class_field:
+    def set_training(self, training: TrainingLayer | None) -> None:
+        """Take other training polygons, or none."""
+        if training is self.training:
             return
-        self.training, self.class_field = layer, class_field
+        self.training = training
+        if training is not None:
+            training.changed.connect(self.touch_training)
+            training.classes_changed.connect(self.classes_changed)
+            self.put("training", str(training.path))
+            if training.recovered:
+                text = self.tr("{} training polygons were recovered from an unsaved session.")
+                self.said.emit(text.format(training.recovered), Qgis.MessageLevel.Info)
+        self.classes_changed.emit()
         self.training_changed.emit()
+
+    def open_training(self) -> None:
+        """Open the scene's training polygons where there are some."""
+        path = self.file("training")
+        if path is None:
+            self.set_training(None)
+            return
+        try:
+            layer = open_layer(path, self.training_title())
+        except OSError as error:
+            self.set_training(None)
+            self.said.emit(str(error), Qgis.MessageLevel.Warning)
+            return
+        self._take(layer)
+
+    def need_training(self) -> TrainingLayer | None:
+        """Return the training polygons; an empty GeoPackage is made where there are none."""
+        if self.training is None and self.scene is not None:
+            try:
+                path = self.new_file("training", ".gpkg")
+                self._take(create(path, self.scene.crs(), self.training_title()))
+            except OSError as error:
+                self.said.emit(str(error), Qgis.MessageLevel.Critical)
+        return self.training
+
+    def training_title(self) -> str:
+        """Return the name of the training layer."""
+        return self.tr("Training – {}").format(self.scene.name())
+
+    def _take(self, layer: QgsVectorLayer) -> None:
+        project = QgsProject.instance()
+        if project.mapLayer(layer.id()) is None:
+            project.addMapLayer(layer, False)
+            project.layerTreeRoot().insertLayer(0, layer)
+        self.set_training(TrainingLayer(layer, from_json(self.get("classes")), self))
 
     def touch_training(self) -> None:
         """Say, soon and once, that the training polygons changed."""
         self._training_timer.start()
+
+    def _keep_classes(self) -> None:
+        if self.training is not None:
+            self.put("classes", to_json(self.training.classes))
 
     # remembered things
 
@@ -109,7 +161,7 @@ class Workspace(QObject):
             return
         self._state[key] = value
         text = json.dumps(self._state)
-        QgsProject.instance().writeEntry(SCOPE, f"scenes/{_digest(self.scene_key)}", text)
+        QgsProject.instance().writeEntry(SCOPE, _entry(self.scene_key), text)
         QgsSettings().setValue(f"{SCENES_SETTING}/{_digest(self.scene_path)}", text)
         self.state_changed.emit(key)
 
@@ -131,7 +183,7 @@ class Workspace(QObject):
         if self.scene is None:
             return {}
         in_project = QgsProject.instance().readEntry(
-            SCOPE, f"scenes/{_digest(self.scene_key)}", ""
+            SCOPE, _entry(self.scene_key), ""
         )[0]
         setting = QgsSettings().value(f"{SCENES_SETTING}/{_digest(self.scene_path)}", "")
         for text in (in_project, setting):
@@ -180,9 +232,8 @@ class Workspace(QObject):
         return path
 
 
-def role(layer: QgsMapLayer) -> str:
-    """Return what the dock made the layer for; empty for the user's own layers."""
-    return str(layer.customProperty(ROLE, "") or "")
+def _entry(scene_key: str) -> str:
+    return f"scenes/scene_{_digest(scene_key)}"  # an XML name: it cannot begin with a digit
 
 
 def _digest(text: str) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 
-from qgis.core import QgsPointXY, QgsProject
+from qgis.core import QgsApplication, QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import QPoint, QRect, QTimer
 from qgis.PyQt.QtNetwork import QLocalServer
 from qgis.PyQt.QtWidgets import (
@@ -27,6 +27,10 @@ from qgis.utils import iface
 class Probe:
     def __init__(self, path):
         self.worst = 0.0
+        self.log = []
+        QgsApplication.messageLog().messageReceived.connect(
+            lambda text, tag, level: self.log.append(f"{tag}: {text}")
+        )
         self.last = time.perf_counter()
         self.ticker = QTimer()
         self.ticker.setInterval(5)
@@ -117,6 +121,10 @@ class Probe:
     def ask_messages(self):
         items = iface.messageBar().items()
         return [item.text() for item in items]
+
+    def ask_log(self):
+        """What QGIS's message log got since the start."""
+        return self.log[-40:]
 
     def ask_pixel(self, x, y):
         """Where a map coordinate is on the screen."""

@@ -1,0 +1,143 @@
+"""Map tools that draw one polygon: vertex by vertex, as a rectangle, freehand, by a click."""
+
+from __future__ import annotations
+
+from qgis.core import QgsGeometry, QgsPointXY, QgsRectangle, QgsWkbTypes
+from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsRubberBand
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtGui import QColor, QKeyEvent
+
+POLYGON, RECTANGLE, FREEHAND, GROW = "polygon", "rectangle", "freehand", "grow"
+FREEHAND_PIXELS = 3
+"""Freehand points nearer than this on the screen are dropped."""
+
+
+class DrawTool(QgsMapTool):
+    """Draws a polygon in the canvas's CRS; right click or Enter ends, Escape drops it."""
+
+    drawn = pyqtSignal(QgsGeometry)
+    clicked = pyqtSignal(QgsPointXY)
+    """A place for growing."""
+    accepted = pyqtSignal()
+    """Right click or Enter: the grown region is taken."""
+    dropped = pyqtSignal()
+
+    def __init__(self, canvas: QgsMapCanvas, kind: str) -> None:
+        super().__init__(canvas)
+        self.kind = kind
+        self.setCursor(Qt.CursorShape.CrossCursor)
+        self._points: list[QgsPointXY] = []
+        self._band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
+        self._band.setWidth(2)
+        self.set_color("#e31a1c")
+
+    def set_color(self, color: str) -> None:
+        """Draw in the colour of the class."""
+        line, fill = QColor(color), QColor(color)
+        fill.setAlpha(70)
+        self._band.setStrokeColor(line)
+        self._band.setFillColor(fill)
+
+    def preview(self, geometry: QgsGeometry | None) -> None:
+        """Show a geometry (canvas CRS) that is not taken yet."""
+        if geometry is None or geometry.isEmpty():
+            self._band.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
+        else:
+            self._band.setToGeometry(geometry, None)
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether a polygon is begun."""
+        return bool(self._points)
+
+    def drop(self) -> None:
+        """Forget what was begun."""
+        self._points = []
+        self.preview(None)
+        self.dropped.emit()
+
+    def remove(self) -> None:
+        """Take the rubber band off the canvas, for good."""
+        self.canvas().scene().removeItem(self._band)
+
+    # QGIS's side
+
+    def canvasPressEvent(self, event: QgsMapMouseEvent) -> None:
+        """Begin a rectangle or a freehand line."""
+        left = event.button() == Qt.MouseButton.LeftButton
+        if left and self.kind in (RECTANGLE, FREEHAND):
+            self._points = [event.mapPoint()]
+            self._last = event.pos()
+
+    def canvasMoveEvent(self, event: QgsMapMouseEvent) -> None:
+        """Show what would be drawn."""
+        if not self._points:
+            return
+        if self.kind == FREEHAND:
+            if (event.pos() - self._last).manhattanLength() >= FREEHAND_PIXELS:
+                self._points.append(event.mapPoint())
+                self._last = event.pos()
+            self.preview(_polygon(self._points))
+        elif self.kind == RECTANGLE:
+            self.preview(_rectangle(self._points[0], event.mapPoint()))
+        else:
+            self.preview(_polygon([*self._points, event.mapPoint()]))
+
+    def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
+        """Add a vertex, or end."""
+        if event.button() == Qt.MouseButton.RightButton:
+            self._accept()
+        elif self.kind == GROW:
+            self.clicked.emit(event.mapPoint())
+        elif self.kind == POLYGON:
+            self._points.append(event.mapPoint())
+            self.preview(_polygon(self._points))
+        elif self._points:
+            if self.kind == RECTANGLE:
+                self._finish(_rectangle(self._points[0], event.mapPoint()))
+            else:
+                self._finish(_polygon([*self._points, event.mapPoint()]))
+
+    def canvasDoubleClickEvent(self, event: QgsMapMouseEvent) -> None:
+        """End a polygon, as the right button does."""
+        if self.kind == POLYGON and len(self._points) > 2:
+            self._accept()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter ends, Escape drops, Backspace takes the last vertex back."""
+        key = event.key()
+        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._accept()
+        elif key == Qt.Key.Key_Escape:
+            self.drop()
+        elif key in (Qt.Key.Key_Backspace, Qt.Key.Key_Delete) and self.kind == POLYGON:
+            self._points = self._points[:-1]
+            self.preview(_polygon(self._points))
+        else:
+            return
+        event.ignore()  # QGIS must not delete features as well
+
+    def deactivate(self) -> None:
+        """Leave the tool: what was begun is dropped."""
+        self.drop()
+        super().deactivate()
+
+    def _accept(self) -> None:
+        if self.kind == GROW:
+            self.accepted.emit()
+        elif self.kind == POLYGON:
+            self._finish(_polygon(self._points))
+
+    def _finish(self, geometry: QgsGeometry) -> None:
+        self._points = []
+        self.preview(None)
+        if not geometry.isEmpty() and geometry.area() > 0:
+            self.drawn.emit(geometry)
+
+
+def _polygon(points: list[QgsPointXY]) -> QgsGeometry:
+    return QgsGeometry.fromPolygonXY([points]) if len(points) > 2 else QgsGeometry()
+
+
+def _rectangle(first: QgsPointXY, second: QgsPointXY) -> QgsGeometry:
+    return QgsGeometry.fromRect(QgsRectangle(first, second))
