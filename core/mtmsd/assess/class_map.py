@@ -140,14 +140,50 @@ class ClassMap:
         return self._classes_only(values), step
 
 
+def open_confidence(path: str | Path, class_map: ClassMap) -> rasterio.DatasetReader:
+    """Open the confidence raster of a map; a context manager.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or has another size than the map.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            dataset = rasterio.open(path)
+    except RasterioError as error:
+        raise InputError(
+            f"The confidence {path} cannot be read as a raster.",
+            hint="Choose the GeoTIFF that was written with the map.",
+        ) from error
+    if (dataset.width, dataset.height) == (class_map.width, class_map.height):
+        return dataset
+    size = f"{dataset.width}×{dataset.height}"
+    dataset.close()
+    raise InputError(
+        f"The confidence {path} has {size} pixels, the map '{class_map.name}' "
+        f"{class_map.width}×{class_map.height}.",
+        hint="Choose the confidence that was written with this map.",
+    )
+
+
+def read_window(
+    dataset: rasterio.DatasetReader, row: int, col: int, height: int, width: int
+) -> NDArray[Any]:
+    """Read a window of a raster's first band, shape (height, width)."""
+    return dataset.read(1, window=Window(col, row, width, height))
+
+
 def sample(dataset: rasterio.DatasetReader, rows: NDArray, cols: NDArray) -> NDArray[Any]:
     """Read single pixels of a raster's first band, block by block, shape (n,)."""
     result = np.zeros(len(rows), dataset.dtypes[0])
     for members in by_block(rows, cols, 512):
         r, c = rows[members], cols[members]
         top, left = int(r.min()), int(c.min())
-        window = Window(left, top, int(c.max()) - left + 1, int(r.max()) - top + 1)
-        result[members] = dataset.read(1, window=window)[r - top, c - left]
+        height, width = int(r.max()) - top + 1, int(c.max()) - left + 1
+        block = read_window(dataset, top, left, height, width)
+        result[members] = block[r - top, c - left]
     return result
 
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
-from rasterio.errors import RasterioError
 from scipy.spatial import cKDTree
 
 from mtmsd import __version__
@@ -23,10 +21,9 @@ from mtmsd.assess.area_adjusted import area_adjusted
 from mtmsd.assess.areas import class_areas
 from mtmsd.assess.baseline import read_spectra, stratified_subsample
 from mtmsd.assess.calibration import Reliability, reliability
-from mtmsd.assess.class_map import ClassMap, sample
+from mtmsd.assess.class_map import ClassMap, open_confidence, sample
 from mtmsd.assess.evaluation import number
 from mtmsd.assess.independence import training_pixels_in_patches
-from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import ClassInfo, Labels
 from mtmsd.scene.raster import Scene
@@ -134,17 +131,8 @@ def calibration(material: Material, confidence_path: str | Path) -> dict[str, An
         If it cannot be read or has another size than the map.
     """
     class_map, reference = material.class_map, material.reference
-    try:
-        with rasterio.open(confidence_path) as dataset:
-            if (dataset.width, dataset.height) != (class_map.width, class_map.height):
-                raise InputError(
-                    f"The confidence {confidence_path} has {dataset.width}×{dataset.height} "
-                    f"pixels, the map {class_map.width}×{class_map.height}.",
-                    hint="Choose the confidence that was written with this map.",
-                )
-            stated = sample(dataset, reference.rows, reference.cols)
-    except RasterioError as error:
-        raise InputError(f"The confidence {confidence_path} cannot be read.") from error
+    with open_confidence(confidence_path, class_map) as dataset:
+        stated = sample(dataset, reference.rows, reference.cols)
     known = np.isfinite(stated)
     right = class_map.at(reference.rows, reference.cols) == reference.values
     return calibration_figures(reliability(stated[known], right[known]))

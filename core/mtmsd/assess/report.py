@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,22 +56,44 @@ def write_whole(path: Path, text: str) -> Path:
         If the disk is full or fails.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with file_errors(path):
         try:
             partial.write_text(text, encoding="utf-8")
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-    except (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
+    return path
+
+
+@contextmanager
+def file_errors(path: Path) -> Iterator[None]:
+    """Turn a failure to write ``path`` into one sentence.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist or may not be written.
+    MachineError
+        If the disk is full or fails.
+    """
+    if not path.parent.is_dir():
         raise InputError(
-            f"The report {path} cannot be written: {error.strerror}.",
-            hint="Choose a folder that exists and may be written.",
+            f"'{path.name}' cannot be written: there is no folder '{path.parent}'.",
+            hint="Make the folder, or choose another.",
+        )
+    try:
+        yield
+    except (PermissionError, IsADirectoryError) as error:
+        raise InputError(
+            f"'{path.name}' cannot be written to '{path.parent}': {error.strerror}.",
+            hint="Choose another folder or name.",
         ) from error
     except OSError as error:
         raise MachineError(
-            f"The report {path} cannot be written: {error.strerror}.", hint="Free some disk space."
+            f"'{path.name}' cannot be written to '{path.parent}': {error.strerror or error}.",
+            hint="Make room there or choose another folder, then start again.",
+            code="disk",
         ) from error
-    return path
 
 
 def to_json(assessment: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""After the map: smaller and smoother regions, polygons, areas, where to label next."""

@@ -1,0 +1,195 @@
+"""What is done with a finished map: sieve, majority, unknown, polygons, areas."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from mtmsd.after import filters, polygons
+from mtmsd.after.area_table import write_area_table
+from mtmsd.assess.areas import pixel_hectares
+from mtmsd.assess.class_map import ClassMap
+from mtmsd.errors import InputError
+from mtmsd.scene.labels import ClassInfo
+from mtmsd.scene.output import class_map
+from rasterio.features import shapes
+from small_files import GRID, write_raster
+
+CLASSES = [ClassInfo(1, "soil", "#aa7744"), ClassInfo(2, "grass", "#22aa44")]
+
+
+def _map(path: Path, values: np.ndarray) -> Path:
+    """A class map as the engine writes it."""
+    blank = write_raster(path.with_suffix(".blank.tif"), values.astype(np.uint8), nodata=0)
+    with (
+        ClassMap.open(blank) as grid,
+        class_map(path, grid, CLASSES, {"seed": 1}) as out,  # type: ignore[arg-type]
+    ):
+        out.write(values, 0, 0)
+    return path
+
+
+def _read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as dataset:
+        return dataset.read(1)
+
+
+def test_sieve_gives_small_regions_to_their_largest_neighbour(tmp_path: Path) -> None:
+    values = np.ones((8, 9), np.uint8)
+    values[:, 5:] = 2
+    values[1:3, 1] = 2  # 2 pixels inside class 1: too small
+    values[5:7, 6:8] = 1  # 4 pixels inside class 2: large enough
+    values[7, 0] = 0
+    expected = values.copy()
+    expected[1:3, 1] = 1
+    source = _map(tmp_path / "map.tif", values)
+    out = filters.sieve(source, tmp_path / "sieved.tif", 4)
+    np.testing.assert_array_equal(_read(out), expected)
+    with rasterio.open(source) as before, rasterio.open(out) as after:
+        assert after.transform == before.transform
+        assert after.colormap(1) == before.colormap(1)
+        metadata = json.loads(after.tags()["MTMSD"])
+    assert metadata["after"] == [{"sieve": 4}]
+    assert metadata["seed"] == 1
+    assert Path(f"{out}.aux.xml").read_text().count("grass") == 1
+    assert sorted(p.name for p in tmp_path.glob(".*")) == []
+
+
+def test_sieve_leaves_an_island_in_nodata(tmp_path: Path) -> None:
+    values = np.zeros((6, 6), np.uint8)
+    values[2, 2], values[5] = 2, 1
+    out = filters.sieve(_map(tmp_path / "map.tif", values), tmp_path / "s.tif", 3)
+    np.testing.assert_array_equal(_read(out), values)
+
+
+def test_majority_by_counting() -> None:
+    generator = np.random.default_rng(0)
+    values = generator.integers(0, 4, (17, 23)).astype(np.int32)
+    result = filters.majority_of(values, 3)
+    padded = np.pad(values, 1)
+    for row, col in np.ndindex(values.shape):
+        count = np.bincount(padded[row : row + 3, col : col + 3].ravel(), minlength=4)
+        count[0] = 0
+        own = values[row, col]
+        if own == 0:
+            assert result[row, col] == 0
+        elif count[own] == count.max():
+            assert result[row, col] == own, "a tie changes nothing"
+        else:
+            assert count[result[row, col]] == count.max()
+
+
+def test_majority_has_no_seams_between_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(1).integers(0, 3, (40, 50)).astype(np.uint8)
+    source = _map(tmp_path / "map.tif", values)
+    whole = _read(filters.majority(source, tmp_path / "whole.tif", 5))
+    blocks = ClassMap.blocks
+    monkeypatch.setattr(ClassMap, "blocks", lambda self, size=16: blocks(self, size))
+    np.testing.assert_array_equal(_read(filters.majority(source, tmp_path / "b.tif", 5)), whole)
+    np.testing.assert_array_equal(whole, filters.majority_of(values.astype(np.int32), 5))
+
+
+def test_low_confidence_becomes_unknown(tmp_path: Path) -> None:
+    source = _map(tmp_path / "map.tif", np.array([[1, 2, 2], [0, 1, 2]]))
+    stated = np.array([[0.9, 0.4, 0.5], [np.nan, 0.3, np.nan]], np.float32)
+    confidence = write_raster(tmp_path / "confidence.tif", stated, nodata=np.nan)
+    out = filters.unknown_below(source, confidence, tmp_path / "u.tif", 0.5)
+    np.testing.assert_array_equal(_read(out), [[1, 3, 2], [0, 3, 2]])
+    with ClassMap.open(out) as result:
+        assert result.classes[-1] == ClassInfo(3, "unknown", "#808080")
+
+
+def _regions(values: np.ndarray, transform: Affine) -> dict[int, list[shapely.Geometry]]:
+    """GDAL's polygons of the whole array at once."""
+    found: dict[int, list[shapely.Geometry]] = {}
+    for outline, value in shapes(values, mask=values > 0, transform=transform):
+        found.setdefault(int(value), []).append(shapely.geometry.shape(outline))
+    return found
+
+
+@pytest.mark.parametrize("strip", [1, 3, 7, 512])
+def test_polygons_do_not_depend_on_the_strips(tmp_path: Path, strip: int) -> None:
+    generator = np.random.default_rng(2)
+    values = np.repeat(np.repeat(generator.integers(0, 3, (10, 12)), 2, 0), 2, 1).astype(np.uint8)
+    values[:, 3] = 1  # one region that crosses every strip
+    values[4:16, 8:14] = 2
+    values[7:12, 10:12] = 0  # a hole
+    source = _map(tmp_path / "map.tif", values)
+    stated = generator.random(values.shape).astype(np.float32)
+    confidence = write_raster(tmp_path / "c.tif", stated)
+    out = tmp_path / "regions.gpkg"
+    count = polygons.vectorise(source, out, confidence_path=confidence, strip=strip)
+    meta, _, geometry, columns = pyogrio.raw.read(out)
+    fields = dict(zip(meta["fields"], columns, strict=True))
+    written = shapely.from_wkb(geometry)
+    assert count == len(written)
+    assert shapely.is_valid(written).all()
+    assert set(shapely.get_type_id(written)) == {3}
+    np.testing.assert_allclose(shapely.area(written), fields["pixels"] * 100)
+    np.testing.assert_allclose(fields["area_ha"], fields["pixels"] * 0.01)
+    for value, expected in _regions(values, GRID).items():
+        assert (fields["class_id"] == value).sum() == len(expected)
+        for region in expected:
+            (row,) = np.flatnonzero([g.equals(region) for g in written])
+            assert fields["class_id"][row] == value
+            inside = rasterio.features.geometry_mask([region], values.shape, GRID, invert=True)
+            assert fields["confidence"][row] == pytest.approx(stated[inside].mean())
+    names = {1: "soil", 2: "grass"}
+    assert all(names[v] == n for v, n in zip(fields["class_id"], fields["class_name"], strict=True))
+
+
+def test_area_table(tmp_path: Path) -> None:
+    values = np.array([[1, 1, 2, 0], [1, 2, 2, 2]])
+    source = _map(tmp_path / "map.tif", values)
+    area = {"unit": "ha", "classes": [{"value": 1, "adjusted": 0.025, "adjusted_margin": None}]}
+    out = write_area_table(source, tmp_path / "areas.csv", area=area)
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["class_name"] for r in rows] == ["soil", "grass"]
+    assert [int(r["pixels"]) for r in rows] == [3, 4]
+    assert [float(r["area_ha"]) for r in rows] == pytest.approx([0.03, 0.04])
+    assert [float(r["share"]) for r in rows] == pytest.approx([3 / 7, 4 / 7], abs=1e-6)
+    assert [r["adjusted_ha"] for r in rows] == ["0.0250", ""]
+    assert [r["margin_95"] for r in rows] == ["", ""]
+
+
+def test_pixels_in_degrees_have_the_ellipsoid_s_area(tmp_path: Path) -> None:
+    # A whole band of 1° of latitude, from one parallel to the next, around the Earth.
+    one = np.ones((180, 360), np.uint8)
+    path = write_raster(
+        tmp_path / "globe.tif", one, transform=Affine(1, 0, -180, 0, -1, 90), crs="EPSG:4326"
+    )
+    with ClassMap.open(path) as globe:
+        hectares = pixel_hectares(globe)
+    assert hectares is not None
+    assert hectares.sum() * 360 == pytest.approx(51_006_562_172, rel=1e-9)  # WGS 84's surface
+    assert hectares[0] < hectares[89]
+    np.testing.assert_allclose(hectares, hectares[::-1])
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m, c, o: filters.sieve(m, o, 1), "minimum mapping unit of 1"),
+        (lambda m, c, o: filters.majority(m, o, 4), "cannot be 4"),
+        (lambda m, c, o: filters.unknown_below(m, c, o, 1.5), "cannot be 1.5"),
+        (lambda m, c, o: filters.unknown_below(m, c, o, 0.5), "has 2×2 pixels, the map"),
+        (lambda m, c, o: polygons.vectorise(m, o / "no" / "x.gpkg"), "there is no folder"),
+        (lambda m, c, o: filters.sieve(m, o / "no" / "x.tif", 3), "there is no folder"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(tmp_path: Path, call, words: str) -> None:
+    source = _map(tmp_path / "map.tif", np.array([[1, 2, 2], [0, 1, 2]]))
+    confidence = write_raster(tmp_path / "c.tif", np.ones((2, 2), np.float32))
+    with pytest.raises(InputError, match=words):
+        call(source, confidence, tmp_path / "out.tif")
+    assert not (tmp_path / "out.tif").exists()
