@@ -64,6 +64,34 @@ def write_raster(
     return path
 
 
+ENVI_TYPES = {"uint8": 1, "int16": 2, "int32": 3, "float32": 4, "float64": 5, "uint16": 12}
+
+
+def write_envi(
+    path: Path,
+    data: np.ndarray,
+    *,
+    interleave: str = "bsq",
+    big_endian: bool = False,
+    offset: int = 0,
+    extra: str = "",
+) -> Path:
+    """Write an ENVI image byte by byte, and its header beside it."""
+    axes = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (1, 2, 0)}[interleave]
+    stored = data.transpose(axes).astype(data.dtype.newbyteorder(">" if big_endian else "<"))
+    path.write_bytes(b"\xab" * offset + stored.tobytes())
+    bands, lines, samples = data.shape
+    path.with_suffix(".hdr").write_text(
+        f"ENVI\nsamples = {samples}\nlines = {lines}\nbands = {bands}\n"
+        f"header offset = {offset}\nfile type = ENVI Standard\n"
+        f"data type = {ENVI_TYPES[data.dtype.name]}\ninterleave = {interleave}\n"
+        f"byte order = {int(big_endian)}\n"
+        f"map info = {{UTM, 1, 1, {GRID.c}, {GRID.f}, {GRID.a}, {-GRID.e}, 33, North, WGS-84}}\n"
+        f"{extra}"
+    )
+    return path
+
+
 def write_polygons(
     path: Path,
     geometries: Iterable[shapely.Geometry | None],

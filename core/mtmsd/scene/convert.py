@@ -17,6 +17,7 @@ from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 from mtmsd.scene.output import BLOCK, MapWriter, whole_file
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.source import one_line
 
 STRIP = 64
 """Rows copied at a time."""
@@ -176,15 +177,21 @@ def _read_mat(path: Path, variable: str | None) -> tuple[_Array, str]:
         name = _choose(shapes, variable, path.name)
         return _Array(file[name], turned=True), name
     try:
-        listing = scipy.io.whosmat(path)
-        shapes = {name: shape for name, shape, _ in listing}
-        name = _choose(shapes, variable, path.name)
+        shapes = {name: shape for name, shape, _ in scipy.io.whosmat(path)}
+    except Exception as error:  # scipy raises many kinds for a damaged file
+        raise _damaged(path, error) from error
+    name = _choose(shapes, variable, path.name)
+    try:
         return _Array(scipy.io.loadmat(path, variable_names=[name])[name]), name
-    except (ValueError, TypeError, OSError, NotImplementedError, MemoryError) as error:
-        raise InputError(
-            f"'{path.name}' cannot be read as a MATLAB file: {error}.",
-            hint="Check that the file is complete.",
-        ) from error
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"'{path.name}' cannot be read as a MATLAB file: {one_line(error)}",
+        hint="Check that the file is complete.",
+    )
 
 
 def _choose(shapes: dict[str, tuple[int, ...]], variable: str | None, name: str) -> str:

@@ -15,6 +15,8 @@ REACH = 2.0
 """A wavelength is reached if bands lie on both sides of it within so many spacings, in nm…"""
 SHORTEST_REACH = 25.0
 """… or within so many nanometres, whichever is more."""
+FINE = 4
+"""So many bands within one spacing are averaged rather than interpolated."""
 SCALE_LIMIT = 30.0
 """Spectra that are so many times brighter or darker have another unit, not another light."""
 NO_DATA = ("no data", "alpha")
@@ -81,41 +83,36 @@ def band_weights(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np
     reached : bool array (T,)
         False where no source band is near enough; those rows are not to be used.
     """
-    spacing = _spacing(target)
-    order = np.argsort(source, kind="stable")
-    sorted_ = source[order]
     weights = np.zeros((len(target), len(source)))
     reached = np.zeros(len(target), bool)
-    for i, (wavelength, space) in enumerate(zip(target, spacing, strict=True)):
-        reach = max(REACH * space, SHORTEST_REACH)
-        above = int(np.searchsorted(sorted_, wavelength))
-        below = above - 1
-        near = np.abs(source - wavelength) <= space
-        if (
-            near.sum() >= 4
-            and (source[near] < wavelength).any()
-            and (source[near] > wavelength).any()
-        ):
-            bell = np.exp(-4 * np.log(2) * ((source[near] - wavelength) / space) ** 2)
-            weights[i, near] = bell / bell.sum()
+    for i, (wavelength, space) in enumerate(zip(target, _spacing(target), strict=True)):
+        distance = source - wavelength
+        near = np.abs(distance) <= space
+        both_sides = (distance[near] < 0).any() and (distance[near] > 0).any()
+        if near.sum() >= FINE and both_sides:
+            weights[i, near] = np.exp(-4 * np.log(2) * (distance[near] / space) ** 2)
+            weights[i] /= weights[i].sum()
             reached[i] = True
-            continue
-        low = sorted_[below] if below >= 0 else -np.inf
-        high = sorted_[above] if above < len(source) else np.inf
-        nearest = min(wavelength - low, high - wavelength)
-        if np.isfinite(low) and np.isfinite(high):
-            reached[i] = max(wavelength - low, high - wavelength) <= reach
-            share = (wavelength - low) / (high - low) if high > low else 0.0
-            weights[i, order[below]] = 1 - share
-            weights[i, order[above]] += share
         else:
-            weights[i, order[above if np.isfinite(high) else below]] = 1
-            reached[i] = nearest <= space / 2
-        if nearest <= SAME * space:
-            weights[i] = 0
-            weights[i, order[above if high - wavelength <= wavelength - low else below]] = 1
-            reached[i] = True
+            reached[i] = _interpolate(distance, float(space), weights[i])
     return weights, reached
+
+
+def _interpolate(distance: np.ndarray, space: float, weights: np.ndarray) -> bool:
+    """Weight the nearest band on either side; return whether they are near enough."""
+    below = np.where(distance <= 0, distance, -np.inf)
+    above = np.where(distance >= 0, distance, np.inf)
+    low, high = int(below.argmax()), int(above.argmin())
+    to_low, to_high = -below[low], above[high]
+    if np.isinf(to_low) or np.isinf(to_high):  # beyond the ends of the spectrum
+        weights[high if np.isinf(to_low) else low] = 1
+        return bool(min(to_low, to_high) <= space / 2)
+    share = to_low / (to_low + to_high) if to_low + to_high > 0 else 0.0
+    weights[low] = 1 - share
+    weights[high] += share
+    if min(to_low, to_high) <= SAME * space:
+        return True
+    return bool(max(to_low, to_high) <= max(REACH * space, SHORTEST_REACH))
 
 
 def _by_wavelength(scene: Scene, target: np.ndarray) -> Scene:
