@@ -15,10 +15,10 @@ class Reporter:
     """
 
     def phase(self, name: str, title: str) -> None:
-        """A new phase of the work begins; ``name`` is for programs, ``title`` for people."""
+        """Tell that a new phase begins; ``name`` is for programs, ``title`` for people."""
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """``done`` of ``total`` units of the present phase are finished.
+        """Tell that ``done`` of ``total`` units of the present phase are finished.
 
         Raises
         ------
@@ -28,13 +28,13 @@ class Reporter:
         self.check_canceled()
 
     def metric(self, step: int, name: str, value: float) -> None:
-        """A number worth a curve, such as the loss at a step."""
+        """Tell a number worth a curve, such as the loss at a step."""
 
     def artifact(self, kind: str, path: Path) -> None:
-        """A file with its final name is complete."""
+        """Tell that a file with its final name is complete."""
 
     def warning(self, message: str) -> None:
-        """One sentence that the user should read; the work goes on."""
+        """Tell a sentence that the user should read; the work goes on."""
 
     @property
     def cancel_requested(self) -> bool:

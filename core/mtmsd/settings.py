@@ -54,25 +54,29 @@ class ClassifierSettings:
     blocks: tuple[int, ...] = (0, 1, 2, 3, 5)
     """Decoder blocks (stages) of the U-Net that are read."""
     channels: int = 192
-    """Channels kept by purification in each stream (the paper's k: 768)."""
+    """Channels kept by purification in each stream, or all if there are fewer (the paper: 768)."""
     stride: int = 24
     """Distance of two neighbouring tiles in pixels; half the patch size or less."""
-    spectral: bool = True
-    """Whether the pixel's own whitened spectrum is a third stream."""
+    standardise: bool = True
+    """Whether both streams are scaled to mean 0 and variance 1 over the training pixels."""
     members: int = 3
     """Networks in the ensemble."""
     epochs: int = 40
     """Passes over the training samples."""
-    batch_size: int = 64
+    samples_per_epoch: int = 6000
+    """Samples of a pass, drawn anew for each, where there are more."""
+    batch_size: int = 128
     """Samples in a step."""
     learning_rate: float = 1e-3
     """Adam's learning rate, decayed by a cosine to 5e-6."""
     fusion: str = "guided"
     """Name of the fusion in classify/fusion.py."""
     head: str = "spectral"
-    """Name of the head in classify/head.py."""
+    """Name of the head in classify/head.py: spectral adds the pixel's own spectrum."""
     vote: Literal["mean", "mode"] = "mean"
     """How the ensemble's members agree on a class."""
+    precision: Precision = "auto"
+    """Number format of the networks' matrix products; auto takes bf16 where it is fast."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +138,11 @@ PRESETS: dict[str, Settings] = {
             features="patchwise",
             timesteps=PAPER_TIMESTEPS,
             channels=768,
-            spectral=False,
+            standardise=False,
             members=5,
             epochs=100,
+            samples_per_epoch=1_000_000_000,
+            batch_size=64,
             head="paper",
             vote="mode",
         ),
@@ -153,7 +159,9 @@ def preset(name: str, overrides: Mapping[str, str] | None = None) -> Settings:
         For an unknown preset, key, or value.
     """
     if name not in PRESETS:
-        raise InputError(f"There is no preset '{name}'.", hint=f"Choose from: {', '.join(PRESETS)}.")
+        raise InputError(
+            f"There is no preset '{name}'.", hint=f"Choose from: {', '.join(PRESETS)}."
+        )
     return PRESETS[name].override(overrides or {})
 
 

@@ -29,8 +29,6 @@ class GuidedFusion(nn.Module):
         self.select_bias = nn.Parameter(torch.zeros(timesteps, half))
         self.guide_weight = nn.Parameter(torch.empty(timesteps, channels, half + channels))
         self.guide_bias = nn.Parameter(torch.zeros(timesteps, channels))
-        self.half = half
-        self.width = channels
         initialise(self)
         for weight in (self.select_weight, self.guide_weight):
             nn.init.normal_(weight, std=0.02)
@@ -42,8 +40,9 @@ class GuidedFusion(nn.Module):
     def attention(self, local: Tensor, global_: Tensor) -> Tensor:
         """Weights of the timesteps for each channel, (N, P, T, k); they sum to 1 over T."""
         tiles, pixels, timesteps, channels = local.shape
+        half = channels // 2
         z = self.compress(local.sum(2).flatten(0, 1))
-        on_pixel, on_tile = self.guide_weight.split((self.half, channels), dim=2)
+        on_pixel, on_tile = self.guide_weight.split((half, channels), dim=2)
         folded = torch.bmm(on_pixel, self.select_weight)  # (T, k, k/2)
         bias = torch.einsum("tkj,tj->tk", on_pixel, self.select_bias) + self.guide_bias
         logits = (z @ folded.flatten(0, 1).T).view(tiles, pixels, timesteps, channels)
@@ -56,7 +55,6 @@ class MeanFusion(nn.Module):
 
     def __init__(self, timesteps: int, channels: int) -> None:
         super().__init__()
-        self.width = channels
 
     def forward(self, local: Tensor, global_: Tensor) -> Tensor:
         """(N, P, T, k), (N, T, k) -> (N, P, k)."""
@@ -72,4 +70,4 @@ def initialise(module: nn.Module) -> None:
 
 
 FUSIONS: dict[str, Callable[[int, int], nn.Module]] = {"guided": GuidedFusion, "mean": MeanFusion}
-"""Fusions by name: (timesteps, channels) -> module with forward(local, global_) and width."""
+"""Fusions by name: (timesteps, channels) -> module with forward(local, global_)."""

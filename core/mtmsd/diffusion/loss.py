@@ -40,7 +40,12 @@ def hybrid_loss(
 
 
 def _bound(
-    schedule: CosineSchedule, predicted: Tensor, fraction: Tensor, x0: Tensor, x_t: Tensor, t: Tensor
+    schedule: CosineSchedule,
+    predicted: Tensor,
+    fraction: Tensor,
+    x0: Tensor,
+    x_t: Tensor,
+    t: Tensor,
 ) -> Tensor:
     def at(table: np.ndarray) -> Tensor:
         return schedule.at(table, t, x0)

@@ -187,9 +187,7 @@ def _check(settings: PretrainSettings) -> None:
             raise InputError(f"The setting {name} must be above 0, not {getattr(settings, name)}.")
 
 
-def _start(
-    whitening: Whitening, settings: PretrainSettings, seed: int, init: Path | None
-) -> UNet:
+def _start(whitening: Whitening, settings: PretrainSettings, seed: int, init: Path | None) -> UNet:
     if init is not None:
         weights = read_authors_checkpoint(init)
         return build_unet(weights, whitening.components, str(init))

@@ -34,9 +34,7 @@ class CosineSchedule:
             np.append(self.posterior_variance[1], self.posterior_variance[1:])
         )
         self.posterior_mean_coef1 = self.betas * np.sqrt(previous) / (1.0 - self.alphas_cumprod)
-        self.posterior_mean_coef2 = (
-            (1.0 - previous) * np.sqrt(alphas) / (1.0 - self.alphas_cumprod)
-        )
+        self.posterior_mean_coef2 = (1.0 - previous) * np.sqrt(alphas) / (1.0 - self.alphas_cumprod)
 
     def at(self, table: np.ndarray, t: Tensor, like: Tensor) -> Tensor:
         """Look up ``table[t]`` as float32, shaped to broadcast over ``like`` (B×C×H×W)."""

@@ -34,9 +34,7 @@ class TileGrid:
     def corners(self, row: int, col: int, height: int, width: int) -> list[tuple[int, int]]:
         """Upper left corners of all tiles that show any pixel of a window."""
         return [
-            (r, c)
-            for r in self.origins(row, row + height)
-            for c in self.origins(col, col + width)
+            (r, c) for r in self.origins(row, row + height) for c in self.origins(col, col + width)
         ]
 
     def centre_weights(self) -> np.ndarray:

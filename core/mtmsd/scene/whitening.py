@@ -82,14 +82,15 @@ def fit_whitening(
     InputError
         If the sample holds too few valid pixels or no variance.
     """
-    count, total, products = 0, np.zeros(len(scene.used)), 0.0
-    shift = None
+    bands = len(scene.used)
+    count, total, products = 0, np.zeros(bands), np.zeros((bands, bands))
+    shift: np.ndarray | None = None
     for row, col, height, width in _sample_windows(scene, seed):
         values, valid = scene.read(row, col, height, width)
         pixels = values[:, valid].astype(np.float64)
-        if shift is None and pixels.size:
-            shift = pixels.mean(1)  # keeps the products of large values exact
         if pixels.size:
+            if shift is None:
+                shift = pixels.mean(1)  # keeps the products of large values exact
             pixels -= shift[:, None]
             count += pixels.shape[1]
             total += pixels.sum(1)

@@ -1,0 +1,169 @@
+"""A trained classifier: everything from whitened tiles to class probabilities, in one file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtmsd.classify.network import Network, Streams
+from mtmsd.device import autocast
+from mtmsd.diffusion.model import DiffusionModel
+from mtmsd.features.stages import StageReader, centre_features, dense_features, global_features
+from mtmsd.scene.labels import ClassInfo
+from mtmsd.settings import ClassifierSettings
+from mtmsd.tensorfile import load_tensors, save_tensors
+
+KIND = "classifier"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which channels of a stream are kept, and their scaling over the training pixels.
+
+    Attributes
+    ----------
+    channels : int64 Tensor (k,)
+        Ascending.
+    mean, scale : float32 Tensors (T, k)
+        A value v becomes (v − mean)·scale.
+    """
+
+    channels: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def to(self, device: torch.device) -> Selection:
+        """Return a copy on that device."""
+        return Selection(*(getattr(self, f.name).to(device) for f in dataclasses.fields(self)))
+
+
+@dataclass
+class Classifier:
+    """The diffusion model, the noise, the purified channels, and the ensemble.
+
+    Attributes
+    ----------
+    model : DiffusionModel
+    settings : ClassifierSettings
+    classes : tuple of ClassInfo
+        In the order of the probabilities' last axis.
+    noise : Tensor (C, S, S)
+    local, global_ : Selection
+    members : list of Network
+    metadata : dict
+        JSON-able; ``accuracy`` holds the held-out figures.
+    """
+
+    model: DiffusionModel
+    settings: ClassifierSettings
+    classes: tuple[ClassInfo, ...]
+    noise: Tensor
+    local: Selection
+    global_: Selection
+    members: list[Network]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> Classifier:
+        """Move everything to that device."""
+        self.model.unet.to(device)
+        self.local, self.global_ = self.local.to(device), self.global_.to(device)
+        for member in self.members:
+            member.to(device)
+        return self
+
+    @property
+    def reader(self) -> StageReader:
+        """What reads the U-Net's stages."""
+        return stage_reader(self.model, self.settings, self.noise)
+
+    @torch.no_grad()
+    def probabilities(self, tiles: Tensor) -> Tensor:
+        """Class probabilities of whitened tiles (N, C, S, S): (M, N, P, K) for M members.
+
+        P is all pixels of a tile in row-major order; patchwise it is the centre alone.
+        """
+        streams = self._streams(tiles)
+        device = streams.local.device
+        with autocast(device, self.settings.precision):
+            scores = [member(streams) for member in self.members]
+        return torch.softmax(torch.stack(scores).float(), dim=-1)
+
+    def _streams(self, tiles: Tensor) -> Streams:
+        side = tiles.shape[-1]
+        dense = self.settings.features == "dense"
+        reader = self.reader
+        keep = _by_block(self.local.channels, reader.channels)
+        local, global_ = [], []
+        for i, maps in enumerate(reader.maps(tiles)):
+            if dense:
+                found = dense_features(maps, side, keep)
+            else:
+                found = centre_features(maps, side)[:, None, self.local.channels]
+            local.append((found - self.local.mean[i]) * self.local.scale[i])
+            means = global_features(maps)[:, self.global_.channels]
+            global_.append((means - self.global_.mean[i]) * self.global_.scale[i])
+        tiles = tiles.to(local[0].device)
+        spectrum = tiles.flatten(2) if dense else tiles[:, :, side // 2, side // 2, None]
+        return Streams(torch.stack(local, 2), torch.stack(global_, 1), spectrum.transpose(1, 2))
+
+    def save(self, path: Path) -> None:
+        """Write the classifier file."""
+        tensors = self.model.tensors() | {"noise": self.noise}
+        for stream in ("local", "global_"):
+            for part in dataclasses.fields(Selection):
+                tensors[f"{stream}.{part.name}"] = getattr(getattr(self, stream), part.name)
+        for i, member in enumerate(self.members):
+            tensors |= {f"member.{i}.{n}": t for n, t in member.state_dict().items()}
+        metadata = {
+            "model": self.model.metadata,
+            "settings": dataclasses.asdict(self.settings),
+            "classes": [dataclasses.asdict(c) for c in self.classes],
+            "metadata": self.metadata,
+        }
+        save_tensors(path, KIND, tensors, metadata)
+
+    @classmethod
+    def load(cls, path: Path) -> Classifier:
+        """Read a classifier file; raises :class:`InputError` if it is none, or damaged."""
+        tensors, metadata = load_tensors(path, KIND)
+        settings = ClassifierSettings(**_tuples(metadata["settings"]))
+        classes = tuple(ClassInfo(**c) for c in metadata["classes"])
+        model = DiffusionModel.from_tensors(tensors, metadata["model"])
+        local, global_ = (
+            Selection(*(tensors[f"{stream}.{f.name}"] for f in dataclasses.fields(Selection)))
+            for stream in ("local", "global_")
+        )
+        members = []
+        for i in range(settings.members):
+            member = Network(settings, model.whitening.components, len(classes))
+            prefix = f"member.{i}."
+            member.load_state_dict(
+                {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+            )
+            members.append(member.eval())
+        noise = tensors["noise"]
+        return cls(model, settings, classes, noise, local, global_, members, metadata["metadata"])
+
+
+def stage_reader(model: DiffusionModel, settings: ClassifierSettings, noise: Tensor) -> StageReader:
+    """Return what reads the stages that the settings name."""
+    return StageReader(model.unet, noise, settings.timesteps, settings.blocks, settings.precision)
+
+
+def _by_block(channels: Tensor, widths: list[int]) -> list[Tensor]:
+    """Split ascending channel numbers of a stream into those of each block."""
+    starts = [sum(widths[:i]) for i in range(len(widths) + 1)]
+    return [
+        channels[(channels >= low) & (channels < high)] - low
+        for low, high in zip(starts, starts[1:])
+    ]
+
+
+def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}

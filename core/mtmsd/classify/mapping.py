@@ -1,0 +1,334 @@
+"""Mapping a scene: tiles to class probabilities, blended, block by block."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtmsd.classify.classifier import Classifier
+from mtmsd.device import free_memory, is_out_of_memory
+from mtmsd.errors import InputError, MachineError
+from mtmsd.features.tiles import TileGrid
+from mtmsd.reporting import Reporter
+from mtmsd.scene import output
+from mtmsd.scene.raster import Scene
+from mtmsd.scene.whitening import read_whitened
+
+BLOCK = 384
+"""Side of a block in pixels, the unit of reading, writing and memory."""
+TILES_AT_ONCE = {"cpu": 8, "cuda": 64, "mps": 16}
+PATCHES_AT_ONCE = 32
+
+Window = tuple[int, int, int, int]
+"""Row, column, height and width in pixels of the scene."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A mapped window.
+
+    Attributes
+    ----------
+    values : uint16 array (h, w)
+        Class values; 0 where the scene has no data.
+    confidence : float32 array (h, w)
+        Probability of the chosen class; NaN where there is none.
+    probabilities : float32 array (K, h, w)
+        NaN where there are none.
+    """
+
+    values: np.ndarray
+    confidence: np.ndarray
+    probabilities: np.ndarray
+
+
+class Mapper:
+    """Maps windows with one classifier on one device: a pure function window -> block."""
+
+    def __init__(self, scene: Scene, classifier: Classifier, device: torch.device) -> None:
+        self.scene = scene
+        self.classifier = classifier.to(device)
+        self.device = device
+        self.side = classifier.model.patch_size
+        self._grid = TileGrid(self.side, classifier.settings.stride)
+        self._weights = torch.from_numpy(self._grid.centre_weights()).to(device)
+        self._at_once = self._affordable()
+
+    def block(self, window: Window, reporter: Reporter | None = None) -> Block:
+        """Map one window; ``reporter`` is asked between batches whether to cancel."""
+        row, col, height, width = window
+        pad = self.side
+        data, valid = read_whitened(
+            self.scene,
+            self.classifier.model.whitening,
+            row - pad,
+            col - pad,
+            height + 2 * pad,
+            width + 2 * pad,
+        )
+        inside = valid[pad : pad + height, pad : pad + width]
+        if not inside.any():
+            blank = np.full((len(self.classifier.classes), height, width), np.nan, np.float32)
+            return Block(np.zeros((height, width), np.uint16), blank[0].copy(), blank)
+        listener = reporter or Reporter()
+        if self.classifier.settings.features == "dense":
+            summed = self._dense(data, inside, window, listener)
+        else:
+            summed = self._patchwise(data, inside, listener)
+        return self._vote(summed, inside)
+
+    def _dense(
+        self, data: np.ndarray, inside: np.ndarray, window: Window, reporter: Reporter
+    ) -> Tensor:
+        """Sum of weighted probabilities (V, K, h, w) over all tiles that show the window."""
+        row, col, height, width = window
+        side, pad = self.side, self.side
+        covered = np.pad(inside, pad)
+        corners = [
+            (r - row + pad, c - col + pad)
+            for r, c in self._grid.corners(*window)
+            if covered[r - row + pad :, c - col + pad :][:side, :side].any()
+        ]
+        scene = torch.from_numpy(data).to(self.device)
+        total = self._accumulator(height + 2 * pad, width + 2 * pad)
+
+        def add(chosen: list[tuple[int, int]]) -> None:
+            tiles = torch.stack([scene[:, r : r + side, c : c + side] for r, c in chosen])
+            found = self._voters(self.classifier.probabilities(tiles))
+            weighted = found.permute(1, 0, 3, 2).unflatten(3, (side, side)) * self._weights
+            for (r, c), tile in zip(chosen, weighted, strict=True):
+                total[:, :, r : r + side, c : c + side] += tile
+
+        self._in_batches(corners, add, reporter)
+        return total[:, :, pad : pad + height, pad : pad + width]
+
+    def _patchwise(self, data: np.ndarray, inside: np.ndarray, reporter: Reporter) -> Tensor:
+        """Probabilities (V, K, h, w) from one patch around every valid pixel."""
+        height, width = inside.shape
+        pixels = [(int(r), int(c)) for r, c in np.argwhere(inside)]
+        total = self._accumulator(height, width)
+        scene = torch.from_numpy(data).to(self.device)
+        corner = self.side - self.side // 2  # from a pixel to its patch, in padded data
+
+        def put(chosen: list[tuple[int, int]]) -> None:
+            starts = [(r + corner, c + corner) for r, c in chosen]
+            patches = torch.stack(
+                [scene[:, r : r + self.side, c : c + self.side] for r, c in starts]
+            )
+            found = self._voters(self.classifier.probabilities(patches))[:, :, 0]
+            rows, cols = torch.tensor(chosen, device=self.device).T
+            total[:, :, rows, cols] = found.permute(0, 2, 1)
+
+        self._in_batches(pixels, put, reporter)
+        return total
+
+    def _vote(self, summed: Tensor, inside: np.ndarray) -> Block:
+        """Agree on a class: the mean of the members, or the mode, ties to the smaller label."""
+        shares = summed / summed.sum(1, keepdim=True).clamp(min=1e-12)
+        mean = shares.mean(0)
+        if self.classifier.settings.vote == "mode":
+            votes = torch.nn.functional.one_hot(shares.argmax(1), len(mean)).sum(0)
+            best = votes.argmax(-1)
+        else:
+            best = mean.argmax(0)
+        values = np.array([c.value for c in self.classifier.classes], np.uint16)
+        probabilities = mean.cpu().numpy()
+        chosen = best.cpu().numpy()
+        confidence = np.take_along_axis(probabilities, chosen[None], 0)[0]
+        probabilities[:, ~inside] = np.nan
+        return Block(
+            np.where(inside, values[chosen], 0).astype(np.uint16),
+            np.where(inside, confidence, np.nan).astype(np.float32),
+            probabilities,
+        )
+
+    def _voters(self, probabilities: Tensor) -> Tensor:
+        """Members who vote by themselves, or their mean as the one voter: (V, N, P, K)."""
+        if self.classifier.settings.vote == "mode":
+            return probabilities
+        return probabilities.mean(0, keepdim=True)
+
+    def _accumulator(self, height: int, width: int) -> Tensor:
+        settings = self.classifier.settings
+        voters = settings.members if settings.vote == "mode" else 1
+        return torch.zeros(voters, len(self.classifier.classes), height, width, device=self.device)
+
+    def _affordable(self) -> int:
+        """Tiles at once: the usual number, fewer where memory is short."""
+        settings, width = self.classifier.settings, self.classifier.model.unet.width
+        if settings.features == "patchwise":
+            usual, per_tile = PATCHES_AT_ONCE, 0
+        else:
+            usual = TILES_AT_ONCE[self.device.type]
+            per_tile = 12 * self.side**2 * len(settings.timesteps) * settings.channels
+        per_tile += 64 * self.side**2 * width
+        return max(1, min(usual, free_memory(self.device) // (2 * per_tile)))
+
+    def _in_batches(
+        self,
+        places: list[tuple[int, int]],
+        work: Callable[[list[tuple[int, int]]], None],
+        reporter: Reporter,
+    ) -> None:
+        """Work through all places; batches halve for good when memory runs out."""
+        done = 0
+        while done < len(places):
+            reporter.check_canceled()
+            batch = places[done : done + self._at_once]
+            try:
+                work(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self._at_once == 1:
+                    raise MachineError(
+                        f"Not even one tile fits into the memory of the device {self.device}.",
+                        hint="Close other programs, or lower width, channels or timesteps.",
+                        code="no-memory",
+                    ) from error
+                self._at_once //= 2
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
+            else:
+                done += len(batch)
+
+
+def classify(
+    scene: Scene,
+    classifier: Classifier,
+    path: Path,
+    *,
+    confidence: Path | None = None,
+    probabilities: Path | None = None,
+    extent: tuple[float, float, float, float] | None = None,
+    device: torch.device,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Map a scene, or the part of it inside ``extent``, to files.
+
+    Parameters
+    ----------
+    path, confidence, probabilities : Path
+        The class map, and the other outputs where wanted.
+    extent : xmin, ymin, xmax, ymax
+        In the scene's coordinates; the map covers all pixels that it touches.
+
+    Returns
+    -------
+    dict
+        ``pixels``: pixels of each class by name; ``seconds``; ``size`` (width, height).
+
+    Raises
+    ------
+    InputError
+        If the scene's bands are not those of the classifier, or the extent lies outside.
+    """
+    start = time.monotonic()
+    check_bands(scene, classifier)
+    window = pixel_window(scene, extent) if extent else (0, 0, scene.height, scene.width)
+    reporter.phase("classify", "Mapping the scene")
+    mapper = Mapper(scene, classifier, device)
+    classes = classifier.classes
+    counts = np.zeros(max(c.value for c in classes) + 1, np.int64)
+    with ExitStack() as files:
+        class_writer = files.enter_context(
+            output.class_map(path, scene, classes, describe(classifier), window)
+        )
+        others = []
+        if confidence:
+            writer = files.enter_context(output.confidence(confidence, scene, window))
+            others.append((writer, "confidence"))
+        if probabilities:
+            writer = files.enter_context(
+                output.probabilities(probabilities, scene, classes, window)
+            )
+            others.append((writer, "probabilities"))
+        done, total = 0, window[2] * window[3]
+        for row, col, height, width in blocks(window):
+            block = mapper.block((row, col, height, width), reporter)
+            at = (row - window[0], col - window[1])
+            class_writer.write(block.values, *at)
+            for writer, name in others:
+                writer.write(getattr(block, name), *at)
+            counts += np.bincount(block.values.ravel(), minlength=len(counts))
+            done += height * width
+            reporter.progress(done, total, "pixel")
+    for kind, written in (
+        ("map", path),
+        ("confidence", confidence),
+        ("probabilities", probabilities),
+    ):
+        if written:
+            reporter.artifact(kind, written)
+    return {
+        "pixels": {c.name: int(counts[c.value]) for c in classes},
+        "size": [window[3], window[2]],
+        "seconds": time.monotonic() - start,
+    }
+
+
+def blocks(window: Window) -> Iterator[Window]:
+    """Cover a window with blocks, row by row."""
+    row, col, height, width = window
+    for top in range(row, row + height, BLOCK):
+        for left in range(col, col + width, BLOCK):
+            yield top, left, min(BLOCK, row + height - top), min(BLOCK, col + width - left)
+
+
+def pixel_window(scene: Scene, extent: tuple[float, float, float, float]) -> Window:
+    """Window of all pixels that an extent (xmin, ymin, xmax, ymax) touches.
+
+    Raises
+    ------
+    InputError
+        If it lies outside the scene.
+    """
+    xmin, ymin, xmax, ymax = extent
+    inverse = ~scene.transform
+    corners = [inverse * (x, y) for x in (xmin, xmax) for y in (ymin, ymax)]
+    cols, rows = zip(*corners, strict=True)
+    # a border that lies on a pixel's edge touches neither neighbour, rounding aside
+    left, right = math.floor(min(cols) + 1e-6), math.ceil(max(cols) - 1e-6)
+    top, bottom = math.floor(min(rows) + 1e-6), math.ceil(max(rows) - 1e-6)
+    left, right = max(left, 0), min(right, scene.width)
+    top, bottom = max(top, 0), min(bottom, scene.height)
+    if left >= right or top >= bottom:
+        raise InputError(
+            f"The extent {xmin:g}, {ymin:g}, {xmax:g}, {ymax:g} lies outside {scene.name}.",
+            hint="Give xmin,ymin,xmax,ymax in the scene's coordinates.",
+        )
+    return top, left, bottom - top, right - left
+
+
+def check_bands(scene: Scene, classifier: Classifier) -> None:
+    """Refuse a scene whose bands are not those that the classifier was trained on.
+
+    Raises
+    ------
+    InputError
+    """
+    expected = len(classifier.model.whitening.mean)
+    if len(scene.used) != expected:
+        raise InputError(
+            f"{scene.name} has {len(scene.used)} usable bands; the classifier expects {expected}.",
+            hint="Choose the scene it was trained on, or one of the same sensor and bands.",
+        )
+
+
+def describe(classifier: Classifier) -> dict[str, Any]:
+    """What a class map says of how it was made."""
+    return {
+        "model": classifier.model.metadata,
+        "settings": dataclasses.asdict(classifier.settings),
+        **classifier.metadata,
+    }

@@ -1,0 +1,62 @@
+"""One member of the ensemble: a fusion and a head, each chosen by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mtmsd.classify.fusion import FUSIONS
+from mtmsd.classify.head import HEADS
+from mtmsd.errors import InputError
+from mtmsd.settings import ClassifierSettings
+
+
+@dataclass(frozen=True)
+class Streams:
+    """What the classifier sees of P pixels in each of N tiles.
+
+    Attributes
+    ----------
+    local : Tensor (N, P, T, k)
+        Purified features of each pixel at each timestep.
+    global_ : Tensor (N, T, k)
+        Purified spatial means of the tile.
+    spectrum : Tensor (N, P, C)
+        Whitened components of each pixel.
+    """
+
+    local: Tensor
+    global_: Tensor
+    spectrum: Tensor
+
+
+class Network(nn.Module):
+    """Streams to class scores."""
+
+    def __init__(self, settings: ClassifierSettings, components: int, classes: int) -> None:
+        super().__init__()
+        for name, table in (("fusion", FUSIONS), ("head", HEADS)):
+            if getattr(settings, name) not in table:
+                raise InputError(
+                    f"There is no {name} '{getattr(settings, name)}'.",
+                    hint=f"Choose from: {', '.join(table)}.",
+                )
+        self.fusion = FUSIONS[settings.fusion](len(settings.timesteps), settings.channels)
+        self.head = HEADS[settings.head](settings.channels, components, classes)
+
+    def forward(self, streams: Streams) -> Tensor:
+        """Return class scores (N, P, K)."""
+        fused = self.fusion(streams.local, streams.global_)
+        scores = self.head(fused.flatten(0, 1), streams.spectrum.flatten(0, 1))
+        return scores.view(*fused.shape[:2], -1)
+
+
+def seeded_network(
+    settings: ClassifierSettings, components: int, classes: int, seed: int
+) -> Network:
+    """Make a network whose initial weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(settings, components, classes)

@@ -1,0 +1,359 @@
+"""Learning the classes: features at labelled pixels, purification, the ensemble."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mtmsd import __version__
+from mtmsd.classify.classifier import Classifier, Selection, stage_reader
+from mtmsd.classify.network import Network, Streams, seeded_network
+from mtmsd.diffusion.model import DiffusionModel
+from mtmsd.errors import InputError, MachineError
+from mtmsd.features.purification import purify
+from mtmsd.features.stages import (
+    StageReader,
+    centre_features,
+    dense_features,
+    draw_noise,
+    global_features,
+)
+from mtmsd.features.tiles import TileGrid
+from mtmsd.reporting import Reporter
+from mtmsd.scene.labels import Labels
+from mtmsd.scene.raster import Scene
+from mtmsd.scene.whitening import read_whitened
+from mtmsd.settings import ClassifierSettings
+
+SAMPLE_BYTES = 512 * 2**20
+"""What the local features of the training samples may take."""
+TILES_AT_ONCE = 8
+LAST_RATE = 5e-6
+"""Where the cosine of the learning rate ends."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A labelled pixel as one tile shows it, n times.
+
+    Attributes
+    ----------
+    pixel : int64 array (n,)
+        Which labelled pixel.
+    tile : int64 array (n,)
+        Which tile (patchwise: each sample its own).
+    weight : float32 array (n,)
+        Centre weight of the pixel in the tile.
+    local : float16 Tensor (n, T, D)
+    global_ : float32 Tensor (tiles, T, D)
+    spectrum : float32 Tensor (n, C)
+    """
+
+    pixel: np.ndarray
+    tile: np.ndarray
+    weight: np.ndarray
+    local: Tensor
+    global_: Tensor
+    spectrum: Tensor
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Features of all labelled pixels: extracted once, fitted as often as wanted."""
+
+    labels: Labels
+    model: DiffusionModel
+    settings: ClassifierSettings
+    noise: Tensor
+    samples: Samples
+    device: torch.device
+
+    @classmethod
+    def extract(
+        cls,
+        scene: Scene,
+        labels: Labels,
+        model: DiffusionModel,
+        settings: ClassifierSettings,
+        *,
+        device: torch.device,
+        seed: int,
+        reporter: Reporter,
+    ) -> TrainingSet:
+        """Read the stages at all labelled pixels, from the same tiles that mapping uses.
+
+        Raises
+        ------
+        InputError
+            If settings and model do not fit each other, or there are no labels.
+        """
+        side = model.patch_size
+        noise = draw_noise(model.whitening.components, side, seed)
+        model.unet.to(device)
+        reader = stage_reader(model, settings, noise)
+        settings = dataclasses.replace(
+            settings, channels=min(settings.channels, sum(reader.channels))
+        )
+        dense = settings.features == "dense"
+        if dense:
+            plan = _dense_plan(labels, TileGrid(side, settings.stride))
+        else:
+            plan = _patch_plan(labels, side)
+        plan = plan.thinned(SAMPLE_BYTES // (2 * len(settings.timesteps) * sum(reader.channels)))
+        reporter.phase("features", "Reading features at the training pixels")
+        samples = _read_samples(scene, model, reader, plan, dense, reporter)
+        return cls(labels, model, settings, noise, samples, device)
+
+    def fit(self, index: np.ndarray | None = None, *, seed: int, reporter: Reporter) -> Classifier:
+        """Purify and train the ensemble on the labelled pixels ``index`` (all if None)."""
+        rows = np.arange(len(self.samples.pixel))
+        if index is not None:
+            rows = np.flatnonzero(np.isin(self.samples.pixel, index))
+        values = np.array([c.value for c in self.labels.classes])
+        targets = np.searchsorted(values, self.labels.values[self.samples.pixel[rows]])
+        if len(np.unique(targets)) < 2:
+            raise InputError("Training needs labelled pixels of at least two classes.")
+        local, global_ = self._select(rows, targets)
+        learner = _Learner(
+            self._purified(rows, local, global_),
+            torch.from_numpy(targets).to(self.device),
+            torch.from_numpy(self.samples.weight[rows]).to(self.device),
+            self.settings,
+            classes=len(values),
+            reporter=reporter,
+        )
+        members = [learner.train(m, seed * 1000 + m) for m in range(self.settings.members)]
+        metadata = {"version": __version__, "seed": seed, "samples": len(rows)}
+        return Classifier(
+            self.model,
+            self.settings,
+            self.labels.classes,
+            self.noise,
+            local,
+            global_,
+            members,
+            metadata,
+        )
+
+    def predict(self, classifier: Classifier, index: np.ndarray) -> np.ndarray:
+        """Class probabilities (n, K) of labelled pixels, blended over tiles as in mapping."""
+        rows = np.flatnonzero(np.isin(self.samples.pixel, index))
+        total = np.zeros((len(self.labels), len(self.labels.classes)), np.float32)
+        for part in np.array_split(rows, max(1, len(rows) // 512)):
+            streams = self._purified(part, classifier.local, classifier.global_)
+            streams = Streams(streams.local.float(), streams.global_.float(), streams.spectrum)
+            with torch.no_grad():
+                scores = [member(streams)[:, 0] for member in classifier.members]
+            mean = torch.softmax(torch.stack(scores).float(), dim=-1).mean(0).cpu().numpy()
+            np.add.at(total, self.samples.pixel[part], mean * self.samples.weight[part, None])
+        found = total[index]
+        return found / found.sum(1, keepdims=True).clip(1e-12)
+
+    def _select(self, rows: np.ndarray, targets: np.ndarray) -> tuple[Selection, Selection]:
+        """Purify both streams over the training samples, and find their scaling."""
+        samples, settings = self.samples, self.settings
+        tiles = samples.tile[rows]
+        weight = torch.from_numpy(samples.weight[rows])
+        selections = []
+        for stream, at in ((samples.local, rows), (samples.global_, tiles)):
+            means = np.stack(
+                [
+                    _weighted_mean(stream, at[targets == c], weight[targets == c])
+                    for c in np.unique(targets)
+                ]
+            )
+            kept = torch.from_numpy(np.sort(purify(means, settings.channels)))
+            shape = (len(settings.timesteps), settings.channels)
+            mean, scale = torch.zeros(shape), torch.ones(shape)
+            if settings.standardise:
+                chosen = stream[torch.from_numpy(at)][:, :, kept].float()
+                mean = chosen.mean(0)
+                scale = 1 / chosen.std(0, correction=0).clamp(min=1e-4)
+            selections.append(Selection(kept, mean, scale).to(self.device))
+        return selections[0], selections[1]
+
+    def _purified(self, rows: np.ndarray, local: Selection, global_: Selection) -> Streams:
+        """Both streams of the samples as the networks see them, in float16 to save memory."""
+
+        def purified(stream: Tensor, at: np.ndarray, selection: Selection) -> Tensor:
+            chosen = stream[torch.from_numpy(at)][:, :, selection.channels.cpu()]
+            scaled = (chosen.float() - selection.mean.cpu()) * selection.scale.cpu()
+            return scaled.half().to(self.device)
+
+        return Streams(
+            purified(self.samples.local, rows, local)[:, None],
+            purified(self.samples.global_, self.samples.tile[rows], global_),
+            self.samples.spectrum[torch.from_numpy(rows)].to(self.device)[:, None],
+        )
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """Trains one member after the other on the same samples."""
+
+    streams: Streams
+    targets: Tensor
+    weights: Tensor
+    settings: ClassifierSettings
+    classes: int
+    reporter: Reporter
+
+    def train(self, member: int, seed: int) -> Network:
+        """Adam with a cosine over all steps; the network comes back in evaluation mode."""
+        settings, device = self.settings, self.targets.device
+        components = self.streams.spectrum.shape[-1]
+        network = seeded_network(settings, components, self.classes, seed).to(device).train()
+        optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, foreach=True)
+        batches = self._batches(seed)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)  # dropout
+            for step, batch in enumerate(batches):
+                for group in optimizer.param_groups:
+                    group["lr"] = _rate(settings.learning_rate, step / len(batches))
+                loss = self._step(network, optimizer, batch)
+                if step % 20 == 0:
+                    self._report(member, step, len(batches), float(loss))
+        return network.eval()
+
+    def _step(self, network: Network, optimizer: torch.optim.Optimizer, batch: Tensor) -> Tensor:
+        streams = Streams(
+            self.streams.local[batch].float(),
+            self.streams.global_[batch].float(),
+            self.streams.spectrum[batch],
+        )
+        losses = F.cross_entropy(network(streams)[:, 0], self.targets[batch], reduction="none")
+        weights = self.weights[batch]
+        loss = (losses * weights).sum() / weights.sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    def _batches(self, seed: int) -> list[Tensor]:
+        """All epochs' batches; of even sizes, so that none is too small to normalise."""
+        settings, n = self.settings, len(self.targets)
+        rng = np.random.default_rng(seed)
+        count = min(n, settings.samples_per_epoch)
+        parts = max(1, round(count / settings.batch_size))
+        return [
+            torch.from_numpy(part).to(self.targets.device)
+            for _ in range(settings.epochs)
+            for part in np.array_split(rng.permutation(n)[:count], parts)
+        ]
+
+    def _report(self, member: int, step: int, steps: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise MachineError(
+                f"Training diverged: the loss is {loss}.",
+                hint="Lower classifier.learning_rate.",
+                code="diverged",
+            )
+        total = self.settings.members * steps
+        self.reporter.metric(member * steps + step, "classification loss", loss)
+        self.reporter.progress(member * steps + step, total, "step")
+
+
+def _rate(peak: float, done: float) -> float:
+    return LAST_RATE + (peak - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _weighted_mean(stream: Tensor, at: np.ndarray, weight: Tensor) -> np.ndarray:
+    """Mean (T, D) of the chosen samples, float64, in parts that bound memory."""
+    total = torch.zeros(stream.shape[1:], dtype=torch.float64)
+    for part, share in zip(torch.from_numpy(at).split(256), weight.double().split(256)):
+        total += torch.einsum("ntd,n->td", stream[part].double(), share)
+    return (total / weight.double().sum()).numpy()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which tiles to read, and which of their pixels."""
+
+    corners: list[tuple[int, int]]
+    pixel: np.ndarray
+    tile: np.ndarray
+    position: np.ndarray
+    weight: np.ndarray
+
+    def thinned(self, most: int, seed: int = 0) -> _Plan:
+        """Keep a random part of the samples if there are more than ``most``."""
+        n = len(self.pixel)
+        if n <= most:
+            return self
+        kept = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+        tiles, tile = np.unique(self.tile[kept], return_inverse=True)
+        return _Plan(
+            [self.corners[i] for i in tiles],
+            self.pixel[kept],
+            tile,
+            self.position[kept],
+            self.weight[kept],
+        )
+
+
+def _dense_plan(labels: Labels, grid: TileGrid) -> _Plan:
+    """Every labelled pixel in every tile of the grid that shows it, tile by tile."""
+    places: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for pixel, (row, col) in enumerate(zip(labels.rows.tolist(), labels.cols.tolist())):
+        for corner in grid.corners(row, col, 1, 1):
+            position = (row - corner[0]) * grid.side + col - corner[1]
+            places.setdefault(corner, []).append((pixel, position))
+    corners = sorted(places)
+    pixel, position = np.array([p for c in corners for p in places[c]]).T
+    tile = np.repeat(np.arange(len(corners)), [len(places[c]) for c in corners])
+    weight = grid.centre_weights().ravel()[position]
+    return _Plan(corners, pixel, tile, position, weight)
+
+
+def _patch_plan(labels: Labels, side: int) -> _Plan:
+    """One patch per labelled pixel, which lies at (side/2, side/2)."""
+    n, half = len(labels), side // 2
+    corners = list(zip((labels.rows - half).tolist(), (labels.cols - half).tolist()))
+    every = np.arange(n)
+    position = np.full(n, half * side + half)
+    return _Plan(corners, every, every, position, np.ones(n, np.float32))
+
+
+def _read_samples(
+    scene: Scene,
+    model: DiffusionModel,
+    reader: StageReader,
+    plan: _Plan,
+    dense: bool,
+    reporter: Reporter,
+) -> Samples:
+    side, count = model.patch_size, len(plan.corners)
+    locals_, globals_, spectra = [], [], []
+    for first in range(0, count, TILES_AT_ONCE):
+        corners = plan.corners[first : first + TILES_AT_ONCE]
+        tiles = torch.from_numpy(
+            np.stack([read_whitened(scene, model.whitening, *c, side, side)[0] for c in corners])
+        )
+        here = (plan.tile >= first) & (plan.tile < first + len(corners))
+        tile = torch.from_numpy(plan.tile[here] - first).to(reader.device)
+        position = torch.from_numpy(plan.position[here]).to(reader.device)
+        local, global_ = [], []
+        for maps in reader.maps(tiles):
+            if dense:
+                local.append(dense_features(maps, side, [None] * len(maps))[tile, position])
+            else:
+                local.append(centre_features(maps, side))
+            global_.append(global_features(maps))
+        locals_.append(torch.stack(local, 1).half().cpu())
+        globals_.append(torch.stack(global_, 1).cpu())
+        spectra.append(tiles.flatten(2).transpose(1, 2)[tile.cpu(), position.cpu()])
+        reporter.progress(first + len(corners), count, "tile")
+    return Samples(
+        plan.pixel,
+        plan.tile,
+        plan.weight,
+        torch.cat(locals_),
+        torch.cat(globals_),
+        torch.cat(spectra),
+    )
