@@ -8,6 +8,7 @@ import sys
 from mtmsd.errors import Canceled, InputError, MachineError, MtmsdError
 
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
+_NO_SPACE_WORDS = ("no space left", "quota exceeded", "file too large")
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -60,7 +61,7 @@ def _says(error: BaseException, *words: str) -> bool:
 def _explain_os(error: OSError) -> MtmsdError | None:
     name = error.filename2 or error.filename
     place = f" while {name} was written" if name else ""
-    if error.errno in _NO_SPACE or _says(error, "no space left", "quota exceeded"):
+    if error.errno in _NO_SPACE or _says(error, *_NO_SPACE_WORDS):
         return MachineError(
             f"The disk is full or its quota is used up{place}.",
             hint="Make room, or write to another disk.",

@@ -65,6 +65,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         ],
     )
     arguments.chosen()
+    train.check_holdout(arguments.holdout)
     _check_labels(arguments)
     with work_folder(arguments.output, arguments.resume, reporter) as work:
         return _Sequence(arguments, reporter, work).run()

@@ -45,8 +45,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Train on all labels; the accuracy comes from polygons that were held out before."""
     if arguments.preset:
         arguments.chosen()  # a wrong setting is told before the model is loaded
-    if not 0 <= arguments.holdout < 1:
-        raise InputError(f"The share to hold out is {arguments.holdout:g}; it lies in 0 to 1.")
+    check_holdout(arguments.holdout)
     check_outputs([arguments.scene, arguments.labels, arguments.model], [arguments.output])
     from mtmsd.classify.training import TrainingSet
     from mtmsd.device import choose_device
@@ -75,6 +74,15 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     classifier.save(arguments.output)
     reporter.artifact("classifier", arguments.output)
     return {"classifier": arguments.output, "pixels": len(labels), "accuracy": accuracy}
+
+
+def check_holdout(share: float) -> None:
+    """Refuse a share that leaves nothing to learn from."""
+    if not 0 <= share < 1:
+        raise InputError(
+            f"The share of polygons to hold out cannot be {share:g}.",
+            hint="It is 0 or more and below 1.",
+        )
 
 
 def held_out(arguments: Arguments, labels: Labels) -> Split:
