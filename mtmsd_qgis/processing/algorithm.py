@@ -55,6 +55,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Return the values of the declared outputs."""
         raise NotImplementedError
 
+    def phases(self, arguments: dict[str, Any]) -> dict[str, float]:
+        """Return the phases that a job with these arguments has."""
+        return dict(self.PHASES)
+
     # -- QGIS's side --------------------------------------------------------------------------
 
     def createInstance(self) -> EngineAlgorithm:
@@ -113,12 +117,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Raise QgsProcessingException with one sentence about a value that cannot be."""
         for definition in self.parameterDefinitions():
             name = definition.name()
-            if not parameters.get(name):
-                continue
-            if definition.type() == "raster":
-                layer = self.parameterAsRasterLayer(parameters, name, context)
-                if layer is not None:
-                    raster_source(layer)
+            if parameters.get(name) and definition.type() == "raster":
+                raster_source(self.raster(parameters, name, context))
+            elif parameters.get(name) and definition.type() == "rasterDestination":
+                common.check_is_geotiff(parameters[name])
         if self.parameterDefinition("SETTINGS") is not None:
             common.parse_settings(self.parameterAsString(parameters, "SETTINGS", context))
         self._check_class_field(parameters, context)
@@ -150,7 +152,11 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 )
             ) from error
         arguments = common.without_none(self.arguments(parameters, context, folder))
-        results = run_job(python, folder, self.ID, arguments, dict(self.PHASES), feedback)
+        phases = self.phases(arguments)
+        results = run_job(python, folder, self.ID, arguments, phases, feedback)
+        verdict = (results.get("accuracy") or results).get("verdict")
+        if verdict:
+            feedback.pushInfo(verdict)
         return self.outputs(arguments, results)
 
     # -- for subclasses -----------------------------------------------------------------------

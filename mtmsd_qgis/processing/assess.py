@@ -24,7 +24,7 @@ class Assess(EngineAlgorithm):
 
     ID = "assess"
     TAGS = ("accuracy", "validation", "confusion matrix", "kappa", "report")
-    PHASES = (("assess", 70), ("baseline", 20), ("report", 10))
+    PHASES = (("assess", 10), ("baseline", 60), ("report", 30))
 
     def displayName(self) -> str:
         """Return the name that users see."""
@@ -38,7 +38,9 @@ class Assess(EngineAlgorithm):
         """Declare parameters and outputs."""
         class_map = QgsProcessingParameterRasterLayer("MAP", tr("Class map"))
         reference = tr("Reference that was not used for training.")
-        training = tr("The polygons that trained the map; the spectral baselines learn from them.")
+        training = tr(
+            "The polygons that trained the map; the baselines learn from them. Default: none."
+        )
         data = QgsProcessingParameterFileDestination(
             "OUTPUT_JSON",
             tr("Figures"),
@@ -65,7 +67,7 @@ class Assess(EngineAlgorithm):
             ),
             common.report("OUTPUT"),
             common.advanced(
-                common.with_help(data, tr("The report's numbers as JSON. Default: not written."))
+                common.with_help(data, tr("The figures as JSON. Default: beside the report."))
             ),
         )
         for output in figure_outputs():
@@ -105,8 +107,9 @@ class Assess(EngineAlgorithm):
 
     def outputs(self, arguments: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
         """Return the report and the three figures that models may want to branch on."""
+        beside = str(Path(arguments["output"]).with_suffix(".json"))
         return {
             "OUTPUT": arguments["output"],
-            "OUTPUT_JSON": arguments.get("json_output"),
+            "OUTPUT_JSON": arguments.get("json_output", beside),
             **figures(results),
         }

@@ -11,6 +11,7 @@ from qgis.core import (
     QgsProcessingParameterExtent,
     QgsProcessingParameterFile,
     QgsProcessingParameterRasterDestination,
+    QgsRasterLayer,
 )
 
 from . import parameters as common
@@ -79,14 +80,16 @@ class Classify(EngineAlgorithm):
             ),
         )
 
-    def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
-        """Take the scene's file and the extent in the scene's CRS."""
-        layer = self.raster(parameters, "INPUT", context)
-        self._scene = raster_source(layer)
-        self._title = layer.name()
-        self._extent = None
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Refuse an extent that does not touch the scene."""
+        super().check(parameters, context)
+        self._extent_in(parameters, context, self.raster(parameters, "INPUT", context))
+
+    def _extent_in(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, layer: QgsRasterLayer
+    ) -> list[float] | None:
         if not parameters.get("EXTENT"):
-            return
+            return None
         # The file's own CRS: one that the user set on the layer is unknown to the engine.
         crs = layer.dataProvider().crs()
         extent = self.parameterAsExtent(parameters, "EXTENT", context, crs)
@@ -96,12 +99,14 @@ class Classify(EngineAlgorithm):
                     name=layer.name()
                 )
             )
-        self._extent = [
-            extent.xMinimum(),
-            extent.yMinimum(),
-            extent.xMaximum(),
-            extent.yMaximum(),
-        ]
+        return [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
+
+    def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Take the scene's file and the extent in the scene's CRS."""
+        layer = self.raster(parameters, "INPUT", context)
+        self._scene = raster_source(layer)
+        self._title = layer.name()
+        self._extent = self._extent_in(parameters, context, layer)
 
     def arguments(
         self, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path

@@ -15,6 +15,7 @@ from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
+    QgsDataProvider,
     QgsExpression,
     QgsExpressionContext,
     QgsExpressionContextUtils,
@@ -109,6 +110,10 @@ def _plain_file(layer: QgsVectorLayer) -> str:
     if not Path(path).exists() or uri.get("vsiPrefix") or uri.get("layerId") is not None:
         return ""
     path = str(Path(path).absolute())
+    siblings = layer.dataProvider().subLayers()  # without such tables as layer_styles
+    database = layer.dataProvider().storageType() in ("GPKG", "SQLite")
+    if not name and siblings and (database or len(siblings) > 1):  # QGIS has taken the first
+        name = siblings[0].split(QgsDataProvider.sublayerSeparator())[1]
     return f"{path}|layername={name}" if name else path
 
 

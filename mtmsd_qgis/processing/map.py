@@ -24,14 +24,15 @@ class Map(EngineAlgorithm):
     ID = "map"
     TAGS = ("supervised", "polygons", "land cover map", "one step")
     PHASES = (
-        ("prepare", 2),
+        ("prepare", 1),
         ("pretrain", 70),
         ("features", 6),
         ("holdout", 5),
         ("baseline", 4),
         ("fit", 6),
         ("classify", 5),
-        ("assess", 2),
+        ("assess", 1),
+        ("report", 3),
     )
 
     def displayName(self) -> str:
@@ -123,6 +124,11 @@ class Map(EngineAlgorithm):
             "classifier_output": self.file_output(parameters, "OUTPUT_CLASSIFIER", context),
             **self.method_arguments(parameters, context),
         }
+
+    def phases(self, arguments: dict[str, Any]) -> dict[str, float]:
+        """Return the phases; with a model at hand there is no pretraining."""
+        skipped = ("prepare", "pretrain") if "model" in arguments else ()
+        return {name: share for name, share in self.PHASES if name not in skipped}
 
     def outputs(self, arguments: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
         """Return all files, and the accuracy's figures."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from qgis.core import (
     QgsProcessing,
     QgsProcessingException,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
@@ -208,6 +210,25 @@ def parse_settings(text: str | None) -> dict[str, str]:
             )
         pairs[key] = value
     return pairs
+
+
+def check_is_geotiff(destination: Any) -> None:
+    """Refuse a raster to write that is no GeoTIFF by its name.
+
+    Raises
+    ------
+    QgsProcessingException
+        With the name.
+    """
+    if isinstance(destination, QgsProcessingOutputLayerDefinition):
+        destination = destination.sink.staticValue()
+    suffix = Path(str(destination or "")).suffix.lower()
+    if suffix not in ("", ".tif", ".tiff"):
+        raise QgsProcessingException(
+            tr("'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.").format(
+                path=destination
+            )
+        )
 
 
 def without_none(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class FeedbackWriter:
     def _tell_progress(self, message: Message) -> None:
         done, total = float(message.get("done") or 0), float(message.get("total") or 0)
         self._feedback.setProgress(self._progress.advance(done, total))
-        if total > 0 and time.monotonic() - self._told_at > ETA_EVERY:
+        if done < total and time.monotonic() - self._told_at > ETA_EVERY:
             self._told_at = time.monotonic()
             unit, eta = message.get("unit", ""), message.get("eta_s")
             line = f"{self._title}: {done:.0f} of {total:.0f} {unit}".rstrip()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from osgeo import gdal
 from qgis.core import (
@@ -106,4 +105,4 @@ def distinct(name: str, taken: set[str]) -> str:
 
 def layer_title(what: str, scene: str) -> str:
     """Return the name of a result: what it is, and of which scene."""
-    return f"{what} – {Path(scene).stem or scene}"
+    return f"{what} – {scene}"

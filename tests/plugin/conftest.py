@@ -147,10 +147,10 @@ def run(provider):
         ok, sentence = algorithm.checkParameterValues(parameters, context)
         if not ok:
             raise QgsProcessingException(sentence)
-        results, ok = algorithm.run(
-            parameters, context, feedback or Feedback(), catchExceptions=False
-        )
-        assert ok
+        feedback = feedback or Feedback()
+        results, ok = algorithm.run(parameters, context, feedback, catchExceptions=False)
+        if not ok:  # it was refused while it was prepared
+            raise QgsProcessingException(feedback.messages[-1]["text"])
         return results
 
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ def test_a_plain_file_is_passed_as_it_is(polygons, tmp_path):
     layer = QgsVectorLayer(f"{polygons}|layername=training", "x")
     assert labels_file(layer)(tmp_path) == f"{polygons}|layername=training"
     assert list(tmp_path.glob("*.gpkg")) == []
+
+
+def test_a_layer_that_is_named_only_by_its_file_is_named_for_the_engine(polygons, tmp_path):
+    with_style = tmp_path / "styled.gpkg"
+    shutil.copyfile(polygons, with_style)
+    layer = QgsVectorLayer(str(with_style), "x")
+    layer.saveStyleToDatabase("mine", "", True, "")  # adds a table that GDAL sees as a layer
+    assert labels_file(layer)(tmp_path) == f"{with_style}|layername=training"
 
 
 def test_a_memory_layer_is_written_whole_under_its_name(tmp_path):

@@ -79,7 +79,7 @@ def test_no_two_layers_of_one_name(tmp_path):
     style = ClassMapStyle()
     path = class_map(tmp_path / "map.tif")
     for _ in range(3):
-        layer = QgsRasterLayer(str(path), layer_title("Class map", "/data/potsdam.tif"))
+        layer = QgsRasterLayer(str(path), layer_title("Class map", "potsdam"))
         project.addMapLayer(layer)
         style.postProcessLayer(layer, context, QgsProcessingFeedback())
     assert sorted(layer.name() for layer in project.mapLayers().values()) == [
