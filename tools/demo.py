@@ -10,6 +10,7 @@ import argparse
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--settings", default="", help="KEY=VALUE, several with spaces between")
     options = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no process is left behind
     shutil.rmtree(DEMO, ignore_errors=True)
     DEMO.mkdir()
     with tempfile.TemporaryDirectory(prefix="mtmsd-demo-") as folder:
