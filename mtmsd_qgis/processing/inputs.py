@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qgis.core import (
+    NULL,
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
@@ -32,7 +33,6 @@ from qgis.core import (
     QgsVectorLayerFeatureSource,
     QgsWkbTypes,
 )
-from qgis.PyQt.QtCore import QVariant
 
 from .translation import tr
 
@@ -129,6 +129,7 @@ class _Export:
     category_of: QgsExpression | None
     context: QgsExpressionContext
     colors: dict[str, str]
+    color_field: QgsField
 
     @classmethod
     def of(cls, layer: QgsVectorLayer) -> _Export:
@@ -149,6 +150,7 @@ class _Export:
             expression,
             QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(layer)),
             colors,
+            _text_field(COLOR_FIELD),
         )
 
     def write(self, folder: Path) -> str:
@@ -156,9 +158,9 @@ class _Export:
         path = _free_path(folder, self.name)
         fields = QgsFields(self.fields)
         if self.colors and fields.lookupField(COLOR_FIELD) < 0:
-            fields.append(QgsField(COLOR_FIELD, QVariant.String))
+            fields.append(self.color_field)
         color_index = fields.lookupField(COLOR_FIELD) if self.colors else -1
-        if color_index >= 0 and fields.at(color_index).type() != QVariant.String:
+        if color_index >= 0 and fields.at(color_index).type() != self.color_field.type():
             color_index = -1  # the user's own field of that name means something else
         options = QgsVectorFileWriter.SaveVectorOptions()
         options.driverName = "GPKG"
@@ -205,6 +207,11 @@ class _Export:
         )
 
 
+def _text_field(name: str) -> QgsField:
+    """Return a text field; the name of the type itself is not the same in Qt 5 and Qt 6."""
+    return QgsVectorLayer(f"NoGeometry?field={name}:string", "", "memory").fields().at(0)
+
+
 def _category_colors(renderer: QgsCategorizedSymbolRenderer) -> dict[str, str]:
     colors: dict[str, str] = {}
     for category in renderer.categories():
@@ -219,7 +226,7 @@ def _category_colors(renderer: QgsCategorizedSymbolRenderer) -> dict[str, str]:
 
 def _category_key(value: object) -> str:
     """Return the text under which 3, 3.0 and '3' are one category; empty for no value."""
-    if value is None or value == QVariant():
+    if value is None or value == NULL:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

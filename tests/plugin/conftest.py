@@ -21,7 +21,6 @@ gdal.UseExceptions()
 from qgis.core import (  # noqa: E402
     QgsApplication,
     QgsFeature,
-    QgsField,
     QgsGeometry,
     QgsProcessingContext,
     QgsProcessingException,
@@ -31,7 +30,6 @@ from qgis.core import (  # noqa: E402
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QVariant  # noqa: E402
 
 from mtmsd_qgis.engine import interpreter, job  # noqa: E402
 from mtmsd_qgis.processing.provider import MtmsdProvider  # noqa: E402
@@ -204,10 +202,8 @@ SQUARES = [
 
 def memory_polygons(name: str = "my polygons") -> QgsVectorLayer:
     """Return the training polygons as a layer that is only in memory."""
-    layer = QgsVectorLayer(f"Polygon?crs={CRS}", name, "memory")
-    fields = [QgsField("class_id", QVariant.Int), QgsField("class_name", QVariant.String)]
-    layer.dataProvider().addAttributes(fields)
-    layer.updateFields()
+    uri = f"Polygon?crs={CRS}&field=class_id:integer&field=class_name:string"
+    layer = QgsVectorLayer(uri, name, "memory")
     for row, col, value, text in SQUARES:
         feature = QgsFeature(layer.fields())
         feature.setGeometry(square(row, col))

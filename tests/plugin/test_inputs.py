@@ -19,7 +19,6 @@ from qgis.core import (
     QgsRendererCategory,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QVariant
 
 from mtmsd_qgis.processing.inputs import labels_file, raster_source
 
@@ -30,6 +29,11 @@ def read(source: str) -> list[dict]:
     dataset = ogr.Open(path)
     found = dataset.GetLayerByName(layer) if layer else dataset.GetLayer(0)
     return [f.items() | {"area": f.GetGeometryRef().GetArea()} for f in found]
+
+
+def field(name: str) -> QgsField:
+    """Return a field of whole numbers."""
+    return QgsVectorLayer(f"NoGeometry?field={name}:integer", "", "memory").fields().at(0)
 
 
 def categorized(layer: QgsVectorLayer, attribute: str, colors: dict) -> QgsVectorLayer:
@@ -92,7 +96,7 @@ def test_unsaved_edits_count(polygons, tmp_path):
 
 def test_a_computed_class_field_and_another_crs_are_written_out(polygons, tmp_path):
     layer = QgsVectorLayer(f"{polygons}|layername=training", "x")
-    layer.addExpressionField("class_id * 10", QgsField("tens", QVariant.Int))
+    layer.addExpressionField("class_id * 10", field("tens"))
     assert [f["tens"] for f in read(labels_file(layer)(tmp_path))] == [30] * 4 + [70] * 4
     moved = QgsVectorLayer(f"{polygons}|layername=training", "moved")
     moved.setCrs(QgsCoordinateReferenceSystem("EPSG:32632"))
@@ -116,7 +120,7 @@ def test_category_colours_travel_whichever_field_they_are_by(polygons, tmp_path)
 
 def test_a_field_called_fid_with_repeated_values_is_no_obstacle(tmp_path):
     layer = memory_polygons()
-    layer.dataProvider().addAttributes([QgsField("fid", QVariant.Int)])
+    layer.dataProvider().addAttributes([field("fid")])
     layer.updateFields()
     layer.startEditing()
     for feature in layer.getFeatures():
