@@ -109,10 +109,12 @@ def test_from_files_to_report(
 ) -> None:
     heard = _Heard()
     out = tmp_path / "out.html"
+    sure = write_raster(tmp_path / "confidence.tif", np.full((HEIGHT, WIDTH), 0.85, np.float32))
     result = assess_map(
         mapped,
         reference,
         report=out,
+        confidence_path=sure,
         scene_path=scene,
         training_path=training,
         reporter=heard,
@@ -127,6 +129,8 @@ def test_from_files_to_report(
     # Two polygons a class cannot prove that the map is worse, and the verdict does not claim it.
     assert result["verdict"].startswith("The map is neither clearly better nor clearly worse")
     assert result["training"]["n"] == 60
+    assert result["calibration"]["expected_error"] == pytest.approx(0.85 - 35 / 55)
+    assert "21.4 points" in out.read_text(encoding="utf-8")
     assert json.loads((tmp_path / "out.json").read_text()) == json.loads(json.dumps(result))
     assert heard.artifacts == [out, tmp_path / "out.json"]
     assert shlex.split(result["commands"][1])[:4] == [

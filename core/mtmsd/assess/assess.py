@@ -12,7 +12,7 @@ import numpy as np
 
 from mtmsd.assess.baseline import Baseline, spectral_baselines
 from mtmsd.assess.class_map import ClassMap
-from mtmsd.assess.contents import Material, calibration, draw, facts, moved
+from mtmsd.assess.contents import Material, draw, facts, moved, stated_confidence
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in
 from mtmsd.assess.report import render, to_json, write_whole
@@ -91,6 +91,9 @@ def assess_map(
             train = _read(training_path, scene or class_map, class_field, reference.classes)
             train = moved(train, (-shift[0], -shift[1]))
             reference = _without_training(reference, train, warnings)
+        stated = None
+        if confidence_path:
+            stated = stated_confidence(class_map, reference, confidence_path)
         material = Material(class_map, reference, train, scene, shift)
         result = evaluate(
             reference.values,
@@ -101,11 +104,10 @@ def assess_map(
             if train
             else "",
             groups=reference.groups,
+            confidence=stated,
             seed=SEED,
         )
         result["warnings"] = warnings + result["warnings"]
-        if confidence_path:
-            result["calibration"] = calibration(material, confidence_path)
         sources = {
             "map": map_path,
             "reference": labels_path,
@@ -139,8 +141,8 @@ def report_held_out(
     ----------
     map_path : path
     evaluation : mapping
-        What :func:`evaluate` returned for the held-out pixels; ``calibration``,
-        ``learning_curve`` and ``weights`` are drawn if it has them.
+        What :func:`evaluate` returned for the held-out pixels; ``learning_curve`` and
+        ``weights`` are drawn if they were added (:mod:`mtmsd.assess.pictures` says how).
     test, train : Labels
         The split, on the map's grid.
     report, json_out : Path
@@ -179,6 +181,7 @@ def _finish(
     reporter: Reporter,
 ) -> dict[str, Any]:
     """Complete the result, draw, and write both files."""
+    reporter.phase("report", "Writing the report")
     result = {**result, **facts(result, material, sources, reporter), "commands": list(commands)}
     for sentence in result["warnings"]:
         reporter.warning(sentence)

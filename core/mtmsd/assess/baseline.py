@@ -184,11 +184,12 @@ def spectral_baselines(
     known = read_spectra(scene, train.rows, train.cols, reporter)
     asked = read_spectra(scene, test.rows, test.cols, reporter)
     results = []
-    for name, method in METHODS.items():
-        reporter.check_canceled()
+    for done, (name, method) in enumerate(METHODS.items()):
+        reporter.progress(done, len(METHODS), "classifiers")
         start = time.perf_counter()
         predicted = fit(name, known, train.values, seed=seed).predict(asked)
         results.append(Baseline(name, method.title, predicted, time.perf_counter() - start))
+    reporter.progress(len(METHODS), len(METHODS), "classifiers")
     return results
 
 
@@ -211,14 +212,12 @@ def read_spectra(
     Holds the result and one block of at most 128×128 pixels.
     """
     spectra = np.zeros((len(rows), len(scene.used)), np.float32)
-    done = 0
     for members in by_block(rows, cols, 128):
+        reporter.check_canceled()
         r, c = rows[members], cols[members]
         top, left = int(r.min()), int(c.min())
         values, _ = scene.read(top, left, int(r.max()) - top + 1, int(c.max()) - left + 1)
         spectra[members] = values[:, r - top, c - left].T
-        done += len(members)
-        reporter.progress(done, len(rows), "pixels")
     return spectra
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from mtmsd import __version__
@@ -20,7 +20,6 @@ from mtmsd.assess import pictures
 from mtmsd.assess.area_adjusted import area_adjusted
 from mtmsd.assess.areas import class_areas
 from mtmsd.assess.baseline import read_spectra, stratified_subsample
-from mtmsd.assess.calibration import Reliability, reliability
 from mtmsd.assess.class_map import ClassMap, open_confidence, sample
 from mtmsd.assess.evaluation import number
 from mtmsd.assess.independence import training_pixels_in_patches
@@ -59,21 +58,19 @@ def facts(
     sources: Mapping[str, str | Path | None],
     reporter: Reporter,
 ) -> dict[str, Any]:
-    """Return areas, split, inputs with fingerprints, settings, versions; JSON-able."""
+    """Return areas, distances, inputs with fingerprints, settings, versions; JSON-able."""
     class_map = material.class_map
-    kept = {k: v for k, v in class_map.metadata.items() if k not in ("classes", "accuracy")}
     return {
         "map": {"name": class_map.name, "width": class_map.width, "height": class_map.height},
         "area": areas(result, class_map, reporter),
         "training": _distances(material),
-        "calibration": result.get("calibration"),
         "inputs": [
             {"role": role, "path": str(path), "fingerprint": _fingerprint(path, role, material)}
             for role, path in sources.items()
             if path is not None
         ],
-        "settings": _flat(kept),
-        "seed": _find(kept, "seed") or 0,
+        "settings": _settings(class_map.metadata),
+        "seed": _find(class_map.metadata, "seed") or 0,
         "versions": _versions(),
         "created": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     }
@@ -97,7 +94,6 @@ def areas(evaluation: Mapping[str, Any], class_map: ClassMap, reporter: Reporter
     rows = []
     for i, value in enumerate(values):
         name, color = known.get(value) or named.get(value) or (f"class {value}", "#888888")
-        lost = i in result.not_sampled
         rows.append(
             {
                 "value": value,
@@ -105,8 +101,8 @@ def areas(evaluation: Mapping[str, Any], class_map: ClassMap, reporter: Reporter
                 "color": color,
                 "pixels": pixels.get(value, 0),
                 "mapped": float(mapped[i]),
-                "adjusted": None if lost else number(total * result.area[i]),
-                "adjusted_margin": None if lost else number(_MARGIN * total * result.area_se[i]),
+                "adjusted": number(total * result.area[i]),
+                "adjusted_margin": number(_MARGIN * total * result.area_se[i]),
                 "producer": number(result.producer[i]),
                 "producer_margin": number(_MARGIN * result.producer_se[i]),
                 "user": number(result.user[i]),
@@ -122,38 +118,24 @@ def areas(evaluation: Mapping[str, Any], class_map: ClassMap, reporter: Reporter
     }
 
 
-def calibration(material: Material, confidence_path: str | Path) -> dict[str, Any]:
-    """Reliability of a confidence raster at the reference pixels.
+def stated_confidence(
+    class_map: ClassMap, reference: Labels, path: str | Path
+) -> NDArray[np.float32]:
+    """Read the map's confidence at the reference pixels, shape (n,).
 
     Raises
     ------
     InputError
         If it cannot be read or has another size than the map.
     """
-    class_map, reference = material.class_map, material.reference
-    with open_confidence(confidence_path, class_map) as dataset:
-        stated = sample(dataset, reference.rows, reference.cols)
-    known = np.isfinite(stated)
-    right = class_map.at(reference.rows, reference.cols) == reference.values
-    return calibration_figures(reliability(stated[known], right[known]))
-
-
-def calibration_figures(result: Reliability) -> dict[str, Any]:
-    """Return a reliability as JSON-able figures."""
-    return {
-        "expected_error": number(result.expected_error),
-        "edges": result.edges.tolist(),
-        "count": result.count.tolist(),
-        "confidence": [number(v) for v in result.confidence],
-        "accuracy": [number(v) for v in result.accuracy],
-    }
+    with open_confidence(path, class_map) as dataset:
+        return sample(dataset, reference.rows, reference.cols)
 
 
 def draw(
     result: Mapping[str, Any], material: Material, reporter: Reporter
 ) -> dict[str, str | None]:
     """Make the report's pictures as data URIs; ``None`` where there is nothing to draw."""
-    reporter.phase("report", "Drawing the report")
     classes = [ClassInfo(c["value"], c["name"], c["color"]) for c in result["area"]["classes"]]
     train, reference = material.train, material.reference
     values, step = material.class_map.thinned(pictures.LONGEST_SIDE)
@@ -215,12 +197,29 @@ def _fingerprint(path: str | Path, role: str, material: Material) -> str:
     return digest.hexdigest()[:16]
 
 
-def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:
-    """Flatten nested settings to (dotted name, text); long lists are cut."""
+def _settings(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List what made the map: name and value, without what is said elsewhere or twice."""
+    left_out = ("classes", "accuracy", "kind", "format", "fingerprint")
+    pairs = _flat({k: v for k, v in metadata.items() if k not in left_out}, left_out)
+    # A model carries a whole preset; the classifier was trained with its own settings.
+    pairs = [p for p in pairs if not p[0].startswith("model.settings.classifier.")]
+    return [(name.replace("model.settings.", "model."), text) for name, text in pairs]
+
+
+def _flat(value: Any, left_out: Sequence[str], name: str = "") -> list[tuple[str, str]]:
+    """Flatten nested settings to (dotted name, text); a long list is its ends and length."""
     if isinstance(value, Mapping):
-        return [pair for k, v in value.items() for pair in _flat(v, f"{name}.{k}".strip("."))]
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return [(name, text if len(text) <= 160 else f"{text[:157]}…")]
+        return [
+            pair
+            for key, item in value.items()
+            if key not in left_out
+            for pair in _flat(item, left_out, f"{name}.{key}".strip("."))
+        ]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) > 12:
+            return [(name, f"{len(value)} from {value[0]} to {value[-1]}")]
+        return [(name, ", ".join(map(str, value)))]
+    return [(name, str(value))]
 
 
 def _find(value: Any, name: str) -> Any:

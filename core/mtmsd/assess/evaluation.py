@@ -18,6 +18,7 @@ from mtmsd.assess.accuracy import (
     resample_groups,
 )
 from mtmsd.assess.baseline import Baseline
+from mtmsd.assess.calibration import reliability
 from mtmsd.scene.labels import ClassInfo
 
 REPEATS = 1000
@@ -35,6 +36,7 @@ def evaluate(
     split_description: str = "",
     *,
     groups: ArrayLike | None = None,
+    confidence: ArrayLike | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Compute every figure, its interval, and the comparison with baselines.
@@ -51,6 +53,8 @@ def evaluate(
         How the pixels were held back, in a sentence.
     groups : array-like of int, shape (n,), optional
         The polygon of each pixel. Without it there are no intervals.
+    confidence : array-like of float, shape (n,), optional
+        Probability of the mapped class, NaN where unknown; its reliability is then told.
     seed : int
         Of the bootstrap.
 
@@ -68,6 +72,7 @@ def evaluate(
     spread = None
     if groups is not None and len(reference):
         spread = _Spread(reference, predicted, values, np.asarray(groups), baselines, seed)
+    right = predicted == reference
     result: dict[str, Any] = {
         "n": len(reference),
         "polygons": None if groups is None else len(np.unique(np.asarray(groups))),
@@ -85,6 +90,7 @@ def evaluate(
             _compare(reference, predicted, values, baseline, i, spread)
             for i, baseline in enumerate(baselines)
         ],
+        "calibration": _calibration(confidence, right),
         "warnings": _warnings(known, matrix, spread),
     }
     result["verdict"] = verdict(result)
@@ -159,6 +165,7 @@ def _with_unnamed(classes: Sequence[ClassInfo], *seen: NDArray) -> list[ClassInf
 def _class_figures(
     index: int, info: ClassInfo, matrix: NDArray, point: Figures, spread: _Spread | None
 ) -> dict[str, Any]:
+    shares = {name: number(getattr(point, name)[index]) for name in PER_CLASS}
     return {
         "value": info.value,
         "name": info.name,
@@ -166,8 +173,11 @@ def _class_figures(
         "reference": int(matrix[index].sum()),
         "mapped": int(matrix[:, index].sum()),
         "polygons": int(spread.polygons[index]) if spread else None,
-        **{name: number(getattr(point, name)[index]) for name in PER_CLASS},
-        "intervals": {name: spread.of_class(name, index) if spread else None for name in PER_CLASS},
+        **shares,
+        "intervals": {
+            name: spread.of_class(name, index) if spread and shares[name] is not None else None
+            for name in PER_CLASS
+        },
     }
 
 
@@ -194,6 +204,21 @@ def _compare(
             "only_baseline_right": test.only_second,
             "p_value": float(test.p_value),
         },
+    }
+
+
+def _calibration(confidence: ArrayLike | None, right: NDArray[np.bool_]) -> dict[str, Any] | None:
+    stated = np.asarray([] if confidence is None else confidence, np.float64)
+    known = np.isfinite(stated)
+    if not known.any():
+        return None
+    result = reliability(stated[known], right[known])
+    return {
+        "expected_error": number(result.expected_error),
+        "edges": result.edges.tolist(),
+        "count": result.count.tolist(),
+        "confidence": [number(v) for v in result.confidence],
+        "accuracy": [number(v) for v in result.accuracy],
     }
 
 

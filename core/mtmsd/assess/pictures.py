@@ -23,6 +23,9 @@ from mtmsd.scene.labels import ClassInfo
 LONGEST_SIDE = 800
 """Pixels of a map picture; a larger map is thinned."""
 
+FEWEST_IN_BIN = 10
+"""Pixels from which a bin of the reliability plot gets a point."""
+
 TRAIN_COLOR, TEST_COLOR = "#0072b2", "#d55e00"
 _LAND, _OUTSIDE = "#dddddd", "#ffffff"
 _INK = "#333333"
@@ -120,16 +123,18 @@ def reliability_plot(calibration: Mapping[str, Any]) -> str:
     Parameters
     ----------
     calibration : mapping
-        :class:`~mtmsd.assess.calibration.Reliability` as JSON; empty bins are ``None``.
+        :class:`~mtmsd.assess.calibration.Reliability` as JSON; ``None`` in empty bins.
     """
     figure = Figure(figsize=(4.2, 4.2), layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     axes.plot([0, 1], [0, 1], color="#999999", lw=1, ls="--")
-    pairs = zip(calibration["confidence"], calibration["accuracy"], strict=True)
-    points = [pair for pair in pairs if None not in pair]
-    axes.plot(*zip(*points, strict=True), "o-", color=TRAIN_COLOR, lw=1.4, ms=4)
-    axes.set(ylim=(0, 1), ylabel="share that is right")
     count, edges = np.asarray(calibration["count"]), np.asarray(calibration["edges"])
+    told = count >= min(FEWEST_IN_BIN, count.max())
+    stated, right = (
+        np.array(calibration[name], np.float64)[told] for name in ("confidence", "accuracy")
+    )
+    axes.plot(stated, right, "o-", color=TRAIN_COLOR, lw=1.4, ms=4)
+    axes.set(ylim=(0, 1), ylabel="share that is right")
     below.bar(edges[:-1], count / count.sum(), np.diff(edges), align="edge", color="#bbbbbb")
     below.set(xlim=(0, 1), xlabel="stated confidence", ylabel="pixels")
     for part in (axes, below):
