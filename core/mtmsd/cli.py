@@ -205,7 +205,6 @@ def pretrain(as_json: bool, **values: Any) -> int:
 @_method
 @_features
 @_holdout
-@_exclude
 @_json
 def train(as_json: bool, features: str | None, **values: Any) -> int:
     """Learn the classes of LABELS, and say how accurate that is.
@@ -227,7 +226,6 @@ def train(as_json: bool, features: str | None, **values: Any) -> int:
     metavar="xmin,ymin,xmax,ymax",
     help="Map this part only, in the scene's coordinates.",
 )
-@_exclude
 @_device
 @_json
 def classify(as_json: bool, **values: Any) -> int:
@@ -297,6 +295,21 @@ def whole_map(as_json: bool, features: str | None, **values: Any) -> int:
         ".classifier.safetensors"
     )
     return _run("map", _with_features(values, features), as_json)
+
+
+@cli.command("import", cls=_Command)
+@click.argument("source")
+@_output("RASTER", "The GeoTIFF.")
+@click.option("--variable", metavar="NAME", help="Of a .mat file that holds several.")
+@click.option("--wavelengths", metavar="FILE", help="Text with a .mat cube's wavelengths in nm.")
+@_exclude
+@_json
+def import_raster(as_json: bool, **values: Any) -> int:
+    """Make a GeoTIFF of SOURCE: a .mat cube or labels, or a product that QGIS does not show.
+
+    MATLAB 4 to 7.3, PRISMA, EMIT, archives; any raster that 'mtmsd info' reads.
+    """
+    return _run("import", values, as_json)
 
 
 @cli.command(cls=_Command)

@@ -88,7 +88,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("phase", "settings"),
     [
         ("features", {"stride": 1}),
-        ("holdout", {"epochs": 100_000}),
+        ("holdout", {"epochs": 3_000}),
         ("classify", {"features": "patchwise", "timesteps": "50,100,200,300,400,600,800"}),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_cancel_line_while_libraries_are_still_loading(scene: Path):
     assert (status, messages(out)[-1]["code"]) == (3, "canceled")
 
 
-@pytest.mark.parametrize("how", ["line", "signal", "ctrl-c twice"])
+@pytest.mark.parametrize("how", ["line", "parent gone", "ctrl-c twice"])
 def test_a_job_that_does_not_obey_is_ended_with_all_its_children(tmp_path: Path, how: str):
     part = tmp_path / ".map.tif.part"
     content = {"command": "busy", "arguments": {"part": str(part)}}
@@ -165,6 +165,9 @@ def test_a_job_that_does_not_obey_is_ended_with_all_its_children(tmp_path: Path,
     if how == "line":
         process.stdin.write(b"cancel\n")
         process.stdin.flush()
+    elif how == "parent gone":
+        process.stdout.close()
+        process.stdin.close()
     else:
         process.send_signal(signal.SIGINT)
     if how == "ctrl-c twice":
@@ -175,7 +178,8 @@ def test_a_job_that_does_not_obey_is_ended_with_all_its_children(tmp_path: Path,
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     assert not part.exists()
     assert messages((tmp_path / "messages.jsonl").read_text())[-1]["code"] == "canceled"
-    process.communicate()
+    process.stdin.close()
+    process.stdout.close()
 
 
 def test_grace_is_given_to_who_has_noticed_and_to_no_one_else():

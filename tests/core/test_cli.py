@@ -109,6 +109,7 @@ EVERY_ARGUMENT: dict[str, dict[str, Any]] = {
                "training": "t", "confidence": "c"},
     "map": {"scene": "s", "labels": "l", "output": "o", "validation": "v", "report": "r",
             "model_output": "mo", "classifier_output": "co", "exclude": "water"},
+    "import": {"source": "c.mat", "output": "o", "variable": "v", "wavelengths": "w"},
     "doctor": {},
 }  # fmt: skip
 

@@ -95,7 +95,7 @@ def command_line(command: str, arguments: Any) -> str:
     return shlex.join(positional + options)
 
 
-_POSITIONAL = {"assess": ("map", "labels")}
+_POSITIONAL = {"assess": ("map", "labels"), "import": ("source",)}
 _OPTIONS = {
     "output": "-o",
     "model_output": "--model-out",

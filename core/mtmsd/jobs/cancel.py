@@ -40,6 +40,8 @@ class CancelSwitch:
 
     def request(self) -> None:
         """Ask the computation to stop; asking again changes nothing."""
+        if self._requested.is_set():  # perhaps by the forced end itself, which holds the lock
+            return
         with self._lock:
             if self._requested.is_set() or self._closed.is_set():
                 return

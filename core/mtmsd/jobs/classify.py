@@ -23,7 +23,6 @@ class Arguments:
     confidence: Path | None = None
     probabilities: Path | None = None
     extent: Extent | None = None
-    exclude: str = ""
     device: str = "auto"
 
 
@@ -39,7 +38,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
 
     device = choose_device(arguments.device)
     classifier = Classifier.load(arguments.classifier)
-    with open_scene_for(classifier.model, arguments.scene, arguments.exclude, reporter) as scene:
+    with open_scene_for(classifier.model, arguments.scene, reporter) as scene:
         counts = classify(
             scene,
             classifier,

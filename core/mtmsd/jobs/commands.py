@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from mtmsd.jobs import assess, classify, doctor, info, map, pretrain, train
+from mtmsd.jobs import assess, classify, doctor, import_raster, info, map, pretrain, train
 
 COMMANDS: dict[str, ModuleType] = {
     "info": info,
@@ -13,6 +13,7 @@ COMMANDS: dict[str, ModuleType] = {
     "classify": classify,
     "assess": assess,
     "map": map,
+    "import": import_raster,
     "doctor": doctor,
 }
 """Each module has a dataclass ``Arguments`` and a function ``run(arguments, reporter)``."""

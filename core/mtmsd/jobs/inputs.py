@@ -23,20 +23,35 @@ def open_scene(path: Source, exclude: str, reporter: Reporter) -> Scene:
     return scene
 
 
-def open_scene_for(model: DiffusionModel, path: Source, exclude: str, reporter: Reporter) -> Scene:
+def open_scene_for(model: DiffusionModel, path: Source, reporter: Reporter) -> Scene:
     """Open a scene with the bands that a diffusion model has learnt.
 
-    Bands that the user had left out when the model was made are left out again, so that
-    nobody has to repeat them; whether the others fit is for the engine to say.
+    Bands that were left out for the model are left out again; those of another raster are
+    matched by wavelength.
+
+    Raises
+    ------
+    InputError
+        If the scene lacks bands that the model needs.
     """
-    scene = open_scene(path, exclude, reporter)
-    learnt = set(model.metadata["bands"])
-    extra = sorted(set(scene.used) - learnt)
-    if not extra or not learnt <= set(scene.used):
-        return scene
-    scene.close()
-    left_out = ",".join([*filter(None, [exclude]), *map(str, extra)])
-    return open_scene(path, left_out, Reporter())  # its warnings were told just now
+    from mtmsd.scene.raster import Scene
+    from mtmsd.scene.resample import match_bands
+
+    scene = Scene.open(path)
+    try:
+        matched = match_bands(
+            scene,
+            model.metadata["bands"],
+            model.metadata["wavelengths"],
+            count=model.metadata["scene"]["fingerprint"]["bands"],
+            mean=model.whitening.mean,
+        )
+    except BaseException:
+        scene.close()
+        raise
+    for sentence in matched.warnings:
+        reporter.warning(sentence)
+    return matched
 
 
 def open_labels(path: Source, scene: Scene, class_field: str | None, reporter: Reporter) -> Labels:

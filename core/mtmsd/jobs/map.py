@@ -9,7 +9,7 @@ from typing import Any
 
 from mtmsd.jobs import assess, classify, pretrain, train
 from mtmsd.jobs.arguments import Method, Source, command_line
-from mtmsd.jobs.inputs import open_labels, open_scene
+from mtmsd.jobs.inputs import open_labels, open_scene, open_scene_for
 from mtmsd.jobs.outputs import check_outputs
 from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import Reporter
@@ -25,6 +25,7 @@ class Arguments(Method):
     """The class map, GeoTIFF."""
     class_field: str | None = None
     exclude: str = ""
+    """Bands to leave out; with ``model``, its bands are used."""
     model: Path | None = None
     """An existing diffusion model; without it the scene is learnt first."""
     init: Path | None = None
@@ -158,7 +159,6 @@ class _Sequence:
             output=given.classifier_output or self._work / "classifier.safetensors",
             model=model,
             class_field=given.class_field,
-            exclude=given.exclude,
             holdout=given.holdout,
             guard=given.guard,
             **self._method,
@@ -172,7 +172,6 @@ class _Sequence:
             classifier=Path(results["classifier"]),
             confidence=given.confidence,
             probabilities=given.probabilities,
-            exclude=given.exclude,
             device=given.device,
         )
         return self._steps.run(
@@ -213,10 +212,12 @@ class _Sequence:
         self, report: Path, results: dict[str, Any], commands: list[str]
     ) -> dict[str, Any]:
         from mtmsd.assess.assess import report_held_out
+        from mtmsd.diffusion.model import DiffusionModel
 
         given = self._given
         silent = Reporter()  # the warnings of both files were told before
-        with open_scene(given.scene, given.exclude, silent) as scene:
+        model = DiffusionModel.load(Path(results["model"]))
+        with open_scene_for(model, given.scene, silent) as scene:
             labels = open_labels(given.labels, scene, given.class_field, silent)
             split = train.held_out(self._train_arguments(Path(results["model"])), labels)
             return report_held_out(

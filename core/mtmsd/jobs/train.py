@@ -34,7 +34,6 @@ class Arguments(Method):
     model: Path
     """The diffusion model."""
     class_field: str | None = None
-    exclude: str = ""
     holdout: float = 0.25
     """Share of each class's polygons held out for the accuracy figures; 0 holds out none."""
     guard: int = 0
@@ -56,7 +55,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     if not arguments.preset:
         arguments = replace(arguments, preset=model.metadata["settings"]["preset"])
     settings = arguments.chosen()
-    with open_scene_for(model, arguments.scene, arguments.exclude, reporter) as scene:
+    with open_scene_for(model, arguments.scene, reporter) as scene:
         labels = open_labels(arguments.labels, scene, arguments.class_field, reporter)
         samples = TrainingSet.extract(
             scene,

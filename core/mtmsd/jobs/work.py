@@ -101,7 +101,7 @@ class Steps:
         work : callable
             Does the step.
         """
-        wanted = {key: value for key, value in plain(arguments).items() if key != "resume"}
+        wanted = {k: v for k, v in plain(arguments).items() if k not in ("resume", "device")}
         note = self._notes.get(name)
         if note and note["arguments"] == wanted and note["files"] == _states(files):
             return dict(note["results"])
