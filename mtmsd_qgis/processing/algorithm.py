@@ -13,6 +13,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
     QgsRasterLayer,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
@@ -88,7 +89,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help page, then every parameter with its unit and default."""
-        page = self._help_page().read_text(encoding="utf-8")
+        page = " ".join(self._help_page().read_text(encoding="utf-8").split())
         listed = "".join(
             f"<p><b>{p.description()}</b><br>{p.help()}</p>"
             for p in self.parameterDefinitions()
@@ -123,7 +124,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 common.check_is_geotiff(parameters[name])
         if self.parameterDefinition("SETTINGS") is not None:
             common.parse_settings(self.parameterAsString(parameters, "SETTINGS", context))
-        self._check_class_field(parameters, context)
+        self._check_labels(parameters, context)
 
     def prepareAlgorithm(
         self,
@@ -259,15 +260,21 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             )
         return layer
 
-    def _check_class_field(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
-        if self.parameterDefinition("CLASS_FIELD") is None:
+    def _check_labels(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        if self.parameterDefinition("LABELS") is None:
             return
-        field = self.parameterAsString(parameters, "CLASS_FIELD", context)
-        layer = self.parameterAsVectorLayer(parameters, "LABELS", context)
-        if not field or layer is None or layer.fields().lookupField(field) >= 0:
-            return
-        raise QgsProcessingException(
-            tr("The layer '{layer}' has no field '{field}'; it has {fields}.").format(
-                layer=layer.name(), field=field, fields=", ".join(layer.fields().names())
+        layer = self._layer(parameters, "LABELS", context)
+        scene = parameters.get("INPUT") and self.raster(parameters, "INPUT", context)
+        if scene and layer.source() == scene.source():  # as the dialog proposes
+            raise QgsProcessingException(
+                tr("'{layer}' is the scene itself; choose the layer with the polygons.").format(
+                    layer=layer.name()
+                )
             )
-        )
+        field = self.parameterAsString(parameters, "CLASS_FIELD", context)
+        if field and isinstance(layer, QgsVectorLayer) and layer.fields().lookupField(field) < 0:
+            raise QgsProcessingException(
+                tr("The layer '{layer}' has no field '{field}'; it has {fields}.").format(
+                    layer=layer.name(), field=field, fields=", ".join(layer.fields().names())
+                )
+            )

@@ -69,15 +69,19 @@ def labels(
     return with_help(parameter, f"{text} {shape}")
 
 
-def class_field(parent: str = "LABELS") -> QgsProcessingParameterField:
-    """Declare the field that holds the class."""
+def class_field() -> QgsProcessingParameterField:
+    """Declare the field that holds the class.
+
+    It names no parent, for that ends QGIS; the widget finds the labels' layer by itself.
+    """
     parameter = QgsProcessingParameterField(
         "CLASS_FIELD",
         tr("Class field"),
-        parentLayerParameterName=parent,
         type=QgsProcessingParameterField.DataType.Any,
         optional=True,
     )
+    widget = f"{__package__}.class_field_widget.ClassFieldWidget"  # loaded only by a dialog
+    parameter.setMetadata({"widget_wrapper": {"class": widget}})
     return with_help(
         parameter,
         tr(

@@ -181,7 +181,8 @@ SENTENCES = [
     ("classify", {"EXTENT": "0,10,0,10 [EPSG:32633]"}, "The extent does not touch the scene"),
     ("classify", {"OUTPUT": "o.jp2"}, "'o.jp2' is not a GeoTIFF"),
     ("pretrain", {"INPUT": "/nowhere/scene.tif"}, "Could not load source layer for INPUT"),
-    ("train", {"LABELS": "/nowhere/p.gpkg"}, "LABELS"),
+    ("train", {"LABELS": "/nowhere/p.gpkg"}, "The layer for 'Training polygons' cannot be opened"),
+    ("map", {"LABELS": "INPUT"}, "'two halves' is the scene itself; choose the layer with"),
     ("map", {"PRESET": "slow"}, "PRESET"),
     ("map", {"SEED": -1}, "SEED"),
 ]
@@ -193,6 +194,8 @@ def test_a_value_that_cannot_be_is_one_sentence_before_any_job(
 ):
     child_is_engine(OBEDIENT)
     parameters = {**parameters_for(name, scene, polygons, tmp_path), **changes}
+    if parameters.get("LABELS") == "INPUT":
+        parameters["LABELS"] = parameters["INPUT"]
     feedback = Feedback()
     with pytest.raises(QgsProcessingException) as caught:
         run(name, parameters, feedback)
