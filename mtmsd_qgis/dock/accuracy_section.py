@@ -28,7 +28,7 @@ class AccuracySection(Section):
     """Figures, confusion matrix, baselines, and the full report."""
 
     def __init__(self, workspace: Workspace, strip: JobStrip, parent: QWidget) -> None:
-        super().__init__("mtmsdAccuracy", parent)
+        super().__init__("mtmsdAccuracy", parent, is_open=False)
         self.set_title(self.tr("7  Accuracy"))
         self._workspace = workspace
         self._strip = strip
@@ -117,6 +117,7 @@ class AccuracySection(Section):
                 found = None if error else (metadata.get("metadata") or {}).get("accuracy")
                 self._workspace.put("accuracy", found)
                 self._show(found)
+                self.set_open(self.is_open or bool(found))
 
         Background(lambda: read_header(path), done).start()
 

@@ -14,7 +14,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 from qgis.gui import QgsColorDialog
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
@@ -341,11 +341,15 @@ class ClassesSection(Section):
             if error is not None:
                 self._workspace.said.emit(error, Qgis.MessageLevel.Warning)
             elif self._workspace.scene_path == scene:
-                training = self._workspace.need_training()
-                if training is not None:
-                    count = training.take_in(labels)
-                    text = self.tr("{} taken from {}.").format(polygons_text(count), title)
-                    self._workspace.said.emit(text, Qgis.MessageLevel.Info)
+                self._workspace.need_training()
+                QTimer.singleShot(0, lambda: self._put(labels, title))
             self._show_state()
 
         Background(read, done).start()
+
+    def _put(self, labels: Any, title: str) -> None:
+        training = self._workspace.training
+        if training is not None:
+            count = training.take_in(labels)
+            text = self.tr("{} taken from {}.").format(polygons_text(count), title)
+            self._workspace.said.emit(text, Qgis.MessageLevel.Info)

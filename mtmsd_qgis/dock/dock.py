@@ -90,7 +90,7 @@ class MtmsdDock(QgsDockWidget):
         self.setWidget(whole)
         self.setMinimumWidth(300)
 
-        self.workspace.said.connect(self.say)
+        self.workspace.said.connect(self.say, Qt.ConnectionType.QueuedConnection)
         self.strip.finished.connect(self._run_ended)
         project = QgsProject.instance()
         project.readProject.connect(self._project_read)
@@ -139,11 +139,12 @@ class MtmsdDock(QgsDockWidget):
         self._iface.mainWindow().removeEventFilter(self)
 
     def _run_ended(self, run: Run, outcome: Ended) -> None:
+        said = self.workspace.said
         if outcome.status == FAILED:
-            self.say(f"{run.title}: {outcome.sentence}", Qgis.MessageLevel.Critical)
+            said.emit(f"{run.title}: {outcome.sentence}", Qgis.MessageLevel.Critical)
         elif outcome.status == DONE and run.seconds > LONG_SECONDS:
             text = self.tr("{} is done after {}.").format(run.title, duration(run.seconds))
-            self.say(text, Qgis.MessageLevel.Success)
+            said.emit(text, Qgis.MessageLevel.Success)
 
     def _project_read(self, *_: Any) -> None:
         self.workspace.reload()

@@ -131,7 +131,8 @@ class DrawTool(QgsMapTool):
     def _finish(self, geometry: QgsGeometry) -> None:
         self._points = []
         self.preview(None)
-        if not geometry.isEmpty() and geometry.area() > 0:
+        box = geometry.boundingBox()
+        if not geometry.isEmpty() and box.width() > 0 and box.height() > 0:
             self.drawn.emit(geometry)
 
 

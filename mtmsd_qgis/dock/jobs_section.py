@@ -54,7 +54,7 @@ class JobsSection(Section):
     """A table of job folders, the log, and cancel."""
 
     def __init__(self, strip: JobStrip, parent: QWidget) -> None:
-        super().__init__("mtmsdJobs", parent)
+        super().__init__("mtmsdJobs", parent, is_open=False)
         self.set_title(self.tr("8  Jobs"))
         self._strip = strip
         self._lines: list[JobLine] = []

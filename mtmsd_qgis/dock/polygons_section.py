@@ -17,7 +17,15 @@ from qgis.core import (
 )
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSlider, QToolButton, QWidget
+from qgis.PyQt.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .background import Background
 from .classes_section import ClassesSection
@@ -105,10 +113,11 @@ class PolygonsSection(Section):
         self._take.setToolTip(self.tr("Take the shown region as a polygon (right click, Enter)"))
         self._take.clicked.connect(self._accept_region)
         self._grow_box = QWidget()
-        box = row(caption(self.tr("&Tolerance"), self._slider), self._slider, stretch=1)
-        box.addWidget(self._percent)
+        box = QVBoxLayout(self._grow_box)
+        box.setContentsMargins(0, 0, 0, 0)
+        label = caption(self.tr("&Tolerance"), self._slider)
+        box.addLayout(row(label, self._slider, self._percent, stretch=1))
         box.addWidget(self._take)
-        self._grow_box.setLayout(box)
         self._grow_box.hide()
         self.rows.addWidget(self._grow_box)
         self._hint = QLabel()

@@ -19,8 +19,8 @@ MOST_BANDS = 64
 class Seed:
     """A clicked pixel with the distances of its surroundings.
 
-    ``distance`` (h, w) is the relative Euclidean distance to the seed's spectrum, infinite
-    where there is no data; ``row``, ``col`` is the seed in it; ``transform`` is GDAL's
+    ``distance`` (h, w) is the Euclidean distance to the seed's spectrum as a share of the usual
+    length of a spectrum, infinite where there is no data; ``row``, ``col`` is the seed in it; ``transform`` is GDAL's
     geotransform of the window.
     """
 
@@ -71,7 +71,9 @@ def read_seed(path: str, used: list[int], x: float, y: float) -> Seed:
     if not good[row, col]:
         raise ValueError("That pixel has no data.")
     seed = spectra[:, row, col]
-    length = float(np.linalg.norm(seed)) or 1.0
+    # relative to the seed alone, dark water would never grow: its noise is as large as it is
+    usual = float(np.linalg.norm(spectra[:, good], axis=0).mean())
+    length = (float(np.linalg.norm(seed)) + usual) / 2 or 1.0
     distance = np.linalg.norm(spectra - seed[:, None, None], axis=0) / length
     distance[~good] = np.inf
     origin = gdal.ApplyGeoTransform(whole, left, top)

@@ -11,6 +11,7 @@ from qgis.core import (
     QgsMapLayerProxyModel,
     QgsProject,
     QgsRasterLayer,
+    QgsSettings,
 )
 from qgis.gui import QgisInterface, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, QTimer
@@ -23,7 +24,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..engine.interpreter import CHECKING, READY
+from ..engine.interpreter import CHECKING, READY, SETTING
 from .background import Background
 from .band_display import COMBINATIONS, Display, bands_for, read_display, show
 from .facts import Facts
@@ -43,6 +44,7 @@ class SceneSection(Section):
         self.set_title(self.tr("1  Scene"))
         self._workspace = workspace
         self._iface = iface
+        self._color_when_known = ""  # a layer that was just opened here gets a good picture
         self._facts = Facts(self)
         self._facts.answered.connect(self._answered)
         self._engine_timer = QTimer(self)
@@ -99,6 +101,15 @@ class SceneSection(Section):
             button.clicked.connect(lambda _checked=False, key=key: self.show_bands(key))
             self._displays[key] = button
         self.rows.addLayout(row(*self._displays.values()))
+
+        self._engine = QPushButton(self.tr("Choose the Engine's Python…"))
+        self._engine.setObjectName("mtmsdEngine")
+        self._engine.setToolTip(
+            self.tr("The python program of an environment that has the engine's libraries")
+        )
+        self._engine.clicked.connect(self._choose_engine)
+        self._engine.hide()
+        self.rows.addWidget(self._engine)
 
         workspace.scene_changed.connect(self._scene_changed)
         workspace.facts_changed.connect(self._facts_changed)
@@ -157,6 +168,7 @@ class SceneSection(Section):
             self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
             return
         QgsProject.instance().addMapLayer(layer)
+        self._color_when_known = layer.id()
         self._combo.setLayer(layer)
 
     # facts
@@ -168,6 +180,7 @@ class SceneSection(Section):
         self._enable_displays()
         if scene is None:
             self._engine_timer.stop()
+            self._engine.hide()
             self.set_state(NEXT, self.tr("Choose a hyperspectral raster, or open one."))
             return
         self.set_state(BUSY, self.tr("Looking at the raster…"))
@@ -179,6 +192,7 @@ class SceneSection(Section):
             self._engine_timer.start()
             return
         self._engine_timer.stop()
+        self._engine.setVisible(engine.status != READY)
         if engine.status != READY:
             self._workspace.set_facts(None, engine.sentence)
         elif self._workspace.scene is not None:
@@ -197,6 +211,9 @@ class SceneSection(Section):
         for key, text in self._describe(facts).items():
             self._values[key].setText(text)
         self._facts_box.setVisible(True)
+        if self._color_when_known == self._workspace.scene.id():
+            self._color_when_known = ""
+            self.show_bands("true")
         size = f"{facts['width']} × {facts['height']}"
         used = len(facts["used"])
         self.set_state(DONE, self.tr("{} px, {} bands used").format(size, used))
@@ -219,6 +236,13 @@ class SceneSection(Section):
             "nodata": f"{100 * facts.get('nodata_share', 0):.0f} %",
             "crs": facts.get("crs") or self.tr("none"),
         }
+
+    def _choose_engine(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, self.tr("Choose the Engine's Python"))
+        if path:
+            QgsSettings().setValue(SETTING, path)
+            self._workspace.engine.recheck()
+            self._scene_changed()
 
     # display
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import (
@@ -36,9 +37,10 @@ class Section(QWidget):
     folded = pyqtSignal(bool)
     """Emitted when the body is folded (True) or unfolded."""
 
-    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, parent: QWidget | None = None, *, is_open: bool = True) -> None:
         super().__init__(parent)
         self.setObjectName(name)
+        self._setting = f"mtmsd/dock/{name}Open"
         self._fold = QToolButton()
         self._fold.setObjectName(f"{name}Fold")
         self._fold.setAutoRaise(True)
@@ -48,7 +50,7 @@ class Section(QWidget):
         font = self._fold.font()
         font.setBold(True)
         self._fold.setFont(font)
-        self._fold.clicked.connect(lambda: self.set_open(not self.is_open))
+        self._fold.clicked.connect(self._toggle)
 
         self._dot = QLabel()
         self._dot.setFixedWidth(16)
@@ -82,7 +84,11 @@ class Section(QWidget):
         layout.addWidget(self.body)
         layout.addWidget(line)
         self.set_state(TODO, "")
-        self.set_open(True)
+        self.set_open(QgsSettings().value(self._setting, is_open, type=bool))
+
+    def _toggle(self) -> None:
+        self.set_open(not self.is_open)
+        QgsSettings().setValue(self._setting, self.is_open)
 
     def set_title(self, title: str) -> None:
         """Set the translated title."""

@@ -104,7 +104,8 @@ class SpectraPlot(QWidget):
             values.append(self._cursor)
         if not values or not len(self._x):
             return None
-        low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
+        low = min(float(np.percentile(v, 0.5)) for v in values)
+        high = max(float(np.percentile(v, 99)) for v in values)  # one noisy band hides the rest
         low = min(low, 0.0) if low < 0.3 * high else low
         return (low, high) if high > low else (low, low + 1.0)
 

@@ -39,7 +39,7 @@ class SpectraSection(Section):
         iface: QgisInterface,
         parent: QWidget,
     ) -> None:
-        super().__init__("mtmsdSpectra", parent)
+        super().__init__("mtmsdSpectra", parent, is_open=False)
         self.set_title(self.tr("5  Spectra"))
         self._workspace = workspace
         self._samples = samples

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from osgeo import gdal
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
@@ -316,12 +317,15 @@ def create(path: Path, crs: QgsCoordinateReferenceSystem, title: str) -> QgsVect
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
     options.layerName = TABLE
+    # an empty file may be lost when the machine fails; waiting for the disk is felt
+    gdal.SetThreadLocalConfigOption("OGR_SQLITE_SYNCHRONOUS", "OFF")
     writer = QgsVectorFileWriter.create(
         str(path), fields, QgsWkbTypes.Type.Polygon, crs, QgsCoordinateTransformContext(), options
     )
     if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
         raise OSError(f"{path} cannot be written: {writer.errorMessage()}.")
     del writer
+    gdal.SetThreadLocalConfigOption("OGR_SQLITE_SYNCHRONOUS", None)
     return open_layer(path, title)
 
 

@@ -182,9 +182,7 @@ class Workspace(QObject):
     def _recall(self) -> dict[str, Any]:
         if self.scene is None:
             return {}
-        in_project = QgsProject.instance().readEntry(
-            SCOPE, _entry(self.scene_key), ""
-        )[0]
+        in_project = QgsProject.instance().readEntry(SCOPE, _entry(self.scene_key), "")[0]
         setting = QgsSettings().value(f"{SCENES_SETTING}/{_digest(self.scene_path)}", "")
         for text in (in_project, setting):
             try:

@@ -5,7 +5,10 @@ Started by ``qgis --code``; answers JSON lines on the local socket named in MTMS
 
 import json
 import os
+import sys
+import threading
 import time
+from pathlib import Path
 
 from qgis.core import QgsApplication, QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import QPoint, QRect, QTimer
@@ -14,19 +17,69 @@ from qgis.PyQt.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QApplication,
+    QCheckBox,
     QComboBox,
     QLabel,
     QLineEdit,
     QProgressBar,
+    QPushButton,
     QScrollArea,
+    QSlider,
+    QTableWidget,
+    QToolButton,
     QWidget,
 )
 from qgis.utils import iface
+
+SHOWN = (QAbstractButton, QLabel, QComboBox, QLineEdit, QProgressBar)
+OPERATED = (QToolButton, QPushButton, QCheckBox, QComboBox, QSlider, QTableWidget)
+
+
+class Sampler(threading.Thread):
+    """Watches how long the dock's code holds the main thread at a stretch."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.beat = 0.0
+        self.main = threading.main_thread().ident
+        self.clock = Path(f"/proc/self/task/{threading.main_thread().native_id}/schedstat")
+        self.reset()
+        self.start()
+
+    def reset(self):
+        self.worst, self.cpu, self.where = 0.0, 0.0, ""
+
+    def used(self):
+        """Seconds that the main thread has computed: what a busy machine does not stretch."""
+        return int(self.clock.read_text().split()[0]) / 1e9
+
+    def run(self):
+        inside, since, begun, beat = None, 0.0, 0.0, 0.0
+        while True:
+            time.sleep(0.004)
+            now = time.perf_counter()
+            frame, outermost, deepest = sys._current_frames().get(self.main), None, ""
+            while frame is not None:
+                if "mtmsd_qgis" in frame.f_code.co_filename:
+                    outermost = frame
+                    file = os.path.basename(frame.f_code.co_filename)
+                    deepest = deepest or f"{file}:{frame.f_lineno} {frame.f_code.co_name}"
+                frame = frame.f_back
+            key = id(outermost) if outermost is not None else None
+            if key != inside or beat != self.beat:  # a dialog's own event loop is no stall
+                inside, since, begun, beat = key, now, self.used(), self.beat
+            if key is None:
+                continue
+            cpu = self.used() - begun
+            self.worst = max(self.worst, now - since)
+            if cpu > self.cpu:
+                self.cpu, self.where = cpu, deepest
 
 
 class Probe:
     def __init__(self, path):
         self.worst = 0.0
+        self.sampler = Sampler()
         self.log = []
         QgsApplication.messageLog().messageReceived.connect(
             lambda text, tag, level: self.log.append(f"{tag}: {text}")
@@ -45,7 +98,7 @@ class Probe:
     def tick(self):
         now = time.perf_counter()
         self.worst = max(self.worst, now - self.last)
-        self.last = now
+        self.last = self.sampler.beat = now
 
     def connected(self):
         socket = self.server.nextPendingConnection()
@@ -61,7 +114,7 @@ class Probe:
             socket.write(json.dumps(reply).encode() + b"\n")
 
     def ask_widget(self, name):
-        found = [w for w in iface.mainWindow().findChildren(QWidget, name)]
+        found = list(iface.mainWindow().findChildren(QWidget, name))
         found += [w for w in QApplication.topLevelWidgets() if w.objectName() == name]
         found += [c for w in QApplication.topLevelWidgets() for c in w.findChildren(QWidget, name)]
         shown = [w for w in found if w.isVisible()] or found
@@ -91,10 +144,53 @@ class Probe:
                     return {**rect(view.viewport(), view_rect), "text": str(index.data())}
         return None
 
+    def ask_action(self, menu, text):
+        """Where an entry of an open menu is."""
+        for widget in QApplication.topLevelWidgets():
+            if widget.objectName() == menu and widget.isVisible():
+                for action in widget.actions():
+                    if text in action.text():
+                        return rect(widget, widget.actionGeometry(action))
+        return None
+
     def ask_texts(self, name):
         """Every visible label's text inside a widget."""
         widget = iface.mainWindow().findChild(QWidget, name)
         return [c.text() for c in widget.findChildren(QLabel) if c.isVisible() and c.text()]
+
+    def ask_table(self, name):
+        """Every text of a table, row by row."""
+        model = iface.mainWindow().findChild(QWidget, name).model()
+        return [
+            [str(model.index(row, column).data() or "") for column in range(model.columnCount())]
+            for row in range(model.rowCount())
+        ]
+
+    def ask_cut(self, name):
+        """Widgets inside one that do not fit: wider than what shows them, or their text cut."""
+        found = []
+        top = iface.mainWindow().findChild(QWidget, name)
+        for child in top.findChildren(QWidget):
+            parent = child.parentWidget()
+            if not child.isVisible() or isinstance(parent, QAbstractItemView):
+                continue
+            if child.x() + child.width() > parent.width() + 1 and isinstance(child, SHOWN):
+                found.append(f"{child.objectName()} reaches out of {parent.objectName()}")
+            if isinstance(child, (QAbstractButton, QLabel)) and text(child):
+                wraps = isinstance(child, QLabel) and child.wordWrap()
+                if not wraps and child.minimumSizeHint().width() > child.width() + 1:
+                    found.append(f"'{text(child)}' is cut")
+        return found
+
+    def ask_bare(self, name):
+        """Widgets that the user can operate, without a tooltip or an object name."""
+        top = iface.mainWindow().findChild(QWidget, name)
+        parts = [c for c in top.findChildren(QWidget) if isinstance(c, OPERATED)]
+        return [
+            f"{type(c).__name__} {c.objectName()} {text(c)}"
+            for c in parts
+            if not c.toolTip() or not c.objectName()
+        ]
 
     def ask_layers(self):
         tree = QgsProject.instance().layerTreeRoot()
@@ -134,12 +230,18 @@ class Probe:
         return {"x": at.x(), "y": at.y(), "w": 1, "h": 1}
 
     def ask_gap(self):
-        """The longest time, in s, that the event loop was busy since the last question."""
-        worst, self.worst = self.worst, 0.0
-        return worst
+        """Longest stretches since the last question, in s: that the event loop was busy with
+        anything; that the dock's code held it, by the clock and in computing time; and where."""
+        sampler = self.sampler
+        answer = {"loop": self.worst, "dock": sampler.worst, "cpu": sampler.cpu}
+        answer["where"] = sampler.where
+        self.worst = 0.0
+        self.sampler.reset()
+        return answer
 
     def ask_focus(self):
-        widget = QApplication.focusWidget()
+        """The widget with the keyboard; none while the window itself has not got it."""
+        widget = QApplication.focusWidget() if QApplication.activeWindow() else None
         return widget.objectName() if widget is not None else ""
 
     def ask_window(self, width, height, dock):

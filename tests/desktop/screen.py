@@ -189,9 +189,7 @@ class Screen:
     # mouse and keyboard
 
     def _xdotool(self, *words: Any) -> None:
-        subprocess.run(
-            ["xdotool", *map(str, words)], env=self._environment, check=True, timeout=20
-        )
+        subprocess.run(["xdotool", *map(str, words)], env=self._environment, check=True, timeout=20)
 
     def _middle(self, place: dict[str, Any]) -> tuple[int, int]:
         x, y = place["x"] + place["w"] / 2, place["y"] + place["h"] / 2
@@ -206,7 +204,7 @@ class Screen:
             if not found["inside"]:
                 return found
             area = self.ask("widget", name="mtmsdScroll")
-            x, y = self._middle(area)
+            y = self._middle(area)[1]
             edge = round((area["x"] + area["w"] - 3) * self._scale)  # no combo box takes the wheel
             self._xdotool("mousemove", edge, y, "click", 5 if found["inside"] > 0 else 4)
             time.sleep(0.1)
@@ -232,6 +230,18 @@ class Screen:
         item = self.ask("item", name=name, text=text)
         assert item is not None, f"{name} has no item '{text}'"
         self.click_at(*self._middle(item))
+
+    def click_title(self, name: str) -> None:
+        """Press the title of a collapsible group box."""
+        box = self.place(name)
+        x, y = (box["x"] + 40) * self._scale, (box["y"] + 9) * self._scale
+        self.click_at(round(x), round(y))
+        time.sleep(0.3)
+
+    def choose_action(self, menu: str, text: str) -> None:
+        """Press an entry of an open menu."""
+        place = self.wait(lambda: self.ask("action", menu=menu, text=text), 5, f"no entry {text}")
+        self.click_at(*self._middle(place))
 
     def map_point(self, x: float, y: float) -> tuple[int, int]:
         """Where a map coordinate is on the screen."""

@@ -1,0 +1,64 @@
+"""From opening the sample to a styled map, with the mouse, in a real QGIS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import open_scene, pretrain, role, take_polygons, tiny_settings
+from osgeo import gdal
+
+CLASSES = ["roof", "pavement", "low vegetation", "tree", "soil", "water"]
+PIXELS = ["203", "455", "951", "985", "42", "133"]
+
+
+@pytest.mark.slow
+def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path) -> None:
+    screen = start("training_polygons.gpkg", "validation_polygons.gpkg")
+    assert "Choose a scene" in screen.text("mtmsdMapState")
+    assert not screen.ask("widget", name="mtmsdMapScene")["enabled"]
+    open_scene(screen, sample)
+    screen.click("mtmsdShow_true")
+    renderer = lambda: {x["name"]: x["renderer"] for x in screen.ask("layers")}  # noqa: E731
+    screen.wait(lambda: renderer()["enmap_potsdam"] == "multibandcolor", 20, "no true colour")
+    screen.shot("1-scene")
+
+    take_polygons(screen)
+    table = screen.ask("table", name="mtmsdClassTable")
+    assert [line[1] for line in table] == CLASSES
+    assert [line[3].replace(",", "") for line in table] == PIXELS
+    assert screen.text("mtmsdMapState") == "Pretrain the scene first, or choose a model."
+    screen.shot("2-classes")
+
+    tiny_settings(screen)
+    screen.ask("gap")
+    pretrain(screen)
+    gap = screen.ask("gap")
+    assert gap["cpu"] < 0.05, gap
+    screen.shot("3-pretrained")
+
+    screen.click("mtmsdPreview")
+    preview = screen.wait(lambda: role(screen, "preview"), 180, "no preview")
+    assert [entry[1] for entry in preview["classes"]] == CLASSES
+    screen.click("mtmsdMapScene")
+    made = screen.wait(lambda: role(screen, "map"), 120, "no map")
+    assert role(screen, "preview") is None, "the whole map replaces the preview"
+    assert [entry[:2] for entry in made["classes"]] == [[i + 1, n] for i, n in enumerate(CLASSES)]
+    screen.wait(lambda: screen.ask("table", name="mtmsdLegend"), 10, "no legend")
+    mapped, scene = gdal.Open(made["source"]), gdal.Open(str(sample / "enmap_potsdam.tif"))
+    assert mapped.GetGeoTransform() == scene.GetGeoTransform()
+    assert (mapped.RasterXSize, mapped.RasterYSize) == (160, 192)
+    legend = {
+        line[1]: int(line[2].replace(",", "")) for line in screen.ask("table", name="mtmsdLegend")
+    }
+    values = mapped.GetRasterBand(1).ReadAsArray()
+    assert legend == {name: int((values == i + 1).sum()) for i, name in enumerate(CLASSES)}
+    screen.shot("4-map")
+
+    assert screen.wait_text("mtmsdAccuracyState", r"\d+\.\d % right of [\d,]+ pixels", 20)
+    screen.choose("mtmsdReference", "validation_polygons")
+    screen.click("mtmsdAssess")
+    screen.wait_text("mtmsdAccuracyState", "right of 2,903 pixels", 120)
+    assert "support vector machine" in screen.text("mtmsdBaselines")
+    assert list((sample / "enmap_potsdam_mtmsd").glob("report*.html"))
+    screen.shot("5-accuracy")

@@ -1,0 +1,83 @@
+"""Pause and resume, an engine that is killed, a scene that is removed, QGIS that is closed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import open_scene
+from screen import Screen
+
+LONG = "width=32 iterations=4000 batch_size=2 checkpoint_every=2"
+
+
+def begin_pretraining(screen: Screen, sample: Path) -> int:
+    """Start a pretraining that would take minutes; return the engine's process id."""
+    open_scene(screen, sample)
+    screen.click_title("mtmsdMoreSettings")
+    screen.click("mtmsdSettings")
+    screen.type(LONG)
+    screen.key("Tab")
+    screen.click("mtmsdPretrain")
+    screen.wait_text("mtmsdPretrainingState", r"Step [1-9]\d* of 4,000", 90)
+    return engine_pid(screen)
+
+
+def engine_pid(screen: Screen) -> int:
+    pids = sorted(screen.folder.rglob("pid.json"), key=lambda p: p.stat().st_mtime)
+    return int(json.loads(pids[-1].read_text())["pid"])
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
+
+
+@pytest.mark.slow
+def test_pause_keeps_the_steps_and_cancel_ends_the_process(start, sample: Path) -> None:
+    screen = start()
+    pid = begin_pretraining(screen, sample)
+    screen.click("mtmsdPretrain")  # now called Pause
+    screen.wait_text("mtmsdPretrainingState", "Paused", 40)
+    screen.wait(lambda: not is_alive(pid), 5, "the engine still runs")
+    assert "esume" in screen.text("mtmsdPretrain").replace("&", "")
+    screen.click("mtmsdPretrain")
+    said = screen.wait_text("mtmsdPretrainingState", r"Step (\d+) of 4,000", 90)
+    assert int(said.split()[1].replace(",", "")) >= 2, "it began again from the start"
+    second = engine_pid(screen)
+    screen.click("mtmsdCancel")
+    screen.wait(lambda: not is_alive(second), 40, "the engine still runs")
+
+    # a resumed run whose engine is killed from outside says so in one sentence
+    screen.click("mtmsdPretrain")
+    screen.wait_text("mtmsdPretrainingState", r"Step \d+ of 4,000", 90)
+    os.kill(engine_pid(screen), signal.SIGKILL)
+    screen.wait_text("mtmsdPretrainingState", "was killed", 20)
+    assert any("was killed" in text for text in screen.ask("messages"))
+
+
+@pytest.mark.slow
+def test_removing_the_scene_and_closing_qgis_while_a_job_runs(start, sample: Path) -> None:
+    screen = start()
+    pid = begin_pretraining(screen, sample)
+    screen.key("ctrl+q")
+    screen.wait(lambda: screen.ask("widget", name="mtmsdCloseQuestion"), 10, "no question")
+    screen.shot("close-question")
+    screen.key("Escape")
+    time.sleep(0.5)
+    assert is_alive(pid)
+    assert screen.qgis.poll() is None
+    screen.choose("mtmsdSceneLayer", "No scene")
+    assert "Choose a scene" in screen.text("mtmsdPretrainingState") or "running" in screen.text(
+        "mtmsdPretrainingState"
+    )
+    assert is_alive(pid)
+    screen.kill()
+    screen.wait(lambda: not is_alive(pid), 40, "the engine outlives QGIS")
