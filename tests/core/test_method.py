@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from mtmsd.classify.fusion import GuidedFusion
 from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.schedule import CosineSchedule

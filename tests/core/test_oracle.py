@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from mtmsd.classify.fusion import GuidedFusion
 from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.model import build_unet
@@ -100,9 +99,9 @@ def test_guided_fusion() -> None:
 def _ours(given: dict[str, torch.Tensor], timesteps: int) -> dict[str, torch.Tensor]:
     """The authors' weights under our names: a linear layer per timestep becomes one stack."""
     theirs = {n.removeprefix("weight:"): v for n, v in given.items() if n.startswith("weight:")}
-    ours = {
-        n.replace("fc.", "compress."): v for n, v in theirs.items() if n.startswith("fc.")
-    } | {"compress.2.num_batches_tracked": torch.tensor(0)}
+    ours = {n.replace("fc.", "compress."): v for n, v in theirs.items() if n.startswith("fc.")} | {
+        "compress.2.num_batches_tracked": torch.tensor(0)
+    }
     for name, stack in (("fcs", "select"), ("g_fcs", "guide")):
         for part in ("weight", "bias"):
             layers = [theirs[f"{name}.{t}.{part}"] for t in range(timesteps)]

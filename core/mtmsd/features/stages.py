@@ -99,6 +99,8 @@ def dense_features(maps: Sequence[Tensor], side: int, keep: Sequence[Tensor | No
     """
     resized = []
     for m, channels in zip(maps, keep):
+        if channels is not None and len(channels) == 0:
+            continue
         chosen = m if channels is None else m[:, channels]
         chosen = chosen.contiguous(memory_format=torch.channels_last)
         if m.shape[-1] != side:
