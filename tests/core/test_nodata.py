@@ -171,8 +171,11 @@ def test_any_raster_reads_as_its_numbers_where_valid(
     holes = rng.random(data.shape) < gaps * rng.random((bands, 1, 1))
     data[holes] = nodata
     path = tmp_path_factory.mktemp("any") / "s.tif"
-    options = {"tiled": True, "blockxsize": 16, "blockysize": 16} if tiled else {}
-    write_raster(path, data, nodata=nodata, interleave=interleave, **options)
+    # GDAL takes the fourth band of four bytes for alpha if it is not told otherwise
+    options = {"photometric": "minisblack", "interleave": interleave}
+    if tiled:
+        options |= {"tiled": True, "blockxsize": 16, "blockysize": 16}
+    write_raster(path, data, nodata=nodata, **options)
     try:
         scene = Scene.open(path)
     except InputError as error:

@@ -13,7 +13,7 @@ import pytest
 import rasterio
 from mtmsd.errors import InputError
 from mtmsd.scene.raster import Scene
-from small_files import GRID, cube, write_raster
+from small_files import GRID, cube, write_envi, write_raster
 
 REAL = {
     "enmap_potsdam/enmap_potsdam.tif": (160, 192, 224, 218, 418.24, 2445.53),
@@ -127,6 +127,15 @@ def test_a_truncated_file_is_one_sentence(tmp_path: Path) -> None:
         Scene.open(path)
 
 
+@pytest.mark.parametrize("interleave", ["bsq", "bil", "bip"])
+def test_a_truncated_envi_image_is_one_sentence(tmp_path: Path, interleave: str) -> None:
+    path = write_envi(tmp_path / "cut.img", cube(20, 64, 64), interleave=interleave)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size * 3 // 4)
+    with pytest.raises(InputError, match=r"'cut\.img' cannot be read to its end"):
+        Scene.open(path)
+
+
 def test_a_file_replaced_while_it_is_read_is_noticed(raster: Path) -> None:
     with Scene.open(raster) as scene:
         scene.read(0, 0, 2, 2)
@@ -157,6 +166,22 @@ def test_a_virtual_scene_of_192_gigabytes_opens_in_a_second(tmp_path: Path) -> N
     assert time.process_time() - started < 5  # of processor time; about 1 on an idle core
     assert valid.sum() == 100
     assert values[:, 0, 0].tolist() == cube(240, 32, 32)[:, 31, 31].tolist()
+
+
+@pytest.mark.parametrize("interleave", ["bsq", "bil", "bip"])
+def test_an_envi_cube_of_192_gigabytes_opens_in_a_second(tmp_path: Path, interleave: str) -> None:
+    path = write_envi(tmp_path / "huge.img", cube(240, 1, 1), interleave=interleave)
+    header = path.with_suffix(".hdr")
+    text = header.read_text()
+    header.write_text(text.replace("s = 1\n", "s = 20000\n"))
+    with path.open("r+b") as file:
+        file.truncate(20000 * 20000 * 240 * 2)  # a hole, but for the first pixel's values
+    started = time.process_time()
+    with Scene.open(path) as scene:
+        assert (scene.width, scene.height, len(scene.bands)) == (20000, 20000, 240)
+        _, valid = scene.read(19_950, 19_950, 60, 60)
+    assert time.process_time() - started < 5  # about 1 on an idle core
+    assert not valid.any()
 
 
 def test_scale_and_offset_are_applied_after_nodata(tmp_path: Path) -> None:

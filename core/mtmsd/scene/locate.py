@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from mtmsd.errors import InputError
+from mtmsd.scene.envi import open_envi
 from mtmsd.scene.hdf import open_hdf
 from mtmsd.scene.products import find_image, read_beside, read_envi_header
 from mtmsd.scene.source import GdalSource, Source
@@ -48,7 +49,7 @@ def open_source(text: str) -> tuple[Source, Path]:
     product = open_hdf(path)
     if product is not None:
         return product, path
-    source = _open_gdal(str(path), path.name)
+    source = open_envi(path) or _open_gdal(str(path), path.name)
     _add_beside(source, path)
     return source, path
 

@@ -49,10 +49,8 @@ def read_beside(image: Path, count: int) -> Beside | None:
             xml = image.with_name(f"{prefix}METADATA{suffix}")
             if xml.is_file():
                 return _from_xml(xml, count)
-    header = image.with_suffix(".hdr")
-    if header.is_file():
-        return _from_header(header, count)
-    return None
+    header = find_envi_header(image)
+    return _from_header(header, count) if header else None
 
 
 def _from_xml(path: Path, count: int) -> Beside:
@@ -96,6 +94,12 @@ def _from_header(path: Path, count: int) -> Beside | None:
     if metadata is None:
         return None
     return Beside(metadata)
+
+
+def find_envi_header(image: Path) -> Path | None:
+    """Return the header beside an image: its suffix replaced by, or followed by, ``.hdr``."""
+    candidates = (image.with_suffix(".hdr"), Path(f"{image}.hdr"), image.with_suffix(".HDR"))
+    return next((c for c in candidates if c != image and c.is_file()), None)
 
 
 def read_envi_header(path: Path) -> dict[str, str]:
