@@ -15,7 +15,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup build install package test test-core test-plugin test-desktop lint demo bench \
-        bench-accuracy clean clean-all qgis desktop
+        bench-accuracy clean clean-all python3 qgis desktop
 
 export MTMSD_PYTHON := $(CURDIR)/$(ENGINE)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -25,10 +25,10 @@ help: ## List the targets
 
 setup: qgis desktop .env-engine/.ready .env-qgis/.ready ## QGIS, the engine's environment and the tests' one
 
-build: ## Assemble the plugin's folder in build/mtmsd_qgis
+build: python3 ## Assemble the plugin's folder in build/mtmsd_qgis
 	@python3 tools/plugin_package.py build
 
-package: ## The plugin's zip in dist/, as the plugin site takes it
+package: python3 ## The plugin's zip in dist/, as the plugin site takes it
 	@python3 tools/plugin_package.py zip
 
 install: .env-engine/.ready build ## Put the plugin into your QGIS profile (PROFILE=default)
@@ -66,6 +66,9 @@ clean: ## Remove what was built and what the demo left
 
 clean-all: clean ## Remove the environments too
 	rm -rf .env-engine .env-qgis core/*.egg-info
+
+python3:
+	@command -v python3 >/dev/null || tools/system.sh python
 
 qgis:
 	@tools/system.sh qgis

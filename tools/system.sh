@@ -24,7 +24,7 @@ done
 
 run=()
 [ "$(id -u)" -eq 0 ] || run=(sudo -n)
-order="apt-get install -y --no-install-recommends ${missing[*]}"
+order="apt-get install -y -qq --no-install-recommends ${missing[*]}"
 if ! command -v apt-get >/dev/null || { [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; }; then
   echo "These packages are missing, and this user may not install them: ${missing[*]}" >&2
   echo "On Debian or Ubuntu:  sudo $order" >&2
@@ -34,4 +34,4 @@ echo "Installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 "${run[@]}" apt-get update -qq
 # shellcheck disable=SC2086  # the words are package names
-"${run[@]}" env DEBIAN_FRONTEND=noninteractive $order
+"${run[@]}" env DEBIAN_FRONTEND=noninteractive $order >/dev/null
