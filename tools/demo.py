@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,14 +232,15 @@ def tell(results: dict) -> None:
     say("\nAccuracy on validation_polygons.gpkg (overall, average, kappa)")
     accuracy = results["accuracy"]
     rows = [("MTMSD", accuracy), *((b["title"], b) for b in accuracy["baselines"])]
+    width = max(len(title) for title, _ in rows)
     for title, row in rows:
-        say(f"  {title:<32} {row['overall']:6.1%} {row['average']:6.1%} {row['kappa']:7.3f}")
-    say(f"  {accuracy['verdict']}")
+        say(f"  {title:<{width}} {row['overall']:6.1%} {row['average']:6.1%} {row['kappa']:7.3f}")
+    say(textwrap.fill(accuracy["verdict"], 96, initial_indent="  ", subsequent_indent="  "))
     say("\nTimes")
     for what, seconds in results["seconds"].items():
         say(f"  {what:<20} {clock(seconds)}")
     if results["peak_memory_gb"]:
-        say(f"  peak memory of the engine {results['peak_memory_gb']} GB")
+        say(f"\nPeak memory of the engine: {results['peak_memory_gb']} GB")
 
 
 if __name__ == "__main__":
