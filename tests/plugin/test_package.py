@@ -281,7 +281,7 @@ def test_install_from_zip_in_a_fresh_profile_and_the_next_start_has_it(package, 
         ["qgis", "--noversioncheck", "--nologo", "--profiles-path", str(tmp_path / "config"),
          "--code", str(script)],
         env={**on_screen, "DISPLAY": display}, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=60, check=False,
+        text=True, timeout=180, check=False,
     )  # fmt: skip
     assert answer.is_file(), done.stderr[-2000:]
     told = json.loads(answer.read_text())
