@@ -10,6 +10,8 @@ import pyogrio
 import pytest
 import shapely
 from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mtmsd.errors import InputError
 from mtmsd.scene.labels import ClassInfo, Labels, read_labels
 from mtmsd.scene.raster import Scene
@@ -240,6 +242,37 @@ def test_a_layer_can_be_named_as_qgis_does(raster: Path, tmp_path: Path) -> None
         read(path, raster)
 
 
+def test_a_qgis_filter_is_obeyed(raster: Path, tmp_path: Path) -> None:
+    shapes = [*SQUARES, rectangle(10, 10, 2, 3)]
+    path = write_polygons(tmp_path / "p.gpkg", shapes, class_id=[1, 2, 3])
+    labels = read(f'{path}|layerid=0|subset="class_id" < 3 OR "class_id" = 99', raster)
+    assert labels.counts() == {1: 12, 2: 10}
+
+
+def test_features_without_a_shape_do_no_harm(raster: Path, tmp_path: Path) -> None:
+    shapes = [None, SQUARES[0], shapely.Polygon(), SQUARES[1]]
+    path = write_polygons(tmp_path / "p.gpkg", shapes, class_id=[2, 1, 1, 2])
+    assert read(path, raster).counts() == {1: 12, 2: 10}
+
+
+def test_a_feature_that_cannot_be_projected_does_not_hide_the_others(
+    raster: Path, tmp_path: Path
+) -> None:
+    def convert(points: np.ndarray) -> np.ndarray:
+        x, y = points.T
+        return np.column_stack(transform_coordinates(UTM, "EPSG:4326", x, y))
+
+    beyond = shapely.Polygon([(13, 94), (14, 95), (15, 94)])
+    shapes = [*shapely.transform(SQUARES, convert), beyond]
+    path = write_polygons(tmp_path / "p.gpkg", shapes, crs="EPSG:4326", class_id=[1, 2, 2])
+    labels = read(path, raster)
+    assert labels.counts() == {1: 12, 2: 10}
+    assert labels.warnings == (
+        "Feature 3 of 'p.gpkg' cannot be placed in the coordinate system of 'scene' and was left "
+        "out.",
+    )
+
+
 def write_empty(path: Path) -> Path:
     return write_polygons(path, [], class_id=np.array([], int))
 
@@ -362,3 +395,79 @@ def test_a_subset_keeps_its_classes(raster: Path, polygons: Path) -> None:
     part = labels.subset(labels.values == 2)
     assert part.counts() == {1: 0, 2: 10}
     assert part.classes == labels.classes
+
+
+def test_a_grid_written_in_other_words_is_the_same_grid(raster: Path, tmp_path: Path) -> None:
+    esri = (
+        'PROJCS["WGS_1984_UTM_Zone_33N",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID['
+        '"WGS_1984",6378137.0,298.257223563]],PRIMEM["Greenwich",0.0],UNIT["Degree",'
+        '0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",'
+        '500000.0],PARAMETER["False_Northing",0.0],PARAMETER["Central_Meridian",15.0],PARAMETER['
+        '"Scale_Factor",0.9996],PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]'
+    )
+    assert len(read(write_label_raster(tmp_path / "truth.tif", crs=esri), raster)) == 23
+
+
+def test_regions_touch_at_corners_and_end_where_the_class_does(tmp_path: Path) -> None:
+    truth = np.array([[1, 0, 2, 2, 0], [0, 1, 2, 0, 3], [1, 0, 0, 3, 0], [3, 0, 0, 0, 1]], "uint8")
+    raster = write_raster(tmp_path / "s.tif", cube(3, 4, 5))
+    labels = read(write_raster(tmp_path / "t.tif", truth), raster, minimum=1)
+    regions = np.full(truth.shape, -1)
+    regions[labels.rows, labels.cols] = labels.groups
+    expected = [[(0, 0), (1, 1), (2, 0)], [(0, 2), (0, 3), (1, 2)], [(1, 4), (2, 3)], [(3, 0)],
+                [(3, 4)]]  # fmt: skip
+    found = [sorted(map(tuple, np.argwhere(regions == g).tolist())) for g in range(5)]
+    assert sorted(found) == sorted(expected)
+
+
+shapes = st.tuples(
+    st.sampled_from(["box", "sliver", "point", "line", "ring", "bow tie"]),
+    st.floats(-5, 20), st.floats(-5, 17), st.floats(0.01, 9), st.floats(0.01, 9),
+    st.integers(1, 5),
+)  # fmt: skip
+
+
+def draw(kind: str, x: float, y: float, width: float, height: float) -> shapely.Geometry:
+    box = shapely.box(x, y, x + width, y + height)
+    return {
+        "box": box,
+        "sliver": shapely.box(x, y, x + width, y + 0.05),
+        "point": shapely.Point(x, y),
+        "line": shapely.LineString([(x, y), (x + width, y + height)]),
+        "ring": box.difference(shapely.box(x + width / 4, y + height / 4, x + width / 2, y + 9)),
+        "bow tie": shapely.Polygon(
+            [(x, y), (x + width, y + height), (x + width, y), (x, y + height)]
+        ),
+    }[kind]
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=st.lists(shapes, min_size=1, max_size=12), seed=st.integers(0, 99))
+def test_any_polygons_become_labels_of_their_classes_inside_the_scene(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple], seed: int
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    data = cube(seed=seed)
+    holes = np.random.default_rng(seed).random((12, 15)) < 0.3
+    data[0, holes] = -9999
+    raster = write_raster(folder / "s.tif", data, nodata=-9999)
+    geometries = [draw(*shape[:5]) for shape in drawn]
+    values = [shape[5] for shape in drawn]
+    placed = shapely.transform(geometries, lambda xy: np.column_stack(GRID * xy.T))
+    path = write_polygons(folder / "p.gpkg", placed, class_id=values)
+    try:
+        labels = read(path, raster, minimum=0)
+    except InputError as error:
+        reason = str(error)
+    else:
+        reason = ""
+    if reason:
+        assert any(word in reason for word in ("outside", "touches", "no data"))
+        return
+    assert {info.value for info in labels.classes} == set(values)
+    assert set(labels.values.tolist()) <= set(values)
+    assert len(set(zip(labels.rows.tolist(), labels.cols.tolist(), strict=True))) == len(labels)
+    assert not holes[labels.rows, labels.cols].any()
+    union = shapely.union_all(shapely.make_valid(geometries))
+    for row, col in zip(labels.rows.tolist(), labels.cols.tolist(), strict=True):
+        assert union.distance(shapely.box(col, row, col + 1, row + 1)) < 1e-9

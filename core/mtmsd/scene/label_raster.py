@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
-from skimage.measure import label as connected_regions
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from mtmsd.errors import InputError
 from mtmsd.scene.labels import LARGEST_VALUE, ClassInfo, Labels, with_colors
 from mtmsd.scene.raster import Scene
-from mtmsd.scene.source import one_line
+from mtmsd.scene.source import GDAL_ERRORS, one_line
 
 GRID_TOLERANCE = 0.01
 """How far, in pixels, the corners of two grids may lie apart and still be one grid."""
@@ -32,7 +34,7 @@ def is_raster(path: str) -> bool:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as dataset:
                 return dataset.count > 0
-    except RasterioError:
+    except GDAL_ERRORS:
         return False
 
 
@@ -52,7 +54,7 @@ def read_label_raster(path: str, scene: Scene, known: Sequence[ClassInfo]) -> La
                 _check_grid(dataset, scene, name)
                 rows, cols, values = _labelled(dataset, name)
                 found = _legend(dataset, path)
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         raise InputError(f"'{name}' cannot be read to its end: {one_line(error)}") from error
     present = np.unique(values)
     entries = {int(v): found.get(int(v), (str(v), None)) for v in present}
@@ -79,8 +81,7 @@ def _check_grid(dataset: rasterio.DatasetReader, scene: Scene, name: str) -> Non
         same = all(
             max(abs(there * corner - np.array(corner))) <= GRID_TOLERANCE for corner in corners
         )
-    if same and dataset.crs and scene.crs:
-        same = dataset.crs == scene.crs
+    same = same and _same_crs(dataset, scene)
     if not same:
         raise InputError(
             f"The label raster '{name}' ({_grid(dataset)}) is not on the grid of '{scene.name}' "
@@ -127,12 +128,32 @@ def _labelled(
     return result
 
 
+def _same_crs(dataset: rasterio.DatasetReader, scene: Scene) -> bool:
+    """Whether the corners lie at one place in both systems, however these are written."""
+    if not dataset.crs or not scene.crs or dataset.crs == scene.crs:
+        return True
+    try:
+        there = transform_bounds(dataset.crs, scene.crs, *dataset.bounds, densify_pts=2)
+    except GDAL_ERRORS:
+        return False
+    return np.allclose(there, dataset.bounds, rtol=0, atol=1e-3 * abs(dataset.res[0]))
+
+
 def _regions(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the connected region (8 neighbours, one class) of each labelled pixel."""
-    top, left = rows.min(), cols.min()
-    canvas = np.zeros((rows.max() - top + 1, cols.max() - left + 1), np.uint16)
-    canvas[rows - top, cols - left] = values
-    return connected_regions(canvas, connectivity=2)[rows - top, cols - left].astype(np.int32) - 1
+    """Return the connected region (8 neighbours, one class) of each labelled pixel.
+
+    Pixels come in row-major order; memory grows with their number, not with the raster.
+    """
+    across = int(cols.max()) + 3
+    place = rows.astype(np.int64) * across + cols + 1
+    links = []
+    for step in (1, across - 1, across, across + 1):
+        found = np.minimum(np.searchsorted(place, place + step), len(place) - 1)
+        joined = np.flatnonzero((place[found] == place + step) & (values[found] == values))
+        links.append(np.stack((joined, found[joined])))
+    first, second = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(place),) * 2)
+    return connected_components(graph, directed=False)[1].astype(np.int32)
 
 
 def _legend(dataset: rasterio.DatasetReader, path: str) -> dict[int, tuple[str, str | None]]:

@@ -126,7 +126,7 @@ def read_labels(
     file = name.split("|")[0]
     if not Path(file).exists() and ":" not in file:
         raise InputError(f"There are no labels '{file}'.", hint="Check the path.")
-    if is_raster(file):
+    if layer is None and "|" not in name and is_raster(file):
         labels = read_label_raster(file, scene, classes or ())
     else:
         labels = read_polygons(name, scene, class_field, layer, classes or (), overlap)

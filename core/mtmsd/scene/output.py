@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from mtmsd.errors import InputError, MachineError, MtmsdError
 from mtmsd.scene.labels import ClassInfo
 from mtmsd.scene.raster import Scene
-from mtmsd.scene.source import CACHE_MEGABYTES, one_line
+from mtmsd.scene.source import CACHE_MEGABYTES, GDAL_ERRORS, one_line
 
 Extent = tuple[int, int, int, int]
 """Row, column, height and width of a part of a scene."""
@@ -140,7 +140,7 @@ def whole_file(
             try:
                 yield file
             except BaseException:
-                with suppress(RasterioError):
+                with suppress(*GDAL_ERRORS):
                     file.close()
                 raise
             with _disk_errors(path):
@@ -219,7 +219,7 @@ def _disk_errors(path: Path) -> Iterator[None]:
         yield
     except MtmsdError:
         raise
-    except (RasterioError, OSError) as error:
+    except (*GDAL_ERRORS, OSError) as error:
         if isinstance(error, PermissionError):
             raise InputError(
                 f"'{path.name}' cannot be written: another program holds it, or it is protected.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ from mtmsd.errors import InputError
 from mtmsd.scene.class_fields import Legend, read_legend
 from mtmsd.scene.labels import ClassInfo, Labels, Overlap
 from mtmsd.scene.raster import Scene
-from mtmsd.scene.source import one_line
+from mtmsd.scene.source import GDAL_ERRORS, one_line
 
 CHUNK = 2048
 """Side of the windows in which a large polygon is rasterised."""
+SOURCE_OPTION = re.compile(r"\|(?=layername=|layerid=|subset=|geometrytype=|option:)")
+"""What QGIS writes behind a file's name."""
 NAMED = 5
 """How many features a warning names."""
 
@@ -55,7 +58,7 @@ def read_polygons(
     geometries, repaired = _repair(content)
     if repaired:
         warnings.append(
-            f"{_features(repaired)} of '{content.name}' {'was' if len(repaired) == 1 else 'were'} "
+            f"{_features(repaired)} of '{content.name}' {_was(len(repaired))} "
             "invalid (such as crossing itself) and repaired."
         )
     pixels, note = _to_pixels(geometries, content, scene)
@@ -85,14 +88,14 @@ def read_polygons(
 
 
 def _read_layer(path: str, layer: str | None) -> _Layer:
-    file, *options = path.split("|")
-    for option in options:
-        key, _, value = option.partition("=")
-        if key.lower() == "layername":
-            layer = layer or value
+    file, *rest = SOURCE_OPTION.split(path)
+    options = dict(part.split("=", 1) for part in rest if "=" in part)
+    layer = layer or options.get("layername")
     name = Path(file).name
     try:
         names = [str(entry) for entry in pyogrio.list_layers(file)[:, 0]]
+        if layer is None and "layerid" in options:
+            layer = names[int(options["layerid"])]
         if layer is None and len(names) > 1:
             raise InputError(
                 f"'{name}' has {len(names)} layers.",
@@ -100,9 +103,9 @@ def _read_layer(path: str, layer: str | None) -> _Layer:
                 f"(it has {', '.join(names)}).",
             )
         meta, fids, wkb, columns = pyogrio.raw.read(
-            file, layer=layer, return_fids=True, force_2d=True
+            file, layer=layer, return_fids=True, force_2d=True, where=options.get("subset")
         )
-    except (DataSourceError, DataLayerError) as error:
+    except (DataSourceError, DataLayerError, ValueError, IndexError) as error:
         raise InputError(
             f"'{name}' cannot be read as labels: {one_line(error)}",
             hint="Give a vector layer with a class field, or a label raster.",
@@ -142,7 +145,12 @@ def _to_pixels(
     if scene.crs is not None and content.crs is None:
         notes.append(f"'{content.name}' has no coordinate system; taken as that of '{scene.name}'.")
     if scene.crs and content.crs and scene.crs != content.crs:
-        geometries = _reproject(geometries, content.crs, scene.crs)
+        geometries, lost = _reproject(geometries, content.crs, scene.crs)
+        if lost.any():
+            notes.append(
+                f"{_features(content.fids[lost].tolist())} of '{content.name}' cannot be placed in "
+                f"the coordinate system of '{scene.name}' and {_was(lost.sum())} left out."
+            )
     grid = scene.transform
     if grid == Affine.identity() and _below_zero(geometries, scene.height):
         grid = Affine(1, 0, 0, 0, -1, 0)  # as QGIS places a raster without georeference
@@ -157,8 +165,11 @@ def _to_pixels(
     return shapely.transform(geometries, convert), notes
 
 
-def _reproject(geometries: np.ndarray, source: CRS, target: CRS) -> np.ndarray:
-    """Change the coordinate system; long edges get more vertices so that they may bend."""
+def _reproject(geometries: np.ndarray, source: CRS, target: CRS) -> tuple[np.ndarray, np.ndarray]:
+    """Change the coordinate system; return the geometries and which of them have no place in it.
+
+    Long edges get more vertices, so that they may bend.
+    """
     bounds = shapely.bounds(geometries)
     span = np.fmax(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
     longest = np.where(np.isfinite(span) & (span > 0), span / 16, 1.0)
@@ -169,7 +180,16 @@ def _reproject(geometries: np.ndarray, source: CRS, target: CRS) -> np.ndarray:
             return points
         return np.column_stack(transform_coordinates(source, target, points[:, 0], points[:, 1]))
 
-    return shapely.transform(dense, convert)
+    lost = np.zeros(len(dense), bool)
+    try:
+        return shapely.transform(dense, convert), lost
+    except GDAL_ERRORS:  # one bad coordinate spoils all: find it
+        for i in range(len(dense)):
+            try:
+                dense[i] = shapely.transform(dense[i], convert)
+            except GDAL_ERRORS:
+                dense[i], lost[i] = None, True
+    return dense, lost
 
 
 def _below_zero(geometries: np.ndarray, height: int) -> bool:
@@ -181,20 +201,21 @@ def _below_zero(geometries: np.ndarray, height: int) -> bool:
 
 
 def _check_inside(pixels: np.ndarray, content: _Layer, scene: Scene) -> None:
-    bounds = shapely.total_bounds(pixels)
-    if np.isfinite(bounds).all() and (
-        bounds[2] > 0 and bounds[3] > 0 and bounds[0] < scene.width and bounds[1] < scene.height
-    ):
-        return
+    bounds = shapely.bounds(pixels)
+    placed = bounds[np.isfinite(bounds).all(axis=1)]
     hint = "Draw them on the scene, or check the coordinate systems of both."
-    if np.isfinite(bounds).all():
+    if not len(placed):
         raise InputError(
-            f"All {len(pixels)} features of '{content.name}' lie outside '{scene.name}'.", hint=hint
+            f"The features of '{content.name}' have no shape that can be placed on '{scene.name}'.",
+            hint=hint,
         )
-    raise InputError(
-        f"The features of '{content.name}' have no shape that can be placed on '{scene.name}'.",
-        hint=hint,
-    )
+    left, top, right, bottom = placed.T
+    inside = (right > 0) & (bottom > 0) & (left < scene.width) & (top < scene.height)
+    if not inside.any():
+        raise InputError(
+            f"All {len(pixels)} features of '{content.name}' lie outside '{scene.name}'.",
+            hint=hint,
+        )
 
 
 def _rasterise(
@@ -286,3 +307,7 @@ def _features(fids: list[int]) -> str:
     more = f" and {len(fids) - NAMED} more" if len(fids) > NAMED else ""
     word = "Feature" if len(fids) == 1 else "Features"
     return f"{word} {', '.join(map(str, fids[:NAMED]))}{more}"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"

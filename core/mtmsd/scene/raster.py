@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from mtmsd.errors import InputError
 from mtmsd.scene.bands import HUGE, Band, Sample, draw_sample, has_data, judge
 from mtmsd.scene.locate import open_source
-from mtmsd.scene.source import Source, one_line
+from mtmsd.scene.source import GDAL_ERRORS, Source, one_line
 from mtmsd.scene.wavelengths import BandMetadata, parse_exclusion
 
 __all__ = ["Band", "Scene"]
@@ -66,7 +65,7 @@ class Scene:
         self._choice = choice
         self._stamp = _stamp(path)
         self.path = path
-        self.name = path.name.split(".")[0] or path.name
+        self.name = Path(path.name.removesuffix(".gz")).stem or path.name
         self.width, self.height = source.width, source.height
         self.transform: Affine = source.transform
         self.crs: CRS | None = source.crs
@@ -383,7 +382,7 @@ def _guarded(path: Path, read: Any) -> Any:
     """Call ``read``; a damaged file becomes one sentence."""
     try:
         return read()
-    except (RasterioError, OSError) as error:
+    except (*GDAL_ERRORS, OSError) as error:
         raise InputError(
             f"'{path.name}' cannot be read to its end: {one_line(error)}",
             hint="The file is damaged or not complete; copy or download it again.",

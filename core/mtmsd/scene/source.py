@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -21,10 +22,9 @@ from mtmsd.scene.wavelengths import BandMetadata, read_band_metadata
 
 CACHE_MEGABYTES = 256
 """Decoded blocks that GDAL may keep; the rest of the memory belongs to the work."""
-GCP_HINT = (
-    "Warp it first, in QGIS by Raster > Projections > Warp (Reproject), or with gdalwarp; "
-    "both use the control points."
-)
+GDAL_ERRORS = (RasterioError, CPLE_BaseError)
+"""rasterio lets some of GDAL's own errors through, outside its family."""
+WARP_HINT = "Warp it first, in QGIS by Raster > Projections > Warp (Reproject), or with gdalwarp."
 
 
 class Source(Protocol):
@@ -80,7 +80,7 @@ class GdalSource:
                 except BaseException:
                     self._dataset.close()
                     raise
-        except RasterioError as error:
+        except GDAL_ERRORS as error:
             raise InputError(
                 f"'{name}' is not a raster that can be read: {one_line(error)}",
                 hint="Give a raster file, such as a GeoTIFF or an ENVI image.",
@@ -94,12 +94,10 @@ class GdalSource:
         self.driver = dataset.driver
         self.width, self.height, self.count = dataset.width, dataset.height, dataset.count
         self.transform, self.crs = dataset.transform, dataset.crs
-        gcps, gcp_crs = dataset.gcps
-        if gcps and self.transform == Affine.identity():
+        placed_by = _placed_by(dataset) if self.transform == Affine.identity() else ""
+        if placed_by:
             raise InputError(
-                f"'{name}' is placed by {len(gcps)} ground control points"
-                f"{f' in {gcp_crs.to_string()}' if gcp_crs else ''} only, so it has no grid.",
-                hint=GCP_HINT,
+                f"'{name}' is placed by {placed_by} only, so it has no grid.", hint=WARP_HINT
             )
         self.dtype = np.result_type(*(np.dtype(d) for d in dataset.dtypes or ("uint8",)))
         if self.dtype.kind == "c" or "complex" in "".join(dataset.dtypes):
@@ -154,6 +152,16 @@ class GdalSource:
 def one_line(error: BaseException) -> str:
     """GDAL's words as one line."""
     return " ".join(str(error).split()).rstrip(".") + "."
+
+
+def _placed_by(dataset: rasterio.DatasetReader) -> str:
+    """Name what places a raster on the earth if it is no grid."""
+    points, crs = dataset.gcps
+    if points:
+        return f"{len(points)} ground control points{f' in {crs.to_string()}' if crs else ''}"
+    if dataset.tags(ns="GEOLOCATION"):
+        return "arrays of longitude and latitude"
+    return "rational polynomial coefficients" if dataset.rpcs else ""
 
 
 def _mask_kind(dataset: rasterio.DatasetReader) -> str:
