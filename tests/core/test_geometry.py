@@ -102,6 +102,16 @@ def test_a_class_at_each_edge_keeps_its_edge(tmp_path: Path) -> None:
     assert not found[1:11, 1:14].any()
 
 
+def test_polygons_elsewhere_are_counted(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "s.tif", cube())
+    shapes = [rectangle(0, 0, 2, 2), rectangle(5, 5, 2, 2), rectangle(50, 5, 2, 2)]
+    polygons = write_polygons(tmp_path / "p.gpkg", shapes, class_id=[1, 2, 2])
+    with Scene.open(path) as scene:
+        labels = read_labels(polygons, scene)
+    assert labels.counts() == {1: 4, 2: 4}
+    assert labels.warnings == ("1 of 3 features of 'p.gpkg' lie outside 's'.",)
+
+
 def test_polygons_reaching_over_the_edge_are_cut(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "s.tif", cube())
     shapes = [rectangle(-5, -5, 7, 7), rectangle(10, 13, 50, 50)]

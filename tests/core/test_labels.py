@@ -454,7 +454,7 @@ def test_any_polygons_become_labels_of_their_classes_inside_the_scene(
     geometries = [draw(*shape[:5]) for shape in drawn]
     values = [shape[5] for shape in drawn]
     placed = shapely.transform(geometries, lambda xy: np.column_stack(GRID * xy.T))
-    path = write_polygons(folder / "p.gpkg", placed, class_id=values)
+    path = write_polygons(folder / "p.fgb", placed, class_id=values)
     try:
         labels = read(path, raster, minimum=0)
     except InputError as error:

@@ -145,20 +145,26 @@ def test_a_file_replaced_while_it_is_read_is_noticed(raster: Path) -> None:
             scene.read(0, 0, 2, 2)
 
 
+def write_vrt(path: Path, source: Path, bands: int, place: tuple[int, int, int, int]) -> Path:
+    """20,000 × 20,000 pixels, nodata -1 but where ``source`` is stretched to ``place``."""
+    left, top, width, height = place
+    entries = "".join(
+        f'<VRTRasterBand dataType="Int16" band="{i}"><NoDataValue>-1</NoDataValue><SimpleSource>'
+        f'<SourceFilename relativeToVRT="1">{source.name}</SourceFilename>'
+        f'<SourceBand>{i}</SourceBand><SrcRect xOff="0" yOff="0" xSize="32" ySize="32"/>'
+        f'<DstRect xOff="{left}" yOff="{top}" xSize="{width}" ySize="{height}"/>'
+        "</SimpleSource></VRTRasterBand>"
+        for i in range(1, bands + 1)
+    )
+    path.write_text(f'<VRTDataset rasterXSize="20000" rasterYSize="20000">{entries}</VRTDataset>')
+    return path
+
+
 def test_a_virtual_scene_of_192_gigabytes_opens_in_a_second(tmp_path: Path) -> None:
     small = write_raster(
         tmp_path / "small.tif", cube(240, 32, 32), tiled=True, blockxsize=16, blockysize=16
     )
-    vrt = tmp_path / "huge.vrt"
-    bands = "".join(
-        f'<VRTRasterBand dataType="Int16" band="{i}"><SimpleSource>'
-        f'<SourceFilename relativeToVRT="1">small.tif</SourceFilename><SourceBand>{i}</SourceBand>'
-        '<SrcRect xOff="0" yOff="0" xSize="32" ySize="32"/>'
-        '<DstRect xOff="0" yOff="0" xSize="20000" ySize="20000"/></SimpleSource></VRTRasterBand>'
-        for i in range(1, 241)
-    )
-    vrt.write_text(f'<VRTDataset rasterXSize="20000" rasterYSize="20000">{bands}</VRTDataset>')
-    assert small.stat().st_size < 2**20
+    vrt = write_vrt(tmp_path / "huge.vrt", small, 240, (0, 0, 20000, 20000))
     started = time.process_time()
     with Scene.open(vrt) as scene:
         assert (scene.width, scene.height, len(scene.used)) == (20000, 20000, 240)
@@ -166,6 +172,21 @@ def test_a_virtual_scene_of_192_gigabytes_opens_in_a_second(tmp_path: Path) -> N
     assert time.process_time() - started < 5  # of processor time; about 1 on an idle core
     assert valid.sum() == 100
     assert values[:, 0, 0].tolist() == cube(240, 32, 32)[:, 31, 31].tolist()
+
+
+def test_bands_are_judged_where_a_large_scene_has_data(tmp_path: Path) -> None:
+    data = cube(60, 32, 32)
+    data[7] = -1
+    data[9] = 5
+    small = write_raster(tmp_path / "small.tif", data)
+    vrt = write_vrt(tmp_path / "huge.vrt", small, 60, (9000, 11000, 5000, 6000))
+    with Scene.open(vrt) as scene:
+        assert [(b.index, b.reason) for b in scene.bands if not b.used] == [
+            (8, "no data at all"), (10, "constant (5 everywhere)"),
+        ]  # fmt: skip
+        summary = scene.summary()
+    assert 0.5 < summary["nodata_share"] < 1
+    assert not summary["nodata_exact"]
 
 
 @pytest.mark.parametrize("interleave", ["bsq", "bil", "bip"])

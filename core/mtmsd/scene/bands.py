@@ -17,7 +17,9 @@ SAMPLE_BYTES = 32 * 2**20
 """Rasters up to this size are judged by all their pixels."""
 SAMPLE_WINDOWS = 48
 LONG_SEARCH = 8
-"""How many times more windows are tried while none of them holds data."""
+"""How many times more windows are tried while those seen hold too little data."""
+ENOUGH_PIXELS = 1024
+"""With data in so many pixels, bands can be judged."""
 FEWEST_PIXELS = 64
 """With fewer pixels, a band is not called constant."""
 EMPTY_SHARE = 0.5
@@ -60,21 +62,23 @@ def draw_sample(source: Source) -> Sample:
     Notes
     -----
     Holds at most ``SAMPLE_BYTES`` of raw values plus one byte for each. A scene whose first
-    windows hold no data at all is searched longer, still to a bound.
+    windows hold little data is searched longer, still to a bound.
     """
     indexes = range(1, source.count + 1)
     whole = source.width * source.height * source.count * source.dtype.itemsize <= SAMPLE_BYTES
     digest = hashlib.sha256()
     raws: list[np.ndarray] = []
     oks: list[np.ndarray] = []
+    found = 0
     for number, window in enumerate(_windows(source, whole)):
-        if not whole and number >= _planned(source) and any(ok.any() for ok in oks):
+        if not whole and number >= _planned(source) and found >= ENOUGH_PIXELS:
             break
         raw = source.read(indexes, window)
         digest.update(np.ascontiguousarray(raw).tobytes())
         ok = has_data(raw, source.nodata, source.outside(indexes, window))
         raws.append(raw.reshape(source.count, -1))
         oks.append(ok.reshape(source.count, -1))
+        found += int(ok.any(axis=0).sum())
     return Sample(np.concatenate(raws, 1), np.concatenate(oks, 1), whole, digest.hexdigest())
 
 

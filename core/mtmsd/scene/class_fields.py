@@ -12,7 +12,7 @@ from mtmsd.errors import InputError
 from mtmsd.scene.labels import LARGEST_VALUE, ClassInfo, with_colors
 
 CLASS_FIELDS = (
-    "class_id", "classid", "class_value", "class", "label", "label_id", "class_name", "classname",
+    "class_id", "classid", "class_value", "class", "label_id", "label", "class_name", "classname",
     "level_1", "level_2", "land_cover", "landcover", "lc_class", "c_id", "mc_id", "code", "value",
     "category", "type", "name",
 )  # fmt: skip
@@ -84,11 +84,12 @@ def read_legend(
 
 def _find_field(layer: str, fields: dict[str, np.ndarray], wanted: str | None) -> str:
     listing = ", ".join(fields) or "none"
-    if wanted:
-        if wanted in fields:
-            return wanted
-        raise InputError(f"'{layer}' has no field '{wanted}'.", hint=f"Its fields are: {listing}.")
     lower = {name.lower(): name for name in fields}
+    if wanted:
+        found = wanted if wanted in fields else lower.get(wanted.lower())
+        if found is not None:
+            return found
+        raise InputError(f"'{layer}' has no field '{wanted}'.", hint=f"Its fields are: {listing}.")
     for name in CLASS_FIELDS:
         if name in lower:
             return lower[name]

@@ -62,8 +62,7 @@ def read_polygons(
             "invalid (such as crossing itself) and repaired."
         )
     pixels, note = _to_pixels(geometries, content, scene)
-    warnings += note
-    _check_inside(pixels, content, scene)
+    warnings += [*note, *_check_inside(pixels, content, scene)]
     rows, cols, features, parts = _rasterise(pixels, legend.values, scene)
     values = legend.values[features]
     if not len(values):
@@ -93,15 +92,19 @@ def _read_layer(path: str, layer: str | None) -> _Layer:
     layer = layer or options.get("layername")
     name = Path(file).name
     try:
-        names = [str(entry) for entry in pyogrio.list_layers(file)[:, 0]]
+        listed = pyogrio.list_layers(file)
+        names = [str(name) for name, _ in listed]
+        drawn = [str(name) for name, geometry in listed if geometry is not None]
         if layer is None and "layerid" in options:
             layer = names[int(options["layerid"])]
-        if layer is None and len(names) > 1:
+        if layer is None and len(drawn) > 1:
             raise InputError(
-                f"'{name}' has {len(names)} layers.",
-                hint=f"Name one behind the file: {file}|layername={names[0]} "
-                f"(it has {', '.join(names)}).",
+                f"'{name}' has {len(drawn)} layers.",
+                hint=f"Name one behind the file: {file}|layername={drawn[0]} "
+                f"(it has {', '.join(drawn)}).",
             )
+        if layer is None and drawn:
+            layer = drawn[0]  # tables beside it, such as QGIS's styles, are no labels
         meta, fids, wkb, columns = pyogrio.raw.read(
             file, layer=layer, return_fids=True, force_2d=True, where=options.get("subset")
         )
@@ -110,7 +113,7 @@ def _read_layer(path: str, layer: str | None) -> _Layer:
             f"'{name}' cannot be read as labels: {one_line(error)}",
             hint="Give a vector layer with a class field, or a label raster.",
         ) from error
-    if layer is not None and len(names) > 1:
+    if layer is not None and len(drawn) > 1:
         name = f"{name}|{layer}"
     if wkb is None:
         raise InputError(f"'{name}' is a table without geometries.", hint="Give polygons.")
@@ -126,7 +129,10 @@ def _crs(text: str | None, name: str) -> CRS | None:
     try:
         return CRS.from_user_input(text)
     except CRSError as error:
-        raise InputError(f"The coordinate system of '{name}' is not known.") from error
+        raise InputError(
+            f"The coordinate system of '{name}' is not known.",
+            hint="Set it in QGIS (Layer CRS), then save the layer.",
+        ) from error
 
 
 def _repair(content: _Layer) -> tuple[np.ndarray, list[int]]:
@@ -200,7 +206,8 @@ def _below_zero(geometries: np.ndarray, height: int) -> bool:
     )
 
 
-def _check_inside(pixels: np.ndarray, content: _Layer, scene: Scene) -> None:
+def _check_inside(pixels: np.ndarray, content: _Layer, scene: Scene) -> list[str]:
+    """Refuse features that all lie elsewhere; say how many of them do."""
     bounds = shapely.bounds(pixels)
     placed = bounds[np.isfinite(bounds).all(axis=1)]
     hint = "Draw them on the scene, or check the coordinate systems of both."
@@ -216,6 +223,10 @@ def _check_inside(pixels: np.ndarray, content: _Layer, scene: Scene) -> None:
             f"All {len(pixels)} features of '{content.name}' lie outside '{scene.name}'.",
             hint=hint,
         )
+    if inside.all():
+        return []
+    return [f"{(~inside).sum()} of {len(pixels)} features of '{content.name}' lie outside "
+            f"'{scene.name}'."]  # fmt: skip
 
 
 def _rasterise(
