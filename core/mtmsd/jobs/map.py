@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,14 @@ from mtmsd.jobs.inputs import open_labels, open_scene, open_scene_for
 from mtmsd.jobs.outputs import check_outputs
 from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import Reporter
+
+_MODULES = (
+    "mtmsd.diffusion.pretrain",
+    "mtmsd.classify.training",
+    "mtmsd.classify.mapping",
+    "mtmsd.assess.assess",
+)
+"""Loaded at the start: an update of the plugin during a long job must not mix versions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +77,10 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     arguments.chosen()
     train.check_holdout(arguments.holdout)
     _check_labels(arguments)
-    with work_folder(arguments.output, arguments.resume, reporter) as work:
+    for module in _MODULES:
+        importlib.import_module(module)
+    elsewhere = [work_path(arguments.model_output)] if arguments.model_output else []
+    with work_folder(arguments.output, arguments.resume, reporter, elsewhere) as work:
         return _Sequence(arguments, reporter, work).run()
 
 
@@ -205,6 +217,10 @@ class _Sequence:
         elif given.report and results["accuracy"]:
             accuracy = self._report_held_out(given.report, results, commands)
         else:
+            if given.report:
+                self._reporter.warning(
+                    f"The report {given.report} was not written: no polygons were held out."
+                )
             return {}
         return {"accuracy": accuracy} | ({"report": given.report} if given.report else {})
 

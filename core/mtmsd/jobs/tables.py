@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from os import PathLike
 from typing import Any
 
 from rich.console import Console
@@ -81,22 +82,27 @@ def _show_doctor(results: Mapping[str, Any], console: Console) -> None:
 
 
 def _show_job(results: Mapping[str, Any], console: Console) -> None:
-    """Print the files and numbers of any other command, and its accuracy if it has one."""
+    """Print the files of any other command, its map's classes, and its accuracy."""
+    files = {k: v for k, v in results.items() if isinstance(v, (str, PathLike))}
     seconds = results.get("seconds")
     if isinstance(seconds, Mapping):
         seconds = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
     elif seconds is not None:
         seconds = f"{seconds:.1f} s"
-    plain = {k: v for k, v in results.items() if isinstance(v, (str, int, float)) or _is_path(v)}
-    rows = {k.replace("_", " ").capitalize(): v for k, v in plain.items() if k != "verdict"}
-    _show_facts(rows | {"Seconds": seconds}, console)
-    accuracy = results.get("accuracy") or (results if "overall" in results else None)
-    if accuracy:
-        _show_accuracy(accuracy, console)
+    rows = {name.replace("_", " ").capitalize(): path for name, path in files.items()}
+    _show_facts(rows | {"Time": seconds}, console)
+    if isinstance(results.get("pixels"), Mapping):
+        _show_classes(results["pixels"], console)
+    if results.get("accuracy"):
+        _show_accuracy(results["accuracy"], console)
 
 
-def _is_path(value: Any) -> bool:
-    return hasattr(value, "__fspath__")
+def _show_classes(pixels: Mapping[str, int], console: Console) -> None:
+    mapped = max(sum(pixels.values()), 1)
+    table = Table("Class", "Pixels", "Share", title="The map")
+    for name, count in pixels.items():
+        table.add_row(escape(name), f"{count:,}", _percent(count / mapped))
+    console.print(table)
 
 
 def _show_accuracy(accuracy: Mapping[str, Any], console: Console) -> None:
@@ -121,4 +127,5 @@ def _percent(share: float | None) -> str:
 _SHOW: dict[str, Callable[[Mapping[str, Any], Console], None]] = {
     "info": _show_info,
     "doctor": _show_doctor,
+    "assess": _show_accuracy,
 }

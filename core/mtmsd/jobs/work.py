@@ -6,6 +6,7 @@ output again, in QGIS or in a terminal, can continue.
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,9 @@ from mtmsd.reporting import Reporter
 
 
 @contextmanager
-def work_folder(output: Path, resume: bool, reporter: Reporter) -> Iterator[Path]:
+def work_folder(
+    output: Path, resume: bool, reporter: Reporter, elsewhere: Sequence[Path] = ()
+) -> Iterator[Path]:
     """Give the work folder of an output; it is removed when the work succeeds.
 
     Parameters
@@ -29,7 +32,9 @@ def work_folder(output: Path, resume: bool, reporter: Reporter) -> Iterator[Path
     resume : bool
         Whether what an earlier run left there is used; else it is removed.
     reporter : Reporter
-        Told whether there is something to resume.
+        Told if there is nothing to resume.
+    elsewhere : sequence of Path
+        Other folders in which there may be something to resume.
 
     Raises
     ------
@@ -40,11 +45,12 @@ def work_folder(output: Path, resume: bool, reporter: Reporter) -> Iterator[Path
     left = folder.is_dir()
     folder.mkdir(mode=0o700, exist_ok=True)
     with claimed(folder, str(output)):
-        if resume and not left:
+        if resume and not left and not any(path.is_dir() for path in elsewhere):
             reporter.warning(f"There is nothing to resume for {output}; all of it is done.")
         if left and not resume:
             _empty(folder, "*")
         _empty(folder, ".*.part")
+        _empty(output.parent, f".{glob.escape(output.name)}.*.part")  # of a run that was killed
         try:
             yield folder
         except BaseException:
