@@ -124,15 +124,13 @@ class HdfSource:
 
 
 def open_hdf(path: Path) -> HdfSource | None:
-    """Open a PRISMA or EMIT product; return None if the file is something else.
+    """Open a PRISMA or EMIT product; return None if the HDF5 file is something else.
 
     Raises
     ------
     InputError
         If it is such a product, but of a level that has no map grid, or is damaged.
     """
-    if not path.is_file() or not h5py.is_hdf5(path):
-        return None
     try:
         # 32 MB of decoded chunks: windows of neighbours share them
         file = h5py.File(path, "r", rdcc_nbytes=2**25)

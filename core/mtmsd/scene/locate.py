@@ -9,7 +9,6 @@ from pathlib import Path
 
 from mtmsd.errors import InputError
 from mtmsd.scene.envi import open_envi
-from mtmsd.scene.hdf import open_hdf
 from mtmsd.scene.products import find_image, read_beside, read_envi_header
 from mtmsd.scene.source import GdalSource, Source
 
@@ -46,7 +45,7 @@ def open_source(text: str) -> tuple[Source, Path]:
         path = _image_of_product(path)
     if path.suffix.lower() == ".gz":
         return _open_gz(path), path
-    product = open_hdf(path)
+    product = _open_product(path)
     if product is not None:
         return product, path
     source = open_envi(path) or _open_gdal(str(path), path.name)
@@ -62,8 +61,27 @@ def _open_virtual(text: str) -> tuple[Source, Path]:
     path = Path(match["file"])
     if not path.exists():
         raise InputError(f"There is no raster '{path}'.", hint="Check the path.")
-    product = open_hdf(path)
+    product = _open_product(path)
     return (product or _open_gdal(text, path.name)), path
+
+
+def _open_product(path: Path) -> Source | None:
+    """Open a PRISMA or EMIT product; h5py loads only for files that are HDF5."""
+    if not path.is_file() or not is_hdf5(path):
+        return None
+    from mtmsd.scene.hdf import open_hdf
+
+    return open_hdf(path)
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether the file has HDF5's signature, which may stand behind a block of the user's own."""
+    with path.open("rb") as file:
+        for start in (0, 512, 1024, 2048):
+            file.seek(start)
+            if file.read(8) == b"\x89HDF\r\n\x1a\n":
+                return True
+    return False
 
 
 def _open_gdal(uri: str, name: str) -> GdalSource:
