@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 
 from qgis.PyQt.QtCore import QPointF, QRectF, QSize, Qt
-from qgis.PyQt.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
+from qgis.PyQt.QtGui import QPainter, QPaintEvent, QPalette, QPen, QPolygonF
 from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
+
+from .painting import inks, painting
 
 MOST_POINTS = 400
 
@@ -48,13 +50,12 @@ class LossCurve(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw axes, points and the smoothed line."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        palette = self.palette()
-        text = palette.color(QPalette.ColorRole.Text)
-        faint = QColor(text)
-        faint.setAlpha(70)
-        painter.fillRect(self.rect(), palette.color(QPalette.ColorRole.Base))
+        with painting(self) as painter:
+            self._paint(painter)
+
+    def _paint(self, painter: QPainter) -> None:
+        ground, text, faint = inks(self)
+        painter.fillRect(self.rect(), ground)
         painter.setPen(faint)
         painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         metrics = painter.fontMetrics()
@@ -80,7 +81,7 @@ class LossCurve(QWidget):
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         painter.drawLine(area.bottomLeft(), area.topLeft())
         painter.drawPolyline(line)
-        accent = palette.color(QPalette.ColorRole.Highlight)
+        accent = self.palette().color(QPalette.ColorRole.Highlight)
         painter.setPen(QPen(accent, 2))
         painter.drawPolyline(smooth)
         painter.setPen(text)

@@ -47,6 +47,7 @@ class MapView(QWidget):
         self._flicker.toggled.connect(self._set_flicker)
         self._confidence = QCheckBox(self.tr("Con&fidence"))
         self._confidence.setObjectName("mtmsdConfidence")
+        self._confidence.setToolTip(self.tr("Map Scene writes the confidence too."))
         self._confidence.toggled.connect(self._set_confidence)
         self._timer = QTimer(self)
         self._timer.setInterval(FLICKER_MS)

@@ -20,8 +20,8 @@ class Seed:
     """A clicked pixel with the distances of its surroundings.
 
     ``distance`` (h, w) is the Euclidean distance to the seed's spectrum as a share of the usual
-    length of a spectrum, infinite where there is no data; ``row``, ``col`` is the seed in it; ``transform`` is GDAL's
-    geotransform of the window.
+    length of a spectrum, infinite where there is no data; ``row``, ``col`` is the seed in it;
+    ``transform`` is GDAL's geotransform of the window.
     """
 
     distance: np.ndarray

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from qgis.PyQt.QtCore import QPointF, QRectF, QSize, Qt
-from qgis.PyQt.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
+from qgis.PyQt.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
+
+from .painting import inks, painting
 
 GAP = 5.0
 """Where the step between two bands is so many times the usual one, the line is broken."""
@@ -65,13 +67,12 @@ class SpectraPlot(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw axes and lines."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        palette = self.palette()
-        text = palette.color(QPalette.ColorRole.Text)
-        faint = QColor(text)
-        faint.setAlpha(60)
-        painter.fillRect(self.rect(), palette.color(QPalette.ColorRole.Base))
+        with painting(self) as painter:
+            self._paint(painter)
+
+    def _paint(self, painter: QPainter) -> None:
+        ground, text, faint = inks(self)
+        painter.fillRect(self.rect(), ground)
         painter.setPen(faint)
         painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         span = self._span()

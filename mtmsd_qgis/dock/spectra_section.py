@@ -8,7 +8,7 @@ import numpy as np
 from qgis.core import QgsCoordinateTransform, QgsCsException, QgsPointXY, QgsProject
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import Qt, QTimer
-from qgis.PyQt.QtGui import QColor, QPalette
+from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -123,7 +123,6 @@ class SpectraSection(Section):
         count = len(classes)
         self._table.setRowCount(count)
         self._table.setColumnCount(count)
-        base = self.palette().color(QPalette.ColorRole.Base)
         for i, first in enumerate(classes):
             for header in (self._table.setHorizontalHeaderItem, self._table.setVerticalHeaderItem):
                 item = QTableWidgetItem("")
@@ -137,7 +136,7 @@ class SpectraSection(Section):
                 item.setTextAlignment(int(Qt.AlignmentFlag.AlignCenter))
                 if distance is not None:
                     item.setToolTip(f"{first.name} – {second.name}: {distance:.2f}")
-                    item.setBackground(_shade(base, distance))
+                    item.setBackground(_shade(distance))
                 self._table.setItem(i, j, item)
         height = self._table.horizontalHeader().sizeHint().height() + 22 * min(count, 10) + 4
         self._table.setFixedHeight(height)
@@ -182,10 +181,6 @@ class SpectraSection(Section):
         Background(work, done).start()
 
 
-def _shade(base: QColor, distance: float) -> QColor:
-    """Return red for alike, the base colour for apart."""
-    weight = max(0.0, 1.0 - distance / 2.0)
-    return QColor(
-        *(round(weight * red + (1 - weight) * part)
-          for red, part in zip((217, 48, 37), base.getRgb()[:3]))
-    )  # fmt: skip
+def _shade(distance: float) -> QColor:
+    """Return red for alike, nothing for apart; it lies over the theme's own ground."""
+    return QColor(217, 48, 37, round(230 * max(0.0, 1.0 - distance / 2.0)))

@@ -43,6 +43,7 @@ class Sampler(threading.Thread):
         self.beat = 0.0
         self.main = threading.main_thread().ident
         self.clock = Path(f"/proc/self/task/{threading.main_thread().native_id}/schedstat")
+        self.watched = threading.Event()
         self.reset()
         self.start()
 
@@ -56,6 +57,7 @@ class Sampler(threading.Thread):
     def run(self):
         inside, since, begun, beat = None, 0.0, 0.0, 0.0
         while True:
+            self.watched.wait()  # watching takes time from the watched: only when asked for
             time.sleep(0.004)
             now = time.perf_counter()
             frame, outermost, deepest = sys._current_frames().get(self.main), None, ""
@@ -66,6 +68,7 @@ class Sampler(threading.Thread):
                     deepest = deepest or f"{file}:{frame.f_lineno} {frame.f_code.co_name}"
                 frame = frame.f_back
             key = id(outermost) if outermost is not None else None
+            frame = outermost = None  # a held frame would keep its painters alive
             if key != inside or beat != self.beat:  # a dialog's own event loop is no stall
                 inside, since, begun, beat = key, now, self.used(), self.beat
             if key is None:
@@ -189,7 +192,7 @@ class Probe:
         return [
             f"{type(c).__name__} {c.objectName()} {text(c)}"
             for c in parts
-            if not c.toolTip() or not c.objectName()
+            if (not c.toolTip() or not c.objectName()) and c.objectName() != "collapseButton"
         ]
 
     def ask_layers(self):
@@ -229,14 +232,20 @@ class Probe:
         at = canvas.viewport().mapToGlobal(QPoint(round(point.x()), round(point.y())))
         return {"x": at.x(), "y": at.y(), "w": 1, "h": 1}
 
+    def ask_watch(self):
+        """Begin to measure stalls."""
+        self.worst = 0.0
+        self.sampler.reset()
+        self.sampler.watched.set()
+        return True
+
     def ask_gap(self):
-        """Longest stretches since the last question, in s: that the event loop was busy with
+        """Longest stretches since the watch began, in s: that the event loop was busy with
         anything; that the dock's code held it, by the clock and in computing time; and where."""
         sampler = self.sampler
         answer = {"loop": self.worst, "dock": sampler.worst, "cpu": sampler.cpu}
         answer["where"] = sampler.where
-        self.worst = 0.0
-        self.sampler.reset()
+        sampler.watched.clear()
         return answer
 
     def ask_focus(self):

@@ -41,7 +41,7 @@ def test_what_is_drawn_is_what_is_stored(start, sample: Path) -> None:
     open_scene(screen, sample)
     add_class(screen, "forest")
     add_class(screen, "lake")
-    screen.ask("gap")
+    screen.ask("watch")
     # on the pixel grid: 10 x 8 pixels of 30 m, all with data
     rectangle(screen, 367095, 5805465, 367395, 5805225)
     pixels = int(wait_polygons(screen, "lake", 1))

@@ -31,7 +31,7 @@ def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path) -> None:
     screen.shot("2-classes")
 
     tiny_settings(screen)
-    screen.ask("gap")
+    screen.ask("watch")
     pretrain(screen)
     gap = screen.ask("gap")
     assert gap["cpu"] < 0.05, gap
