@@ -6,8 +6,8 @@ from typing import Any
 
 from qgis.core import Qgis, QgsApplication, QgsMessageLog, QgsProject
 from qgis.gui import QgisInterface, QgsDockWidget
-from qgis.PyQt.QtCore import QEvent, QObject, Qt, QTimer
-from qgis.PyQt.QtWidgets import QFrame, QMessageBox, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from ..engine.interpreter import Engine
 from .accuracy_section import AccuracySection
@@ -27,6 +27,8 @@ from .workspace import Workspace
 
 class MtmsdDock(QgsDockWidget):
     """All sections and the strip of running jobs.
+
+    A job is a QGIS task, so that QGIS itself asks what to do with it before it closes.
 
     Parameters
     ----------
@@ -95,32 +97,7 @@ class MtmsdDock(QgsDockWidget):
         project = QgsProject.instance()
         project.readProject.connect(self._project_read)
         project.layersWillBeRemoved.connect(self._layers_leave)
-        iface.mainWindow().installEventFilter(self)
         QTimer.singleShot(0, self.scene.take_first)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Ask what to do with running jobs before QGIS closes."""
-        closing = event.type() == QEvent.Type.Close and watched is self._iface.mainWindow()
-        if closing and self.strip.runs and not self._may_close():
-            event.ignore()
-            return True
-        return super().eventFilter(watched, event)
-
-    def _may_close(self) -> bool:
-        titles = ", ".join(run.title for run in self.strip.runs)
-        box = QMessageBox(self._iface.mainWindow())
-        box.setObjectName("mtmsdCloseQuestion")
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(self.tr("MTMSD"))
-        box.setText(self.tr("{} is still running.").format(titles))
-        box.setInformativeText(
-            self.tr("Stopped now, pretraining can be resumed from its last checkpoint.")
-        )
-        stop = box.addButton(self.tr("Stop and Close"), QMessageBox.ButtonRole.AcceptRole)
-        stay = box.addButton(self.tr("Keep QGIS Open"), QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(stay)
-        box.exec()
-        return box.clickedButton() is stop
 
     def say(self, sentence: str, level: Any = Qgis.MessageLevel.Info) -> None:
         """Show one sentence in QGIS's message bar and keep it in the log."""
@@ -136,7 +113,6 @@ class MtmsdDock(QgsDockWidget):
         project.layersWillBeRemoved.disconnect(self._layers_leave)
         for section in (self.scene, self.polygons, self.spectra, self.map, self.accuracy):
             section.release()
-        self._iface.mainWindow().removeEventFilter(self)
 
     def _run_ended(self, run: Run, outcome: Ended) -> None:
         said = self.workspace.said

@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QComboBox,
     QLabel,
     QLineEdit,
+    QMessageBox,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -155,6 +156,11 @@ class Probe:
                     if text in action.text():
                         return rect(widget, widget.actionGeometry(action))
         return None
+
+    def ask_question(self):
+        """The text of the message box in front."""
+        box = QApplication.activeModalWidget()
+        return box.text() if isinstance(box, QMessageBox) else None
 
     def ask_texts(self, name):
         """Every visible label's text inside a widget."""
