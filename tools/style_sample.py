@@ -19,6 +19,7 @@ from qgis.core import (
     QgsContrastEnhancement,
     QgsField,
     QgsFillSymbol,
+    QgsMapLayer,
     QgsMultiBandColorRenderer,
     QgsRasterLayer,
     QgsRasterMinMaxOrigin,
@@ -33,7 +34,7 @@ TRUE_COLOUR = (45, 29, 9)
 
 
 def style_polygons(path: Path, classes: list[dict]) -> None:
-    """Give every polygon a ``color`` and the layer a default style, both inside the GeoPackage."""
+    """Give every polygon a ``color`` and the layer a default style."""
     layer = QgsVectorLayer(str(path), path.stem, "ogr")
     if layer.fields().indexOf("color") < 0:
         layer.dataProvider().addAttributes([QgsField("color", QVariant.String)])
@@ -54,10 +55,7 @@ def style_polygons(path: Path, classes: list[dict]) -> None:
         )
         categories.append(QgsRendererCategory(info["value"], symbol, info["name"]))
     layer.setRenderer(QgsCategorizedSymbolRenderer("class_id", categories))
-    while (count := layer.listStylesInDatabase())[0] > 0:
-        layer.deleteStyleFromDatabase(count[1][0])
-    if error := layer.saveStyleToDatabase("classes", "Class colours", True, ""):
-        sys.exit(error)
+    save_style(layer, path)
 
 
 def style_scene(path: Path) -> None:
@@ -68,7 +66,16 @@ def style_scene(path: Path) -> None:
         QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum,
         QgsRasterMinMaxOrigin.Limits.CumulativeCut,
     )
-    message, done = layer.saveNamedStyle(str(path.with_suffix(".qml")))
+    save_style(layer, path)
+
+
+def save_style(layer: QgsMapLayer, path: Path) -> None:
+    """Write the layer's symbols as the style that QGIS takes for the file by itself.
+
+    Beside a GeoPackage rather than inside: there it would be one more table to choose from.
+    """
+    symbols = QgsMapLayer.StyleCategory.Symbology
+    message, done = layer.saveNamedStyle(str(path.with_suffix(".qml")), symbols)
     if not done:
         sys.exit(message)
 

@@ -1,22 +1,5 @@
 <!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
-<qgis minScale="1e+08" styleCategories="AllStyleCategories" maxScale="0" version="3.22.16-Białowieża" hasScaleBasedVisibilityFlag="0">
-  <flags>
-    <Identifiable>1</Identifiable>
-    <Removable>1</Removable>
-    <Searchable>1</Searchable>
-    <Private>0</Private>
-  </flags>
-  <temporal mode="0" fetchMode="0" enabled="0">
-    <fixedRange>
-      <start></start>
-      <end></end>
-    </fixedRange>
-  </temporal>
-  <customproperties>
-    <Option type="Map">
-      <Option value="Value" name="identify/format" type="QString"/>
-    </Option>
-  </customproperties>
+<qgis version="3.22.16-Białowieża" styleCategories="Symbology">
   <pipe-data-defined-properties>
     <Option type="Map">
       <Option value="" name="name" type="QString"/>
@@ -26,9 +9,9 @@
   </pipe-data-defined-properties>
   <pipe>
     <provider>
-      <resampling zoomedInResamplingMethod="nearestNeighbour" zoomedOutResamplingMethod="nearestNeighbour" enabled="false" maxOversampling="2"/>
+      <resampling enabled="false" zoomedInResamplingMethod="nearestNeighbour" zoomedOutResamplingMethod="nearestNeighbour" maxOversampling="2"/>
     </provider>
-    <rasterrenderer redBand="45" greenBand="29" nodataColor="" blueBand="9" type="multibandcolor" opacity="1" alphaBand="-1">
+    <rasterrenderer blueBand="9" redBand="45" opacity="1" greenBand="29" type="multibandcolor" alphaBand="-1" nodataColor="">
       <minMaxOrigin>
         <limits>CumulativeCut</limits>
         <extent>WholeRaster</extent>
@@ -53,8 +36,8 @@
         <algorithm>StretchToMinimumMaximum</algorithm>
       </blueContrastEnhancement>
     </rasterrenderer>
-    <brightnesscontrast contrast="0" brightness="0" gamma="1"/>
-    <huesaturation colorizeStrength="100" grayscaleMode="0" colorizeBlue="128" colorizeOn="0" colorizeGreen="128" invertColors="0" colorizeRed="255" saturation="0"/>
+    <brightnesscontrast brightness="0" gamma="1" contrast="0"/>
+    <huesaturation colorizeBlue="128" colorizeStrength="100" saturation="0" colorizeGreen="128" colorizeRed="255" invertColors="0" colorizeOn="0" grayscaleMode="0"/>
     <rasterresampler maxOversampling="2"/>
     <resamplingStage>resamplingFilter</resamplingStage>
   </pipe>
