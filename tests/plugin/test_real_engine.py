@@ -147,11 +147,11 @@ def model_of_four_steps() -> QgsProcessingModelAlgorithm:
 def test_all_four_steps_inside_a_model(provider, processing, scene, polygons, tmp_path):
     model = model_of_four_steps()
     assert model.canExecute()[0]
+    (output,) = (p.name() for p in model.destinationParameterDefinitions())
     results = processing.run(
-        model,
-        {"scene": str(scene), "polygons": str(polygons), "classify:map": str(tmp_path / "m.tif")},
+        model, {"scene": str(scene), "polygons": str(polygons), output: str(tmp_path / "m.tif")}
     )
-    assert_is_the_map_of_two_halves(results["classify:map"])
+    assert_is_the_map_of_two_halves(results[output])
     assert results["CHILD_RESULTS"]["assess"]["OVERALL_ACCURACY"] > 0.8
 
 
@@ -216,14 +216,14 @@ def test_cancel_leaves_no_child_and_no_model_and_resume_goes_on(run, scene, tmp_
     parameters = {
         "INPUT": str(scene),
         "PRESET": "quick",
-        "SETTINGS": f"{LEARN} iterations=30 checkpoint_every=5",
+        "SETTINGS": f"{LEARN} iterations=60 checkpoint_every=3",
         "OUTPUT": str(output),
     }
 
     class AtStep(Feedback):
         def job_message(self, message):
             super().job_message(message)
-            if message["type"] == "progress" and message["phase"] == "pretrain":
+            if message.get("phase") == "pretrain" and message["done"] >= 6:
                 self.cancel()
 
     feedback = AtStep()
@@ -235,9 +235,8 @@ def test_cancel_leaves_no_child_and_no_model_and_resume_goes_on(run, scene, tmp_
     again = Feedback()
     run("pretrain", {**parameters, "RESUME": True}, again)
     assert output.is_file()
-    steps = [m["done"] for m in again.messages if m.get("phase") == "pretrain" and "done" in m]
-    assert steps[-1] == 30
-    assert not [m for m in again.messages if m["type"] == "warning"], "it had something to resume"
+    steps = [m["done"] for m in again.messages if m.get("phase") == "pretrain"]
+    assert (steps[0] >= 6, steps[-1]) == (True, 60)
 
 
 def test_killed_from_outside_is_a_sentence_and_leaves_no_half_model(run, scene, tmp_path):
