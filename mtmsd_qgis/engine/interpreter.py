@@ -144,7 +144,7 @@ class Engine:
         """
         setting = str(QgsSettings().value(SETTING, "") or "")
         python, source = find_interpreter(setting, os.environ, environment_folder())
-        if not Path(python).is_file():
+        if not os.path.isfile(python):  # False, too, where a folder may not be looked into
             return _missing(python, source)
         key = (python, source, Path(python).stat().st_mtime_ns)
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -46,13 +47,7 @@ def interrupt(pid: int) -> None:
 def is_alive(pid: int) -> bool:
     """Whether a process of that number runs."""
     if WINDOWS:
-        listed = subprocess.run(  # noqa: S603
-            ["tasklist", "/FI", f"PID eq {pid}", "/FO", "CSV", "/NH"],  # noqa: S607
-            capture_output=True,
-            check=False,
-            **start_options(),
-        )
-        return f'"{pid}"'.encode() in listed.stdout
+        return _is_alive_on_windows(pid)  # there os.kill would end it
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -60,6 +55,17 @@ def is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return not _is_zombie(pid)
+
+
+def _is_alive_on_windows(pid: int) -> bool:
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
+    if not handle:
+        return False
+    status = ctypes.c_ulong()
+    kernel.GetExitCodeProcess(handle, ctypes.byref(status))
+    kernel.CloseHandle(handle)
+    return status.value == 259  # STILL_ACTIVE
 
 
 def _is_zombie(pid: int) -> bool:

@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
+    QgsProcessingUtils,
     QgsRasterLayer,
     QgsVectorLayer,
 )
@@ -155,6 +156,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         arguments = common.without_none(self.arguments(parameters, context, folder))
         phases = self.phases(arguments)
         results = run_job(python, folder, self.ID, arguments, phases, feedback)
+        if _is_model_in_temporary_folder(arguments["output"]):
+            feedback.pushInfo(tr("The file is temporary: it goes when QGIS is closed."))
         verdict = (results.get("accuracy") or results).get("verdict")
         if verdict:
             feedback.pushInfo(verdict)
@@ -278,3 +281,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                     layer=layer.name(), field=field, fields=", ".join(layer.fields().names())
                 )
             )
+
+
+def _is_model_in_temporary_folder(output: str) -> bool:
+    path = Path(output)
+    return path.suffix == ".safetensors" and Path(QgsProcessingUtils.tempFolder()) in path.parents

@@ -60,8 +60,8 @@ def run_job(
         job = Job.start(python, command, arguments, folder=folder)
     except OSError as error:
         raise QgsProcessingException(
-            tr("The engine's Python {python} could not be started: {reason}.").format(
-                python=python, reason=error.strerror or error
+            tr("The job in {folder} could not be started with {python}: {reason}.").format(
+                folder=folder, python=python, reason=error.strerror or error
             )
         ) from error
     feedback.pushDebugInfo(tr("Job folder: {folder}").format(folder=folder))
