@@ -30,7 +30,7 @@ from mtmsd.device import bf16_is_fast, choose_device
 from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.patches import PatchPool
-from mtmsd.diffusion.pretrain import compiled, train_step
+from mtmsd.diffusion.pretrain import train_step
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
 from mtmsd.reporting import Reporter
@@ -122,11 +122,10 @@ def pretrain(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
 
     with FlopCounterMode(display=False) as flops:
         plain(0)
-    network = compiled(unet, device, settings)
     ready = batch(0)  # in a run the next batch is cut while the network works
 
     def ours(step: int) -> None:
-        train_step(network, schedule, optimizer, ready, device, settings)
+        train_step(unet, schedule, optimizer, ready, device, settings)
 
     plain_seconds = paced(plain, steps, device)
     seconds = paced(ours, steps, device)

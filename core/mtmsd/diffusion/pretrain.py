@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from mtmsd import __version__
 from mtmsd.device import autocast
@@ -129,13 +128,12 @@ def fit(
     first = 0
     if checkpoints is not None and resume:
         first = checkpoints.restore(unet, averaged, optimizer)
-    network = compiled(unet, device, settings)
     total = settings.iterations
     reporter.progress(first, total, "step")
     for step, batch in _prefetched(pool, settings, schedule.steps, seed, first):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _rate(settings, step)
-        mse, vb = train_step(network, schedule, optimizer, batch, device, settings)
+        mse, vb = train_step(unet, schedule, optimizer, batch, device, settings)
         _average(averaged, unet, _decay(settings, step))
         done = step + 1
         if done % METRIC_EVERY == 0 or done == total:
@@ -150,7 +148,7 @@ def fit(
 
 
 def train_step(
-    network: nn.Module,
+    network: UNet,
     schedule: CosineSchedule,
     optimizer: torch.optim.Optimizer,
     batch: Batch,
@@ -167,11 +165,6 @@ def train_step(
     losses.total.mean().backward()
     optimizer.step()
     return losses.mse.detach().mean(), losses.vb.detach().mean()
-
-
-def compiled(unet: UNet, device: torch.device, settings: PretrainSettings) -> nn.Module:
-    """The network as it runs fastest on this device."""
-    return unet
 
 
 def _check(settings: PretrainSettings) -> None:
