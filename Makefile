@@ -10,6 +10,7 @@ PROFILE  ?= default
 ENGINE := .env-engine/bin/python
 TESTER := .env-qgis/bin/python
 PYTEST_OPTIONS ?=
+BENCH_OPTIONS ?=
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -55,10 +56,10 @@ demo: qgis .env-engine/.ready build ## From the sample scene and its polygons to
 	@python3 tools/demo.py --preset "$(PRESET)" --device "$(DEVICE)" --seed "$(SEED)" --settings "$(SETTINGS)"
 
 bench: .env-engine/.ready ## Speed and memory, in bench/results.json
-	$(ENGINE) bench/speed.py
+	$(ENGINE) bench/speed.py $(BENCH_OPTIONS)
 
 bench-accuracy: .env-engine/.ready ## Accuracy beside the spectral baselines on the scenes at hand
-	$(ENGINE) bench/accuracy.py
+	$(ENGINE) bench/accuracy.py $(BENCH_OPTIONS)
 
 clean: ## Remove what was built and what the demo left
 	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
