@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -87,8 +88,15 @@ def _device_of(arguments: Any) -> str | None:
 
 
 def _end_process(reporter: JobReporter) -> None:
-    """End this process and its children now; what it was writing under a temporary name goes."""
-    reporter.error(Canceled())
+    """End this process and its children now, even if a lock or a pipe stands in the way."""
+    last_words = threading.Thread(target=_tidy_up, args=(reporter,), daemon=True)
+    last_words.start()
+    last_words.join(1.0)
+    os._exit(Canceled.exit_status)
+
+
+def _tidy_up(reporter: JobReporter) -> None:
+    """End all children, remove what is being written under a temporary name, say so."""
     me = psutil.Process()
     with contextlib.suppress(psutil.Error):
         for child in me.children(recursive=True):
@@ -98,4 +106,4 @@ def _end_process(reporter: JobReporter) -> None:
         for file in me.open_files():
             if file.path.endswith(".part"):
                 os.unlink(file.path)
-    os._exit(Canceled.exit_status)
+    reporter.error(Canceled())
