@@ -155,7 +155,7 @@ class Job:
         self._end_when_grace_is_over(now)
         for message in told:
             self._note(message)
-        if self._has_ended(now):
+        if (self._source.at_end or not told) and self._has_ended(now):
             rest = self._source.take(0.0)
             for message in rest:
                 self._note(message)

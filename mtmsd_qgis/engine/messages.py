@@ -13,6 +13,8 @@ Message = dict[str, Any]
 """One message; ``type`` is hello, phase, progress, metric, artifact, warning, error, done,
 heartbeat, or ``log`` for a line that was not a message (``text``)."""
 
+MOST_AT_ONCE = 2000
+"""Messages that one call takes, so that a flood does not hold up QGIS's main thread."""
 LONGEST_LINE = 1_000_000
 """Bytes after which a line without an end is taken for noise."""
 
@@ -51,12 +53,14 @@ class PipeMessages:
             self._queue.put(None)
 
     def take(self, wait: float) -> list[Message]:
-        """Return all messages at hand; wait at most so many seconds for the first."""
+        """Return the messages at hand; wait at most so many seconds for the first."""
         taken: list[Message] = []
         try:
             item = self._queue.get(timeout=wait) if wait > 0 else self._queue.get_nowait()
             while item is not None:
                 taken.append(item)
+                if len(taken) == MOST_AT_ONCE:
+                    return taken
                 item = self._queue.get_nowait()
             self.at_end = True
         except queue.Empty:
@@ -67,9 +71,8 @@ class PipeMessages:
 class FileMessages:
     """Messages of a running or ended job from the ``messages.jsonl`` of its folder."""
 
-    at_end = True  # what is in the file is all there is
-
     def __init__(self, folder: Path) -> None:
+        self.at_end = False
         self._path = folder / "messages.jsonl"
         self._offset = 0
 
@@ -85,9 +88,12 @@ class FileMessages:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
-                data = file.read()
+                data = file.read(LONGEST_LINE)
         except OSError:
-            return []
+            data = b""
+        self.at_end = len(data) < LONGEST_LINE
         whole = data[: data.rfind(b"\n") + 1]  # the last line may be half written
+        if not whole and not self.at_end:
+            whole = data
         self._offset += len(whole)
         return [m for m in map(parse, whole.splitlines()) if m is not None]

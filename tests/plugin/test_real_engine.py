@@ -282,7 +282,7 @@ def test_headless_without_an_engine_says_so_and_fails(headless, scene, tmp_path)
     )  # fmt: skip
     assert done.returncode != 0
     assert "The engine's Python /gone/python, named by" in done.stdout + done.stderr
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 def test_one_seed_one_map(run, scene, polygons, tmp_path):
