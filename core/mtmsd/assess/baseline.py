@@ -51,7 +51,7 @@ def _svm(seed: int) -> ClassifierMixin:
 
 
 def _forest(seed: int) -> ClassifierMixin:
-    return RandomForestClassifier(300, n_jobs=-1, random_state=seed)
+    return RandomForestClassifier(200, n_jobs=-1, random_state=seed)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class _Method:
 
 _SVM_GRID: dict[str, list[Any]] = {
     "svc__C": [1.0, 10.0, 100.0, 1000.0],
-    "svc__gamma": ["scale", 0.01, 0.001],
+    "svc__gamma": ["scale", 0.001],
 }
 
 # On blocks beside the training pixels an SVM tuned on pixels is the stronger one, farther away
