@@ -25,7 +25,7 @@ class PretrainSettings:
     """Side of a training patch and of a tile, in pixels; a multiple of 4."""
     width: int = 32
     """Channels of the U-Net's first level (the paper: 128)."""
-    iterations: int = 3000
+    iterations: int = 4500
     """Optimiser steps."""
     batch_size: int = 8
     """Patches in a step."""
@@ -39,7 +39,7 @@ class PretrainSettings:
     """Decay of the exponential moving average whose weights are kept."""
     precision: Precision = "auto"
     """Number format of the network's matrix products; auto takes bf16 where it is fast."""
-    checkpoint_every: int = 500
+    checkpoint_every: int = 250
     """Optimiser steps between two checkpoints."""
 
 
@@ -59,12 +59,15 @@ class ClassifierSettings:
     """Distance of two neighbouring tiles in pixels; half the patch size or less."""
     standardise: bool = True
     """Whether both streams are scaled to mean 0 and variance 1 over the training pixels."""
-    members: int = 3
+    turns: int = 4
+    """Orientations, of the eight of a square, in which training tiles are read."""
+    members: int = 5
     """Networks in the ensemble."""
     epochs: int = 40
-    """Passes over the training samples."""
+    """Passes of ``samples_per_epoch`` over the training samples."""
     samples_per_epoch: int = 6000
-    """Samples of a pass, drawn anew for each, where there are more."""
+    """Samples in a pass, however many there are, so that few labels train as long as many;
+    0: a pass is every sample once."""
     batch_size: int = 128
     """Samples in a step."""
     learning_rate: float = 1e-3
@@ -121,7 +124,18 @@ class Settings:
 
 
 PRESETS: dict[str, Settings] = {
-    "quick": Settings("quick", PretrainSettings(iterations=1000)),
+    "quick": Settings(
+        "quick",
+        PretrainSettings(iterations=1000),
+        ClassifierSettings(
+            timesteps=(50, 200, 400, 800),
+            channels=128,
+            turns=1,
+            members=2,
+            epochs=20,
+            samples_per_epoch=3000,
+        ),
+    ),
     "balanced": Settings("balanced"),
     "paper": Settings(
         "paper",
@@ -139,9 +153,10 @@ PRESETS: dict[str, Settings] = {
             timesteps=PAPER_TIMESTEPS,
             channels=768,
             standardise=False,
+            turns=1,
             members=5,
             epochs=100,
-            samples_per_epoch=1_000_000_000,
+            samples_per_epoch=0,
             batch_size=64,
             head="paper",
             vote="mode",

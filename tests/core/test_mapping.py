@@ -28,7 +28,14 @@ from small_files import write_raster
 CPU = torch.device("cpu")
 CLASSES = (ClassInfo(2, "left", "#ff0000"), ClassInfo(7, "right", "#0000ff"))
 SETTINGS = ClassifierSettings(
-    timesteps=(50, 400), channels=32, members=2, epochs=10, batch_size=32, precision="fp32"
+    timesteps=(50, 400),
+    channels=32,
+    turns=1,
+    members=2,
+    epochs=40,
+    samples_per_epoch=0,
+    batch_size=32,
+    precision="fp32",
 )
 EDGE, HOLE = 40, np.s_[10:18, 60:75]
 """The column where the right class begins, and where the scene has no data."""

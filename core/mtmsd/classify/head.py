@@ -31,13 +31,16 @@ class PaperHead(nn.Module):
 
 
 class SpectralHead(nn.Module):
-    """A third stream: the pixel's own whitened spectrum beside the fused vector."""
+    """A third stream: the pixel's own whitened spectrum beside the fused vector.
+
+    Dropout keeps a few polygons from being learnt by heart.
+    """
 
     def __init__(self, features: int, components: int, classes: int) -> None:
         super().__init__()
-        self.fused = _layer(features, 128)
+        self.fused = nn.Sequential(nn.Dropout(0.3), _layer(features, 128))
         self.spectrum = nn.Sequential(_layer(components, 128), _layer(128, 64))
-        self.joint = nn.Sequential(nn.Dropout(0.3), _layer(192, 64), nn.Linear(64, classes))
+        self.joint = nn.Sequential(nn.Dropout(0.5), _layer(192, 64), nn.Linear(64, classes))
 
     def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
         """(P, k), (P, C) -> scores (P, K)."""

@@ -27,6 +27,7 @@ from mtmsd.features.stages import (
 from mtmsd.features.tiles import TileGrid
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import Labels
+from mtmsd.scene.orientation import turned, turned_positions
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import read_whitened
 from mtmsd.settings import ClassifierSettings
@@ -50,6 +51,8 @@ class Samples:
         Which tile (patchwise: each sample its own).
     weight : float32 array (n,)
         Centre weight of the pixel in the tile.
+    upright : bool array (n,)
+        Whether the tile is as in the scene; mapping sees no other.
     local : float16 Tensor (n, T, D)
     global_ : float32 Tensor (tiles, T, D)
     spectrum : float32 Tensor (n, C)
@@ -58,6 +61,7 @@ class Samples:
     pixel: np.ndarray
     tile: np.ndarray
     weight: np.ndarray
+    upright: np.ndarray
     local: Tensor
     global_: Tensor
     spectrum: Tensor
@@ -102,7 +106,7 @@ class TrainingSet:
         )
         dense = settings.features == "dense"
         if dense:
-            plan = _dense_plan(labels, TileGrid(side, settings.stride))
+            plan = _dense_plan(labels, TileGrid(side, settings.stride), settings.turns)
         else:
             plan = _patch_plan(labels, side)
         plan = plan.thinned(SAMPLE_BYTES // (2 * len(settings.timesteps) * sum(reader.channels)))
@@ -143,7 +147,7 @@ class TrainingSet:
 
     def predict(self, classifier: Classifier, index: np.ndarray) -> np.ndarray:
         """Class probabilities (n, K) of labelled pixels, blended over tiles as in mapping."""
-        rows = np.flatnonzero(np.isin(self.samples.pixel, index))
+        rows = np.flatnonzero(np.isin(self.samples.pixel, index) & self.samples.upright)
         total = np.zeros((len(self.labels), len(self.labels.classes)), np.float32)
         for part in np.array_split(rows, max(1, len(rows) // 512)):
             streams = self._purified(part, classifier.local, classifier.global_)
@@ -239,11 +243,12 @@ class _Learner:
         """All epochs' batches; of even sizes, so that none is too small to normalise."""
         settings, n = self.settings, len(self.targets)
         rng = np.random.default_rng(seed)
-        count = min(n, settings.samples_per_epoch)
-        parts = max(1, round(count / settings.batch_size))
+        count = settings.samples_per_epoch or n
+        parts = max(1, round(min(count, n) / settings.batch_size))
+        passes = max(1, round(settings.epochs * count / min(count, n)))
         return [
             torch.from_numpy(part).to(self.targets.device)
-            for _ in range(settings.epochs)
+            for _ in range(passes)
             for part in np.array_split(rng.permutation(n)[:count], parts)
         ]
 
@@ -273,9 +278,10 @@ def _weighted_mean(stream: Tensor, at: np.ndarray, weight: Tensor) -> np.ndarray
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which tiles to read, and which of their pixels."""
+    """Which tiles to read, in which orientation, and which of their pixels."""
 
-    corners: list[tuple[int, int]]
+    tiles: list[tuple[int, int, int]]
+    """Row, column and turn."""
     pixel: np.ndarray
     tile: np.ndarray
     position: np.ndarray
@@ -289,7 +295,7 @@ class _Plan:
         kept = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
         tiles, tile = np.unique(self.tile[kept], return_inverse=True)
         return _Plan(
-            [self.corners[i] for i in tiles],
+            [self.tiles[i] for i in tiles],
             self.pixel[kept],
             tile,
             self.position[kept],
@@ -297,27 +303,37 @@ class _Plan:
         )
 
 
-def _dense_plan(labels: Labels, grid: TileGrid) -> _Plan:
+def _dense_plan(labels: Labels, grid: TileGrid, turns: int) -> _Plan:
     """Every labelled pixel in every tile of the grid that shows it, tile by tile."""
+    if not 1 <= turns <= 8:
+        raise InputError(f"turns {turns} is not within 1 to 8.")
     places: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for pixel, (row, col) in enumerate(zip(labels.rows.tolist(), labels.cols.tolist())):
         for corner in grid.corners(row, col, 1, 1):
             position = (row - corner[0]) * grid.side + col - corner[1]
             places.setdefault(corner, []).append((pixel, position))
-    corners = sorted(places)
-    pixel, position = np.array([p for c in corners for p in places[c]]).T
-    tile = np.repeat(np.arange(len(corners)), [len(places[c]) for c in corners])
-    weight = grid.centre_weights().ravel()[position]
-    return _Plan(corners, pixel, tile, position, weight)
+    tiles = [(*corner, turn) for corner in sorted(places) for turn in range(turns)]
+    shown = [np.array(places[row, col]).T for row, col, _ in tiles]
+    after = [turned_positions(grid.side, turn) for turn in range(turns)]
+    position = [after[turn][at] for (_, _, turn), (_, at) in zip(tiles, shown, strict=True)]
+    weight = [grid.centre_weights().ravel()[at] for _, at in shown]
+    return _Plan(
+        tiles,
+        np.concatenate([pixel for pixel, _ in shown]),
+        np.repeat(np.arange(len(tiles)), [pixels.shape[1] for pixels in shown]),
+        np.concatenate(position),
+        np.concatenate(weight),
+    )
 
 
 def _patch_plan(labels: Labels, side: int) -> _Plan:
     """One patch per labelled pixel, which lies at (side/2, side/2)."""
     n, half = len(labels), side // 2
-    corners = list(zip((labels.rows - half).tolist(), (labels.cols - half).tolist()))
+    corners = zip((labels.rows - half).tolist(), (labels.cols - half).tolist(), strict=True)
+    tiles = [(row, col, 0) for row, col in corners]
     every = np.arange(n)
     position = np.full(n, half * side + half)
-    return _Plan(corners, every, every, position, np.ones(n, np.float32))
+    return _Plan(tiles, every, every, position, np.ones(n, np.float32))
 
 
 def _read_samples(
@@ -328,14 +344,16 @@ def _read_samples(
     dense: bool,
     reporter: Reporter,
 ) -> Samples:
-    side, count = model.patch_size, len(plan.corners)
+    side, count = model.patch_size, len(plan.tiles)
     locals_, globals_, spectra = [], [], []
     for first in range(0, count, TILES_AT_ONCE):
-        corners = plan.corners[first : first + TILES_AT_ONCE]
-        tiles = torch.from_numpy(
-            np.stack([read_whitened(scene, model.whitening, *c, side, side)[0] for c in corners])
-        )
-        here = (plan.tile >= first) & (plan.tile < first + len(corners))
+        chosen = plan.tiles[first : first + TILES_AT_ONCE]
+        upright = {
+            (row, col): read_whitened(scene, model.whitening, row, col, side, side)[0]
+            for row, col in {tile[:2] for tile in chosen}
+        }
+        tiles = torch.from_numpy(np.stack([turned(upright[r, c], turn) for r, c, turn in chosen]))
+        here = (plan.tile >= first) & (plan.tile < first + len(chosen))
         tile = torch.from_numpy(plan.tile[here] - first).to(reader.device)
         position = torch.from_numpy(plan.position[here]).to(reader.device)
         local, global_ = [], []
@@ -348,11 +366,13 @@ def _read_samples(
         locals_.append(torch.stack(local, 1).half().cpu())
         globals_.append(torch.stack(global_, 1).cpu())
         spectra.append(tiles.flatten(2).transpose(1, 2)[tile.cpu(), position.cpu()])
-        reporter.progress(first + len(corners), count, "tile")
+        reporter.progress(first + len(chosen), count, "tile")
+    turns = np.array([turn for _, _, turn in plan.tiles])
     return Samples(
         plan.pixel,
         plan.tile,
         plan.weight,
+        turns[plan.tile] == 0,
         torch.cat(locals_),
         torch.cat(globals_),
         torch.cat(spectra),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
+from mtmsd.scene.orientation import turned
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import Whitening, read_whitened
 
@@ -74,7 +75,7 @@ class PatchPool:
         rng = np.random.default_rng((seed, step))
         picks = rng.integers(self.positions, size=size)
         turns = rng.integers(8, size=size) if augment else np.zeros(size, int)
-        x0 = np.stack([_turned(self._patch(i), k) for i, k in zip(picks, turns)])
+        x0 = np.stack([turned(self._patch(i), k) for i, k in zip(picks, turns)])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         x0_tensor = torch.from_numpy(x0)
         t = torch.randint(0, steps, (size,), generator=generator)
@@ -110,9 +111,3 @@ def _corners(valid: np.ndarray, side: int) -> np.ndarray:
     inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
     enough = min(math.ceil(VALID_SHARE * side * side), int(inside.max()))
     return np.argwhere(inside >= max(enough, 1)).astype(np.int32)
-
-
-def _turned(patch: np.ndarray, turn: int) -> np.ndarray:
-    """One of the eight symmetries of the square."""
-    flipped = patch[:, :, ::-1] if turn >= 4 else patch
-    return np.rot90(flipped, turn % 4, axes=(1, 2))
