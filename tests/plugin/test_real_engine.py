@@ -26,7 +26,6 @@ from qgis.core import (
     QgsProcessingParameterMapLayer,
     QgsProcessingParameterRasterLayer,
     QgsProject,
-    QgsRasterLayer,
     QgsRendererCategory,
 )
 
@@ -283,22 +282,3 @@ def test_headless_without_an_engine_says_so_and_fails(headless, scene, tmp_path)
     assert done.returncode != 0
     assert "The engine's Python /gone/python, named by" in done.stdout + done.stderr
     assert time.monotonic() - began < 60
-
-
-def test_one_seed_one_map(run, scene, polygons, tmp_path):
-    maps = []
-    for name in ("one.tif", "two.tif"):
-        parameters = {
-            "INPUT": QgsRasterLayer(str(scene), "scene"),
-            "LABELS": str(polygons),
-            "PRESET": "quick",
-            "SETTINGS": f"{LEARN} {FIT}",
-            "SEED": 3,
-            "DEVICE": "cpu",
-            "OUTPUT": str(tmp_path / name),
-            "CONFIDENCE": str(tmp_path / f"c{name}"),
-        }
-        run("map", parameters)
-        maps.append((pixels(tmp_path / name), pixels(tmp_path / f"c{name}")))
-    np.testing.assert_array_equal(maps[0][0], maps[1][0])
-    np.testing.assert_array_equal(maps[0][1], maps[1][1])
