@@ -132,6 +132,13 @@ def test_a_map_class_nobody_named_counts_as_wrong() -> None:
     assert result["warnings"] == ["No reference pixels, so not evaluated: class 9."]
 
 
+def test_a_baseline_s_pixels_of_another_class_are_not_forgotten() -> None:
+    other = Baseline("rf", "random forest", np.array([2, 9, 5, 5], np.uint16), 0.1)
+    result = evaluate([2, 2, 5, 5], [2, 2, 5, 5], CLASSES, [other])
+    assert result["baselines"][0]["overall"] == 0.75
+    assert result["baselines"][0]["difference"] == 0.25
+
+
 def test_temperature_undoes_overconfidence() -> None:
     generator = np.random.default_rng(0)
     honest = generator.dirichlet([1, 1, 1], 20_000)

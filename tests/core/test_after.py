@@ -176,6 +176,16 @@ def test_pixels_in_degrees_have_the_ellipsoid_s_area(tmp_path: Path) -> None:
     np.testing.assert_allclose(hectares, hectares[::-1])
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("crs", [None, 'LOCAL_CS["site grid",UNIT["metre",1]]'])
+def test_pixels_without_a_known_size_have_no_area(tmp_path: Path, crs: str | None) -> None:
+    path = write_raster(tmp_path / "map.tif", np.ones((3, 4), np.uint8), crs=crs)
+    with ClassMap.open(path) as source:
+        assert pixel_hectares(source) is None
+    table = write_area_table(path, tmp_path / "areas.csv").read_text(encoding="utf-8")
+    assert table.splitlines()[1] == "1,,12,1.000000,"
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.errors import CRSError
 
 from mtmsd.assess.class_map import ClassMap
 from mtmsd.reporting import Reporter
@@ -22,13 +23,16 @@ def pixel_hectares(class_map: ClassMap) -> NDArray[np.float64] | None:
     Returns
     -------
     float64, shape (height,), or None
-        None without a CRS, and for a rotated grid in degrees.
+        None without a CRS or unit, and for a rotated grid in degrees.
     """
     t = class_map.transform
     if class_map.crs is None:
         return None
     if not class_map.crs.is_geographic:
-        metres = class_map.crs.linear_units_factor[1]
+        try:
+            metres = class_map.crs.linear_units_factor[1]
+        except CRSError:  # a local system without a unit
+            return None
         return np.full(class_map.height, abs(t.a * t.e - t.b * t.d) * metres**2 / _HECTARE)
     if t.b or t.d:
         return None

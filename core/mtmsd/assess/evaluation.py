@@ -189,7 +189,8 @@ def _compare(
     index: int,
     spread: _Spread | None,
 ) -> dict[str, Any]:
-    other = figures(confusion(reference, baseline.predicted, values))
+    occurring = np.union1d(values, baseline.predicted)
+    other = figures(confusion(reference, baseline.predicted, occurring))
     test = mcnemar(predicted == reference, baseline.predicted == reference)
     return {
         "name": baseline.name,
