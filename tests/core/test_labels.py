@@ -471,3 +471,14 @@ def test_any_polygons_become_labels_of_their_classes_inside_the_scene(
     union = shapely.union_all(shapely.make_valid(geometries))
     for row, col in zip(labels.rows.tolist(), labels.cols.tolist(), strict=True):
         assert union.distance(shapely.box(col, row, col + 1, row + 1)) < 1e-9
+
+
+def test_styles_kept_in_the_file_are_no_labels(raster: Path, polygons: Path) -> None:
+    """QGIS keeps a layer's style in a table of the same GeoPackage."""
+    pyogrio.raw.write(
+        polygons, None, [np.array(["<qgis/>"], object)], ["styleQML"], driver="GPKG",
+        layer="layer_styles", geometry_type=None, crs=None, append=True,
+    )  # fmt: skip
+    assert len(pyogrio.list_layers(polygons)) == 2
+    with Scene.open(raster) as scene:
+        assert len(read_labels(polygons, scene)) == 22

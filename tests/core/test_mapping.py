@@ -240,3 +240,12 @@ def test_tiles_cover_every_pixel_equally(stride: int) -> None:
         seen[max(row, 0) : row + 48, max(col, 0) : col + 48] += 1
     assert (seen == (48 // stride) ** 2).all()
     assert len(set(corners)) == len(corners)
+
+
+def test_turned_tiles_show_the_same_pixel(scene: Scene, model: DiffusionModel) -> None:
+    samples = train(scene, model, turns=8, epochs=1)[0].samples
+    for pixel in (0, 7, 20):
+        seen = samples.spectrum[samples.pixel == pixel]
+        assert len(seen) == 8 * 4
+        assert (seen == seen[0]).all()
+    assert samples.upright.sum() * 8 == len(samples.upright)
