@@ -74,7 +74,7 @@ _SVM_GRID: dict[str, list[Any]] = {
 METHODS = {
     "svm": _Method("support vector machine on plain spectra", _svm, _SVM_GRID),
     "svm-polygons": _Method(
-        "support vector machine on plain spectra, tuned over whole polygons",
+        "polygon-tuned support vector machine on plain spectra",
         _svm,
         _SVM_GRID,
         whole_polygons=True,
