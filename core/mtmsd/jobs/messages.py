@@ -128,13 +128,14 @@ class MessageReporter(JobReporter):
 
     def phase(self, name: str, title: str) -> None:
         """Send ``phase``."""
+        self.check_canceled()
         self._phase = name
         self._pace.restart()
         self._stream.send("phase", name=name, title=title)
-        self.check_canceled()
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Send ``progress``, at most five times a second."""
+        self.check_canceled()
         if self._pace.due(done, total):
             self._stream.send(
                 "progress",
@@ -144,7 +145,6 @@ class MessageReporter(JobReporter):
                 unit=unit,
                 eta_s=self._pace.remaining(done, total),
             )
-        self.check_canceled()
 
     def metric(self, step: int, name: str, value: float) -> None:
         """Send ``metric``."""

@@ -67,21 +67,21 @@ class TerminalReporter(JobReporter):
 
     def phase(self, name: str, title: str) -> None:
         """Begin a bar."""
+        self.check_canceled()
         self._end_phase()
         if not self._shown:
             self._bars.start()
             self._shown = True
         self._task = self._bars.add_task(title, total=None, amount="", metric="")
         self._pace.restart()
-        self.check_canceled()
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Move the bar."""
+        self.check_canceled()
         if self._task is not None and self._pace.due(done, total):
             self._unit = unit
             amount = f"{done:,}/{total:,} {unit}"
             self._bars.update(self._task, completed=done, total=total, amount=amount)
-        self.check_canceled()
 
     def metric(self, step: int, name: str, value: float) -> None:
         """Show the latest number beside the bar."""
