@@ -17,7 +17,7 @@ class Background(QObject):
     """Runs ``work()`` in a thread and then ``done(answer, error)`` on the main thread.
 
     ``error`` is None or the sentence of the exception. ``work`` must touch no widget and no
-    layer; ``done`` is not called after :meth:`forget`. Not a QgsTask: those flash in QGIS's
+    layer. Not a QgsTask: those flash in QGIS's
     status bar, and this work takes a fraction of a second.
     """
 
@@ -36,10 +36,6 @@ class Background(QObject):
         _running.add(self)
         QThreadPool.globalInstance().start(self._runnable)
         return self
-
-    def forget(self) -> None:
-        """Drop the answer when it comes."""
-        self._done = None
 
     def _finish(self, answer: Any, error: str | None, trace: str) -> None:
         _running.discard(self)

@@ -43,11 +43,6 @@ class LossCurve(QWidget):
             self._points = self._points[::2]
         self.update()
 
-    @property
-    def count(self) -> int:
-        """Number of points."""
-        return len(self._points)
-
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw axes, points and the smoothed line."""
         with painting(self) as painter:

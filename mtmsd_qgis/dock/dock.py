@@ -11,6 +11,7 @@ from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, Q
 
 from ..engine.interpreter import Engine
 from .accuracy_section import AccuracySection
+from .attached import Attached
 from .background import TAG
 from .classes_section import ClassesSection
 from .job_strip import LONG_SECONDS, JobStrip
@@ -116,6 +117,8 @@ class MtmsdDock(QgsDockWidget):
 
     def _run_ended(self, run: Run, outcome: Ended) -> None:
         said = self.workspace.said
+        if isinstance(run, Attached) and outcome.status == DONE:
+            self.pretraining.find_model()
         if outcome.status == FAILED:
             said.emit(f"{run.title}: {outcome.sentence}", Qgis.MessageLevel.Critical)
         elif outcome.status == DONE and run.seconds > LONG_SECONDS:

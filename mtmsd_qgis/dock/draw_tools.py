@@ -45,11 +45,6 @@ class DrawTool(QgsMapTool):
         else:
             self._band.setToGeometry(geometry, None)
 
-    @property
-    def is_drawing(self) -> bool:
-        """Whether a polygon is begun."""
-        return bool(self._points)
-
     def drop(self) -> None:
         """Forget what was begun."""
         self._points = []

@@ -10,6 +10,7 @@ from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHeaderView,
+    QSizePolicy,
     QSlider,
     QTableWidget,
     QTableWidgetItem,
@@ -47,6 +48,7 @@ class MapView(QWidget):
         self._flicker.toggled.connect(self._set_flicker)
         self._confidence = QCheckBox(self.tr("Con&fidence"))
         self._confidence.setObjectName("mtmsdConfidence")
+        self._confidence.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._confidence.setToolTip(self.tr("Map Scene writes the confidence too."))
         self._confidence.toggled.connect(self._set_confidence)
         self._timer = QTimer(self)

@@ -106,7 +106,7 @@ class PretrainingSection(Section):
         self.rows.addWidget(self._curve)
 
         workspace.scene_changed.connect(self._scene_changed)
-        workspace.facts_changed.connect(self._find_model)
+        workspace.facts_changed.connect(self.find_model)
         workspace.state_changed.connect(lambda _key: self._refresh())
         self._scene_changed()
 
@@ -139,7 +139,7 @@ class PretrainingSection(Section):
         box.setCollapsed(True)
         return box
 
-    def _find_model(self) -> None:
+    def find_model(self) -> None:
         """Offer a model that exists for this scene."""
         self._refresh()
         facts = self._workspace.facts

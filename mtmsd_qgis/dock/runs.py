@@ -74,8 +74,6 @@ class Run(QObject):
     """Percent."""
     titled = pyqtSignal(str)
     """The present phase, for people."""
-    started = pyqtSignal()
-    """The engine has a job folder now: :attr:`folder`."""
     told = pyqtSignal(object)
     """A message of the engine: metric, progress, warning …"""
     ended = pyqtSignal(object)
@@ -90,7 +88,6 @@ class Run(QObject):
     ) -> None:
         super().__init__(parent)
         self.title = title
-        self.outcome: Ended | None = None
         self.pausing = False
         self.answer: dict[str, Any] = {}
         """The engine's own results: more than the algorithm's outputs."""
@@ -138,7 +135,6 @@ class Run(QObject):
 
     def _started(self, folder: Path) -> None:
         self.folder = folder
-        self.started.emit()
 
     def _tell(self, message: dict[str, Any]) -> None:
         if message["type"] == "done":
@@ -159,7 +155,6 @@ class Run(QObject):
             self._end(Ended(FAILED, results, text))
 
     def _end(self, outcome: Ended) -> None:
-        self.outcome = outcome
         self.ended.emit(outcome)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qgis.core import QgsSettings
-from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import (
     QFrame,
@@ -33,9 +33,6 @@ class Section(QWidget):
     name : str
         The section's ``objectName``; its parts' names begin with it.
     """
-
-    folded = pyqtSignal(bool)
-    """Emitted when the body is folded (True) or unfolded."""
 
     def __init__(self, name: str, parent: QWidget | None = None, *, is_open: bool = True) -> None:
         super().__init__(parent)
@@ -104,7 +101,6 @@ class Section(QWidget):
         arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
         self._fold.setArrowType(arrow)
         self.body.setVisible(is_open)
-        self.folded.emit(not is_open)
 
     def set_state(self, kind: str, sentence: str) -> None:
         """Show the line of state; ``kind`` is one of TODO, NEXT, BUSY, DONE, WRONG."""
@@ -120,11 +116,6 @@ class Section(QWidget):
             WRONG: self.tr("Needs attention"),
         }
         self._dot.setToolTip(meanings[kind])
-
-    @property
-    def state_text(self) -> str:
-        """The line of state as shown."""
-        return self._state.text()
 
 
 def row(*widgets: QWidget, stretch: int = -1) -> QHBoxLayout:

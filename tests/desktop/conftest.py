@@ -82,7 +82,7 @@ def tiny_settings(screen: Screen) -> None:
 def pretrain(screen: Screen) -> None:
     """Press Pretrain and wait for the model."""
     screen.click("mtmsdPretrain")
-    screen.wait_text("mtmsdPretrainingState", r"Model: model_\w+\.safetensors", 120)
+    screen.wait_text("mtmsdPretrainingState", r"Model: model_\w+\.safetensors", 300)
 
 
 def role(screen: Screen, wanted: str) -> dict | None:

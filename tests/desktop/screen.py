@@ -99,7 +99,7 @@ class Screen:
             start_new_session=True,
         )  # fmt: skip
         self.qgis = process
-        self.wait(lambda: self._try("focus") is not None, 60, "QGIS does not start")
+        self.wait(lambda: self._try("focus") is not None, 150, "QGIS does not start")
         self.layout()
         return process
 

@@ -38,10 +38,10 @@ def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path) -> None:
     screen.shot("3-pretrained")
 
     screen.click("mtmsdPreview")
-    preview = screen.wait(lambda: role(screen, "preview"), 180, "no preview")
+    preview = screen.wait(lambda: role(screen, "preview"), 400, "no preview")
     assert [entry[1] for entry in preview["classes"]] == CLASSES
     screen.click("mtmsdMapScene")
-    made = screen.wait(lambda: role(screen, "map"), 120, "no map")
+    made = screen.wait(lambda: role(screen, "map"), 300, "no map")
     assert role(screen, "preview") is None, "the whole map replaces the preview"
     assert [entry[:2] for entry in made["classes"]] == [[i + 1, n] for i, n in enumerate(CLASSES)]
     screen.wait(lambda: screen.ask("table", name="mtmsdLegend"), 10, "no legend")
@@ -53,12 +53,16 @@ def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path) -> None:
     }
     values = mapped.GetRasterBand(1).ReadAsArray()
     assert legend == {name: int((values == i + 1).sum()) for i, name in enumerate(CLASSES)}
+    screen.click("mtmsdConfidence")
+    assert screen.wait(lambda: role(screen, "confidence"), 10, "no confidence layer")["visible"]
+    screen.click("mtmsdConfidence")
+    screen.wait(lambda: not role(screen, "confidence")["visible"], 10, "it stays")
     screen.shot("4-map")
 
-    assert screen.wait_text("mtmsdAccuracyState", r"\d+\.\d % right of [\d,]+ pixels", 20)
+    assert screen.wait_text("mtmsdAccuracyState", r"\d+\.\d % right of [\d,]+ pixels", 30)
     screen.choose("mtmsdReference", "validation_polygons")
     screen.click("mtmsdAssess")
-    screen.wait_text("mtmsdAccuracyState", "right of 2,903 pixels", 120)
+    screen.wait_text("mtmsdAccuracyState", "right of 2,903 pixels", 300)
     assert "support vector machine" in screen.text("mtmsdBaselines")
     assert list((sample / "enmap_potsdam_mtmsd").glob("report*.html"))
     screen.shot("5-accuracy")
