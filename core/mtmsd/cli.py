@@ -89,7 +89,7 @@ _preset = click.option(
     type=click.Choice(["quick", "balanced", "paper"]),
     default="balanced",
     show_default=True,
-    help="quick: a first look, minutes on a CPU; balanced: 10 to 20 minutes on a CPU; "
+    help="quick: a first look, about 3 minutes on two CPU cores; balanced: 10 to 18 minutes; "
     "paper: the published numbers, hours on a GPU, days on a CPU.",
 )
 _method = _options(
@@ -99,7 +99,8 @@ _method = _options(
         multiple=True,
         callback=_pairs,
         metavar="KEY=VALUE …",
-        help="Change single numbers of the preset: --set iterations=6000 width=64.",
+        help="Change single numbers of the preset: --set iterations=6000 width=64. "
+        "A KEY that does not exist lists those that do.",
     ),
     _device,
     click.option(
