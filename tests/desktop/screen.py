@@ -74,7 +74,9 @@ class Screen:
         )
         run = self.folder / "run"
         run.mkdir(mode=0o700, exist_ok=True)
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYENV"))}
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYENV", "QT_"))
+        }
         return {
             **inherited,
             # QGIS's embedded Python takes its home from the first python3 on the path
