@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-# pytest-qgis, which the plugin's tests need, starts a QgsApplication of its own here as well
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from screen import ROOT, Screen
 
