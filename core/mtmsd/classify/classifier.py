@@ -37,6 +37,12 @@ class Selection:
     mean: Tensor
     scale: Tensor
 
+    def scaled(self, values: Tensor, timestep: int) -> Tensor:
+        """Scale values (..., k) of one timestep, in one pass and in their own number format."""
+        scale = self.scale[timestep]
+        shift = (-self.mean[timestep] * scale).to(values.dtype)
+        return torch.addcmul(shift, values, scale.to(values.dtype))
+
     def to(self, device: torch.device) -> Selection:
         """Return a copy on that device."""
         return Selection(*(getattr(self, f.name).to(device) for f in dataclasses.fields(self)))
@@ -104,9 +110,9 @@ class Classifier:
                 found = dense_features(maps, side, keep)
             else:
                 found = centre_features(maps, side)[:, None, self.local.channels]
-            local.append((found - self.local.mean[i]) * self.local.scale[i])
+            local.append(self.local.scaled(found, i))
             means = global_features(maps)[:, self.global_.channels]
-            global_.append((means - self.global_.mean[i]) * self.global_.scale[i])
+            global_.append(self.global_.scaled(means, i))
         tiles = tiles.to(local[0].device)
         spectrum = tiles.flatten(2) if dense else tiles[:, :, side // 2, side // 2, None]
         return Streams(torch.stack(local, 2), torch.stack(global_, 1), spectrum.transpose(1, 2))

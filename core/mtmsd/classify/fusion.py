@@ -47,7 +47,9 @@ class GuidedFusion(nn.Module):
         bias = torch.einsum("tkj,tj->tk", on_pixel, self.select_bias) + self.guide_bias
         logits = (z @ folded.flatten(0, 1).T).view(tiles, pixels, timesteps, channels)
         guide = torch.einsum("tkc,ntc->ntk", on_tile, global_) + bias
-        return torch.softmax(logits + guide[:, None], dim=2)
+        logits = logits + guide[:, None]
+        with torch.autocast(logits.device.type, enabled=False):  # it would widen bfloat16 here
+            return torch.softmax(logits, dim=2)
 
 
 class MeanFusion(nn.Module):

@@ -31,6 +31,12 @@ PATCHES_AT_ONCE = 32
 
 Window = tuple[int, int, int, int]
 """Row, column, height and width in pixels of the scene."""
+Tick = Callable[[float], None]
+"""Hears what share of a block is done; may raise to stop."""
+
+
+def _no_tick(share: float) -> None:
+    """Listen to nothing."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,8 @@ class Mapper:
         self._weights = torch.from_numpy(self._grid.centre_weights()).to(device)
         self._at_once = self._affordable()
 
-    def block(self, window: Window, reporter: Reporter | None = None) -> Block:
-        """Map one window; ``reporter`` is asked between batches whether to cancel."""
+    def block(self, window: Window, tick: Tick = _no_tick) -> Block:
+        """Map one window; ``tick`` hears after each batch what share of it is done."""
         row, col, height, width = window
         pad = self.side
         data, valid = read_whitened(
@@ -80,16 +86,13 @@ class Mapper:
         if not inside.any():
             blank = np.full((len(self.classifier.classes), height, width), np.nan, np.float32)
             return Block(np.zeros((height, width), np.uint16), blank[0].copy(), blank)
-        listener = reporter or Reporter()
         if self.classifier.settings.features == "dense":
-            summed = self._dense(data, inside, window, listener)
+            summed = self._dense(data, inside, window, tick)
         else:
-            summed = self._patchwise(data, inside, listener)
+            summed = self._patchwise(data, inside, tick)
         return self._vote(summed, inside)
 
-    def _dense(
-        self, data: np.ndarray, inside: np.ndarray, window: Window, reporter: Reporter
-    ) -> Tensor:
+    def _dense(self, data: np.ndarray, inside: np.ndarray, window: Window, tick: Tick) -> Tensor:
         """Sum of weighted probabilities (V, K, h, w) over all tiles that show the window."""
         row, col, height, width = window
         side, pad = self.side, self.side
@@ -109,10 +112,10 @@ class Mapper:
             for (r, c), tile in zip(chosen, weighted, strict=True):
                 total[:, :, r : r + side, c : c + side] += tile
 
-        self._in_batches(corners, add, reporter)
+        self._in_batches(corners, add, tick)
         return total[:, :, pad : pad + height, pad : pad + width]
 
-    def _patchwise(self, data: np.ndarray, inside: np.ndarray, reporter: Reporter) -> Tensor:
+    def _patchwise(self, data: np.ndarray, inside: np.ndarray, tick: Tick) -> Tensor:
         """Probabilities (V, K, h, w) from one patch around every valid pixel."""
         height, width = inside.shape
         pixels = [(int(r), int(c)) for r, c in np.argwhere(inside)]
@@ -129,7 +132,7 @@ class Mapper:
             rows, cols = torch.tensor(chosen, device=self.device).T
             total[:, :, rows, cols] = found.permute(0, 2, 1)
 
-        self._in_batches(pixels, put, reporter)
+        self._in_batches(pixels, put, tick)
         return total
 
     def _vote(self, summed: Tensor, inside: np.ndarray) -> Block:
@@ -178,12 +181,11 @@ class Mapper:
         self,
         places: list[tuple[int, int]],
         work: Callable[[list[tuple[int, int]]], None],
-        reporter: Reporter,
+        tick: Tick,
     ) -> None:
         """Work through all places; batches halve for good when memory runs out."""
         done = 0
         while done < len(places):
-            reporter.check_canceled()
             batch = places[done : done + self._at_once]
             try:
                 work(batch)
@@ -201,6 +203,7 @@ class Mapper:
                     torch.cuda.empty_cache()
             else:
                 done += len(batch)
+                tick(done / len(places))
 
 
 def classify(
@@ -255,13 +258,18 @@ def classify(
             others.append((writer, "probabilities"))
         done, total = 0, window[2] * window[3]
         for row, col, height, width in blocks(window):
-            block = mapper.block((row, col, height, width), reporter)
+            size = height * width
+
+            def tick(share: float, done: int = done, size: int = size) -> None:
+                reporter.progress(done + share * size, total, "pixel")
+
+            block = mapper.block((row, col, height, width), tick)
             at = (row - window[0], col - window[1])
             class_writer.write(block.values, *at)
             for writer, name in others:
                 writer.write(getattr(block, name), *at)
             counts += np.bincount(block.values.ravel(), minlength=len(counts))
-            done += height * width
+            done += size
             reporter.progress(done, total, "pixel")
     for kind, written in (
         ("map", path),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mtmsd.tensorfile import load_tensors, save_tensors
 
 KIND = "checkpoint"
 KEPT = 2
+LONGEST_LOSS_S = 300.0
 
 
 class Checkpoints:
@@ -34,6 +36,11 @@ class Checkpoints:
         self.folder = Path(folder)
         text = json.dumps(belongs_to, sort_keys=True)
         self._identity = hashlib.sha256(text.encode()).hexdigest()
+        self._written = time.monotonic()
+
+    def due(self, step: int, every: int) -> bool:
+        """Whether to write one: after so many steps, or five minutes, whichever is first."""
+        return step % every == 0 or time.monotonic() - self._written > LONGEST_LOSS_S
 
     def write(
         self,
@@ -53,6 +60,7 @@ class Checkpoints:
         save_tensors(path, KIND, tensors, {"step": step, "identity": self._identity})
         for old in self._files()[:-KEPT]:
             old.unlink()
+        self._written = time.monotonic()
 
     def restore(
         self, unet: UNet, averaged: dict[str, Tensor], optimizer: torch.optim.Optimizer

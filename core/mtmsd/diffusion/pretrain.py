@@ -23,7 +23,7 @@ from mtmsd.diffusion.model import (
 from mtmsd.diffusion.patches import Batch, PatchPool
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import DOWNSAMPLING, GROUPS, UNet
-from mtmsd.errors import InputError, MachineError
+from mtmsd.errors import Canceled, InputError, MachineError
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import Whitening, fit_whitening
@@ -138,10 +138,14 @@ def fit(
         done = step + 1
         if done % METRIC_EVERY == 0 or done == total:
             _report(reporter, done, float(mse), float(vb))
-        stopping = reporter.cancel_requested
-        if checkpoints is not None and (done % settings.checkpoint_every == 0 or stopping):
+        try:
+            reporter.progress(done, total, "step")
+        except Canceled:
+            if checkpoints is not None:
+                checkpoints.write(done, unet, averaged, optimizer)
+            raise
+        if checkpoints is not None and checkpoints.due(done, settings.checkpoint_every):
             checkpoints.write(done, unet, averaged, optimizer)
-        reporter.progress(done, total, "step")
     final = UNet(unet.channels, unet.width)
     final.load_state_dict({name: value.cpu() for name, value in averaged.items()})
     return final.eval()
