@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# One thread, here and in the engines that tests start: results are compared bit for bit, and
+# they depend on the number of threads. Set before the libraries are loaded.
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
 from small_files import cube, rectangle, write_polygons, write_raster

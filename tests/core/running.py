@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -29,7 +28,6 @@ TINY = {
     "epochs": 2,
 }
 """Settings by which the whole chain takes seconds."""
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def words(settings: dict[str, Any]) -> list[str]:
@@ -42,7 +40,6 @@ def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(
         [sys.executable, "-m", "mtmsd", *map(str, arguments)],
-        env=ENVIRONMENT,
         **{**pipes, **options},
     )
 

@@ -15,7 +15,6 @@ import pytest
 from mtmsd.cli import main
 from mtmsd.jobs.cancel import CancelSwitch
 from running import (
-    ENVIRONMENT,
     TINY,
     checkpoint_of,
     end,
@@ -165,7 +164,7 @@ def test_a_job_that_does_not_obey_is_ended_with_all_its_children(tmp_path: Path,
     (tmp_path / "job.json").write_text(json.dumps(content))
     process = subprocess.Popen(
         [sys.executable, "-c", STUBBORN, tmp_path],
-        env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     child = psutil.Process(int(wait_for(lambda: part.exists() and part.read_text())))
     wait_for(lambda: "busy" in (tmp_path / "messages.jsonl").read_text())
@@ -226,9 +225,7 @@ with SignalWatch(switch):
     while True:
         reporter.warning("x" * 1000)
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], env=ENVIRONMENT, stdout=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     pipe_is_full = 0.5
     assert process.stdout.read(1) == b"{"
     time.sleep(pipe_is_full)

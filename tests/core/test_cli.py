@@ -13,14 +13,14 @@ import pytest
 from mtmsd import cli
 from mtmsd.jobs.arguments import build, command_line
 from mtmsd.jobs.commands import COMMANDS
-from running import ENVIRONMENT, end, messages, start
+from running import end, messages, start
 
 
 def imported(*arguments: str | Path) -> set[str]:
     """Return the modules that a command imports."""
     child = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "mtmsd", *map(str, arguments)],
-        env=ENVIRONMENT, capture_output=True, check=True, text=True,
+        capture_output=True, check=True, text=True,
     )  # fmt: skip
     return {line.rpartition("|")[2].strip() for line in child.stderr.splitlines()}
 
