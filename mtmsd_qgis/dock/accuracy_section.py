@@ -119,7 +119,7 @@ class AccuracySection(Section):
                 self._show(found)
                 self.set_open(self.is_open or bool(found))
 
-        Background(lambda: read_header(path), done).start()
+        Background(lambda: read_header(path), done, self).start()
 
     # what is shown
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qgis.core import Qgis, QgsMessageLog
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
 
 TAG = "MTMSD"
@@ -17,17 +18,22 @@ class Background(QObject):
     """Runs ``work()`` in a thread and then ``done(answer, error)`` on the main thread.
 
     ``error`` is None or the sentence of the exception. ``work`` must touch no widget and no
-    layer. Not a QgsTask: those flash in QGIS's
-    status bar, and this work takes a fraction of a second.
+    layer. An answer that comes after its ``owner`` was deleted (the plugin was unloaded) is
+    dropped. Not a QgsTask: those flash in QGIS's status bar, and this work takes a fraction of
+    a second.
     """
 
     _ended = pyqtSignal(object, object, str)
 
     def __init__(
-        self, work: Callable[[], Any], done: Callable[[Any, str | None], None] | None = None
+        self,
+        work: Callable[[], Any],
+        done: Callable[[Any, str | None], None] | None = None,
+        owner: QObject | None = None,
     ) -> None:
         super().__init__()
         self._done = done
+        self._owner = owner
         self._runnable = _Runnable(work, self._ended.emit)
         self._ended.connect(self._finish)
 
@@ -41,7 +47,8 @@ class Background(QObject):
         _running.discard(self)
         if trace:
             QgsMessageLog.logMessage(trace, TAG, Qgis.MessageLevel.Warning)
-        if self._done is not None:
+        unwanted = self._owner is not None and sip.isdeleted(self._owner)
+        if self._done is not None and not unwanted:
             self._done(answer, error)
 
 

@@ -345,7 +345,7 @@ class ClassesSection(Section):
                 QTimer.singleShot(0, lambda: self._put(labels, title))
             self._show_state()
 
-        Background(read, done).start()
+        Background(read, done, self).start()
 
     def _put(self, labels: Any, title: str) -> None:
         training = self._workspace.training

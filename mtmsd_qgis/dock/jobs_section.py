@@ -97,7 +97,7 @@ class JobsSection(Section):
         """Look at the job folders again, in a thread."""
         if not self._reading:
             self._reading = True
-            Background(_read_jobs, self._take).start()
+            Background(_read_jobs, self._take, self).start()
 
     def _take(self, lines: Any, error: str | None) -> None:
         self._reading = False
@@ -179,7 +179,7 @@ class JobsSection(Section):
             dialog.resize(700, 400)
             dialog.show()
 
-        Background(lambda: _read_log(chosen.folder), done).start()
+        Background(lambda: _read_log(chosen.folder), done, self).start()
 
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._chosen().folder)))

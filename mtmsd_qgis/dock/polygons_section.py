@@ -266,7 +266,7 @@ class PolygonsSection(Section):
             self._seed = seed
             self._regrow()
 
-        Background(lambda: read_seed(path, used, place.x(), place.y()), done).start()
+        Background(lambda: read_seed(path, used, place.x(), place.y()), done, self).start()
 
     def _regrow(self) -> None:
         self._show_tolerance()
@@ -284,7 +284,7 @@ class PolygonsSection(Section):
             elif seed is self._seed and tolerance == self._slider.value() / 100:
                 self._show_region(*answer)
 
-        Background(work, done).start()
+        Background(work, done, self).start()
 
     def _show_region(self, pixels: int, wkb: bytes) -> None:
         region = QgsGeometry()

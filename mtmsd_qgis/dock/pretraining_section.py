@@ -156,7 +156,7 @@ class PretrainingSection(Section):
                 text = self.tr("Found the model {} of this scene.").format(found[0].name)
                 self._workspace.said.emit(text, Qgis.MessageLevel.Info)
 
-        Background(lambda: find_models(folder, facts), done).start()
+        Background(lambda: find_models(folder, facts), done, self).start()
 
     # what is shown
 
@@ -366,4 +366,4 @@ class PretrainingSection(Section):
                 text = self.tr("The model is of another scene of the same sensor.")
                 self._workspace.said.emit(text, Qgis.MessageLevel.Info)
 
-        Background(lambda: read_header(Path(path)), done).start()
+        Background(lambda: read_header(Path(path)), done, self).start()

@@ -52,7 +52,7 @@ class TrainingSamples(QObject):
         rows = workspace.training.rows()
         cache = self._cache if self._cached_scene == path else {}
         self._cached_scene = path
-        Background(lambda: _read(path, used, rows, cache), self._take).start()
+        Background(lambda: _read(path, used, rows, cache), self._take, self).start()
 
     def _take(self, answer: Any, error: str | None) -> None:
         self._busy = False

@@ -280,7 +280,7 @@ class SceneSection(Section):
             elif layer is not None:
                 show(layer, display)
 
-        Background(lambda: read_display(path, bands), done).start()
+        Background(lambda: read_display(path, bands), done, self).start()
 
 
 def _is_scene(layer: Any) -> bool:

@@ -178,7 +178,7 @@ class SpectraSection(Section):
                 self._reader = answer[1]
                 self._plot.set_cursor(answer[2])
 
-        Background(work, done).start()
+        Background(work, done, self).start()
 
 
 def _shade(distance: float) -> QColor:
