@@ -8,7 +8,7 @@ from typing import Any
 
 from qgis.core import Qgis, QgsMessageLog
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QObject, QRunnable, QThreadPool, pyqtSignal
+from qgis.PyQt.QtCore import QCoreApplication, QObject, QRunnable, QThreadPool, pyqtSignal
 
 TAG = "MTMSD"
 _running: set[Background] = set()  # Qt keeps the C++ half only
@@ -31,7 +31,8 @@ class Background(QObject):
         done: Callable[[Any, str | None], None] | None = None,
         owner: QObject | None = None,
     ) -> None:
-        super().__init__()
+        # Qt owns it and deletes it on the main thread; Python's last reference may end in another
+        super().__init__(QCoreApplication.instance())
         self._done = done
         self._owner = owner
         self._runnable = _Runnable(work, self._ended.emit)
@@ -45,6 +46,7 @@ class Background(QObject):
 
     def _finish(self, answer: Any, error: str | None, trace: str) -> None:
         _running.discard(self)
+        self.deleteLater()
         if trace:
             QgsMessageLog.logMessage(trace, TAG, Qgis.MessageLevel.Warning)
         unwanted = self._owner is not None and sip.isdeleted(self._owner)
