@@ -171,7 +171,7 @@ class _Sequence:
             output=given.classifier_output or self._work / "classifier.safetensors",
             model=model,
             class_field=given.class_field,
-            holdout=given.holdout,
+            holdout=0 if given.validation else given.holdout,
             guard=given.guard,
             **self._method,
         )
