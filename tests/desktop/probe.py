@@ -6,9 +6,7 @@ Started by ``qgis --code``; answers JSON lines on the local socket named in MTMS
 import json
 import os
 import sys
-import threading
 import time
-from pathlib import Path
 
 from qgis.core import QgsApplication, QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import QPoint, QRect, QTimer
@@ -36,54 +34,43 @@ SHOWN = (QAbstractButton, QLabel, QComboBox, QLineEdit, QProgressBar)
 OPERATED = (QToolButton, QPushButton, QCheckBox, QComboBox, QSlider, QTableWidget)
 
 
-class Sampler(threading.Thread):
-    """Watches how long the dock's code holds the main thread at a stretch."""
+class StallWatch:
+    """Measures how long the dock's code holds the main thread at a stretch, from call to return.
+
+    It runs in the main thread: looking at its frames from another one crashes Python 3.11.
+    """
 
     def __init__(self):
-        super().__init__(daemon=True)
-        self.beat = 0.0
-        self.main = threading.main_thread().ident
-        self.clock = Path(f"/proc/self/task/{threading.main_thread().native_id}/schedstat")
-        self.watched = threading.Event()
+        self.outermost = None
         self.reset()
-        self.start()
 
     def reset(self):
         self.worst, self.cpu, self.where = 0.0, 0.0, ""
 
-    def used(self):
-        """Seconds that the main thread has computed: what a busy machine does not stretch."""
-        return int(self.clock.read_text().split()[0]) / 1e9
+    def start(self):
+        sys.setprofile(self.event)
 
-    def run(self):
-        inside, since, begun, beat = None, 0.0, 0.0, 0.0
-        while True:
-            self.watched.wait()  # watching takes time from the watched: only when asked for
-            time.sleep(0.004)
-            now = time.perf_counter()
-            frame, outermost, deepest = sys._current_frames().get(self.main), None, ""
-            while frame is not None:
-                if "mtmsd_qgis" in frame.f_code.co_filename:
-                    outermost = frame
-                    file = os.path.basename(frame.f_code.co_filename)
-                    deepest = deepest or f"{file}:{frame.f_lineno} {frame.f_code.co_name}"
-                frame = frame.f_back
-            key = id(outermost) if outermost is not None else None
-            frame = outermost = None  # a held frame would keep its painters alive
-            if key != inside or beat != self.beat:  # a dialog's own event loop is no stall
-                inside, since, begun, beat = key, now, self.used(), self.beat
-            if key is None:
-                continue
-            cpu = self.used() - begun
-            self.worst = max(self.worst, now - since)
+    def stop(self):
+        sys.setprofile(None)
+        self.outermost = None
+
+    def event(self, frame, event, _):
+        if event == "call" and self.outermost is None:
+            if "mtmsd_qgis" in frame.f_code.co_filename:
+                self.outermost = frame
+                self.since, self.begun = time.perf_counter(), time.thread_time()
+        elif event == "return" and frame is self.outermost:
+            self.outermost = None
+            self.worst = max(self.worst, time.perf_counter() - self.since)
+            cpu = time.thread_time() - self.begun
             if cpu > self.cpu:
-                self.cpu, self.where = cpu, deepest
+                self.cpu, self.where = cpu, frame.f_code.co_qualname
 
 
 class Probe:
     def __init__(self, path):
         self.worst = 0.0
-        self.sampler = Sampler()
+        self.stalls = StallWatch()
         self.log = []
         QgsApplication.messageLog().messageReceived.connect(
             lambda text, tag, level: self.log.append(f"{tag}: {text}")
@@ -102,7 +89,7 @@ class Probe:
     def tick(self):
         now = time.perf_counter()
         self.worst = max(self.worst, now - self.last)
-        self.last = self.sampler.beat = now
+        self.last = now
 
     def connected(self):
         socket = self.server.nextPendingConnection()
@@ -241,18 +228,16 @@ class Probe:
     def ask_watch(self):
         """Begin to measure stalls."""
         self.worst = 0.0
-        self.sampler.reset()
-        self.sampler.watched.set()
+        self.stalls.reset()
+        self.stalls.start()
         return True
 
     def ask_gap(self):
         """Longest stretches since the watch began, in s: that the event loop was busy with
         anything; that the dock's code held it, by the clock and in computing time; and where."""
-        sampler = self.sampler
-        answer = {"loop": self.worst, "dock": sampler.worst, "cpu": sampler.cpu}
-        answer["where"] = sampler.where
-        sampler.watched.clear()
-        return answer
+        stalls = self.stalls
+        stalls.stop()
+        return {"loop": self.worst, "dock": stalls.worst, "cpu": stalls.cpu, "where": stalls.where}
 
     def ask_focus(self):
         """The widget with the keyboard; none while the window itself has not got it."""
