@@ -20,7 +20,7 @@ from .roles import role
 from .runs import DONE as RUN_DONE
 from .runs import Ended, Run
 from .section import BUSY, DONE, NEXT, TODO, WRONG, Section, caption, row
-from .training_layer import VALUE
+from .training_file import VALUE
 from .workspace import Workspace
 
 

@@ -30,6 +30,7 @@ from qgis.PyQt.QtWidgets import (
 from .background import Background
 from .classes import FEWEST_PIXELS, GOOD_PIXELS, LandClass
 from .import_labels import guess_field, raster_reader, vector_reader
+from .intake import Intake
 from .plural import polygons_text
 from .roles import role
 from .samples import TrainingSamples
@@ -50,7 +51,7 @@ class ClassesSection(Section):
         self._workspace = workspace
         self._samples = samples
         self._filling = False
-        self._importing = False
+        self.importing = False
         self._table = QTableWidget(0, 4)
         self._table.setObjectName("mtmsdClassTable")
         self._table.setHorizontalHeaderLabels(
@@ -104,8 +105,8 @@ class ClassesSection(Section):
 
     @property
     def current(self) -> LandClass | None:
-        """The class that is drawn."""
-        values = self._selected()
+        """The class that is drawn; none while polygons are taken from a layer."""
+        values = [] if self.importing else self._selected()
         training = self._workspace.training
         return training.of(values[0]) if values and training is not None else None
 
@@ -181,7 +182,7 @@ class ClassesSection(Section):
         self._refresh_buttons()
         if self._workspace.scene is None:
             self.set_state(TODO, self.tr("Choose a scene first."))
-        elif self._importing:
+        elif self.importing:
             self.set_state(BUSY, self.tr("Reading the layer…"))
         elif training is None or not training.classes:
             self.set_state(NEXT, self.tr("Add a class, or take classes from a layer."))
@@ -207,6 +208,7 @@ class ClassesSection(Section):
         undo = stack is not None and editing and stack.canUndo()
         redo = stack is not None and editing and stack.canRedo()
         first = self.tr("Choose a scene first.")
+        wait = self.tr("Wait until the layer has been read.")
         two = self.tr("Select two or more classes (Ctrl and click).")
         one = self.tr("Select a class.")
         nothing = self.tr("There is nothing to undo.")
@@ -219,9 +221,9 @@ class ClassesSection(Section):
             ("undo", undo, undo_tip, undo_tip),
             ("redo", redo, redo_tip, redo_tip),
         ):
-            self._buttons[key].setEnabled(can)
-            self._buttons[key].setToolTip(tip if can else reason)
-        self._import.setEnabled(scene is not None and not self._importing)
+            self._buttons[key].setEnabled(can and not self.importing)
+            self._buttons[key].setToolTip(wait if self.importing else tip if can else reason)
+        self._import.setEnabled(scene is not None and not self.importing)
         tip = self.tr("Take classes and polygons from a polygon layer or a label raster")
         self._import.setToolTip(tip if scene is not None else first)
 
@@ -330,26 +332,54 @@ class ClassesSection(Section):
         self._take(raster_reader(layer, self._workspace.scene.crs()), layer.name())
 
     def _take(self, read: Any, title: str) -> None:
-        self._importing = True
-        self._show_state()
-        scene = self._workspace.scene_path
+        """Read the labels and make the file for them in a thread, then add them."""
+        workspace = self._workspace
+        scene = workspace.scene_path
+        try:
+            make = workspace.training_maker()
+        except OSError as error:
+            self._taken(str(error))
+            return
+        self._set_importing(True)
 
-        def done(labels: Any, error: str | None) -> None:
-            self._importing = False
+        def work() -> Any:
+            labels = read()
+            return labels, make() if labels else None
+
+        def done(answer: Any, error: str | None) -> None:
+            labels, path = answer or (None, None)
             if error is None and not labels:
                 error = self.tr("{} has no polygons with a class.").format(title)
-            if error is not None:
-                self._workspace.said.emit(error, Qgis.MessageLevel.Warning)
-            elif self._workspace.scene_path == scene:
-                self._workspace.need_training()
-                QTimer.singleShot(0, lambda: self._put(labels, title))
-            self._show_state()
+            if error is None and workspace.scene_path == scene:
+                workspace.take_training(path)
+                if workspace.training is not None:
+                    QTimer.singleShot(0, lambda: self._put(labels, title))
+                    return
+            self._taken(error)
 
-        Background(read, done, self).start()
+        Background(work, done, self).start()
 
     def _put(self, labels: Any, title: str) -> None:
         training = self._workspace.training
-        if training is not None:
-            count = training.take_in(labels)
+        if training is None:
+            self._taken(None)
+            return
+
+        def ended(count: int) -> None:
+            self._taken(None)
             text = self.tr("{} taken from {}.").format(polygons_text(count), title)
             self._workspace.said.emit(text, Qgis.MessageLevel.Info)
+
+        intake = Intake(training, labels, self)
+        intake.ended.connect(ended)
+        intake.start()
+
+    def _taken(self, error: str | None) -> None:
+        self._set_importing(False)
+        if error is not None:
+            self._workspace.said.emit(error, Qgis.MessageLevel.Warning)
+
+    def _set_importing(self, on: bool) -> None:
+        self.importing = on
+        self._show_state()
+        self.current_changed.emit()

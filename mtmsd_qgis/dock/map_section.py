@@ -27,7 +27,7 @@ from .runs import CANCELED, DONE, Ended, Run
 from .samples import TrainingSamples
 from .section import BUSY, NEXT, TODO, WRONG, Section, row
 from .section import DONE as DONE_STATE
-from .training_layer import VALUE
+from .training_file import VALUE
 from .workspace import Workspace
 
 

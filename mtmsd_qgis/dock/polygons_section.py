@@ -155,6 +155,8 @@ class PolygonsSection(Section):
         reason = ""
         if workspace.scene is None:
             reason = self.tr("Choose a scene first.")
+        elif self._classes.importing:
+            reason = self.tr("Wait until the layer has been read.")
         elif current is None:
             reason = self.tr("Add a class first, and select it.")
         for kind in self._tools:

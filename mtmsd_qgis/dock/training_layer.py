@@ -6,29 +6,19 @@ beside the GeoPackage, so that nothing is lost when QGIS is ended from outside.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from osgeo import gdal
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
-    QgsCoordinateReferenceSystem,
-    QgsCoordinateTransformContext,
     QgsFeature,
-    QgsFeatureRequest,
-    QgsField,
-    QgsFields,
     QgsFillSymbol,
     QgsGeometry,
-    QgsProject,
     QgsRendererCategory,
-    QgsVectorFileWriter,
     QgsVectorLayer,
-    QgsWkbTypes,
 )
-from qgis.PyQt.QtCore import QObject, QTimer, QVariant, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor
 
 try:  # Qt 6 moved it
@@ -36,11 +26,9 @@ try:  # Qt 6 moved it
 except ImportError:
     from qgis.PyQt.QtWidgets import QUndoCommand
 
-from .classes import Label, LandClass, added, changed, from_json, to_json, without
-from .roles import ROLE, TRAINING
-
-TABLE = "training_polygons"
-VALUE, NAME, COLOR = "class_id", "class_name", "color"
+from .classes import LandClass, added, changed, without
+from .journal import Journal, Polygon
+from .training_file import COLOR, NAME, VALUE
 
 
 class TrainingLayer(QObject):
@@ -49,7 +37,7 @@ class TrainingLayer(QObject):
     Parameters
     ----------
     layer : QgsVectorLayer
-        From :func:`create` or :func:`open_layer`.
+        From :func:`.training_file.open_layer`.
     classes : sequence of LandClass
         The remembered classes; those of polygons are added.
     """
@@ -66,11 +54,12 @@ class TrainingLayer(QObject):
         self.classes = list(classes)
         self.recovered = 0
         self.path = Path(layer.source().split("|")[0])
-        self._journal = self.path.with_suffix(".unsaved.json")
+        self._journal = Journal(self.path, self)
+        self._polygons: list[Polygon] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(200)
-        self._timer.timeout.connect(self._write_journal)
+        self._timer.timeout.connect(self._keep)
         self._recover()
         self._find_classes()
         layer.undoStack().indexChanged.connect(self._edited)
@@ -119,46 +108,47 @@ class TrainingLayer(QObject):
         """Return the class of that number."""
         return next((c for c in self.classes if c.value == value), None)
 
+    def polygons(self) -> list[Polygon]:
+        """Return all polygons; they are read once after each change."""
+        if self._polygons is None:
+            fields = self.layer.fields()
+            columns = [fields.indexOf(name) for name in (VALUE, NAME, COLOR)]
+            self._polygons = []
+            for feature in self.layer.getFeatures():
+                value, name, color = (_plain(feature.attribute(index)) for index in columns)
+                if feature.hasGeometry():
+                    wkb = bytes(feature.geometry().asWkb())
+                    self._polygons.append(Polygon(value, name, color, wkb))
+        return self._polygons
+
     def rows(self) -> list[tuple[int, bytes]]:
-        """Return class number and WKB of every polygon that has both."""
-        index = self.layer.fields().indexOf(VALUE)
-        found = []
-        for feature in self.layer.getFeatures(QgsFeatureRequest().setSubsetOfAttributes([index])):
-            value, geometry = feature.attribute(index), feature.geometry()
-            if isinstance(value, int) and not geometry.isNull():
-                found.append((value, bytes(geometry.asWkb())))
-        return found
+        """Return class number and WKB of every polygon that has a class."""
+        return [(p.value, p.wkb) for p in self.polygons() if isinstance(p.value, int)]
 
     # polygons
 
     def add_polygons(self, geometries: Sequence[QgsGeometry], land_class: LandClass) -> int:
         """Add polygons (in the layer's CRS) to a class; return how many."""
         self._begin(self.tr("Add polygon"))
-        self.layer.addFeatures([self._feature(geometry, land_class) for geometry in geometries])
+        self.layer.addFeatures([self.feature(geometry, land_class) for geometry in geometries])
         self._end()
         return len(geometries)
 
-    def take_in(self, labels: Sequence[Label]) -> int:
-        """Add polygons of another layer; classes that are new by name are made."""
-        classes = list(self.classes)
-        by_name = {c.name: c for c in classes}
-        for label in labels:
-            if label.name not in by_name:
-                classes = added(classes, label.name, label.color, label.value)
-                by_name = {c.name: c for c in classes}
+    def begin_import(self, classes: list[LandClass]) -> None:
+        """Begin one step of the undo stack, to which :meth:`add_features` adds."""
         self._begin(self.tr("Import polygons"))
         self._push(classes)
-        drawn = [label for label in labels if label.wkb]
-        features = []
-        for label in drawn:
-            geometry = QgsGeometry()
-            geometry.fromWkb(label.wkb)
-            features.append(self._feature(geometry, by_name[label.name]))
-        self.layer.addFeatures(features)
-        self._end()
-        return len(drawn)
 
-    def _feature(self, geometry: QgsGeometry, land_class: LandClass) -> QgsFeature:
+    def add_features(self, features: Sequence[QgsFeature]) -> None:
+        """Add a part of an import."""
+        self.layer.addFeatures(features)
+
+    def end_import(self) -> None:
+        """End the step."""
+        self._end()
+
+    def feature(self, geometry: QgsGeometry, land_class: LandClass) -> QgsFeature:
+        """Return a polygon of a class that is not in the layer yet."""
         feature = QgsFeature(self.layer.fields())
         feature.setGeometry(geometry)
         feature.setAttribute(VALUE, land_class.value)
@@ -211,11 +201,9 @@ class TrainingLayer(QObject):
 
     def _find_classes(self) -> None:
         known = {c.value for c in self.classes}
-        for feature in self.layer.getFeatures():
-            value = feature.attribute(VALUE)
+        for value, name, color, _ in self.polygons():
             if not isinstance(value, int) or value < 1 or value in known:
                 continue
-            name, color = feature.attribute(NAME), feature.attribute(COLOR)
             name = name if isinstance(name, str) and name else f"class {value}"
             color = color if isinstance(color, str) else added(self.classes)[-1].color
             self.classes.append(LandClass(value, name, color))
@@ -241,51 +229,44 @@ class TrainingLayer(QObject):
     # nothing is lost
 
     def _edited(self, *_: Any) -> None:
+        self._polygons = None
         self._timer.start()
         self.changed.emit()
 
     def _saved(self) -> None:
+        self._polygons = None
         self._timer.stop()
-        self._journal.unlink(missing_ok=True)
+        self._journal.drop()
         self.changed.emit()
 
-    def _write_journal(self) -> None:
-        if not (self.layer.isEditable() and self.layer.isModified()):
-            self._journal.unlink(missing_ok=True)
-            return
-        rows = [
-            {
-                "wkb": bytes(feature.geometry().asWkb()).hex(),
-                **{name: _plain(feature.attribute(name)) for name in (VALUE, NAME, COLOR)},
-            }
-            for feature in self.layer.getFeatures()
-        ]
-        text = json.dumps({"classes": to_json(self.classes), "polygons": rows})
-        part = self._journal.with_suffix(".part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(self._journal)
+    def _keep(self) -> None:
+        if self.layer.isEditable() and self.layer.isModified():
+            self._journal.keep(self.classes, self.polygons())
+        else:
+            self._journal.drop()
 
     def _recover(self) -> None:
         """Take up what an earlier QGIS was ended with."""
-        try:
-            kept = json.loads(self._journal.read_text(encoding="utf-8"))
-            rows = kept["polygons"]
-        except (OSError, ValueError, KeyError, TypeError):
+        kept = self._journal.read()
+        if kept is None:
             return
-        self.classes = from_json(kept.get("classes")) or self.classes
+        classes, polygons = kept
+        self.classes = classes or self.classes
         self.layer.startEditing()
         self.layer.deleteFeatures([f.id() for f in self.layer.getFeatures()])
-        for entry in rows:
-            geometry = QgsGeometry()
-            geometry.fromWkb(bytes.fromhex(entry["wkb"]))
+        features = []
+        for polygon in polygons:
             feature = QgsFeature(self.layer.fields())
+            geometry = QgsGeometry()
+            geometry.fromWkb(polygon.wkb)
             feature.setGeometry(geometry)
-            for name in (VALUE, NAME, COLOR):
-                feature.setAttribute(name, entry.get(name))
-            self.layer.addFeature(feature)
+            for name, value in zip((VALUE, NAME, COLOR), polygon):
+                feature.setAttribute(name, value)
+            features.append(feature)
+        self.layer.addFeatures(features)
         if self.layer.commitChanges(True):
-            self.recovered = len(rows)
-            self._journal.unlink(missing_ok=True)
+            self.recovered = len(polygons)
+            self._journal.drop()
 
 
 class _ClassesCommand(QUndoCommand):
@@ -300,53 +281,6 @@ class _ClassesCommand(QUndoCommand):
 
     def undo(self) -> None:
         self._owner.set_classes(self._before)
-
-
-def create(path: Path, crs: QgsCoordinateReferenceSystem, title: str) -> QgsVectorLayer:
-    """Make an empty GeoPackage of training polygons and open it.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
-    fields = QgsFields()
-    fields.append(QgsField(VALUE, QVariant.Int))
-    fields.append(QgsField(NAME, QVariant.String))
-    fields.append(QgsField(COLOR, QVariant.String))
-    options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName = "GPKG"
-    options.layerName = TABLE
-    # an empty file may be lost when the machine fails; waiting for the disk is felt
-    gdal.SetThreadLocalConfigOption("OGR_SQLITE_SYNCHRONOUS", "OFF")
-    writer = QgsVectorFileWriter.create(
-        str(path), fields, QgsWkbTypes.Type.Polygon, crs, QgsCoordinateTransformContext(), options
-    )
-    if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
-        raise OSError(f"{path} cannot be written: {writer.errorMessage()}.")
-    del writer
-    gdal.SetThreadLocalConfigOption("OGR_SQLITE_SYNCHRONOUS", None)
-    return open_layer(path, title)
-
-
-def open_layer(path: Path, title: str) -> QgsVectorLayer:
-    """Open a GeoPackage of training polygons.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
-    source = f"{path}|layername={TABLE}"
-    for layer in QgsProject.instance().mapLayers().values():
-        if layer.source() == source and isinstance(layer, QgsVectorLayer):
-            layer.setCustomProperty(ROLE, TRAINING)
-            return layer
-    layer = QgsVectorLayer(source, title, "ogr")
-    if not layer.isValid():
-        raise OSError(f"{path} cannot be opened as training polygons.")
-    layer.setCustomProperty(ROLE, TRAINING)
-    return layer
 
 
 def _plain(value: Any) -> Any:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qgis.core import Qgis, QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
+from qgis.core import Qgis, QgsProject, QgsRasterLayer, QgsSettings
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..engine.folders import data_folder
 from ..engine.interpreter import Engine
 from .classes import from_json, to_json
-from .training_layer import TrainingLayer, create, open_layer
+from .training_file import create, open_layer
+from .training_layer import TrainingLayer
 
 SCOPE = "mtmsd"
 SCENES_SETTING = "mtmsd/scenes"
@@ -111,6 +113,41 @@ class Workspace(QObject):
         path = self.file("training")
         if path is None:
             self.set_training(None)
+        else:
+            self.take_training(path)
+
+    def need_training(self) -> TrainingLayer | None:
+        """Return the training polygons; an empty GeoPackage is made where there are none."""
+        if self.training is None and self.scene is not None:
+            try:
+                self.take_training(self.training_maker()())
+            except OSError as error:
+                self.said.emit(str(error), Qgis.MessageLevel.Critical)
+        return self.training
+
+    def training_maker(self) -> Callable[[], Path | None]:
+        """Return what makes an empty GeoPackage where there is none, also in a thread.
+
+        It returns its path, or None where the scene has training polygons already.
+
+        Raises
+        ------
+        OSError
+            If there is no folder for it.
+        """
+        if self.training is not None:
+            return lambda: None
+        path, crs = self.new_file("training", ".gpkg"), self.scene.crs()
+
+        def make() -> Path:
+            create(path, crs)
+            return path
+
+        return make
+
+    def take_training(self, path: Path | None) -> None:
+        """Open a GeoPackage of training polygons as those of the scene."""
+        if path is None:
             return
         try:
             layer = open_layer(path, self.training_title())
@@ -118,28 +155,15 @@ class Workspace(QObject):
             self.set_training(None)
             self.said.emit(str(error), Qgis.MessageLevel.Warning)
             return
-        self._take(layer)
-
-    def need_training(self) -> TrainingLayer | None:
-        """Return the training polygons; an empty GeoPackage is made where there are none."""
-        if self.training is None and self.scene is not None:
-            try:
-                path = self.new_file("training", ".gpkg")
-                self._take(create(path, self.scene.crs(), self.training_title()))
-            except OSError as error:
-                self.said.emit(str(error), Qgis.MessageLevel.Critical)
-        return self.training
-
-    def training_title(self) -> str:
-        """Return the name of the training layer."""
-        return self.tr("Training – {}").format(self.scene.name())
-
-    def _take(self, layer: QgsVectorLayer) -> None:
         project = QgsProject.instance()
         if project.mapLayer(layer.id()) is None:
             project.addMapLayer(layer, False)
             project.layerTreeRoot().insertLayer(0, layer)
         self.set_training(TrainingLayer(layer, from_json(self.get("classes")), self))
+
+    def training_title(self) -> str:
+        """Return the name of the training layer."""
+        return self.tr("Training – {}").format(self.scene.name())
 
     def touch_training(self) -> None:
         """Say, soon and once, that the training polygons changed."""

@@ -1,0 +1,86 @@
+"""What is not saved yet, in a small file beside the GeoPackage: QGIS may be ended from outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from qgis.PyQt.QtCore import QObject
+
+from .background import Background
+from .classes import LandClass, from_json, to_json
+
+
+class Polygon(NamedTuple):
+    """A training polygon: number, name and colour of its class (None if not given), WKB."""
+
+    value: int | None
+    name: str | None
+    color: str | None
+    wkb: bytes
+
+
+class Journal(QObject):
+    """Written in a thread, one writing after the other; the last one wins.
+
+    Parameters
+    ----------
+    path : Path
+        The GeoPackage whose edits are kept.
+    """
+
+    def __init__(self, path: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._path = path.with_suffix(".unsaved.json")
+        self._waiting: tuple[list[LandClass], list[Polygon]] | None = None
+        self._writing = self._dropped = False
+
+    def keep(self, classes: Sequence[LandClass], polygons: Sequence[Polygon]) -> None:
+        """Write all classes and polygons, soon."""
+        self._waiting, self._dropped = (list(classes), list(polygons)), False
+        self._next()
+
+    def drop(self) -> None:
+        """All is saved: remove the file, after a writing that is under way."""
+        self._waiting, self._dropped = None, True
+        if not self._writing:
+            self._path.unlink(missing_ok=True)
+
+    def read(self) -> tuple[list[LandClass], list[Polygon]] | None:
+        """Return what an earlier QGIS was ended with; None if all was saved."""
+        try:
+            kept = json.loads(self._path.read_text(encoding="utf-8"))
+            polygons = [
+                Polygon(
+                    e.get("class_id"), e.get("class_name"), e.get("color"), bytes.fromhex(e["wkb"])
+                )
+                for e in kept["polygons"]
+            ]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return from_json(kept.get("classes")), polygons
+
+    def _next(self) -> None:
+        if self._writing or self._waiting is None:
+            return
+        content, self._waiting = self._waiting, None
+        self._writing = True
+        Background(lambda: _write(self._path, *content), self._written, self).start()
+
+    def _written(self, _answer: Any, _error: str | None) -> None:
+        self._writing = False
+        if self._dropped:
+            self._path.unlink(missing_ok=True)
+        self._next()
+
+
+def _write(path: Path, classes: list[LandClass], polygons: list[Polygon]) -> None:
+    rows = [
+        {"class_id": p.value, "class_name": p.name, "color": p.color, "wkb": p.wkb.hex()}
+        for p in polygons
+    ]
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({"classes": to_json(classes), "polygons": rows}), encoding="utf-8")
+    part.replace(path)
