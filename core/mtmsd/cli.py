@@ -206,6 +206,7 @@ def pretrain(as_json: bool, **values: Any) -> int:
 @_method
 @_features
 @_holdout
+@_resume
 @_json
 def train(as_json: bool, features: str | None, **values: Any) -> int:
     """Learn the classes of LABELS, and say how accurate that is.
@@ -228,6 +229,7 @@ def train(as_json: bool, features: str | None, **values: Any) -> int:
     help="Map this part only, in the scene's coordinates.",
 )
 @_device
+@_resume
 @_json
 def classify(as_json: bool, **values: Any) -> int:
     """Map the whole SCENE with a trained classifier."""

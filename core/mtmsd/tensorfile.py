@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mtmsd.errors import InputError
+from mtmsd.errors import InputError, MachineError
+from mtmsd.partial import partial_path
 
 FORMAT = 1
+LARGEST_HEADER = 16 * 2**20
+"""Bytes of names and metadata that a file may have; an honest one has some kilobytes."""
 
 
 def save_tensors(
@@ -32,18 +35,16 @@ def save_tensors(
     # safetensors refuses tensors that share memory or are not contiguous
     plain = {name: t.detach().to("cpu").contiguous().clone() for name, t in tensors.items()}
     header = {"mtmsd": text, "sha256": _checksum(text, plain)}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
+    temporary = partial_path(path)
     try:
         save_file(plain, temporary, metadata=header)
-        with open(temporary, "rb") as written:
+        with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except SafetensorError as error:  # its own family, though it is the disk that failed
         raise OSError(f"{path} could not be written: {error}") from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -55,30 +56,66 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         If the file is missing, of another kind, from a newer version, or damaged.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"There is no file {path}.", hint=f"Choose a {kind} file.")
+    header = _read_header(path, kind)
+    text = header["mtmsd"]
     try:
+        metadata = json.loads(text)
+        found, version = metadata["kind"], int(metadata["format"])
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            text = header["mtmsd"]
-            metadata = json.loads(text)
-            found = metadata["kind"]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         damaged = _checksum(text, tensors) != header["sha256"]
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{path} is not a model file of MTMSD, or it is damaged.",
-            hint="Choose another file or make it again.",
-        ) from error
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise _refusal(path) from error
     if damaged:
         raise InputError(
             f"{path} is damaged: its checksum is wrong.", hint="Copy it again or make it again."
         )
     if found != kind:
         raise InputError(f"{path} is a {found} file, not a {kind} file.")
-    if metadata["format"] > FORMAT:
+    if version > FORMAT:
         raise InputError(f"{path} was made by a newer version.", hint="Update the plugin.")
     return tensors, metadata
+
+
+def checksum_of(path: Path) -> str:
+    """Return the checksum that a file says it has; equal files have equal ones."""
+    return _read_header(path, "model")["sha256"]
+
+
+def _read_header(path: Path, kind: str) -> dict[str, str]:
+    """Return metadata and checksum as texts, before memory is taken for anything larger.
+
+    safetensors itself makes sure that the shapes fill the file, no more and no less.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.", hint=f"Choose a {kind} file.")
+    size, free = path.stat().st_size, psutil.virtual_memory().available
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+        if length > min(LARGEST_HEADER, size):
+            raise _refusal(path)
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
+    except SafetensorError as error:
+        raise _refusal(path) from error
+    if not {"mtmsd", "sha256"} <= header.keys() or any(0 in shape for shape in shapes):
+        raise _refusal(path)
+    if size > free:
+        raise MachineError(
+            f"{path} has {size / 1e9:.0f} GB and {free / 1e9:.0f} GB of memory are free.",
+            hint="Close other programs, or choose another file.",
+            code="no-memory",
+        )
+    return header
+
+
+def _refusal(path: Path) -> InputError:
+    return InputError(
+        f"{path} is not a model file of MTMSD, or it is damaged.",
+        hint="Choose another file or make it again.",
+    )
 
 
 def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
@@ -86,11 +123,5 @@ def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

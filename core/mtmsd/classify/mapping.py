@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mtmsd.classify.classifier import Classifier
+from mtmsd.classify.finished import FinishedBlocks
 from mtmsd.device import free_memory, is_out_of_memory
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.tiles import TileGrid
@@ -215,6 +216,7 @@ def classify(
     probabilities: Path | None = None,
     extent: tuple[float, float, float, float] | None = None,
     device: torch.device,
+    finished: FinishedBlocks | None = None,
     reporter: Reporter,
 ) -> dict[str, Any]:
     """Map a scene, or the part of it inside ``extent``, to files.
@@ -225,6 +227,8 @@ def classify(
         The class map, and the other outputs where wanted.
     extent : xmin, ymin, xmax, ymax
         In the scene's coordinates; the map covers all pixels that it touches.
+    finished : FinishedBlocks, optional
+        Blocks that need not be mapped again; each new one is added at once.
 
     Returns
     -------
@@ -244,33 +248,23 @@ def classify(
     classes = classifier.classes
     counts = np.zeros(max(c.value for c in classes) + 1, np.int64)
     with ExitStack() as files:
-        class_writer = files.enter_context(
-            output.class_map(path, scene, classes, describe(classifier), window)
-        )
-        others = []
+        writers = {
+            "values": files.enter_context(
+                output.class_map(path, scene, classes, describe(classifier), window)
+            )
+        }
         if confidence:
-            writer = files.enter_context(output.confidence(confidence, scene, window))
-            others.append((writer, "confidence"))
+            writers["confidence"] = files.enter_context(
+                output.confidence(confidence, scene, window)
+            )
         if probabilities:
-            writer = files.enter_context(
+            writers["probabilities"] = files.enter_context(
                 output.probabilities(probabilities, scene, classes, window)
             )
-            others.append((writer, "probabilities"))
-        done, total = 0, window[2] * window[3]
-        for row, col, height, width in blocks(window):
-            size = height * width
-
-            def tick(share: float, done: int = done, size: int = size) -> None:
-                reporter.progress(done + share * size, total, "pixel")
-
-            block = mapper.block((row, col, height, width), tick)
-            at = (row - window[0], col - window[1])
-            class_writer.write(block.values, *at)
-            for writer, name in others:
-                writer.write(getattr(block, name), *at)
-            counts += np.bincount(block.values.ravel(), minlength=len(counts))
-            done += size
-            reporter.progress(done, total, "pixel")
+        for (row, col, _, _), layers in _mapped(mapper, window, [*writers], finished, reporter):
+            for name, writer in writers.items():
+                writer.write(layers[name], row - window[0], col - window[1])
+            counts += np.bincount(layers["values"].ravel(), minlength=len(counts))
     for kind, written in (
         ("map", path),
         ("confidence", confidence),
@@ -283,6 +277,35 @@ def classify(
         "size": [window[3], window[2]],
         "seconds": time.monotonic() - start,
     }
+
+
+def _mapped(
+    mapper: Mapper,
+    window: Window,
+    names: Sequence[str],
+    finished: FinishedBlocks | None,
+    reporter: Reporter,
+) -> Iterator[tuple[Window, dict[str, np.ndarray]]]:
+    """Yield the blocks of a window with the named layers, mapped now or by an earlier run."""
+    done, total = 0, window[2] * window[3]
+    for place in blocks(window):
+        row, col, height, width = place
+        size = height * width
+
+        def tick(share: float, done: int = done, size: int = size) -> None:
+            reporter.progress(done + share * size, total, "pixel")
+
+        layers = finished.read(row, col, names) if finished else None
+        if layers is None:
+            tick(0)
+            block = mapper.block(place, tick)
+            layers = {name: getattr(block, name) for name in names}
+            if finished:
+                finished.write(row, col, layers)
+        yield place, layers
+        done += size
+        reporter.check_canceled()
+    reporter.progress(done, total, "pixel")
 
 
 def blocks(window: Window) -> Iterator[Window]:

@@ -79,8 +79,15 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     _check_labels(arguments)
     for module in _MODULES:
         importlib.import_module(module)
-    elsewhere = [work_path(arguments.model_output)] if arguments.model_output else []
-    with work_folder(arguments.output, arguments.resume, reporter, elsewhere) as work:
+    kept = (arguments.model_output, arguments.classifier_output)
+    others = (arguments.confidence, arguments.probabilities, arguments.report)
+    with work_folder(
+        arguments.output,
+        arguments.resume,
+        reporter,
+        elsewhere=[work_path(path) for path in kept if path],
+        beside=[path for path in others if path],
+    ) as work:
         return _Sequence(arguments, reporter, work).run()
 
 
@@ -165,14 +172,16 @@ class _Sequence:
 
     def _train_arguments(self, model: Path) -> train.Arguments:
         given = self._given
+        output = given.classifier_output or self._work / "classifier.safetensors"
         return train.Arguments(
             scene=given.scene,
             labels=given.labels,
-            output=given.classifier_output or self._work / "classifier.safetensors",
+            output=output,
             model=model,
             class_field=given.class_field,
             holdout=0 if given.validation else given.holdout,
             guard=given.guard,
+            resume=given.resume and work_path(output).is_dir(),
             **self._method,
         )
 
@@ -185,6 +194,7 @@ class _Sequence:
             confidence=given.confidence,
             probabilities=given.probabilities,
             device=given.device,
+            resume=given.resume,
         )
         return self._steps.run(
             "classify",
@@ -196,7 +206,7 @@ class _Sequence:
                 given.confidence,
                 given.probabilities,
             ],
-            lambda: classify.run(arguments, self._reporter),
+            lambda: classify.run_in(self._work, arguments, self._reporter),
         )
 
     def _assess(self, results: dict[str, Any]) -> dict[str, Any]:

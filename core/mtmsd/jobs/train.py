@@ -10,6 +10,7 @@ from mtmsd.errors import InputError
 from mtmsd.jobs.arguments import Method, Source
 from mtmsd.jobs.inputs import open_labels, open_scene_for
 from mtmsd.jobs.outputs import check_outputs
+from mtmsd.jobs.work import Steps, work_folder
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Arguments(Method):
     """Share of each class's polygons held out for the accuracy figures; 0 holds out none."""
     guard: int = 0
     """Training pixels nearer than this to a held-out pixel are left out of the figures."""
+    resume: bool = False
+    """Take the held-out figures from a run that was broken after them."""
 
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
@@ -46,6 +49,11 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         arguments.chosen()  # a wrong setting is told before the model is loaded
     check_holdout(arguments.holdout)
     check_outputs([arguments.scene, arguments.labels, arguments.model], [arguments.output])
+    with work_folder(arguments.output, arguments.resume, reporter) as work:
+        return _run_in(work, arguments, reporter)
+
+
+def _run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     from mtmsd.classify.training import TrainingSet
     from mtmsd.device import choose_device
     from mtmsd.diffusion.model import DiffusionModel
@@ -66,7 +74,12 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
             seed=arguments.seed,
             reporter=reporter,
         )
-        accuracy = held_out_accuracy(arguments, scene, labels, samples, reporter)
+        accuracy = Steps(work).run(
+            "accuracy",
+            arguments,
+            [arguments.scene, arguments.labels, arguments.model],
+            lambda: {"figures": held_out_accuracy(arguments, scene, labels, samples, reporter)},
+        )["figures"]
     reporter.phase("fit", "Learning the classes from all polygons")
     classifier = samples.fit(None, seed=arguments.seed, reporter=reporter)
     classifier.metadata["accuracy"] = accuracy

@@ -6,7 +6,6 @@ output again, in QGIS or in a terminal, can continue.
 
 from __future__ import annotations
 
-import glob
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +15,18 @@ from typing import Any
 
 from mtmsd.jobs.claim import PID_FILE, claimed, write_json
 from mtmsd.jobs.messages import plain
+from mtmsd.partial import SUFFIX, remove_partials
 from mtmsd.reporting import Reporter
 
 
 @contextmanager
 def work_folder(
-    output: Path, resume: bool, reporter: Reporter, elsewhere: Sequence[Path] = ()
+    output: Path,
+    resume: bool,
+    reporter: Reporter,
+    *,
+    elsewhere: Sequence[Path] = (),
+    beside: Sequence[Path] = (),
 ) -> Iterator[Path]:
     """Give the work folder of an output; it is removed when the work succeeds.
 
@@ -35,6 +40,8 @@ def work_folder(
         Told if there is nothing to resume.
     elsewhere : sequence of Path
         Other folders in which there may be something to resume.
+    beside : sequence of Path
+        The other files that are written.
 
     Raises
     ------
@@ -49,8 +56,9 @@ def work_folder(
             reporter.warning(f"There is nothing to resume for {output}; all of it is done.")
         if left and not resume:
             _empty(folder, "*")
-        _empty(folder, ".*.part")
-        _empty(output.parent, f".{glob.escape(output.name)}.*.part")  # of a run that was killed
+        _empty(folder, f"**/.*{SUFFIX}")
+        for file in (output, *beside):
+            remove_partials(file)
         try:
             yield folder
         except BaseException:
@@ -117,14 +125,17 @@ class Steps:
         return results
 
 
+def file_state(path: Path) -> list[int] | None:
+    """Return the size and the time of change of a file, None if it is none."""
+    if not path.is_file():
+        return None
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
+
+
 def _states(files: Sequence[str | Path | None]) -> dict[str, list[int] | None]:
-    states: dict[str, list[int] | None] = {}
-    for file in files:
-        if file is None:
-            continue
-        path = Path(str(file).split("|", 1)[0])
-        states[str(file)] = None
-        if path.is_file():
-            stat = path.stat()
-            states[str(file)] = [stat.st_size, stat.st_mtime_ns]
-    return states
+    return {
+        str(file): file_state(Path(str(file).split("|", 1)[0]))
+        for file in files
+        if file is not None
+    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 import shutil
 import threading
 import warnings
@@ -23,6 +22,7 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from mtmsd.errors import InputError, MachineError, MtmsdError
+from mtmsd.partial import partial_path
 from mtmsd.scene.labels import ClassInfo
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.source import CACHE_MEGABYTES, GDAL_ERRORS, one_line
@@ -132,7 +132,7 @@ def whole_file(
     through :class:`MapWriter`. Raises as :func:`class_map` does.
     """
     _check_target(path)
-    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    partial = partial_path(path)
     try:
         with _quiet(), rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
             with _disk_errors(path):
@@ -197,7 +197,7 @@ def _check_whole(path: Path) -> None:
 
 
 def _replace_bytes(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    partial = partial_path(path)
     try:
         partial.write_bytes(content)
         os.replace(partial, path)
