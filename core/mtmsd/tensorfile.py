@@ -90,17 +90,9 @@ def _read_header(path: Path, kind: str) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"There is no file {path}.", hint=f"Choose a {kind} file.")
     size, free = path.stat().st_size, psutil.virtual_memory().available
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-        if length > min(LARGEST_HEADER, size):
-            raise _refusal(path)
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
-    except SafetensorError as error:
-        raise _refusal(path) from error
-    if not {"mtmsd", "sha256"} <= header.keys() or any(0 in shape for shape in shapes):
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > min(LARGEST_HEADER, size):
         raise _refusal(path)
     if size > free:
         raise MachineError(
@@ -108,6 +100,14 @@ def _read_header(path: Path, kind: str) -> dict[str, str]:
             hint="Close other programs, or choose another file.",
             code="no-memory",
         )
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
+    except SafetensorError as error:
+        raise _refusal(path) from error
+    if not {"mtmsd", "sha256"} <= header.keys() or any(0 in shape for shape in shapes):
+        raise _refusal(path)
     return header
 
 

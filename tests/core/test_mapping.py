@@ -14,7 +14,7 @@ from mtmsd.classify.classifier import Classifier
 from mtmsd.classify.mapping import Mapper, classify, pixel_window
 from mtmsd.classify.training import TrainingSet
 from mtmsd.device import is_out_of_memory
-from mtmsd.diffusion.model import DiffusionModel
+from mtmsd.diffusion.model import DiffusionModel, describe_bands
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.tiles import TileGrid
@@ -57,7 +57,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 def model(scene: Scene) -> DiffusionModel:
     torch.manual_seed(0)
     whitening = fit_whitening(scene, 4, seed=0)
-    return DiffusionModel(UNet(4, 32).eval(), whitening, {"patch_size": 48})
+    metadata = {
+        "patch_size": 48,
+        **describe_bands(scene.used, scene.wavelengths),
+        "scene": {"fingerprint": scene.fingerprint()},
+    }
+    return DiffusionModel(UNet(4, 32).eval(), whitening, metadata)
 
 
 def labels() -> Labels:

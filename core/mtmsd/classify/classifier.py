@@ -14,6 +14,7 @@ from mtmsd.classify.network import Network, Streams
 from mtmsd.device import autocast
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.features.stages import StageReader, centre_features, dense_features, global_features
+from mtmsd.modelcheck import load_weights, parts_of, read_classes, read_settings
 from mtmsd.scene.labels import ClassInfo
 from mtmsd.settings import ClassifierSettings
 from mtmsd.tensorfile import load_tensors, save_tensors
@@ -42,6 +43,13 @@ class Selection:
         scale = self.scale[timestep]
         shift = (-self.mean[timestep] * scale).to(values.dtype)
         return torch.addcmul(shift, values, scale.to(values.dtype))
+
+    def check(self, timesteps: int, channels: int) -> None:
+        """Raise ValueError unless it selects from so many channels at so many timesteps."""
+        kept, shape = self.channels, (timesteps, len(self.channels))
+        ascending = bool((kept.diff() > 0).all()) and 0 <= kept[0] <= kept[-1] < channels
+        if not (ascending and self.mean.shape == self.scale.shape == shape):
+            raise ValueError(f"a selection of {len(kept)} channels out of {channels}")
 
     def to(self, device: torch.device) -> Selection:
         """Return a copy on that device."""
@@ -137,8 +145,14 @@ class Classifier:
     def load(cls, path: Path) -> Classifier:
         """Read a classifier file; raises :class:`InputError` if it is none, or damaged."""
         tensors, metadata = load_tensors(path, KIND)
-        settings = ClassifierSettings(**_tuples(metadata["settings"]))
-        classes = tuple(ClassInfo(**c) for c in metadata["classes"])
+        with parts_of(path):
+            return cls.from_tensors(tensors, metadata)
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> Classifier:
+        """Undo :meth:`save`."""
+        settings = read_settings(metadata["settings"])
+        classes = read_classes(metadata["classes"])
         model = DiffusionModel.from_tensors(tensors, metadata["model"])
         local, global_ = (
             Selection(*(tensors[f"{stream}.{f.name}"] for f in dataclasses.fields(Selection)))
@@ -146,13 +160,18 @@ class Classifier:
         )
         members = []
         for i in range(settings.members):
-            member = Network(settings, model.whitening.components, len(classes))
+            with torch.device("meta"):
+                member = Network(settings, model.whitening.components, len(classes))
             prefix = f"member.{i}."
-            member.load_state_dict(
-                {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
-            )
-            members.append(member.eval())
+            weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+            members.append(load_weights(member, weights))
         noise = tensors["noise"]
+        side = model.patch_size
+        if noise.shape != (model.whitening.components, side, side):
+            raise ValueError(f"noise of the shape {tuple(noise.shape)}")
+        channels = sum(stage_reader(model, settings, noise).channels)
+        for selection in (local, global_):
+            selection.check(len(settings.timesteps), channels)
         return cls(model, settings, classes, noise, local, global_, members, metadata["metadata"])
 
 
@@ -168,8 +187,3 @@ def _by_block(channels: Tensor, widths: list[int]) -> list[Tensor]:
         channels[(channels >= low) & (channels < high)] - low
         for low, high in zip(starts, starts[1:])
     ]
-
-
-def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows lists only."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}

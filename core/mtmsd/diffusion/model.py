@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError
+from mtmsd.modelcheck import check_patch_size, check_scene, load_weights, parts_of
 from mtmsd.scene.whitening import Whitening
 from mtmsd.tensorfile import load_tensors, save_tensors
 
@@ -50,7 +51,8 @@ class DiffusionModel:
     def load(cls, path: Path) -> DiffusionModel:
         """Read a model file; raises :class:`InputError` if it is none, or damaged."""
         tensors, metadata = load_tensors(path, KIND)
-        return cls.from_tensors(tensors, metadata)
+        with parts_of(path):
+            return cls.from_tensors(tensors, metadata)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything as named tensors, for a model file or inside a classifier file."""
@@ -63,10 +65,22 @@ class DiffusionModel:
     def from_tensors(
         cls, tensors: Mapping[str, Tensor], metadata: dict[str, Any]
     ) -> DiffusionModel:
-        """Undo :meth:`tensors`; other names are left alone."""
+        """Undo :meth:`tensors`; other names are left alone.
+
+        Raises
+        ------
+        InputError, LookupError, RuntimeError, TypeError, ValueError
+            If the parts do not fit together; see :func:`mtmsd.modelcheck.parts_of`.
+        """
         whitening = Whitening(
             *(tensors[f"whitening.{n}"].numpy() for n in ("mean", "weights", "variances"))
         )
+        bands, components = whitening.mean.shape[0], whitening.weights.shape[0]
+        shapes = (whitening.mean.shape, whitening.weights.shape, whitening.variances.shape)
+        if shapes != ((bands,), (components, bands), (components,)):
+            raise ValueError(f"a whitening of the shapes {shapes}")
+        check_scene(metadata, bands)
+        check_patch_size(metadata["patch_size"])
         prefix = "unet."
         weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
         return cls(build_unet(weights, whitening.components), whitening, metadata)
@@ -91,7 +105,8 @@ def build_unet(weights: Mapping[str, Tensor], channels: int, source: str = "the 
             f"The U-Net in {source} takes {first.shape[1]} components, the scene has {channels}.",
             hint=f"Set components={first.shape[1]}.",
         )
-    unet = UNet(channels, first.shape[0])
+    with torch.device("meta"):
+        unet = UNet(channels, first.shape[0])
     expected = {name: tuple(value.shape) for name, value in unet.state_dict().items()}
     for name, shape in expected.items():
         if name not in weights:
@@ -99,8 +114,7 @@ def build_unet(weights: Mapping[str, Tensor], channels: int, source: str = "the 
         if tuple(weights[name].shape) != shape:
             found = tuple(weights[name].shape)
             raise InputError(f"In {source}, '{name}' has the shape {found} instead of {shape}.")
-    unet.load_state_dict({name: weights[name].float() for name in expected})
-    return unet.eval()
+    return load_weights(unet, {name: weights[name] for name in expected})
 
 
 def read_authors_checkpoint(path: Path) -> dict[str, Tensor]:
