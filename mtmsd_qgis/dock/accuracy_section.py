@@ -10,12 +10,14 @@ from qgis.PyQt.QtCore import Qt, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
 
+from .attached import Attached
 from .background import Background
 from .classes import LandClass
 from .import_labels import guess_field
 from .job_strip import JobStrip
 from .matrix_view import MatrixView
 from .model_header import read_header
+from .pending import PendingJob
 from .roles import role
 from .runs import DONE as RUN_DONE
 from .runs import Ended, Run
@@ -32,7 +34,8 @@ class AccuracySection(Section):
         self.set_title(self.tr("7  Accuracy"))
         self._workspace = workspace
         self._strip = strip
-        self._run: Run | None = None
+        self._run: Run | Attached | None = None
+        self._pending = PendingJob(workspace, strip, "assess_job", self)
         self._shown = ""
         self._figures = QLabel()
         self._figures.setObjectName("mtmsdFigures")
@@ -99,6 +102,11 @@ class AccuracySection(Section):
         self._show(self._workspace.get("accuracy"))
         if not self._workspace.get("accuracy"):
             self._read_classifier()
+        taken = self._pending.take_up(self._title) if self._run is None else None
+        if taken is not None:
+            run, facts = taken
+            self._listen(run, facts["report"])
+            run.start()
 
     def _state_changed(self, key: str) -> None:
         if key == "classifier":
@@ -207,24 +215,36 @@ class AccuracySection(Section):
         if workspace.training is not None and field == VALUE:
             parameters["SCENE"] = workspace.scene.id()
             parameters["TRAINING"] = workspace.training.layer.id()
-        run = Run("mtmsd:assess", parameters, self.tr("Assessing the map"), self)
+        run = Run("mtmsd:assess", parameters, self._title, self)
+        self._pending.begin(run, report=str(report))
+        self._listen(run, str(report))
+        self._strip.watch(run)
+        run.start()
 
-        def ended(outcome: Ended) -> None:
-            self._run = None
-            if outcome.status == RUN_DONE:
-                workspace.put("accuracy", run.answer)
-                workspace.put("report", str(report))
-                self._show(run.answer)
-            self.refresh()
-            if outcome.sentence:
-                self.set_state(WRONG, outcome.sentence)
+    @property
+    def _title(self) -> str:
+        return self.tr("Assessing the map")
 
-        run.ended.connect(ended)
+    def _listen(self, run: Run | Attached, report: str) -> None:
+        scene = self._workspace.scene_path
+        run.ended.connect(lambda outcome: self._ended(run, outcome, report, scene))
         self._run = run
         self.set_state(BUSY, self.tr("Comparing the map with the reference…"))
         self.refresh()
-        self._strip.watch(run)
-        run.start()
+
+    def _ended(self, run: Run | Attached, outcome: Ended, report: str, scene: str) -> None:
+        self._run = None
+        if self._workspace.scene_path != scene:
+            self._scene_changed()
+            return
+        self._pending.end()
+        if outcome.status == RUN_DONE:
+            self._workspace.put("accuracy", run.answer)
+            self._workspace.put("report", report)
+            self._show(run.answer)
+        self.refresh()
+        if outcome.sentence:
+            self.set_state(WRONG, outcome.sentence)
 
     def _open_report(self) -> None:
         report = self._workspace.file("report")

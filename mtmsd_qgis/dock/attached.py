@@ -1,4 +1,4 @@
-"""A job that an earlier QGIS started, watched and canceled from this one."""
+"""A job that this QGIS's dock did not start, or an earlier one did: watched and canceled here."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ from qgis.PyQt.QtCore import QElapsedTimer, QObject, QTimer, pyqtSignal
 from ..engine.job import CANCELED as JOB_CANCELED
 from ..engine.job import DONE as JOB_DONE
 from ..engine.job import Job
+from ..engine.job_folders import is_running
 from .runs import CANCELED, DONE, FAILED, Ended
+
+POLL_MS, CATCH_UP_MS = 400, 20
+START_SECONDS = 10.0
+"""An engine that was just started has not yet said its process's number."""
+MANY = 50
+"""After so many messages at once there are probably more to catch up with."""
 
 
 class Attached(QObject):
-    """Looks like a :class:`.runs.Run` to the job strip."""
+    """Looks like a :class:`.runs.Run`; the job may have ended already.
+
+    All its messages are told, from the first on.
+    """
 
     progressed = pyqtSignal(float)
     titled = pyqtSignal(str)
@@ -25,11 +35,14 @@ class Attached(QObject):
         super().__init__(parent)
         self.folder = folder
         self.title = title
+        self.pausing = False
+        self.answer: dict[str, Any] = {}
+        self.was_running = is_running(folder)
         self._clock = QElapsedTimer()
         self._clock.start()
         self._job: Job | None = None
         self._timer = QTimer(self)
-        self._timer.setInterval(400)
+        self._timer.setInterval(CATCH_UP_MS)
         self._timer.timeout.connect(self._poll)
 
     @property
@@ -39,12 +52,6 @@ class Attached(QObject):
 
     def start(self) -> Attached:
         """Begin to listen."""
-        try:
-            self._job = Job.attach(self.folder)
-        except (OSError, ValueError) as error:
-            text = str(error)
-            QTimer.singleShot(0, lambda: self.ended.emit(Ended(FAILED, {}, text)))
-            return self
         self._timer.start()
         return self
 
@@ -53,13 +60,38 @@ class Attached(QObject):
         if self._job is not None:
             self._job.cancel()
 
+    def leave(self, _seconds: float) -> None:
+        """Stop listening; the job goes on."""
+        self._timer.stop()
+
+    def wait(self, _seconds: float) -> bool:
+        """Tell whether the job has ended; there is no thread to wait for."""
+        return not is_running(self.folder)
+
+    def _attach(self) -> None:
+        try:
+            self._job = Job.attach(self.folder)
+        except (OSError, ValueError):
+            if self.seconds > START_SECONDS:
+                self._timer.stop()
+                text = self.tr("The job in {} was never begun.").format(self.folder)
+                self.ended.emit(Ended(FAILED, {}, text))
+
     def _poll(self) -> None:
-        for message in self._job.messages():
-            self._hear(message)
+        if self._job is None:
+            self._attach()
+            return
+        messages = self._job.messages()
+        self._timer.setInterval(CATCH_UP_MS if len(messages) > MANY else POLL_MS)
+        last = {m["type"]: m for m in messages}
+        for message in messages:
+            if message["type"] != "progress" or message is last["progress"]:
+                self._hear(message)
         outcome = self._job.outcome
         if outcome is None:
             return
         self._timer.stop()
+        self.answer = outcome.results
         status = {JOB_DONE: DONE, JOB_CANCELED: CANCELED}.get(outcome.status, FAILED)
         sentence = outcome.sentence if status == FAILED else ""
         self.ended.emit(Ended(status, outcome.results, sentence))

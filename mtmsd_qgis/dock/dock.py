@@ -14,6 +14,7 @@ from .accuracy_section import AccuracySection
 from .attached import Attached
 from .background import TAG
 from .classes_section import ClassesSection
+from .closing import ClosingQuestion
 from .job_strip import LONG_SECONDS, JobStrip
 from .jobs_section import JobsSection
 from .map_section import MapSection
@@ -28,8 +29,6 @@ from .workspace import Workspace
 
 class MtmsdDock(QgsDockWidget):
     """All sections and the strip of running jobs.
-
-    A job is a QGIS task, so that QGIS itself asks what to do with it before it closes.
 
     Parameters
     ----------
@@ -93,6 +92,8 @@ class MtmsdDock(QgsDockWidget):
         self.setWidget(whole)
         self.setMinimumWidth(300)
 
+        self._closing = ClosingQuestion(self.strip, iface.mainWindow())
+        iface.registerApplicationExitBlocker(self._closing)
         self.workspace.said.connect(self.say, Qt.ConnectionType.QueuedConnection)
         self.strip.finished.connect(self._run_ended)
         project = QgsProject.instance()
@@ -107,6 +108,7 @@ class MtmsdDock(QgsDockWidget):
 
     def release(self) -> None:
         """Let go of QGIS's signals and of all running jobs, before the plugin is unloaded."""
+        self._iface.unregisterApplicationExitBlocker(self._closing)
         for run in list(self.strip.runs):
             run.cancel()
         project = QgsProject.instance()
@@ -115,12 +117,13 @@ class MtmsdDock(QgsDockWidget):
         for section in (self.scene, self.polygons, self.spectra, self.map, self.accuracy):
             section.release()
 
-    def _run_ended(self, run: Run, outcome: Ended) -> None:
+    def _run_ended(self, run: Run | Attached, outcome: Ended) -> None:
         said = self.workspace.said
-        if isinstance(run, Attached) and outcome.status == DONE:
-            self.pretraining.find_model()
         if outcome.status == FAILED:
             said.emit(f"{run.title}: {outcome.sentence}", Qgis.MessageLevel.Critical)
+        elif outcome.status == DONE and isinstance(run, Attached) and not run.was_running:
+            text = self.tr("{} came to its end while QGIS was closed.").format(run.title)
+            said.emit(text, Qgis.MessageLevel.Success)
         elif outcome.status == DONE and run.seconds > LONG_SECONDS:
             text = self.tr("{} is done after {}.").format(run.title, duration(run.seconds))
             said.emit(text, Qgis.MessageLevel.Success)

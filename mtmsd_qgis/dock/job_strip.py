@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from .attached import Attached
 from .runs import Ended, Run
 from .section import row
 
@@ -25,28 +27,40 @@ class JobStrip(QWidget):
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(8, 2, 8, 4)
         self._layout.setSpacing(4)
-        self.runs: list[Run] = []
+        self.runs: list[Run | Attached] = []
+        self._lines: dict[Run | Attached, QWidget] = {}
         self.hide()
 
-    def watch(self, run: Run) -> None:
+    def watch(self, run: Run | Attached) -> None:
         """Show a run until it has ended."""
         self.runs.append(run)
-        line = _Line(run, self)
-        self._layout.addWidget(line)
+        self._lines[run] = _Line(run, self)
+        self._layout.addWidget(self._lines[run])
         self.show()
-        run.ended.connect(partial(self._ended, run, line))
+        run.ended.connect(partial(self._ended, run))
 
-    def _ended(self, run: Run, line: QWidget, outcome: Ended) -> None:
+    def forget(self, folder: Path) -> None:
+        """Show an attached job no more: a section takes it up itself."""
+        for run in list(self.runs):
+            if isinstance(run, Attached) and run.folder == folder:
+                run.leave(0)
+                self._remove(run)
+
+    def _ended(self, run: Run | Attached, outcome: Ended) -> None:
+        self._remove(run)
+        self.finished.emit(run, outcome)
+
+    def _remove(self, run: Run | Attached) -> None:
         self.runs.remove(run)
+        line = self._lines.pop(run)
         self._layout.removeWidget(line)
         line.hide()
         line.deleteLater()
         self.setVisible(bool(self.runs))
-        self.finished.emit(run, outcome)
 
 
 class _Line(QWidget):
-    def __init__(self, run: Run, parent: QWidget) -> None:
+    def __init__(self, run: Run | Attached, parent: QWidget) -> None:
         super().__init__(parent)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

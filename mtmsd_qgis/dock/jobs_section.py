@@ -149,7 +149,7 @@ class JobsSection(Section):
             old = time.time() - line.started > 10  # a young one may be about to be known
             if line.status == RUNNING and foreign and old:
                 self._attached.add(line.folder)
-                title = self.tr("{} (of an earlier QGIS)").format(line.command.capitalize())
+                title = self.tr("{} (started elsewhere)").format(line.command.capitalize())
                 self._strip.watch(Attached(line.folder, title, self).start())
 
     def _chosen(self) -> JobLine | None:

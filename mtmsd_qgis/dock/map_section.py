@@ -18,10 +18,12 @@ from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import QPushButton, QWidget
 
 from ..processing.styling import distinct, style_class_map
+from .attached import Attached
 from .background import Background
 from .classes import FEWEST_PIXELS, to_json
 from .job_strip import JobStrip
 from .map_view import MapView
+from .pending import PendingJob
 from .roles import MAP, PREVIEW, ROLE, role
 from .runs import CANCELED, DONE, Ended, Run
 from .samples import TrainingSamples
@@ -48,7 +50,8 @@ class MapSection(Section):
         self._samples = samples
         self._iface = iface
         self._strip = strip
-        self._run: Run | None = None
+        self._run: Run | Attached | None = None
+        self._pending = PendingJob(workspace, strip, "map_job", self)
         self._preview = QPushButton(self.tr("Pre&view"))
         self._preview.setObjectName("mtmsdPreview")
         self._preview.clicked.connect(lambda: self.start(preview=True))
@@ -81,6 +84,7 @@ class MapSection(Section):
         self._view_box.refresh()
         self._view_box.show_counts(self._workspace.get("pixels") or {})
         self.refresh()
+        self._take_up()
 
     def refresh(self) -> None:
         """Show what can be done, or why not."""
@@ -127,11 +131,13 @@ class MapSection(Section):
 
     def start(self, preview: bool) -> None:
         """Learn the classes if the polygons changed, then map."""
-        extent = self._view() if preview else None
-        if preview and extent is None:
+        view = self._view() if preview else None
+        if preview and view is None:
             text = self.tr("The map window shows no part of the scene; zoom to it first.")
             self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
             return
+        # as QGIS writes an extent
+        extent = view and [view.xMinimum(), view.xMaximum(), view.yMinimum(), view.yMaximum()]
         key = self._training_key()
         classifier = self._workspace.file("classifier")
         if classifier is not None and self._workspace.get("classifier_key") == key:
@@ -141,9 +147,9 @@ class MapSection(Section):
 
     # the two runs
 
-    def _train(self, key: str, extent: QgsRectangle | None) -> None:
+    def _train(self, key: str, extent: list[float] | None) -> None:
         workspace = self._workspace
-        output = workspace.new_file("classifier", ".safetensors")
+        output = str(workspace.new_file("classifier", ".safetensors"))
         parameters = {
             "INPUT": workspace.scene.id(),
             "LABELS": workspace.training.layer.id(),
@@ -152,68 +158,88 @@ class MapSection(Section):
             "DEVICE": "auto",
             "SEED": workspace.get("seed", 0),
             "SETTINGS": workspace.get("settings", ""),
-            "OUTPUT": str(output),
+            "OUTPUT": output,
         }
+        self._go("mtmsd:train", parameters, {"output": output, "key": key, "extent": extent})
 
-        def done(_run: Run) -> None:
-            workspace.put("classifier_key", key)
-            workspace.put("classifier", str(output))
-            self._classify(output, extent)
-
-        self._go("mtmsd:train", parameters, self.tr("Learning the classes"), done)
-
-    def _classify(self, classifier: Path, extent: QgsRectangle | None) -> None:
+    def _classify(self, classifier: Path, extent: list[float] | None) -> None:
         workspace = self._workspace
-        stem = MAP if extent is None else PREVIEW
-        output = workspace.new_file(stem, ".tif")
+        output = str(workspace.new_file(PREVIEW if extent else MAP, ".tif"))
         parameters = {
             "INPUT": workspace.scene.id(),
             "CLASSIFIER": str(classifier),
             "DEVICE": "auto",
-            "OUTPUT": str(output),
+            "OUTPUT": output,
         }
+        step = {"output": output, "extent": extent}
         if extent is None:
-            parameters["CONFIDENCE"] = str(workspace.new_file("confidence", ".tif"))
+            step["confidence"] = str(workspace.new_file("confidence", ".tif"))
+            parameters["CONFIDENCE"] = step["confidence"]
         else:
-            box = f"{extent.xMinimum()},{extent.xMaximum()},{extent.yMinimum()},{extent.yMaximum()}"
+            box = ",".join(map(repr, extent))
             parameters["EXTENT"] = f"{box} [{workspace.scene.crs().authid()}]"
-        title = self.tr("Mapping the scene") if extent is None else self.tr("Mapping the view")
+        self._go("mtmsd:classify", parameters, step)
 
-        def done(run: Run) -> None:
-            self._load(str(output), stem)
-            pixels = run.answer.get("pixels") or {}
-            if extent is None:
-                workspace.put("confidence", parameters["CONFIDENCE"])
-                workspace.put("pixels", pixels)
-                workspace.put("map", str(output))
-            self._view_box.refresh()
-            self._view_box.show_counts(pixels)
-
-        self._go("mtmsd:classify", parameters, title, done)
-
-    def _go(self, algorithm: str, parameters: dict[str, Any], title: str, done: Any) -> None:
+    def _go(self, algorithm: str, parameters: dict[str, Any], step: dict[str, Any]) -> None:
+        """Start one of the two; ``step`` is what :meth:`_done` needs, as plain JSON."""
+        title = self._title(step)
         run = Run(algorithm, parameters, title, self)
-        scene = self._workspace.scene_path
-
-        def ended(outcome: Ended) -> None:
-            self._run = None
-            self.refresh()
-            if self._workspace.scene_path != scene:
-                return
-            if outcome.status == DONE:
-                done(run)
-            elif outcome.status == CANCELED:
-                self.set_state(NEXT, self.tr("Canceled; nothing was changed."))
-            else:
-                self.set_state(WRONG, outcome.sentence)
-
-        run.titled.connect(lambda text: self.set_state(BUSY, text))
-        run.ended.connect(ended)
-        self._run = run
-        self.set_state(BUSY, self.tr("{}…").format(title))
-        self.refresh()
+        self._pending.begin(run, **step)
+        self._listen(run, step)
         self._strip.watch(run)
         run.start()
+
+    def _take_up(self) -> None:
+        """Go on with a job that was left when QGIS was closed, or take its map."""
+        facts = self._workspace.get("map_job")
+        title = self._title(facts) if facts else ""
+        taken = self._pending.take_up(title) if self._run is None else None
+        if taken is not None:
+            self._listen(*taken)
+            taken[0].start()
+
+    def _title(self, step: dict[str, Any]) -> str:
+        if "key" in step:
+            return self.tr("Learning the classes")
+        return self.tr("Mapping the view") if step["extent"] else self.tr("Mapping the scene")
+
+    def _listen(self, run: Run | Attached, step: dict[str, Any]) -> None:
+        scene = self._workspace.scene_path
+        run.titled.connect(lambda text: self.set_state(BUSY, text))
+        run.ended.connect(lambda outcome: self._ended(run, outcome, step, scene))
+        self._run = run
+        self.set_state(BUSY, self.tr("{}…").format(run.title))
+        self.refresh()
+
+    def _ended(self, run: Run | Attached, outcome: Ended, step: dict[str, Any], scene: str) -> None:
+        self._run = None
+        self.refresh()
+        if self._workspace.scene_path != scene:
+            self._take_up()
+            return
+        self._pending.end()
+        if outcome.status == DONE:
+            self._done(step, run.answer)
+        elif outcome.status == CANCELED:
+            self.set_state(NEXT, self.tr("Canceled; nothing was changed."))
+        else:
+            self.set_state(WRONG, outcome.sentence)
+
+    def _done(self, step: dict[str, Any], answer: dict[str, Any]) -> None:
+        workspace, output = self._workspace, step["output"]
+        if "key" in step:
+            workspace.put("classifier_key", step["key"])
+            workspace.put("classifier", output)
+            self._classify(Path(output), step["extent"])
+            return
+        self._load(output, PREVIEW if step["extent"] else MAP)
+        pixels = answer.get("pixels") or {}
+        if not step["extent"]:
+            workspace.put("confidence", step["confidence"])
+            workspace.put("pixels", pixels)
+            workspace.put("map", output)
+        self._view_box.refresh()
+        self._view_box.show_counts(pixels)
 
     def _load(self, path: str, kind: str) -> None:
         """Show a finished map; a new preview takes the place of the old one."""

@@ -22,11 +22,13 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from .attached import Attached
 from .background import Background
 from .curve import LossCurve
 from .job_strip import JobStrip
 from .model_header import DIFFUSION, find_models, fits, read_header
-from .runs import CANCELED, DONE, Ended, Run, duration
+from .pending import PendingJob
+from .runs import DONE, Ended, Run, duration
 from .section import BUSY, NEXT, TODO, WRONG, Section, caption, row
 from .section import DONE as DONE_STATE
 from .workspace import Workspace
@@ -44,7 +46,8 @@ class PretrainingSection(Section):
         self.set_title(self.tr("2  Pretraining"))
         self._workspace = workspace
         self._strip = strip
-        self._run: Run | None = None
+        self._run: Run | Attached | None = None
+        self._pending = PendingJob(workspace, strip, "pretraining_job", self)
         self._measuring: Run | None = None
 
         self._preset = QComboBox()
@@ -167,6 +170,7 @@ class PretrainingSection(Section):
         self._exclude.setText(self._workspace.get("exclude", ""))
         self._settings.setText(self._workspace.get("settings", ""))
         self._refresh()
+        self._take_up()
 
     def _preset_changed(self) -> None:
         self._workspace.put("preset", self._preset.currentData())
@@ -286,27 +290,37 @@ class PretrainingSection(Section):
             output = Path(self._workspace.get("paused")["output"])
         else:
             output = self._workspace.new_file(f"model_{self._preset.currentData()}", ".safetensors")
-        run = Run(
-            "mtmsd:pretrain",
-            self._parameters(output, resume),
-            self.tr("Pretraining"),
-            self,
-        )
-        self._output = str(output)
-        # kept from the start: after a crash of QGIS, Resume goes on from the last checkpoint
+        run = Run("mtmsd:pretrain", self._parameters(output, resume), self.tr("Pretraining"), self)
+        # kept from the start: after a crash of the engine, Resume goes on from the last checkpoint
         self._workspace.put("paused", {"preset": self._preset.currentData(), "output": str(output)})
-        run.told.connect(self._told)
-        run.titled.connect(self._titled)
-        scene = self._workspace.scene_path
-        run.ended.connect(lambda outcome: self._ended(outcome, scene, resume))
-        self._run = run
+        self._pending.begin(run, output=str(output))
         if not resume:
             self._curve.clear()
-        self._curve.show()
         self.set_state(BUSY, self.tr("Starting the engine…"))
+        self._listen(run, str(output), timed=not resume)
         self._strip.watch(run)
         run.start()
         self._refresh()
+
+    def _take_up(self) -> None:
+        """Go on with a job that was left when QGIS was closed, or take its model."""
+        taken = self._pending.take_up(self.tr("Pretraining")) if self._run is None else None
+        if taken is None:
+            return
+        run, facts = taken
+        self._curve.clear()
+        self.set_state(BUSY, self.tr("Taking up the job that went on without QGIS…"))
+        self._listen(run, facts["output"], timed=False)
+        run.start()
+        self._refresh()
+
+    def _listen(self, run: Run | Attached, output: str, *, timed: bool) -> None:
+        scene = self._workspace.scene_path
+        run.told.connect(self._told)
+        run.titled.connect(self._titled)
+        run.ended.connect(lambda outcome: self._ended(outcome, scene, output, timed))
+        self._run = run
+        self._curve.show()
 
     def _titled(self, title: str) -> None:
         self.set_state(BUSY, title)
@@ -323,17 +337,19 @@ class PretrainingSection(Section):
                 text += " · " + self.tr("{} left").format(duration(eta))
             self.set_state(BUSY, text.strip().capitalize())
 
-    def _ended(self, outcome: Ended, scene: str, resumed: bool) -> None:
+    def _ended(self, outcome: Ended, scene: str, output: str, timed: bool) -> None:
         run, self._run = self._run, None
         if self._workspace.scene_path != scene:
             self._refresh()
+            self._take_up()
             return
+        self._pending.end()
         if outcome.status == DONE:
             self._workspace.put("paused", None)
-            self._workspace.put("model", str(outcome.results.get("OUTPUT", self._output)))
-            if not self._workspace.get("settings") and not resumed:
+            self._workspace.put("model", output)
+            if timed and not self._workspace.get("settings"):
                 QgsSettings().setValue(self._speed_key(), run.seconds)
-        elif outcome.status != CANCELED:
+        elif not Path(f"{output}.work").is_dir():  # no checkpoint to go on from
             self._workspace.put("paused", None)
         self._refresh()
         if outcome.sentence:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from qgis.core import (
     QgsApplication,
-    QgsProcessingAlgRunnerTask,
+    QgsMessageLog,
+    QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProject,
 )
-from qgis.PyQt.QtCore import QCoreApplication, QElapsedTimer, QObject, QTimer, pyqtSignal
+from qgis.PyQt.QtCore import (
+    QCoreApplication,
+    QElapsedTimer,
+    QObject,
+    QThread,
+    QTimer,
+    pyqtSignal,
+)
+
+from ..engine.job import LetGoError
+from .background import TAG
 
 DONE, FAILED, CANCELED = "done", "failed", "canceled"
 
@@ -34,9 +47,20 @@ class _Feedback(QgsProcessingFeedback):
     told = pyqtSignal(object)
     started = pyqtSignal(object)
 
+    when_parent_ends = "continue"
+    """The engine outlives QGIS: the dock asks before QGIS is closed, and takes it up again."""
+
     def __init__(self) -> None:
         super().__init__(False)
         self.error = ""
+        self.left = False
+        self._has_started = False
+
+    def isCanceled(self) -> bool:
+        """Whether the job shall stop; once it is left to itself, nobody follows it any more."""
+        if self.left and self._has_started:
+            raise LetGoError
+        return self.left or super().isCanceled()
 
     def job_message(self, message: dict[str, Any]) -> None:
         """Take a message of the engine; the algorithms look for this method."""
@@ -44,6 +68,7 @@ class _Feedback(QgsProcessingFeedback):
 
     def job_started(self, folder: Path) -> None:
         """Take the job's folder; the algorithms look for this method."""
+        self._has_started = True
         self.started.emit(folder)
 
     def setProgressText(self, text: str) -> None:
@@ -55,6 +80,50 @@ class _Feedback(QgsProcessingFeedback):
         """Keep the last error: it is the sentence that the algorithm raised."""
         self.error = error.strip()
         super().reportError(error, fatalError)
+
+
+class _Work(QThread):
+    """Runs a prepared algorithm; not a QgsTask, which keeps QGIS from closing."""
+
+    alive: ClassVar[set[_Work]] = set()
+
+    def __init__(
+        self,
+        algorithm: QgsProcessingAlgorithm,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: _Feedback,
+    ) -> None:
+        super().__init__()
+        self.ok = False
+        self.results: dict[str, Any] = {}
+        self._arguments = parameters, context, feedback
+        self._algorithm = algorithm
+        self.finished.connect(self._forget)
+
+    def prepare(self) -> bool:
+        """Take from the layers what is needed; on the main thread."""
+        return bool(self._algorithm.prepare(*self._arguments))
+
+    def run(self) -> None:
+        """Run; QThread calls this in its thread."""
+        feedback = self._arguments[2]
+        try:
+            self.results = self._algorithm.runPrepared(*self._arguments)
+            self.ok = True
+        except QgsProcessingException as error:
+            feedback.reportError(str(error))
+        except Exception as error:  # whatever it is, it must not end QGIS
+            feedback.reportError(str(error) or type(error).__name__)
+            QgsMessageLog.logMessage(traceback.format_exc(), TAG)
+
+    def begin(self) -> None:
+        """Start the thread and keep it: what Qt still runs must not be deleted."""
+        self.alive.add(self)
+        self.start()
+
+    def _forget(self) -> None:
+        self.alive.discard(self)
 
 
 class Run(QObject):
@@ -76,6 +145,8 @@ class Run(QObject):
     """The present phase, for people."""
     told = pyqtSignal(object)
     """A message of the engine: metric, progress, warning …"""
+    started = pyqtSignal(object)
+    """The job's folder."""
     ended = pyqtSignal(object)
     """An :class:`Ended`; the last signal of a run."""
 
@@ -94,6 +165,7 @@ class Run(QObject):
         self.folder: Path | None = None
         self._algorithm = algorithm
         self._parameters = parameters
+        self._work: _Work | None = None
         self._clock = QElapsedTimer()
         self._feedback = _Feedback()
         self._feedback.progressChanged.connect(self.progressed)
@@ -116,12 +188,11 @@ class Run(QObject):
         if not ok:
             return self._refuse(reason)
         self._clock.start()
-        self._task = QgsProcessingAlgRunnerTask(
-            algorithm, self._parameters, self._context, self._feedback
-        )
-        self._task.setDescription(self.title)
-        self._task.executed.connect(self._executed)
-        QgsApplication.taskManager().addTask(self._task)
+        self._work = _Work(algorithm, self._parameters, self._context, self._feedback)
+        if not self._work.prepare():
+            return self._refuse(self._feedback.error or self.tr("The algorithm cannot be started."))
+        self._work.finished.connect(self._executed)
+        self._work.begin()
         return self
 
     @property
@@ -133,8 +204,18 @@ class Run(QObject):
         """Ask the algorithm to stop; what was learned up to then is kept."""
         self._feedback.cancel()
 
+    def leave(self, seconds: float) -> None:
+        """Stop following the job, which goes on; wait so long for the thread that followed."""
+        self._feedback.left = True
+        self.wait(seconds)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end; tell whether it has come."""
+        return self._work is None or bool(self._work.wait(round(1000 * seconds)))
+
     def _started(self, folder: Path) -> None:
         self.folder = folder
+        self.started.emit(folder)
 
     def _tell(self, message: dict[str, Any]) -> None:
         if message["type"] == "done":
@@ -145,14 +226,16 @@ class Run(QObject):
         QTimer.singleShot(0, lambda: self._end(Ended(FAILED, {}, sentence)))
         return self
 
-    def _executed(self, ok: bool, results: dict[str, Any]) -> None:
-        if ok and not self._feedback.isCanceled():
-            self._end(Ended(DONE, results))
-        elif self._feedback.isCanceled():
-            self._end(Ended(CANCELED, results))
+    def _executed(self) -> None:
+        if self._feedback.left:
+            return
+        if self._feedback.isCanceled():
+            self._end(Ended(CANCELED))
+        elif self._work.ok:
+            self._end(Ended(DONE, self._work.results))
         else:
             text = self._feedback.error or self.tr("The algorithm failed; see its log.")
-            self._end(Ended(FAILED, results, text))
+            self._end(Ended(FAILED, {}, text))
 
     def _end(self, outcome: Ended) -> None:
         self.ended.emit(outcome)

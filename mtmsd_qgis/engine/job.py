@@ -14,9 +14,9 @@ from typing import Any
 
 from .environment import child_environment
 from .folders import CORE
-from .job_folders import new_job_folder
+from .job_folders import new_job_folder, process_of
 from .messages import FileMessages, Message, PipeMessages
-from .process import end_tree, how_it_ended, interrupt, is_alive, start_options
+from .process import end_tree, how_it_ended, interrupt, is_same, start_options
 
 GRACE_SECONDS = 33.0
 """After a cancel the engine has 30 s to write its checkpoint and then ends itself; this is for
@@ -26,12 +26,16 @@ START_GRACE_SECONDS = 3.0
 SILENCE_SECONDS = 60.0
 """After this time without any message, heartbeats included, the user is told."""
 
-DONE, FAILED, CANCELED = "done", "failed", "canceled"
+DONE, FAILED, CANCELED, LEFT = "done", "failed", "canceled", "left"
+
+
+class LetGoError(Exception):
+    """Raised by a listener of :meth:`Job.follow`: the engine shall go on without it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: ``done``, ``failed`` or ``canceled``."""
+    """How a job ended: ``done``, ``failed``, ``canceled``, or ``left`` to itself."""
 
     status: str
     results: dict[str, Any] = field(default_factory=dict)
@@ -52,10 +56,15 @@ class Job:
     """
 
     def __init__(
-        self, folder: Path, pid: int, process: subprocess.Popen[bytes] | None = None
+        self,
+        folder: Path,
+        pid: int,
+        process: subprocess.Popen[bytes] | None = None,
+        created: float | None = None,
     ) -> None:
         self.folder = folder
         self.pid = pid
+        self._created = created
         self.outcome: Outcome | None = None
         self._process = process
         self._stdin = process.stdin if process else None
@@ -127,8 +136,8 @@ class Job:
         OSError, ValueError
             If the folder holds no job that was ever started.
         """
-        started = json.loads((folder / "pid.json").read_text(encoding="utf-8"))
-        return cls(folder, int(started["pid"]))
+        pid, created = process_of(folder)
+        return cls(folder, pid, None, created)
 
     @property
     def finished(self) -> bool:
@@ -164,13 +173,19 @@ class Job:
         return told
 
     def follow(self, tell: Callable[[Message], None], is_canceled: Callable[[], bool]) -> Outcome:
-        """Tell the messages until the job has ended; cancel it when asked to."""
+        """Tell the messages until the job has ended; cancel it when asked to.
+
+        A listener that raises :class:`LetGoError` leaves the engine at work.
+        """
         try:
             while self.outcome is None:
                 if is_canceled():
                     self.cancel()
                 for message in self.messages(wait=0.1):
                     tell(message)
+            return self.outcome
+        except LetGoError:
+            self.outcome = Outcome(LEFT, message="The job goes on without QGIS.")
             return self.outcome
         finally:
             if self.outcome is None:  # the listener failed: leave no child behind
@@ -182,7 +197,8 @@ class Job:
             return
         self._canceled_at = time.monotonic()
         if self._stdin is None:
-            interrupt(self.pid)
+            if self._is_running():
+                interrupt(self.pid)
             return
         with contextlib.suppress(OSError, ValueError):
             self._stdin.write(b"cancel\n")
@@ -190,6 +206,8 @@ class Job:
 
     def end(self) -> None:
         """End the process tree now."""
+        if self._process is None and not self._is_running():
+            return
         end_tree(self.pid)
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -219,8 +237,7 @@ class Job:
             self.end()
 
     def _has_ended(self, now: float) -> bool:
-        running = is_alive(self.pid) if self._process is None else self._process.poll() is None
-        if running:
+        if self._is_running():
             return False
         self._exited_at = self._exited_at or now
         # A grandchild may hold the pipe open after the engine itself has gone.
@@ -231,6 +248,11 @@ class Job:
             with contextlib.suppress(OSError):
                 self._stdin.close()
         return True
+
+    def _is_running(self) -> bool:
+        if self._process is None:
+            return is_same(self.pid, self._created)
+        return self._process.poll() is None
 
     def _conclude(self) -> Outcome:
         if self._done is not None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from .folders import jobs_folder
-from .process import is_alive
+from .process import is_same
 
 KEPT_JOBS = 20
 """Folders of ended jobs that are kept; older ones are removed when a new job starts."""
@@ -42,10 +42,24 @@ def job_folders() -> list[Path]:
 def is_running(folder: Path) -> bool:
     """Whether the engine works on this job now."""
     try:
-        started = json.loads((folder / "pid.json").read_text(encoding="utf-8"))
-        return is_alive(int(started["pid"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return is_same(*process_of(folder))
+    except (OSError, ValueError):
         return False
+
+
+def process_of(folder: Path) -> tuple[int, float | None]:
+    """Return the number of the job's process and when it began (seconds since 1970).
+
+    Raises
+    ------
+    OSError, ValueError
+        If the job was never started.
+    """
+    try:
+        note = json.loads((folder / "pid.json").read_text(encoding="utf-8"))
+        return int(note["pid"]), note.get("created")
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError(f"{folder / 'pid.json'} names no process.") from None
 
 
 def _remove_old(parent: Path) -> None:

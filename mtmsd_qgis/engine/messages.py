@@ -15,6 +15,8 @@ heartbeat, or ``log`` for a line that was not a message (``text``)."""
 
 MOST_AT_ONCE = 2000
 """Messages that one call takes, so that a flood does not hold up QGIS's main thread."""
+CHUNK = 65_536
+"""Bytes of a file that one call reads, for the same reason."""
 LONGEST_LINE = 1_000_000
 """Bytes after which a line without an end is taken for noise."""
 
@@ -85,15 +87,19 @@ class FileMessages:
         return taken
 
     def _new_lines(self) -> list[Message]:
+        data = self._read(CHUNK)
+        whole = data.rfind(b"\n") + 1  # the last line may be half written
+        if not whole and len(data) == CHUNK:
+            data = self._read(LONGEST_LINE)
+            whole = data.rfind(b"\n") + 1 or (len(data) if len(data) == LONGEST_LINE else 0)
+        self.at_end = len(data) < CHUNK
+        self._offset += whole
+        return [m for m in map(parse, data[:whole].splitlines()) if m is not None]
+
+    def _read(self, size: int) -> bytes:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
-                data = file.read(LONGEST_LINE)
+                return file.read(size)
         except OSError:
-            data = b""
-        self.at_end = len(data) < LONGEST_LINE
-        whole = data[: data.rfind(b"\n") + 1]  # the last line may be half written
-        if not whole and not self.at_end:
-            whole = data
-        self._offset += len(whole)
-        return [m for m in map(parse, whole.splitlines()) if m is not None]
+            return b""

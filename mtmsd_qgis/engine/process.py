@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 WINDOWS = sys.platform == "win32"
+CLOCK_SECONDS = 60.0
+"""How far the clock may be put between two looks at the same process."""
 
 
 def start_options() -> dict[str, Any]:
@@ -55,6 +57,29 @@ def is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return not _is_zombie(pid)
+
+
+def is_same(pid: int, created: float | None) -> bool:
+    """Whether the process of that number runs and is the one that began at ``created``.
+
+    Numbers are used again after a restart of the machine. ``created`` is in seconds since
+    1970; where the system does not tell when a process began, only the number counts.
+    """
+    if not is_alive(pid):
+        return False
+    began = _began(pid)
+    return created is None or began is None or abs(began - created) < CLOCK_SECONDS
+
+
+def _began(pid: int) -> float | None:
+    """Return when a process began, from Linux's /proc; None elsewhere."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        boot = Path("/proc/stat").read_text(encoding="ascii").split("btime ")[1].split()[0]
+    except (OSError, IndexError):
+        return None
+    ticks = int(stat.rpartition(")")[2].split()[19])
+    return int(boot) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _is_alive_on_windows(pid: int) -> bool:

@@ -56,8 +56,9 @@ def run_job(
     QgsProcessingException
         With the engine's sentence and hint, or why it could not be started.
     """
+    parent_ends = getattr(feedback, "when_parent_ends", "stop")
     try:
-        job = Job.start(python, command, arguments, folder=folder)
+        job = Job.start(python, command, arguments, folder=folder, when_parent_ends=parent_ends)
     except OSError as error:
         raise QgsProcessingException(
             tr("The job in {folder} could not be started with {python}: {reason}.").format(

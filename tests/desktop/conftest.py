@@ -71,11 +71,11 @@ def take_polygons(screen: Screen, layer: str = "training_polygons") -> None:
     screen.wait_text("mtmsdClassesState", "6 classes, 2,", 40)
 
 
-def tiny_settings(screen: Screen) -> None:
-    """Unfold More settings and type the tiny numbers."""
+def pretrain_settings(screen: Screen, numbers: str) -> None:
+    """Unfold More settings and type the numbers."""
     screen.click_title("mtmsdMoreSettings")
     screen.click("mtmsdSettings")
-    screen.type(TINY)
+    screen.type(numbers)
     screen.key("Tab")
 
 

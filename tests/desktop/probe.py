@@ -3,6 +3,7 @@
 Started by ``qgis --code``; answers JSON lines on the local socket named in MTMSD_PROBE.
 """
 
+import faulthandler
 import gc
 import json
 import os
@@ -47,21 +48,23 @@ class StallWatch:
     def __init__(self):
         self.outermost = None
         self.collecting = 0.0
-        gc.callbacks.append(self.collected)
+        self.thread = threading.get_ident()
         self.reset()
 
     def collected(self, phase, _):
-        if threading.current_thread() is threading.main_thread():
+        if threading.get_ident() == self.thread:
             self.collecting += time.thread_time() * (1 if phase == "stop" else -1)
 
     def reset(self):
         self.worst, self.cpu, self.where = 0.0, 0.0, ""
 
     def start(self):
+        gc.callbacks.append(self.collected)
         sys.setprofile(self.event)
 
     def stop(self):
         sys.setprofile(None)
+        gc.callbacks.remove(self.collected)
         self.outermost = None
 
     def computed(self):
@@ -300,4 +303,5 @@ def text(widget):
     return ""
 
 
+faulthandler.enable()  # the Python side of a crash of QGIS, in its log
 iface.mtmsd_probe = Probe(os.environ["MTMSD_PROBE"])

@@ -67,7 +67,8 @@ class Screen:
         ini.parent.mkdir(parents=True, exist_ok=True)
         ini.write_text(
             "[PythonPlugins]\nprocessing=true\nmtmsd_qgis=true\n"
-            "[qgis]\ncheckVersion=false\n"
+            "[qgis]\ncheckVersion=false\naskToSaveProjectChanges=false\n"
+            "[app]\naskToSaveMemoryLayers=false\n"  # so are files in the folder for temporary ones
             f"[UI]\nUITheme={theme}\n"
             "[Projections]\nunknownCrsBehavior=NoAction\n",
             encoding="utf-8",
@@ -110,6 +111,16 @@ class Screen:
         self.kill()
         self._start(files)
 
+    def open_again(self, *files: Path) -> None:
+        """Start QGIS again with the same profile, after it was closed."""
+        assert self.qgis.poll() is not None, "QGIS still runs"
+        self._start(files)
+
+    def engines(self) -> list[int]:
+        """Process ids of all engines that were started, the newest first."""
+        notes = sorted(self.folder.rglob("pid.json"), key=lambda p: p.stat().st_mtime, reverse=True)
+        return [int(json.loads(note.read_text())["pid"]) for note in notes]
+
     def kill(self) -> None:
         """End QGIS at once."""
         if self.qgis.poll() is None:
@@ -117,8 +128,11 @@ class Screen:
             self.qgis.wait(10)
 
     def close(self) -> None:
-        """End QGIS and the screen."""
+        """End QGIS, the engines that outlive it, and the screen."""
         self.kill()
+        for pid in self.engines():
+            if is_alive(pid):
+                os.killpg(pid, signal.SIGKILL)
         self._xvfb.terminate()
         self._xvfb.wait(10)
         self._log.close()
@@ -160,15 +174,16 @@ class Screen:
         """The end of what QGIS wrote to its terminal."""
         return (self.folder / "qgis.log").read_text(errors="replace")[-3000:]
 
-    def wait(self, condition: Any, seconds: float, what: str) -> Any:
-        """Wait until the condition is truthy, and return it."""
+    def wait(self, condition: Any, seconds: float, what: str, *, picture: bool = True) -> Any:
+        """Wait until the condition is truthy, and return it; take a picture if it never is."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             answer = condition()
             if answer:
                 return answer
             time.sleep(0.15)
-        self.shot("timeout")
+        if picture:
+            self.shot("timeout")
         raise AssertionError(f"{what} (after {seconds:g} s)")
 
     def text(self, name: str) -> str:
@@ -276,3 +291,12 @@ class Screen:
             ["import", "-window", "root", str(path)], env=self._environment, check=True, timeout=30
         )
         return path
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs and is not only waiting to be reaped."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]

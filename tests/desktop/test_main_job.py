@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import open_scene, pretrain, role, take_polygons, tiny_settings
+from conftest import TINY, open_scene, pretrain, pretrain_settings, role, take_polygons
 from osgeo import gdal
 
 CLASSES = ["roof", "pavement", "low vegetation", "tree", "soil", "water"]
@@ -30,7 +30,7 @@ def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path) -> None:
     assert screen.text("mtmsdMapState") == "Pretrain the scene first, or choose a model."
     screen.shot("2-classes")
 
-    tiny_settings(screen)
+    pretrain_settings(screen, TINY)
     screen.ask("watch")
     pretrain(screen)
     gap = screen.ask("gap")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
-from conftest import open_scene
-from screen import Screen
+from conftest import open_scene, pretrain_settings
+from screen import Screen, is_alive
 
 LONG = "width=32 iterations=4000 batch_size=2 checkpoint_every=2"
 
@@ -18,26 +16,10 @@ LONG = "width=32 iterations=4000 batch_size=2 checkpoint_every=2"
 def begin_pretraining(screen: Screen, sample: Path) -> int:
     """Start a pretraining that would take minutes; return the engine's process id."""
     open_scene(screen, sample)
-    screen.click_title("mtmsdMoreSettings")
-    screen.click("mtmsdSettings")
-    screen.type(LONG)
-    screen.key("Tab")
+    pretrain_settings(screen, LONG)
     screen.click("mtmsdPretrain")
     screen.wait_text("mtmsdPretrainingState", r"Step [1-9]\d* of 4,000", 240)
-    return engine_pid(screen)
-
-
-def engine_pid(screen: Screen) -> int:
-    pids = sorted(screen.folder.rglob("pid.json"), key=lambda p: p.stat().st_mtime)
-    return int(json.loads(pids[-1].read_text())["pid"])
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
+    return screen.engines()[0]
 
 
 @pytest.mark.slow
@@ -52,7 +34,7 @@ def test_pause_keeps_the_steps_and_a_killed_engine_is_told(start, sample: Path) 
     said = screen.wait_text("mtmsdPretrainingState", r"Step (\d+) of 4,000", 240)
     assert int(said.split()[1].replace(",", "")) >= 2, "it began again from the start"
     # an engine that is killed from outside is told in one sentence
-    os.kill(engine_pid(screen), signal.SIGKILL)
+    os.kill(screen.engines()[0], signal.SIGKILL)
     screen.wait_text("mtmsdPretrainingState", "was killed", 20)
     assert any("was killed" in text for text in screen.ask("messages"))
 
@@ -61,13 +43,6 @@ def test_pause_keeps_the_steps_and_a_killed_engine_is_told(start, sample: Path) 
 def test_a_job_survives_its_scene_and_ends_by_cancel(start, sample: Path) -> None:
     screen = start()
     pid = begin_pretraining(screen, sample)
-    screen.key("ctrl+q")
-    question = screen.wait(lambda: screen.ask("question"), 10, "no question")
-    assert "Pretraining" in question
-    screen.key("Escape")
-    time.sleep(0.5)
-    assert is_alive(pid)
-    assert screen.qgis.poll() is None
     screen.choose("mtmsdSceneLayer", "No scene")
     screen.wait_text("mtmsdSceneState", "Choose a hyperspectral raster", 10)
     assert is_alive(pid)
