@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 from mtmsd.assess.accuracy import confusion, figures
 from mtmsd.assess.baseline import spectral_baselines
+from mtmsd.assess.validation import positions
 from mtmsd.classify.training import TrainingSet
 from mtmsd.device import choose_device
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.pretrain import pretrain
-from mtmsd.jobs.train import positions
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import Labels, read_labels
 from mtmsd.scene.raster import Scene
@@ -124,9 +124,8 @@ def answers(
         classifier = samples.fit(train, seed=seed, reporter=Reporter())
         values = np.array([c.value for c in classifier.classes], np.uint16)
         yield name, values[samples.predict(classifier, test).argmax(1)]
-    for baseline in spectral_baselines(
-        scene, split.train, split.test, seed=seed, reporter=Reporter()
-    ):
+    parts = [(split.train, split.test)]
+    for baseline in spectral_baselines(scene, parts, seed=seed, reporter=Reporter()):
         yield baseline.title, baseline.predicted
 
 

@@ -131,6 +131,22 @@ _holdout = _options(
         metavar="PIXELS",
         help="Leave out training pixels nearer than this to a held-out one.",
     ),
+    click.option(
+        "--split",
+        type=click.Choice(["auto", "polygons", "cross", "random"]),
+        default="auto",
+        show_default=True,
+        help="How labels are held out. polygons: whole ones; cross: spatial cross-validation; "
+        "auto: cross where polygons are few, else polygons; random: single pixels, whose "
+        "figures are optimistic.",
+    ),
+)
+_kind = click.option(
+    "--classifier",
+    type=click.Choice(["mtmsd", "svm", "svm-polygons", "rf"]),
+    default="mtmsd",
+    show_default=True,
+    help="mtmsd, or a simple one of plain spectra, which needs no diffusion model.",
 )
 _resume = click.option(
     "--resume", is_flag=True, help="Continue where the last run with this output ended."
@@ -144,6 +160,30 @@ _rasters = _options(
     click.option("--confidence", metavar="FILE", help="Also write the confidence, 0 to 1."),
     click.option(
         "--probabilities", metavar="FILE", help="Also write each class's probability, a band each."
+    ),
+    click.option("--entropy", metavar="FILE", help="Also write the entropy: 0 certain, 1 no idea."),
+    click.option(
+        "--disagreement",
+        metavar="FILE",
+        help="Also write how far the members of the ensemble differ, 0 to 1.",
+    ),
+    click.option(
+        "--unknown-below",
+        type=float,
+        metavar="SHARE",
+        help="Pixels of lower confidence become a class of their own, 255 'unknown'.",
+    ),
+    click.option(
+        "--majority",
+        type=int,
+        metavar="SIDE",
+        help="Give each pixel the most frequent class of the square of so many pixels.",
+    ),
+    click.option(
+        "--sieve",
+        type=int,
+        metavar="PIXELS",
+        help="Minimum mapping unit: smaller regions join their largest neighbour.",
     ),
 )
 
@@ -196,8 +236,10 @@ def pretrain(as_json: bool, **values: Any) -> int:
 @click.argument("scene")
 @click.argument("labels")
 @_output("CLASSIFIER", "The classifier, .safetensors; it holds its diffusion model.")
-@click.option("--model", required=True, metavar="MODEL", help="From 'mtmsd pretrain'.")
+@click.option("--model", metavar="MODEL", help="From 'mtmsd pretrain'; mtmsd needs it.")
+@_kind
 @_class_field
+@_exclude
 @click.option(
     "--preset",
     type=click.Choice(["quick", "balanced", "paper"]),
@@ -263,6 +305,7 @@ def assess(as_json: bool, **values: Any) -> int:
     help="Assess with these labels; without them, with polygons that are held out.",
 )
 @_class_field
+@_kind
 @_rasters
 @click.option("--report", metavar="FILE", help="The accuracy report, HTML.")
 @click.option(
@@ -292,12 +335,38 @@ def whole_map(as_json: bool, features: str | None, **values: Any) -> int:
     finished and whose inputs are unchanged are not done again.
     """
     beside = Path(values["output"])
-    if not values["model"]:
+    if not values["model"] and values["classifier"] == "mtmsd":
         values["model_output"] = values["model_output"] or beside.with_suffix(".model.safetensors")
     values["classifier_output"] = values["classifier_output"] or beside.with_suffix(
         ".classifier.safetensors"
     )
     return _run("map", _with_features(values, features), as_json)
+
+
+@cli.command(cls=_Command)
+@click.argument("map")
+@_output("FILE.gpkg", "The polygons, GeoPackage.")
+@click.option("--confidence", metavar="FILE", help="The map's confidence, for its mean.")
+@click.option("--areas", metavar="FILE.csv", help="Also pixels, share and hectares a class.")
+@_json
+def vectorize(as_json: bool, **values: Any) -> int:
+    """Turn a class MAP into polygons with class, area and mean confidence."""
+    return _run("vectorize", values, as_json)
+
+
+@cli.command(cls=_Command)
+@click.argument("probabilities")
+@_output("FILE.gpkg", "The points, GeoPackage, best first.")
+@click.option("--count", default=20, show_default=True, help="How many points.")
+@click.option("--labels", metavar="LABELS", help="Labels that there are; points keep away.")
+@_class_field
+@_json
+def nextlabels(as_json: bool, **values: Any) -> int:
+    """Say where to label next: doubtful places, spread, with the two classes in doubt.
+
+    PROBABILITIES is what 'mtmsd classify --probabilities' has written.
+    """
+    return _run("nextlabels", values, as_json)
 
 
 @cli.command("import", cls=_Command)

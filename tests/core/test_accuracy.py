@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from mtmsd.assess.accuracy import confusion, figures, interval, mcnemar, resample_groups
 from mtmsd.assess.baseline import Baseline
-from mtmsd.assess.calibration import (
-    disagreement,
-    fit_temperature,
-    normalized_entropy,
-    reliability,
-    temper,
-)
+from mtmsd.assess.calibration import cross_tempered, fit_temperature, reliability, temper
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in, training_pixels_in_patches
+from mtmsd.classify.doubt import disagreement, normalized_entropy, tempered
 from mtmsd.scene.labels import ClassInfo
+from scipy import stats
 from sklearn import metrics
 
 CLASSES = [ClassInfo(2, "grass", "#00ff00"), ClassInfo(5, "roof", "#ff0000")]
@@ -163,15 +160,45 @@ def test_expected_calibration_error_by_hand() -> None:
     np.testing.assert_array_equal(result.count, [0, 0, 0, 0, 0, 1, 0, 0, 0, 4])
 
 
-def test_entropy_and_disagreement_of_known_cases() -> None:
+def test_few_polygons_that_are_all_right_do_not_make_every_confidence_one() -> None:
+    stated = np.tile([[0.8, 0.2]], (400, 1))
+    truth = np.zeros(400, int)
+    few = fit_temperature(stated, truth, np.repeat([0, 1, 2, 3], 100))
+    many = fit_temperature(stated, truth, np.arange(400))
+    assert many < few < 1
+    assert 0.8 < temper(stated, few)[0, 0] < 0.99
+
+
+def test_reliability_is_not_told_of_the_pixels_that_the_temperature_was_fitted_to() -> None:
+    stated = np.tile([[0.9, 0.1]], (60, 1))
+    groups = np.repeat([0, 1], 30)
+    truth = np.repeat([0, 1], 30)  # one polygon all right, the other all wrong
+    found = cross_tempered(stated, truth, groups)
+    assert found[0, 0] < 0.9, "the other polygon says: less sure"
+    assert found[-1, 0] > 0.9, "the other polygon says: surer"
+    np.testing.assert_array_equal(cross_tempered(stated, truth, truth * 0), stated)
+
+
+def test_doubt_on_tensors_is_that_of_scipy() -> None:
+    generator = np.random.default_rng(4)
+    members = generator.dirichlet([0.5] * 5, (3, 40))
+    mean = members.mean(0)
+    found = normalized_entropy(torch.from_numpy(mean), -1).numpy()
+    np.testing.assert_allclose(found, stats.entropy(mean, axis=-1) / np.log(5))
+    information = stats.entropy(mean, axis=-1) - stats.entropy(members, axis=-1).mean(0)
     np.testing.assert_allclose(
-        normalized_entropy([[0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]]), [1, 0, 0.5]
+        disagreement(torch.from_numpy(members)).numpy(), information / np.log(3)
     )
-    agree = np.tile([[0.7, 0.3]], (3, 1, 1))
-    split = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
-    assert disagreement(agree)[0] == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(tempered(torch.from_numpy(mean), 2.5, -1).numpy(), temper(mean, 2.5))
+
+
+def test_entropy_and_disagreement_of_known_cases() -> None:
+    known = torch.tensor([[0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]])
+    np.testing.assert_allclose(normalized_entropy(known, -1), [1, 0, 0.5])
+    agree = torch.tensor([[[0.7, 0.3]]] * 3)
+    split = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])
+    assert disagreement(agree)[0] == pytest.approx(0, abs=1e-6)
     assert disagreement(split)[0] == pytest.approx(1)
-    assert disagreement(np.moveaxis(split, -1, 1), axis=1)[0] == pytest.approx(1)
 
 
 def test_training_pixels_in_patches_against_counting() -> None:

@@ -103,9 +103,9 @@ def test_low_confidence_becomes_unknown(tmp_path: Path) -> None:
     stated = np.array([[0.9, 0.4, 0.5], [np.nan, 0.3, np.nan]], np.float32)
     confidence = write_raster(tmp_path / "confidence.tif", stated, nodata=np.nan)
     out = filters.unknown_below(source, confidence, tmp_path / "u.tif", 0.5)
-    np.testing.assert_array_equal(_read(out), [[1, 3, 2], [0, 3, 2]])
+    np.testing.assert_array_equal(_read(out), [[1, 255, 2], [0, 255, 2]])
     with ClassMap.open(out) as result:
-        assert result.classes[-1] == ClassInfo(3, "unknown", "#808080")
+        assert result.classes[-1] == ClassInfo(255, "unknown", "#808080")
 
 
 def _regions(values: np.ndarray, transform: Affine) -> dict[int, list[shapely.Geometry]]:

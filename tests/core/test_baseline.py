@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mtmsd.assess import baseline
-from mtmsd.assess.baseline import fit, read_spectra, spectral_baselines, stratified_subsample
+from mtmsd.assess.baseline import spectral_baselines
 from mtmsd.assess.calibration import reliability
+from mtmsd.classify import spectra as simple
+from mtmsd.classify.classifier import load_classifier
+from mtmsd.classify.spectra import fit, stratified_subsample
+from mtmsd.classify.spectral import SpectralMapper, SpectralTrainingSet
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import ClassInfo, Labels
+from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
 from sklearn.model_selection import GridSearchCV
 from small_files import write_raster
@@ -51,7 +55,8 @@ def test_baselines_read_the_right_pixels_and_repeat(tmp_path: Path) -> None:
         whole, _ = scene.read(0, 0, 150, 310)
         np.testing.assert_array_equal(spectra, whole[:, test.rows, test.cols].T)
         runs = [
-            spectral_baselines(scene, train, test, seed=5, reporter=Reporter()) for _ in range(2)
+            spectral_baselines(scene, [(train, test)], seed=5, reporter=Reporter())
+            for _ in range(2)
         ]
     assert [b.name for b in runs[0]] == ["svm", "rf"], "two SVMs that answer the same are one"
     for first, second in zip(*runs, strict=True):
@@ -60,19 +65,25 @@ def test_baselines_read_the_right_pixels_and_repeat(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["svm", "rf"])
-def test_a_fitted_baseline_maps_a_window(tmp_path: Path, name: str) -> None:
+def test_a_file_of_spectra_maps_a_window_as_the_fit_did(tmp_path: Path, name: str) -> None:
     path, truth = _striped(tmp_path)
-    train = _labels(truth, 0.01, 1)
+    file = tmp_path / "classifier.safetensors"
     with Scene.open(path) as scene:
-        spectra = read_spectra(scene, train.rows, train.cols, Reporter())
-        fitted = fit(name, spectra, train.values, seed=0, calibrate=True)
-        probabilities, valid = fitted.window(scene, 10, 30, 100, 200)
+        samples = SpectralTrainingSet.extract(scene, _labels(truth, 0.01, 1), name, Reporter())
+        first = samples.fit(seed=0, reporter=Reporter())
+        first.save(file)
+        again = load_classifier(file)
+        block, repeated = (
+            SpectralMapper(scene, classifier).block((10, 30, 100, 200))
+            for classifier in (first, again)
+        )
     inside = truth[10:110, 30:230]
-    np.testing.assert_array_equal(valid, inside > 0)
-    assert (probabilities[:, ~valid] == 0).all()
-    np.testing.assert_allclose(probabilities[:, valid].sum(0), 1, atol=1e-5)
-    mapped = np.where(valid, fitted.values[probabilities.argmax(0)], 0)
-    assert (mapped == inside).mean() > 0.999
+    assert np.array_equal(block.values > 0, inside > 0)
+    assert np.isnan(block.probabilities[:, inside == 0]).all()
+    np.testing.assert_allclose(block.probabilities[:, inside > 0].sum(0), 1, atol=1e-5)
+    assert (block.values == inside).mean() > 0.999
+    np.testing.assert_array_equal(block.probabilities, repeated.probabilities)
+    assert [c.value for c in again.classes] == [3, 7]
 
 
 @pytest.mark.parametrize("name", ["svm", "rf"])
@@ -101,7 +112,7 @@ def test_tuning_leaves_whole_polygons_out(monkeypatch: pytest.MonkeyPatch) -> No
             super().__init__(estimator, param_grid, cv=cv, refit=refit)
             seen[name] = cv
 
-    monkeypatch.setattr(baseline, "GridSearchCV", Search)
+    monkeypatch.setattr(simple, "GridSearchCV", Search)
     for name in ("svm", "svm-polygons"):
         fit(name, spectra, values, seed=0, groups=groups)
     torn = {

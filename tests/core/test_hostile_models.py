@@ -15,14 +15,14 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from mtmsd.classify.classifier import Classifier
+from mtmsd.classify.classifier import load_classifier
 from mtmsd.cli import main
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError, MachineError
 from mtmsd.tensorfile import load_tensors, save_tensors
 from running import TINY, fields_scene, words
 
-load = Classifier.load
+load = load_classifier
 ROOM = 300 * 2**20
 
 

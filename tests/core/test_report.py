@@ -13,15 +13,27 @@ import pytest
 from affine import Affine
 from mtmsd.assess.assess import assess_map, report_held_out
 from mtmsd.assess.evaluation import evaluate
+from mtmsd.assess.validation import joined
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import ClassInfo, read_labels
 from mtmsd.scene.output import class_map
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.splits import Split
 from small_files import GRID, rectangle, write_polygons, write_raster
 
 HEIGHT, WIDTH = 40, 60
 CLASSES = [ClassInfo(1, "dry <b>soil</b>", "#aa7744"), ClassInfo(2, "grass & herbs", "#22aa44")]
+
+METADATA = {
+    "seed": 4,
+    "settings": {"a": 1},
+    "weights": {
+        "timesteps": [50, 100],
+        "stages": [0, 1, 2],
+        "values": [[0.1, 0.2, 0.3], [0.3, 0.05, 0.05]],
+    },
+}
 
 
 class _Page(HTMLParser):
@@ -71,7 +83,7 @@ def mapped(tmp_path: Path, scene: Path) -> Path:
     values[30:35, :] = 0
     with (
         Scene.open(scene) as opened,
-        class_map(tmp_path / "map.tif", opened, CLASSES, {"seed": 4, "settings": {"a": 1}}) as out,
+        class_map(tmp_path / "map.tif", opened, CLASSES, METADATA) as out,
     ):
         out.write(values, 0, 0)
     return tmp_path / "map.tif"
@@ -263,15 +275,37 @@ def test_held_out_figures_are_reported_as_they_are(
             {"labels": 10, "overall": 0.5, "interval": [0.4, 0.6]},
             {"labels": 20, "overall": 0.7, "interval": [0.6, 0.8]},
         ]
-        evaluation["weights"] = {
-            "timesteps": [50, 100],
-            "stages": [0, 1, 2],
-            "values": [[0.1, 0.2, 0.3], [0.3, 0.05, 0.05]],
-        }
         result = report_held_out(
-            mapped, evaluation, test, train, report=tmp_path / "o.html", scene=opened
+            mapped,
+            evaluation,
+            joined([train, test]),
+            [Split(train, test, (), "Held out.")],
+            report=tmp_path / "o.html",
+            scene=opened,
         )
     assert result["overall"] == 1.0, "the held-out figures, not those of the map"
     page = (tmp_path / "o.html").read_text(encoding="utf-8")
     for words in ("Held out.", "Would more labels help?", "What the model looks at", "Spectra"):
         assert words in page
+
+
+def test_folds_are_drawn_and_nothing_held_out_still_gives_a_report(
+    tmp_path: Path, mapped: Path, reference: Path, training: Path, scene: Path
+) -> None:
+    with Scene.open(scene) as opened:
+        one, two = (read_labels(p, opened, minimum=0) for p in (reference, training))
+        labels = joined([one, two])
+        evaluation = evaluate(labels.values, labels.values, CLASSES)
+        folds = [Split(two, one, (), "Folds."), Split(one, two, (), "Folds.")]
+        crossed = report_held_out(mapped, evaluation, labels, folds, report=tmp_path / "a.html")
+        nothing = report_held_out(
+            mapped, None, labels, (), report=tmp_path / "b.html", scene=opened
+        )
+    titles = [(part["title"], part["pixels"]) for part in crossed["split_legend"]]
+    assert titles == [("tested in fold 1", len(one)), ("tested in fold 2", len(two))]
+    assert nothing["verdict"].startswith("How accurate the map is cannot be said")
+    assert [part["title"] for part in nothing["split_legend"]] == ["training"]
+    page = _Page((tmp_path / "b.html").read_text(encoding="utf-8"))
+    assert "Spectra of the reference classes" in page.text
+    assert "Confusion matrix" not in page.text
+    assert sum(c["mapped"] for c in nothing["area"]["classes"]) == pytest.approx(21.0)

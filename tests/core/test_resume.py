@@ -142,7 +142,7 @@ def test_a_broken_map_goes_on_with_the_step_it_broke_in(unbroken, tmp_path: Path
     told = messages(out)
     assert status == 0
     assert [m["name"] for m in told if m["type"] == "phase"] == ["classify"]
-    assert told[-1]["results"]["accuracy"]["n"] == 40
+    assert told[-1]["results"]["accuracy"]["n"] == 120
     assert pixels(broken) == pixels(whole)
     for kind in ("model", "classifier"):
         one, other = (load_file(m.with_suffix(f".{kind}.safetensors")) for m in (whole, broken))

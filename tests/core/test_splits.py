@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mtmsd.errors import InputError
 from mtmsd.scene.labels import ClassInfo, Labels
-from mtmsd.scene.splits import Split, by_polygon, random_stratified, spatial_blocks
+from mtmsd.scene.splits import (
+    Split,
+    by_polygon,
+    random_stratified,
+    spatial_blocks,
+    spatial_folds,
+)
 
 
 def make_labels(seed: int, side: int = 40, classes: int = 4, polygons: int = 30) -> Labels:
@@ -49,6 +55,25 @@ def test_promises_hold_on_random_labels(seed: int, guard: int, share: float) -> 
     check(by_polygon(labels, share, guard, seed), labels, guard)
     check(spatial_blocks(labels, 8, guard, share, seed), labels, guard)
     check(random_stratified(labels, train_fraction=share, seed=seed), labels, 0)
+    for fold in spatial_folds(labels, 3, guard, seed):
+        check(fold, labels, guard)
+
+
+def test_every_polygon_of_a_fold_is_tested_once_and_its_neighbours_with_it() -> None:
+    # Three classes of 3, 2 and 1 polygons, in three clusters far apart.
+    corners = [(0, 0), (50, 0), (0, 50), (5, 0), (55, 0), (5, 50)]
+    values = np.repeat([1, 1, 1, 2, 2, 3], 4)
+    rows, cols = (
+        np.concatenate([[c[i], c[i], c[i] + 1, c[i] + 1] for c in corners]) for i in (0, 1)
+    )
+    groups = np.repeat(np.arange(6), 4)
+    classes = tuple(ClassInfo(v, str(v), "#000000") for v in (1, 2, 3))
+    labels = Labels(rows, cols, values.astype(np.uint16), groups.astype(np.int32), classes)
+    folds = spatial_folds(labels, 3, 0, 1)
+    tested = [sorted(set(fold.test.groups.tolist())) for fold in folds]
+    assert sorted(tested) == [[0, 3], [1, 4], [2]], "the class of one polygon is only trained"
+    assert all(5 in fold.train.groups for fold in folds)
+    assert "3 folds" in folds[0].description
 
 
 def test_no_polygon_is_on_both_sides() -> None:

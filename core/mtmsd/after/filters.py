@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from rasterio.features import sieve as sieve_regions
 from scipy.ndimage import convolve1d
 
-from mtmsd.assess.class_map import ClassMap, open_confidence, read_window
+from mtmsd.assess.class_map import UNKNOWN, ClassMap, open_confidence, read_window
 from mtmsd.assess.report import file_errors
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
@@ -20,10 +21,89 @@ from mtmsd.scene.labels import PALETTE, ClassInfo
 from mtmsd.scene.output import class_map as write_class_map
 from mtmsd.scene.raster import Scene
 
-UNKNOWN = "unknown"
+UNKNOWN_VALUES = (255, 65535)
+"""Of the class "unknown": the first above all classes, so the same in nearly all maps."""
 
 Part = Callable[[int, int, int, int], NDArray]
 """From row, column, height, width to the new values there."""
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What is done to a map that was just made; None leaves a step out.
+
+    Raises
+    ------
+    InputError
+        For a number that makes no sense.
+    """
+
+    unknown_below: float | None = None
+    """Pixels of lower confidence become "unknown"."""
+    majority: int | None = None
+    """Side of the square whose most frequent class a pixel gets."""
+    sieve: int | None = None
+    """Smallest region that stays, in pixels."""
+
+    def __post_init__(self) -> None:
+        if self.unknown_below is not None and not 0 < self.unknown_below < 1:
+            raise InputError(
+                f"The confidence below which a pixel is unknown cannot be {self.unknown_below}.",
+                hint="Give a number between 0 and 1.",
+            )
+        if self.majority is not None and (self.majority < 3 or self.majority % 2 == 0):
+            raise InputError(
+                f"The majority filter's size cannot be {self.majority}.", hint="Give 3, 5, 7, …"
+            )
+        if self.sieve is not None and self.sieve < 2:
+            raise InputError(
+                f"A minimum mapping unit of {self.sieve} pixels changes nothing.",
+                hint="Give 2 or more.",
+            )
+
+    def __bool__(self) -> bool:
+        return any(step is not None for step in (self.unknown_below, self.majority, self.sieve))
+
+
+def refine(
+    map_path: Path,
+    output: Path,
+    refinement: Refinement,
+    *,
+    confidence_path: Path | None = None,
+    reporter: Reporter | None = None,
+) -> Path:
+    """Do the chosen steps one after the other: unknown class, majority filter, sieve.
+
+    Parameters
+    ----------
+    map_path, output : Path
+        The map as it was made, and as it shall be.
+    confidence_path : Path, optional
+        Needed for the unknown class.
+
+    Raises
+    ------
+    InputError
+        If the map cannot be read, or the confidence is missing.
+    """
+    steps: list[Callable[[Path, Path], Path]] = []
+    if refinement.unknown_below is not None:
+        if confidence_path is None:
+            raise InputError("The class of unknown pixels needs the map's confidence.")
+        below, sure = refinement.unknown_below, confidence_path
+        steps.append(lambda a, b: unknown_below(a, sure, b, below, reporter=reporter))
+    if refinement.majority is not None:
+        size = refinement.majority
+        steps.append(lambda a, b: majority(a, b, size, reporter=reporter))
+    if refinement.sieve is not None:
+        minimum = refinement.sieve
+        steps.append(lambda a, b: sieve(a, b, minimum, reporter=reporter))
+    with tempfile.TemporaryDirectory(prefix="refine-", dir=map_path.parent) as room:
+        for number, step in enumerate(steps, 1):
+            target = output if number == len(steps) else Path(room) / f"{number}.tif"
+            map_path = step(map_path, target)
+    return map_path
 
 
 def sieve(
@@ -55,8 +135,7 @@ def sieve(
     Memory grows with the number of regions, and by one byte a pixel; the rest waits in
     temporary files beside the output.
     """
-    if minimum < 2:
-        raise InputError(f"A minimum mapping unit of {minimum} pixels changes nothing; give 2 up.")
+    Refinement(sieve=minimum)
     with (
         file_errors(output),
         ClassMap.open(map_path) as source,
@@ -96,8 +175,7 @@ def majority(
     InputError
         For an even or too small size, or a map that cannot be read.
     """
-    if size < 3 or size % 2 == 0:
-        raise InputError(f"The majority filter's size cannot be {size}; give 3, 5, 7, …")
+    Refinement(majority=size)
     reach = size // 2
     with ClassMap.open(map_path) as source:
 
@@ -147,14 +225,13 @@ def unknown_below(
     InputError
         For another threshold, or rasters that cannot be read or differ in size.
     """
-    if not 0 < threshold < 1:
-        raise InputError(f"The confidence threshold cannot be {threshold}; it lies in 0 to 1.")
+    Refinement(unknown_below=threshold)
     with (
         ClassMap.open(map_path) as source,
         open_confidence(confidence_path, source) as confidence,
     ):
         known = [c for c in _classes(source) if c.name != UNKNOWN]
-        info = ClassInfo(max(c.value for c in known) + 1, UNKNOWN, "#808080")
+        info = unknown_class(known)
 
         def part(row: int, col: int, height: int, width: int) -> NDArray:
             values = source.values(row, col, height, width)
@@ -163,6 +240,18 @@ def unknown_below(
 
         change = {"unknown_below": threshold}
         return _rewrite(source, output, part, change, reporter, [*known, info])
+
+
+def unknown_class(known: Sequence[ClassInfo]) -> ClassInfo:
+    """Return the class of pixels in doubt: 255, or 65535 where 255 is a class or exceeded."""
+    largest = max(info.value for info in known)
+    free = [value for value in UNKNOWN_VALUES if value > largest]
+    if not free:
+        raise InputError(
+            f"The class value {largest} leaves no number for the class '{UNKNOWN}'.",
+            hint="Give the classes numbers below 65535.",
+        )
+    return ClassInfo(free[0], UNKNOWN, "#808080")
 
 
 def _classes(source: ClassMap) -> list[ClassInfo]:

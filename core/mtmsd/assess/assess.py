@@ -11,15 +11,17 @@ from typing import Any, cast
 import numpy as np
 
 from mtmsd.assess.baseline import Baseline, spectral_baselines
-from mtmsd.assess.class_map import ClassMap
+from mtmsd.assess.class_map import UNKNOWN, ClassMap
 from mtmsd.assess.contents import Material, draw, facts, moved, stated_confidence
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in
 from mtmsd.assess.report import render, to_json, write_whole
+from mtmsd.assess.validation import joined
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import ClassInfo, Labels, read_labels
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.splits import Split
 
 __all__ = ["assess_map", "evaluate", "report_held_out"]
 
@@ -107,7 +109,7 @@ def assess_map(
             confidence=stated,
             seed=SEED,
         )
-        result["warnings"] = warnings + result["warnings"]
+        result["warnings"] = warnings + _unknown(result) + result["warnings"]
         sources = {
             "map": map_path,
             "reference": labels_path,
@@ -121,9 +123,9 @@ def assess_map(
 
 def report_held_out(
     map_path: AnyPath,
-    evaluation: Mapping[str, Any],
-    test: Labels,
-    train: Labels,
+    evaluation: Mapping[str, Any] | None,
+    labels: Labels,
+    splits: Sequence[Split],
     *,
     report: Path,
     json_out: Path | None = None,
@@ -132,19 +134,21 @@ def report_held_out(
     commands: Sequence[str] = (),
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
-    """Write the report of a map whose figures come from polygons held out while training.
+    """Write the report of a map whose figures come from labels held out while training.
 
-    The final map was trained on all polygons, so it cannot be compared with them; the figures
-    are those of the classifier that did not see the held-out ones.
+    The final map was trained on all labels, so it cannot be compared with them; the figures
+    are those of classifiers that did not see the held-out ones.
 
     Parameters
     ----------
     map_path : path
     evaluation : mapping
-        What :func:`evaluate` returned for the held-out pixels; ``learning_curve`` and
-        ``weights`` are drawn if they were added (:mod:`mtmsd.assess.pictures` says how).
-    test, train : Labels
-        The split, on the map's grid.
+        What :func:`mtmsd.assess.validation.judge` returned; None where nothing could be held
+        out: all the rest is then reported.
+    labels : Labels
+        All that the map was trained on, on the scene's grid.
+    splits : sequence of Split
+        How they were held out: one split, or the folds of a cross-validation.
     report, json_out : Path
         The HTML file, and the same as JSON (default: beside it).
     scene : Scene, optional
@@ -160,11 +164,26 @@ def report_held_out(
     dict
         As :func:`assess_map`.
     """
+    evaluation = evaluation or evaluate([], [], labels.classes)
     warnings = list(evaluation["warnings"])
     with ClassMap.open(map_path) as class_map:
+        if class_map.metadata.get("after"):
+            warnings.append(
+                "The map was filtered after it was classified; the figures are those of the "
+                "classifier, before that."
+            )
         placed, shift = _placed(class_map, scene, warnings) if scene else (None, (0, 0))
         back = (-shift[0], -shift[1])
-        material = Material(class_map, moved(test, back), moved(train, back), placed, shift)
+        tests = tuple(moved(split.test, back) for split in splits)
+        train = splits[0].train if len(splits) == 1 else None if splits else labels
+        material = Material(
+            class_map,
+            joined(tests) if tests else labels.subset(np.zeros(0, np.int64)),
+            moved(train, back) if train else None,
+            placed,
+            shift,
+            tests if len(tests) > 1 else (),
+        )
         result = {**evaluation, "warnings": warnings}
         files = {"map": map_path, **(sources or {})}
         return _finish(
@@ -225,6 +244,21 @@ def _check_classes(class_map: ClassMap, reference: Labels, path: AnyPath) -> lis
     ]
 
 
+def _unknown(result: Mapping[str, Any]) -> list[str]:
+    """Say how many reference pixels the map leaves open, and how good it is on the others."""
+    place = [i for i, c in enumerate(result["classes"]) if c["name"] == UNKNOWN]
+    if not place:
+        return []
+    matrix = np.array(result["confusion"]["matrix"])
+    left = int(matrix[:, place[0]].sum())
+    known = int(matrix.sum()) - left
+    share = f"; of the others {np.trace(matrix) / known:.1%} are right" if known else ""
+    return [
+        f"{left:,} of {int(matrix.sum()):,} reference pixels are mapped as '{UNKNOWN}', which "
+        f"counts as wrong{share}."
+    ]
+
+
 def _listing(values: set[int]) -> str:
     shown = sorted(values)[:12]
     return ", ".join(map(str, shown)) + (" …" if len(values) > 12 else "")
@@ -268,7 +302,7 @@ def _baselines(material: Material, warnings: list[str], reporter: Reporter) -> l
     train, test = (moved(x, material.shift) for x in (material.train, material.reference))
     reporter.phase("baseline", "Classifying the plain spectra for comparison")
     try:
-        return spectral_baselines(material.scene, train, test, seed=SEED, reporter=reporter)
+        return spectral_baselines(material.scene, [(train, test)], seed=SEED, reporter=reporter)
     except InputError as error:
         warnings.append(f"No spectral baseline: {error}")
         return []

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
-from scipy.stats import binned_statistic, entropy
+from scipy.stats import binned_statistic
+from sklearn.model_selection import GroupKFold
 
 Floats = NDArray[np.float64]
 
@@ -31,8 +32,14 @@ def temper(probabilities: ArrayLike, temperature: float) -> Floats:
     return softmax(_logits(probabilities) / temperature, axis=-1)
 
 
-def fit_temperature(probabilities: ArrayLike, truth: ArrayLike) -> float:
+def fit_temperature(
+    probabilities: ArrayLike, truth: ArrayLike, groups: ArrayLike | None = None
+) -> float:
     """Find the temperature that makes held-out probabilities most likely.
+
+    With few polygons, all of them right, the likeliest temperature would be 0 and every
+    confidence 1. So its logarithm has a standard normal prior, against which a whole polygon,
+    not a pixel, counts as one observation.
 
     Parameters
     ----------
@@ -40,6 +47,8 @@ def fit_temperature(probabilities: ArrayLike, truth: ArrayLike) -> float:
         Of pixels that the classifier was not trained on.
     truth : array-like of int, shape (n,)
         Column of each pixel's true class.
+    groups : array-like of int, shape (n,), optional
+        The polygon of each pixel; without it every pixel is an observation.
 
     Returns
     -------
@@ -49,12 +58,39 @@ def fit_temperature(probabilities: ArrayLike, truth: ArrayLike) -> float:
     logits, truth = _logits(probabilities), np.asarray(truth)
     if not len(truth):
         return 1.0
+    observations = len(truth) if groups is None else len(np.unique(np.asarray(groups)))
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -float(scaled[np.arange(len(truth)), truth].mean())
+        likely = float(scaled[np.arange(len(truth)), truth].mean())
+        return log_temperature**2 / (2 * observations) - likely
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+
+
+def cross_tempered(probabilities: ArrayLike, truth: ArrayLike, groups: ArrayLike) -> Floats:
+    """Calibrate each polygon's pixels by a temperature from the other polygons.
+
+    So that the reliability is not told of the pixels that the temperature was fitted to.
+
+    Returns
+    -------
+    float64, shape (n, K)
+        As they came, if there is one polygon only.
+    """
+    found, truth, groups = (
+        np.array(probabilities, np.float64),
+        np.asarray(truth),
+        np.asarray(groups),
+    )
+    folds = min(5, len(np.unique(groups)))
+    if folds < 2:
+        return found
+    for others, own in GroupKFold(folds).split(found, truth, groups):
+        found[own] = temper(
+            found[own], fit_temperature(found[others], truth[others], groups[others])
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -92,31 +128,6 @@ def reliability(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> Reli
     count = binned_statistic(stated, stated, "count", edges)[0].astype(np.int64)
     gap = np.nan_to_num(np.abs(means[0] - means[1]))
     return Reliability(edges, count, means[0], means[1], float((gap * count).sum() / count.sum()))
-
-
-def normalized_entropy(probabilities: ArrayLike, axis: int = -1) -> Floats:
-    """Entropy of class probabilities over its greatest value: 0 certain, 1 no idea."""
-    p = np.asarray(probabilities, np.float64)
-    return entropy(p, axis=axis) / np.log(max(p.shape[axis], 2))
-
-
-def disagreement(members: ArrayLike, axis: int = -1) -> Floats:
-    """Say how far the members of an ensemble differ, 0 (not at all) to 1.
-
-    The mutual information of class and member, entropy of the mean less mean of the
-    entropies, over its greatest value (Houlsby et al. 2011, arXiv 1112.5745).
-
-    Parameters
-    ----------
-    members : array-like, shape (M, ..., K, ...)
-        Probabilities of each member; ``axis`` is the classes' axis.
-    """
-    p = np.asarray(members, np.float64)
-    information = entropy(p.mean(0), axis=axis if axis < 0 else axis - 1) - entropy(
-        p, axis=axis
-    ).mean(0)
-    greatest = np.log(max(2, min(p.shape[0], p.shape[axis])))
-    return np.clip(information / greatest, 0.0, 1.0)
 
 
 def _logits(probabilities: ArrayLike) -> Floats:

@@ -21,6 +21,10 @@ from rasterio.windows import Window
 
 from mtmsd.errors import InputError
 from mtmsd.scene.labels import ClassInfo
+from mtmsd.scene.pixels import by_block
+
+UNKNOWN = "unknown"
+"""Name of the class of pixels whose confidence was too low."""
 
 
 class ClassMap:
@@ -185,14 +189,6 @@ def sample(dataset: rasterio.DatasetReader, rows: NDArray, cols: NDArray) -> NDA
         block = read_window(dataset, top, left, height, width)
         result[members] = block[r - top, c - left]
     return result
-
-
-def by_block(rows: NDArray, cols: NDArray, side: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the positions of the pixels of each square block of ``side`` pixels."""
-    block = (np.asarray(rows, np.int64) // side << 32) | (np.asarray(cols, np.int64) // side)
-    order = np.argsort(block, kind="stable")
-    if len(order):
-        yield from np.split(order, np.flatnonzero(np.diff(block[order])) + 1)
 
 
 def _metadata(dataset: rasterio.DatasetReader) -> dict[str, Any]:

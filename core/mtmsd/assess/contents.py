@@ -13,22 +13,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from mtmsd import __version__
 from mtmsd.assess import pictures
 from mtmsd.assess.area_adjusted import area_adjusted
 from mtmsd.assess.areas import class_areas
-from mtmsd.assess.baseline import read_spectra, stratified_subsample
 from mtmsd.assess.class_map import ClassMap, open_confidence, sample
 from mtmsd.assess.evaluation import number
-from mtmsd.assess.independence import training_pixels_in_patches
+from mtmsd.assess.independence import PATCH, distances
+from mtmsd.classify.spectra import stratified_subsample
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import ClassInfo, Labels
+from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
 
-PATCH = 48
-"""Side of the patch in which training pixels are counted, where the map's settings name none."""
 DRAWN_SPECTRA = 5_000
 """Reference pixels whose spectra are drawn."""
 _PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "rasterio")
@@ -45,6 +43,21 @@ class Material:
     scene: Scene | None = None
     shift: tuple[int, int] = (0, 0)
     """Rows and columns from the map's grid to the scene's."""
+    folds: tuple[Labels, ...] = ()
+    """The test pixels of each fold of a cross-validation."""
+
+    def split(self) -> list[tuple[str, str, Labels]]:
+        """Return what the picture of the split shows: title, colour, pixels; lowest first."""
+        if self.folds:
+            colors = pictures.FOLD_COLORS
+            return [
+                (f"tested in fold {i + 1}", colors[i % len(colors)], fold)
+                for i, fold in enumerate(self.folds)
+            ]
+        shown = [("reference", pictures.TEST_COLOR, self.reference)]
+        if self.train is not None:
+            shown.insert(0, ("training", pictures.TRAIN_COLOR, self.train))
+        return [(title, color, pixels) for title, color, pixels in shown if len(pixels)]
 
 
 def moved(labels: Labels, shift: tuple[int, int]) -> Labels:
@@ -63,7 +76,13 @@ def facts(
     return {
         "map": {"name": class_map.name, "width": class_map.width, "height": class_map.height},
         "area": areas(result, class_map, reporter),
-        "training": _distances(material),
+        "training": result.get("training") or _distances(material),
+        "split_legend": [
+            {"title": title, "color": color, "pixels": len(pixels)}
+            for title, color, pixels in material.split()
+        ],
+        "weights": class_map.metadata.get("weights"),
+        "learning_curve": result.get("learning_curve") or _told_curve(class_map),
         "inputs": [
             {"role": role, "path": str(path), "fingerprint": _fingerprint(path, role, material)}
             for role, path in sources.items()
@@ -137,14 +156,12 @@ def draw(
 ) -> dict[str, str | None]:
     """Make the report's pictures as data URIs; ``None`` where there is nothing to draw."""
     classes = [ClassInfo(c["value"], c["name"], c["color"]) for c in result["area"]["classes"]]
-    train, reference = material.train, material.reference
     values, step = material.class_map.thinned(pictures.LONGEST_SIDE)
     return {
         "map": pictures.map_picture(values, classes),
         "split": pictures.split_picture(
             values > 0,
-            None if train is None else (train.rows, train.cols),
-            (reference.rows, reference.cols),
+            [((labels.rows, labels.cols), color) for _, color, labels in material.split()],
             step,
         ),
         "spectra": _spectra(material, classes, reporter),
@@ -161,10 +178,18 @@ def _drawn(plot: Callable[[Any], str], figures: Any) -> str | None:
 def _spectra(material: Material, classes: Sequence[ClassInfo], reporter: Reporter) -> str | None:
     if material.scene is None:
         return None
-    few = stratified_subsample(material.reference.values, DRAWN_SPECTRA, 0)
-    labels = moved(material.reference.subset(few), material.shift)
+    shown = material.reference if len(material.reference) else material.train
+    if shown is None:
+        return None
+    few = stratified_subsample(shown.values, DRAWN_SPECTRA, 0)
+    labels = moved(shown.subset(few), material.shift)
     spectra = read_spectra(material.scene, labels.rows, labels.cols, reporter)
     return pictures.spectra_plot(material.scene.wavelengths, spectra, labels.values, classes)
+
+
+def _told_curve(class_map: ClassMap) -> list[dict[str, Any]]:
+    """Return the learning curve that the map's classifier brought along."""
+    return (class_map.metadata.get("accuracy") or {}).get("learning_curve") or []
 
 
 def _distances(material: Material) -> dict[str, Any] | None:
@@ -173,14 +198,7 @@ def _distances(material: Material) -> dict[str, Any] | None:
     if train is None or not len(train) or not len(reference):
         return None
     patch = int(_find(material.class_map.metadata, "patch_size") or PATCH)
-    test_pixels, train_pixels = (reference.rows, reference.cols), (train.rows, train.cols)
-    nearest, _ = cKDTree(np.column_stack(train_pixels)).query(np.column_stack(test_pixels))
-    return {
-        "n": len(train),
-        "patch": patch,
-        "inside_patch": training_pixels_in_patches(test_pixels, train_pixels, patch),
-        "nearest": float(np.median(nearest)),
-    }
+    return distances([(train, reference)], patch)
 
 
 def _fingerprint(path: str | Path, role: str, material: Material) -> str:
@@ -199,8 +217,11 @@ def _fingerprint(path: str | Path, role: str, material: Material) -> str:
 
 def _settings(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List what made the map: name and value, without what is said elsewhere or twice."""
-    left_out = ("classes", "accuracy", "kind", "format", "fingerprint")
-    pairs = _flat({k: v for k, v in metadata.items() if k not in left_out}, left_out)
+    left_out = ("classes", "accuracy", "weights", "kind", "format", "fingerprint", "after")
+    kept = {k: v for k, v in metadata.items() if k not in left_out}
+    for change in metadata.get("after", ()):
+        kept |= change
+    pairs = _flat(kept, left_out)
     # A model carries a whole preset; the classifier was trained with its own settings.
     pairs = [p for p in pairs if not p[0].startswith("model.settings.classifier.")]
     return [(name.replace("model.settings.", "model."), text) for name, text in pairs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,6 +39,7 @@ def evaluate(
     groups: ArrayLike | None = None,
     confidence: ArrayLike | None = None,
     seed: int = 0,
+    optimistic: bool = False,
 ) -> dict[str, Any]:
     """Compute every figure, its interval, and the comparison with baselines.
 
@@ -57,6 +59,8 @@ def evaluate(
         Probability of the mapped class, NaN where unknown; its reliability is then told.
     seed : int
         Of the bootstrap.
+    optimistic : bool
+        Whether the pixels lie beside training pixels, which the verdict then says.
 
     Returns
     -------
@@ -77,6 +81,7 @@ def evaluate(
         "n": len(reference),
         "polygons": None if groups is None else len(np.unique(np.asarray(groups))),
         "split": split_description,
+        "optimistic": optimistic,
         **{name: number(getattr(point, name)) for name in SCALARS},
         "intervals": {name: spread.scalar(name) if spread else None for name in SCALARS},
         "classes": [_class_figures(i, c, matrix, point, spread) for i, c in enumerate(known)],
@@ -228,6 +233,10 @@ def _warnings(classes: Sequence[ClassInfo], matrix: NDArray, spread: _Spread | N
     absent = [c.name for c, row in zip(classes, matrix, strict=True) if not row.sum()]
     if absent:
         warnings.append(f"No reference pixels, so not evaluated: {', '.join(absent)}.")
+    colors = Counter(c.color.lower() for c in classes)
+    shared = [c.name for c in classes if colors[c.color.lower()] > 1]
+    if shared:
+        warnings.append(f"These classes share a colour with another: {', '.join(shared)}.")
     if spread:
         single = [c.name for c, n in zip(classes, spread.polygons, strict=True) if n == 1]
         if single:
@@ -240,9 +249,13 @@ def _warnings(classes: Sequence[ClassInfo], matrix: NDArray, spread: _Spread | N
 
 def verdict(evaluation: dict[str, Any]) -> str:
     """Say in one sentence how good the map is and whether a simple tool does as well."""
+    if not evaluation["n"]:
+        return "How accurate the map is cannot be said: there are no labels apart from training."
     right = f"{_percent(evaluation['overall'])} of the {evaluation['n']:,} reference pixels"
     limits = evaluation["intervals"]["overall"]
     right += " are right" + (f" (95 % interval {_range(limits)} %)" if limits else "")
+    if evaluation["optimistic"]:
+        right += ", an optimistic figure, for they lie beside training pixels"
     if not evaluation["baselines"]:
         return f"{right}; there is no spectral baseline to compare with."
     best = max(evaluation["baselines"], key=lambda b: b["overall"] or 0.0)
@@ -254,8 +267,8 @@ def verdict(evaluation: dict[str, Any]) -> str:
         return f"The map is better than the spectral baseline: {against}."
     if limits and limits[1] < 0:
         return (
-            "The map is worse than the spectral baseline, so prefer the "
-            f"{best['title']} here: {against}."
+            f"The map is worse than the spectral baseline, so prefer the {best['title']} here "
+            f"(choose it as the classifier: --classifier {best['name']}): {against}."
         )
     if limits:
         return (

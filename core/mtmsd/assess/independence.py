@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
+
+from mtmsd.scene.labels import Labels
+
+PATCH = 48
+"""Side of the patch in which training pixels are counted, where a map's settings name none."""
 
 Pixels = tuple[ArrayLike, ArrayLike]
 """Rows and columns."""
@@ -41,6 +49,36 @@ def training_pixels_in_patches(test: Pixels, train: Pixels, patch: int) -> float
         pixels - shift, (patch - 1) / 2 + 1e-6, p=np.inf, return_length=True
     )
     return float(np.mean(counts))
+
+
+def distances(parts: Sequence[tuple[Labels, Labels]], patch: int) -> dict[str, Any]:
+    """Say how near training pixels are to the test pixels of their own split.
+
+    Parameters
+    ----------
+    parts : sequence of (train, test)
+        None of them empty.
+    patch : int
+        Side of the patch around a test pixel.
+
+    Returns
+    -------
+    dict
+        ``n`` training pixels (mean over the splits), ``patch``, ``inside_patch`` (training
+        pixels in a test pixel's patch, mean), ``nearest`` (pixels, median).
+    """
+    inside, nearest, tested = [], [], []
+    for train, test in parts:
+        pixels, others = (test.rows, test.cols), (train.rows, train.cols)
+        inside.append(training_pixels_in_patches(pixels, others, patch))
+        nearest.append(cKDTree(np.column_stack(others)).query(np.column_stack(pixels))[0])
+        tested.append(len(test))
+    return {
+        "n": round(float(np.mean([len(train) for train, _ in parts]))),
+        "patch": patch,
+        "inside_patch": float(np.average(inside, weights=tested)),
+        "nearest": float(np.median(np.concatenate(nearest))),
+    }
 
 
 def _keys(pixels: Pixels) -> NDArray[np.int64]:

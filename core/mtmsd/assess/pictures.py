@@ -27,6 +27,7 @@ FEWEST_IN_BIN = 10
 """Pixels from which a bin of the reliability plot gets a point."""
 
 TRAIN_COLOR, TEST_COLOR = "#0072b2", "#d55e00"
+FOLD_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 _LAND, _OUTSIDE = "#dddddd", "#ffffff"
 _INK = "#333333"
 
@@ -47,8 +48,7 @@ def map_picture(values: NDArray, classes: Iterable[ClassInfo]) -> str:
 
 def split_picture(
     inside: NDArray[np.bool_],
-    train: tuple[ArrayLike, ArrayLike] | None,
-    test: tuple[ArrayLike, ArrayLike],
+    layers: Sequence[tuple[tuple[ArrayLike, ArrayLike], str]],
     step: float = 1.0,
 ) -> str:
     """Draw where training and reference pixels lie.
@@ -57,16 +57,14 @@ def split_picture(
     ----------
     inside : bool, shape (h, w)
         The mapped area, thinned by ``step``.
-    train, test : (rows, cols)
-        Pixels of the map's own grid; training is drawn below.
+    layers : sequence of ((rows, cols), colour)
+        Pixels of the map's own grid; the first are drawn below.
     step : float
         Map pixels per picture pixel.
     """
     picture = np.where(inside[..., None], to_rgba(_LAND), to_rgba(_OUTSIDE))
     dot = max(1, round(max(inside.shape) / 250))  # so that one pixel can be seen
-    for pixels, color in ((train, TRAIN_COLOR), (test, TEST_COLOR)):
-        if pixels is None:
-            continue
+    for pixels, color in layers:
         marked = np.zeros(inside.shape, bool)
         rows, cols = (np.asarray(np.asarray(axis) / step, np.int64) for axis in pixels)
         height, width = inside.shape
@@ -163,7 +161,7 @@ def learning_curve_plot(points: Sequence[dict[str, Any]]) -> str:
 
 
 def weights_plot(weights: Mapping[str, Any]) -> str:
-    """Draw what the model looks at: mean fusion weight per timestep and stage.
+    """Draw what the model looks at: the fusion's weight by timestep and stage, and their sums.
 
     Parameters
     ----------
@@ -172,17 +170,34 @@ def weights_plot(weights: Mapping[str, Any]) -> str:
     """
     values = np.asarray(weights["values"], np.float64)
     rows, columns = weights["timesteps"], weights["stages"]
-    figure = Figure(
-        figsize=(1.8 + 0.6 * len(columns), 1.2 + 0.28 * len(rows)), layout="constrained"
+    size = (2.6 + 0.62 * len(columns), 1.6 + 0.3 * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
+    (above, corner), (axes, right) = figure.subplots(
+        2, 2, width_ratios=(len(columns), 1.6), height_ratios=(2.2, len(rows))
     )
-    axes = figure.subplots()
-    image = axes.imshow(values, cmap="viridis", aspect="auto", vmin=0)
+    corner.set_axis_off()
+    axes.imshow(values, cmap="Blues", aspect="auto", vmin=0)
+    for row, col in np.ndindex(values.shape):
+        dark = values[row, col] > 0.6 * values.max()
+        text = f"{100 * values[row, col]:.1f}"
+        color = "white" if dark else _INK
+        axes.text(col, row, text, ha="center", va="center", fontsize=8, color=color)
     axes.set_xticks(range(len(columns)), [str(c) for c in columns])
     axes.set_yticks(range(len(rows)), [str(r) for r in rows])
     axes.set(xlabel="stage (decoder block)", ylabel="timestep")
-    _plain(axes)
-    axes.grid(visible=False)
-    figure.colorbar(image, ax=axes).ax.tick_params(labelsize=8, colors=_INK)
+    above.bar(range(len(columns)), values.sum(0), color=TRAIN_COLOR)
+    above.set(xlim=(-0.5, len(columns) - 0.5), xticks=[], yticks=[])
+    right.barh(range(len(rows)), values.sum(1), color=TRAIN_COLOR)
+    right.set(ylim=(len(rows) - 0.5, -0.5), xticks=[], yticks=[])
+    for part in (above, axes, right):
+        _plain(part)
+        part.grid(visible=False)
+    for part, sums, horizontal in ((above, values.sum(0), False), (right, values.sum(1), True)):
+        part.spines[:].set_visible(False)
+        for place, share in enumerate(sums):
+            at = (share, place) if horizontal else (place, share)
+            align = {"va": "center"} if horizontal else {"ha": "center", "va": "bottom"}
+            part.text(*at, f" {100 * share:.0f}", fontsize=8, color=_INK, clip_on=False, **align)
     return _svg(figure)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mtmsd.classify.network import Network, Streams
+from mtmsd.classify.spectral import KIND, SpectralClassifier
 from mtmsd.device import autocast
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.features.stages import StageReader, centre_features, dense_features, global_features
@@ -18,8 +19,6 @@ from mtmsd.modelcheck import load_weights, parts_of, read_classes, read_settings
 from mtmsd.scene.labels import ClassInfo
 from mtmsd.settings import ClassifierSettings
 from mtmsd.tensorfile import load_tensors, save_tensors
-
-KIND = "classifier"
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,11 @@ class Classifier:
         return self
 
     @property
+    def temperature(self) -> float:
+        """What calibrates the probabilities; 1 changes nothing."""
+        return float(self.metadata.get("temperature", 1.0))
+
+    @property
     def reader(self) -> StageReader:
         """What reads the U-Net's stages."""
         return stage_reader(self.model, self.settings, self.noise)
@@ -142,13 +146,6 @@ class Classifier:
         save_tensors(path, KIND, tensors, metadata)
 
     @classmethod
-    def load(cls, path: Path) -> Classifier:
-        """Read a classifier file; raises :class:`InputError` if it is none, or damaged."""
-        tensors, metadata = load_tensors(path, KIND)
-        with parts_of(path):
-            return cls.from_tensors(tensors, metadata)
-
-    @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> Classifier:
         """Undo :meth:`save`."""
         settings = read_settings(metadata["settings"])
@@ -173,6 +170,21 @@ class Classifier:
         for selection in (local, global_):
             selection.check(len(settings.timesteps), channels)
         return cls(model, settings, classes, noise, local, global_, members, metadata["metadata"])
+
+
+def load_classifier(path: Path) -> Classifier | SpectralClassifier:
+    """Read a classifier file of either kind.
+
+    Raises
+    ------
+    InputError
+        If it is none, or damaged.
+    """
+    tensors, metadata = load_tensors(path, KIND)
+    with parts_of(path):
+        if "spectral" in metadata:
+            return SpectralClassifier.from_tensors(tensors, metadata)
+        return Classifier.from_tensors(tensors, metadata)
 
 
 def stage_reader(model: DiffusionModel, settings: ClassifierSettings, noise: Tensor) -> StageReader:

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtmsd.classify import doubt
 from mtmsd.classify.classifier import Classifier
+from mtmsd.classify.decision import Block, Tick, Window, blank, decide, no_tick
 from mtmsd.classify.finished import FinishedBlocks
+from mtmsd.classify.spectral import SpectralClassifier, SpectralMapper
 from mtmsd.device import free_memory, is_out_of_memory
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.tiles import TileGrid
@@ -30,40 +32,20 @@ BLOCK = 384
 TILES_AT_ONCE = {"cpu": 8, "cuda": 64, "mps": 16}
 PATCHES_AT_ONCE = 32
 
-Window = tuple[int, int, int, int]
-"""Row, column, height and width in pixels of the scene."""
-Tick = Callable[[float], None]
-"""Hears what share of a block is done; may raise to stop."""
-
-
-def _no_tick(share: float) -> None:
-    """Listen to nothing."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """A mapped window.
-
-    Attributes
-    ----------
-    values : uint16 array (h, w)
-        Class values; 0 where the scene has no data.
-    confidence : float32 array (h, w)
-        Probability of the chosen class; NaN where there is none.
-    probabilities : float32 array (K, h, w)
-        NaN where there are none.
-    """
-
-    values: np.ndarray
-    confidence: np.ndarray
-    probabilities: np.ndarray
+AnyClassifier = Classifier | SpectralClassifier
 
 
 class Mapper:
-    """Maps windows with one classifier on one device: a pure function window -> block."""
+    """Maps windows with one classifier on one device: a pure function window -> block.
 
-    def __init__(self, scene: Scene, classifier: Classifier, device: torch.device) -> None:
+    ``compare`` asks for the disagreement of the ensemble, which costs an entropy a member.
+    """
+
+    def __init__(
+        self, scene: Scene, classifier: Classifier, device: torch.device, *, compare: bool = False
+    ) -> None:
         self.scene = scene
+        self._compare = compare
         self.classifier = classifier.to(device)
         self.device = device
         self.side = classifier.model.patch_size
@@ -71,7 +53,7 @@ class Mapper:
         self._weights = torch.from_numpy(self._grid.centre_weights()).to(device)
         self._at_once = self._affordable()
 
-    def block(self, window: Window, tick: Tick = _no_tick) -> Block:
+    def block(self, window: Window, tick: Tick = no_tick) -> Block:
         """Map one window; ``tick`` hears after each batch what share of it is done."""
         row, col, height, width = window
         pad = self.side
@@ -85,8 +67,7 @@ class Mapper:
         )
         inside = valid[pad : pad + height, pad : pad + width]
         if not inside.any():
-            blank = np.full((len(self.classifier.classes), height, width), np.nan, np.float32)
-            return Block(np.zeros((height, width), np.uint16), blank[0].copy(), blank)
+            return blank(len(self.classifier.classes), height, width)
         if self.classifier.settings.features == "dense":
             summed = self._dense(data, inside, window, tick)
         else:
@@ -138,34 +119,39 @@ class Mapper:
 
     def _vote(self, summed: Tensor, inside: np.ndarray) -> Block:
         """Agree on a class: the mean of the members, or the mode, ties to the smaller label."""
-        shares = summed / summed.sum(1, keepdim=True).clamp(min=1e-12)
-        mean = shares.mean(0)
+        summed, differ = (summed[:, :-1], summed[0, -1]) if self._compare else (summed, None)
+        weight = summed.sum(1, keepdim=True).clamp(min=1e-12)
+        shares = summed / weight
+        best = None
         if self.classifier.settings.vote == "mode":
-            votes = torch.nn.functional.one_hot(shares.argmax(1), len(mean)).sum(0)
+            votes = torch.nn.functional.one_hot(shares.argmax(1), shares.shape[1]).sum(0)
             best = votes.argmax(-1)
-        else:
-            best = mean.argmax(0)
-        values = np.array([c.value for c in self.classifier.classes], np.uint16)
-        probabilities = mean.cpu().numpy()
-        chosen = best.cpu().numpy()
-        confidence = np.take_along_axis(probabilities, chosen[None], 0)[0]
-        probabilities[:, ~inside] = np.nan
-        return Block(
-            np.where(inside, values[chosen], 0).astype(np.uint16),
-            np.where(inside, confidence, np.nan).astype(np.float32),
-            probabilities,
+        return decide(
+            shares.mean(0),
+            inside,
+            self.classifier.classes,
+            temperature=self.classifier.temperature,
+            best=best,
+            disagreement=None if differ is None else differ / weight[0, 0],
         )
 
     def _voters(self, probabilities: Tensor) -> Tensor:
-        """Members who vote by themselves, or their mean as the one voter: (V, N, P, K)."""
-        if self.classifier.settings.vote == "mode":
-            return probabilities
-        return probabilities.mean(0, keepdim=True)
+        """Members who vote by themselves, or their mean as the one voter: (V, N, P, K).
+
+        Where it is asked for, the members' disagreement follows the K classes.
+        """
+        mode = self.classifier.settings.vote == "mode"
+        voters = probabilities if mode else probabilities.mean(0, keepdim=True)
+        if not self._compare:
+            return voters
+        differ = doubt.disagreement(probabilities)[None, ..., None]
+        return torch.cat([voters, differ.expand(len(voters), -1, -1, -1)], -1)
 
     def _accumulator(self, height: int, width: int) -> Tensor:
         settings = self.classifier.settings
         voters = settings.members if settings.vote == "mode" else 1
-        return torch.zeros(voters, len(self.classifier.classes), height, width, device=self.device)
+        layers = len(self.classifier.classes) + self._compare
+        return torch.zeros(voters, layers, height, width, device=self.device)
 
     def _affordable(self) -> int:
         """Tiles at once: the usual number, fewer where memory is short."""
@@ -209,11 +195,13 @@ class Mapper:
 
 def classify(
     scene: Scene,
-    classifier: Classifier,
+    classifier: AnyClassifier,
     path: Path,
     *,
     confidence: Path | None = None,
     probabilities: Path | None = None,
+    entropy: Path | None = None,
+    disagreement: Path | None = None,
     extent: tuple[float, float, float, float] | None = None,
     device: torch.device,
     finished: FinishedBlocks | None = None,
@@ -223,7 +211,7 @@ def classify(
 
     Parameters
     ----------
-    path, confidence, probabilities : Path
+    path, confidence, probabilities, entropy, disagreement : Path
         The class map, and the other outputs where wanted.
     extent : xmin, ymin, xmax, ymax
         In the scene's coordinates; the map covers all pixels that it touches.
@@ -238,14 +226,16 @@ def classify(
     Raises
     ------
     InputError
-        If the scene's bands are not those of the classifier, or the extent lies outside.
+        If the scene's bands are not those of the classifier, the extent lies outside, or there
+        is no ensemble whose members could disagree.
     """
     start = time.monotonic()
     check_bands(scene, classifier)
     window = pixel_window(scene, extent) if extent else (0, 0, scene.height, scene.width)
     reporter.phase("classify", "Mapping the scene")
-    mapper = Mapper(scene, classifier, device)
+    mapper = _mapper(scene, classifier, device, compare=disagreement is not None)
     classes = classifier.classes
+    doubts = {"confidence": confidence, "entropy": entropy, "disagreement": disagreement}
     counts = np.zeros(max(c.value for c in classes) + 1, np.int64)
     with ExitStack() as files:
         writers = {
@@ -253,10 +243,9 @@ def classify(
                 output.class_map(path, scene, classes, describe(classifier), window)
             )
         }
-        if confidence:
-            writers["confidence"] = files.enter_context(
-                output.confidence(confidence, scene, window)
-            )
+        for name, file in doubts.items():
+            if file:
+                writers[name] = files.enter_context(output.doubt(file, scene, window, name))
         if probabilities:
             writers["probabilities"] = files.enter_context(
                 output.probabilities(probabilities, scene, classes, window)
@@ -265,13 +254,6 @@ def classify(
             for name, writer in writers.items():
                 writer.write(layers[name], row - window[0], col - window[1])
             counts += np.bincount(layers["values"].ravel(), minlength=len(counts))
-    for kind, written in (
-        ("map", path),
-        ("confidence", confidence),
-        ("probabilities", probabilities),
-    ):
-        if written:
-            reporter.artifact(kind, written)
     return {
         "pixels": {c.name: int(counts[c.value]) for c in classes},
         "size": [window[3], window[2]],
@@ -279,8 +261,22 @@ def classify(
     }
 
 
+def _mapper(
+    scene: Scene, classifier: AnyClassifier, device: torch.device, *, compare: bool
+) -> Mapper | SpectralMapper:
+    members = 1 if isinstance(classifier, SpectralClassifier) else classifier.settings.members
+    if compare and members < 2:
+        raise InputError(
+            "The classifier is no ensemble, so there is no disagreement to map.",
+            hint="Ask for the entropy, or train with two or more members.",
+        )
+    if isinstance(classifier, SpectralClassifier):
+        return SpectralMapper(scene, classifier)
+    return Mapper(scene, classifier, device, compare=compare)
+
+
 def _mapped(
-    mapper: Mapper,
+    mapper: Mapper | SpectralMapper,
     window: Window,
     names: Sequence[str],
     finished: FinishedBlocks | None,
@@ -341,14 +337,14 @@ def pixel_window(scene: Scene, extent: tuple[float, float, float, float]) -> Win
     return top, left, bottom - top, right - left
 
 
-def check_bands(scene: Scene, classifier: Classifier) -> None:
+def check_bands(scene: Scene, classifier: AnyClassifier) -> None:
     """Refuse a scene whose bands are not those that the classifier was trained on.
 
     Raises
     ------
     InputError
     """
-    expected = len(classifier.model.whitening.mean)
+    expected = len(classifier.model.mean_spectrum)
     if len(scene.used) != expected:
         raise InputError(
             f"{scene.name} has {len(scene.used)} usable bands; the classifier expects {expected}.",
@@ -356,7 +352,7 @@ def check_bands(scene: Scene, classifier: Classifier) -> None:
         )
 
 
-def describe(classifier: Classifier) -> dict[str, Any]:
+def describe(classifier: AnyClassifier) -> dict[str, Any]:
     """What a class map says of how it was made."""
     return {
         "model": classifier.model.metadata,

@@ -125,7 +125,7 @@ class TrainingSet:
             raise InputError("Training needs labelled pixels of at least two classes.")
         local, global_ = self._select(rows, targets)
         learner = _Learner(
-            self._purified(rows, local, global_),
+            self.streams(rows, local, global_),
             torch.from_numpy(targets).to(self.device),
             torch.from_numpy(self.samples.weight[rows]).to(self.device),
             self.settings,
@@ -145,12 +145,19 @@ class TrainingSet:
             metadata,
         )
 
+    def brief(self) -> TrainingSet:
+        """Return what is fitted where many fits are needed: one member, half as long."""
+        epochs = max(1, self.settings.epochs // 2)
+        return dataclasses.replace(
+            self, settings=dataclasses.replace(self.settings, members=1, epochs=epochs)
+        )
+
     def predict(self, classifier: Classifier, index: np.ndarray) -> np.ndarray:
         """Class probabilities (n, K) of labelled pixels, blended over tiles as in mapping."""
         rows = np.flatnonzero(np.isin(self.samples.pixel, index) & self.samples.upright)
         total = np.zeros((len(self.labels), len(self.labels.classes)), np.float32)
         for part in np.array_split(rows, max(1, len(rows) // 512)):
-            streams = self._purified(part, classifier.local, classifier.global_)
+            streams = self.streams(part, classifier.local, classifier.global_)
             streams = Streams(streams.local.float(), streams.global_.float(), streams.spectrum)
             with torch.no_grad():
                 scores = [member(streams)[:, 0] for member in classifier.members]
@@ -182,7 +189,7 @@ class TrainingSet:
             selections.append(Selection(kept, mean, scale).to(self.device))
         return selections[0], selections[1]
 
-    def _purified(self, rows: np.ndarray, local: Selection, global_: Selection) -> Streams:
+    def streams(self, rows: np.ndarray, local: Selection, global_: Selection) -> Streams:
         """Both streams of the samples as the networks see them, in float16 to save memory."""
 
         def purified(stream: Tensor, at: np.ndarray, selection: Selection) -> Tensor:

@@ -43,6 +43,11 @@ class DiffusionModel:
         """Side of a patch and of a tile, in pixels."""
         return int(self.metadata["patch_size"])
 
+    @property
+    def mean_spectrum(self) -> np.ndarray:
+        """Mean spectrum of the scene, float32 (bands,)."""
+        return self.whitening.mean
+
     def save(self, path: Path) -> None:
         """Write the model file."""
         save_tensors(path, KIND, self.tensors(), self.metadata)

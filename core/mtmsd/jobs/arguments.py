@@ -45,6 +45,37 @@ class Method:
         return preset(self.preset, self.settings)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rasters:
+    """What every mapping command writes, and what is done to the map after the classifier."""
+
+    output: Path
+    """The class map, GeoTIFF."""
+    confidence: Path | None = None
+    """Calibrated probability of the mapped class, 0 to 1."""
+    probabilities: Path | None = None
+    """Probability of each class, a band each."""
+    entropy: Path | None = None
+    """Entropy of the probabilities, 0 certain to 1 no idea."""
+    disagreement: Path | None = None
+    """How far the ensemble's members differ, 0 to 1."""
+    unknown_below: float | None = None
+    """Pixels of lower confidence get a class of their own, unknown."""
+    majority: int | None = None
+    """Side of the square whose most frequent class a pixel gets."""
+    sieve: int | None = None
+    """Smallest region that stays, in pixels."""
+
+    def layers(self) -> dict[str, Path]:
+        """Return the rasters beside the class map that are wanted, by name."""
+        names = ("confidence", "probabilities", "entropy", "disagreement")
+        return {name: path for name in names if (path := getattr(self, name))}
+
+    def after(self) -> dict[str, Any]:
+        """Return what is done to the map after the classifier."""
+        return {name: getattr(self, name) for name in ("unknown_below", "majority", "sieve")}
+
+
 def build(cls: type[T], values: Mapping[str, Any], base: Path | None = None) -> T:
     """Make the arguments of a command from JSON-like values.
 
@@ -95,7 +126,12 @@ def command_line(command: str, arguments: Any) -> str:
     return shlex.join(positional + options)
 
 
-_POSITIONAL = {"assess": ("map", "labels"), "import": ("source",)}
+_POSITIONAL = {
+    "assess": ("map", "labels"),
+    "import": ("source",),
+    "vectorize": ("map",),
+    "nextlabels": ("probabilities",),
+}
 _OPTIONS = {
     "output": "-o",
     "model_output": "--model-out",

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmsd.jobs.arguments import Extent, Source
+from mtmsd.jobs.arguments import Extent, Rasters, Source
 from mtmsd.jobs.inputs import open_scene_for
 from mtmsd.jobs.outputs import check_outputs
 from mtmsd.jobs.work import file_state, work_folder
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
+    from mtmsd.after.filters import Refinement
     from mtmsd.classify.finished import FinishedBlocks
     from mtmsd.scene.raster import Scene
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments:
+class Arguments(Rasters):
     """What ``classify`` needs."""
 
     scene: Source
-    output: Path
-    """The class map, GeoTIFF."""
     classifier: Path
-    confidence: Path | None = None
-    probabilities: Path | None = None
     extent: Extent | None = None
     device: str = "auto"
     resume: bool = False
@@ -35,20 +33,35 @@ class Arguments:
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Map the scene and return where the files are and how many pixels each class has."""
-    others = [path for path in (arguments.confidence, arguments.probabilities) if path]
+    others = list(arguments.layers().values())
     check_outputs([arguments.scene, arguments.classifier], [arguments.output, *others])
+    check_after(arguments)
     with work_folder(arguments.output, arguments.resume, reporter, beside=others) as work:
         return run_in(work, arguments, reporter)
 
 
+def check_after(arguments: Rasters) -> None:
+    """Refuse a filter of a size that makes no sense, before any work."""
+    if any(value is not None for value in arguments.after().values()):
+        from mtmsd.after.filters import Refinement
+
+        Refinement(**arguments.after())
+
+
 def run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Map the scene as :func:`run` does, in the work folder of another job."""
-    from mtmsd.classify.classifier import Classifier
+    from mtmsd.after.filters import Refinement
+    from mtmsd.classify.classifier import load_classifier
     from mtmsd.classify.mapping import classify
     from mtmsd.device import choose_device
 
     device = choose_device(arguments.device)
-    classifier = Classifier.load(arguments.classifier)
+    classifier = load_classifier(arguments.classifier)
+    refinement = Refinement(**arguments.after())
+    layers = arguments.layers()
+    if refinement.unknown_below is not None:
+        layers.setdefault("confidence", work / "confidence.tif")
+    made = work / "map.tif" if refinement else arguments.output
     with open_scene_for(classifier.model, arguments.scene, reporter) as scene:
         finished = _finished(work, arguments, scene)
         if arguments.resume and finished.others:
@@ -56,23 +69,41 @@ def run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, An
                 f"The finished blocks in {work} are of another classifier, scene or extent; "
                 "all is mapped again."
             )
-        counts = classify(
+        found = classify(
             scene,
             classifier,
-            arguments.output,
-            confidence=arguments.confidence,
-            probabilities=arguments.probabilities,
+            made,
+            **layers,
             extent=arguments.extent,
             device=device,
             finished=finished,
             reporter=reporter,
         )
-    files = {
-        "map": arguments.output,
-        "confidence": arguments.confidence,
-        "probabilities": arguments.probabilities,
-    }
-    return {name: path for name, path in files.items() if path} | counts
+    if refinement:
+        found["pixels"] = _refined(made, arguments.output, refinement, layers, reporter)
+    files = {"map": arguments.output, **arguments.layers()}
+    for kind, path in files.items():
+        reporter.artifact(kind, path)
+    return files | found
+
+
+def _refined(
+    made: Path,
+    output: Path,
+    refinement: Refinement,
+    layers: Mapping[str, Path],
+    reporter: Reporter,
+) -> dict[str, int]:
+    """Write the map with its filters done; count the pixels of each class again."""
+    from mtmsd.after.filters import refine
+    from mtmsd.assess.areas import class_areas
+    from mtmsd.assess.class_map import ClassMap
+
+    reporter.phase("refine", "Filtering the map")
+    refine(made, output, refinement, confidence_path=layers.get("confidence"), reporter=reporter)
+    with ClassMap.open(output) as class_map:
+        pixels, _ = class_areas(class_map, reporter)
+        return {c.name: pixels.get(c.value, 0) for c in class_map.classes}
 
 
 def _finished(work: Path, arguments: Arguments, scene: Scene) -> FinishedBlocks:

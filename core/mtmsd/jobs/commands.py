@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from mtmsd.jobs import assess, classify, doctor, import_raster, info, map, pretrain, train
+from mtmsd.jobs import (
+    assess,
+    classify,
+    doctor,
+    import_raster,
+    info,
+    map,
+    nextlabels,
+    pretrain,
+    train,
+    vectorize,
+)
 
 COMMANDS: dict[str, ModuleType] = {
     "info": info,
@@ -13,6 +24,8 @@ COMMANDS: dict[str, ModuleType] = {
     "classify": classify,
     "assess": assess,
     "map": map,
+    "vectorize": vectorize,
+    "nextlabels": nextlabels,
     "import": import_raster,
     "doctor": doctor,
 }

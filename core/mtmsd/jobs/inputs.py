@@ -8,6 +8,7 @@ from mtmsd.jobs.arguments import Source
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
+    from mtmsd.classify.spectral import SceneBands
     from mtmsd.diffusion.model import DiffusionModel
     from mtmsd.scene.labels import Labels
     from mtmsd.scene.raster import Scene
@@ -23,8 +24,8 @@ def open_scene(path: Source, exclude: str, reporter: Reporter) -> Scene:
     return scene
 
 
-def open_scene_for(model: DiffusionModel, path: Source, reporter: Reporter) -> Scene:
-    """Open a scene with the bands that a diffusion model has learnt.
+def open_scene_for(model: DiffusionModel | SceneBands, path: Source, reporter: Reporter) -> Scene:
+    """Open a scene with the bands that a model has learnt.
 
     Bands that were left out for the model are left out again; those of another raster are
     matched by wavelength.
@@ -44,7 +45,7 @@ def open_scene_for(model: DiffusionModel, path: Source, reporter: Reporter) -> S
             model.metadata["bands"],
             model.metadata["wavelengths"],
             count=model.metadata["scene"]["fingerprint"]["bands"],
-            mean=model.whitening.mean,
+            mean=model.mean_spectrum,
         )
     except BaseException:
         scene.close()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from mtmsd.jobs import assess, classify, pretrain, train
-from mtmsd.jobs.arguments import Method, Source, command_line
-from mtmsd.jobs.inputs import open_labels, open_scene, open_scene_for
+from mtmsd.jobs.arguments import Method, Rasters, Source, command_line
+from mtmsd.jobs.inputs import open_labels, open_scene
 from mtmsd.jobs.outputs import check_outputs
 from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import Reporter
@@ -25,13 +25,11 @@ _MODULES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Method):
+class Arguments(Rasters, Method):
     """What ``map`` needs."""
 
     scene: Source
     labels: Source
-    output: Path
-    """The class map, GeoTIFF."""
     class_field: str | None = None
     exclude: str = ""
     """Bands to leave out; with ``model``, its bands are used."""
@@ -41,8 +39,8 @@ class Arguments(Method):
     """A diffusion model from which pretraining starts."""
     validation: Source | None = None
     """Reference labels for the assessment; without them polygons are held out."""
-    confidence: Path | None = None
-    probabilities: Path | None = None
+    classifier: str = train.METHOD
+    """mtmsd, or of plain spectra, which needs no diffusion model: svm, svm-polygons, rf."""
     report: Path | None = None
     """The accuracy report, HTML."""
     model_output: Path | None = None
@@ -51,12 +49,15 @@ class Arguments(Method):
     """Where the classifier is kept."""
     holdout: float = 0.25
     guard: int = 0
+    split: str = "auto"
     resume: bool = False
     """Continue where the last run with the same output ended."""
 
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Pretrain, train, classify, assess; a resumed run skips the steps that are finished."""
+    kept = (arguments.model_output, arguments.classifier_output)
+    others = [*arguments.layers().values(), *([arguments.report] if arguments.report else [])]
     check_outputs(
         [
             arguments.scene,
@@ -67,26 +68,23 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         ],
         [
             arguments.output,
-            arguments.confidence,
-            arguments.probabilities,
-            arguments.report,
+            *others,
             None if arguments.model else arguments.model_output,
             arguments.classifier_output,
         ],
     )
     arguments.chosen()
-    train.check_holdout(arguments.holdout)
+    train.check_choices(arguments.classifier, arguments.split, arguments.holdout)
+    classify.check_after(arguments)
     _check_labels(arguments)
     for module in _MODULES:
         importlib.import_module(module)
-    kept = (arguments.model_output, arguments.classifier_output)
-    others = (arguments.confidence, arguments.probabilities, arguments.report)
     with work_folder(
         arguments.output,
         arguments.resume,
         reporter,
         elsewhere=[work_path(path) for path in kept if path],
-        beside=[path for path in others if path],
+        beside=others,
     ) as work:
         return _Sequence(arguments, reporter, work).run()
 
@@ -144,6 +142,8 @@ class _Sequence:
         given = self._given
         if given.model:
             return {"model": str(given.model)}
+        if given.classifier != train.METHOD:
+            return {"model": None}
         output = given.model_output or self._work / "model.safetensors"
         arguments = pretrain.Arguments(
             scene=given.scene,
@@ -162,7 +162,7 @@ class _Sequence:
 
     def _train(self, results: dict[str, Any]) -> dict[str, Any]:
         given = self._given
-        arguments = self._train_arguments(Path(results["model"]))
+        arguments = self._train_arguments(results["model"])
         return self._steps.run(
             "train",
             arguments,
@@ -170,17 +170,20 @@ class _Sequence:
             lambda: train.run(arguments, self._reporter),
         )
 
-    def _train_arguments(self, model: Path) -> train.Arguments:
+    def _train_arguments(self, model: str | None) -> train.Arguments:
         given = self._given
         output = given.classifier_output or self._work / "classifier.safetensors"
         return train.Arguments(
             scene=given.scene,
             labels=given.labels,
             output=output,
-            model=model,
+            model=Path(model) if model else None,
+            classifier=given.classifier,
             class_field=given.class_field,
+            exclude=given.exclude,
             holdout=0 if given.validation else given.holdout,
             guard=given.guard,
+            split=given.split,
             resume=given.resume and work_path(output).is_dir(),
             **self._method,
         )
@@ -189,23 +192,15 @@ class _Sequence:
         given = self._given
         arguments = classify.Arguments(
             scene=given.scene,
-            output=given.output,
             classifier=Path(results["classifier"]),
-            confidence=given.confidence,
-            probabilities=given.probabilities,
+            **{f.name: getattr(given, f.name) for f in fields(Rasters)},
             device=given.device,
             resume=given.resume,
         )
         return self._steps.run(
             "classify",
             arguments,
-            [
-                given.scene,
-                arguments.classifier,
-                given.output,
-                given.confidence,
-                given.probabilities,
-            ],
+            [given.scene, arguments.classifier, given.output, *given.layers().values()],
             lambda: classify.run_in(self._work, arguments, self._reporter),
         )
 
@@ -224,13 +219,9 @@ class _Sequence:
                 confidence=Source(str(given.confidence)) if given.confidence else None,
             )
             accuracy = assess.run(arguments, self._reporter, commands)
-        elif given.report and results["accuracy"]:
+        elif given.report:
             accuracy = self._report_held_out(given.report, results, commands)
         else:
-            if given.report:
-                self._reporter.warning(
-                    f"The report {given.report} was not written: no polygons were held out."
-                )
             return {}
         return {"accuracy": accuracy} | ({"report": given.report} if given.report else {})
 
@@ -242,15 +233,15 @@ class _Sequence:
 
         given = self._given
         silent = Reporter()  # the warnings of both files were told before
-        model = DiffusionModel.load(Path(results["model"]))
-        with open_scene_for(model, given.scene, silent) as scene:
+        model = DiffusionModel.load(Path(results["model"])) if results["model"] else None
+        with train.scene_of(model, given.scene, given.exclude, silent) as scene:
             labels = open_labels(given.labels, scene, given.class_field, silent)
-            split = train.held_out(self._train_arguments(Path(results["model"])), labels)
+            held = train.held_out(self._train_arguments(results["model"]), labels)
             return report_held_out(
                 given.output,
                 results["accuracy"],
-                split.test,
-                split.train,
+                labels,
+                held.splits if results["accuracy"] else (),
                 report=report,
                 scene=scene,
                 commands=commands,

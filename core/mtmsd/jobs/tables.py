@@ -108,7 +108,7 @@ def _show_classes(pixels: Mapping[str, int], console: Console) -> None:
 def _show_accuracy(accuracy: Mapping[str, Any], console: Console) -> None:
     title = f"Accuracy on {accuracy['n']:,} reference pixels"
     table = Table("Classifier", "Overall", "Average", "Kappa", title=title)
-    rows = [{**accuracy, "title": "MTMSD"}, *accuracy["baselines"]]
+    rows = [{**accuracy, "title": "This one"}, *accuracy["baselines"]]
     for row in rows:
         table.add_row(
             escape(row.get("title") or row["name"]),

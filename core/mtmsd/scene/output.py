@@ -100,11 +100,16 @@ def class_map(
 
 
 @contextmanager
-def confidence(path: str | Path, scene: Scene, window: Extent | None = None) -> Iterator[MapWriter]:
-    """Write a confidence map: float32 in 0…1, nodata NaN. Raises as :func:`class_map` does."""
+def doubt(
+    path: str | Path, scene: Scene, window: Extent | None = None, name: str = "confidence"
+) -> Iterator[MapWriter]:
+    """Write confidence, entropy or disagreement: float32 in 0…1, nodata NaN.
+
+    Raises as :func:`class_map` does.
+    """
     path = Path(path)
     with whole_file(path, _profile(scene, window, dtype="float32", nodata=np.nan)) as dataset:
-        dataset.set_band_description(1, "confidence")
+        dataset.set_band_description(1, name)
         yield MapWriter(dataset, path)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
 
 from mtmsd.errors import InputError
 from mtmsd.scene.labels import ClassInfo, Labels
@@ -88,8 +90,7 @@ def by_polygon(labels: Labels, test_fraction: float, guard: float, seed: int) ->
     rng = np.random.default_rng(seed)
     groups, unit = np.unique(labels.groups, return_inverse=True)
     area = np.bincount(unit)
-    sums = np.column_stack((np.bincount(unit, labels.rows), np.bincount(unit, labels.cols)))
-    middle = sums / area[:, None]
+    middle = _middles(labels, unit)
     places = middle[rng.choice(len(groups), min(TEST_PLACES, len(groups)), replace=False)]
     distance = np.abs(middle[:, None] - places).max(axis=2).min(axis=1)
     test = np.zeros(len(groups), bool)
@@ -111,6 +112,36 @@ def by_polygon(labels: Labels, test_fraction: float, guard: float, seed: int) ->
         f"Whole polygons: about {test_fraction:.0%} of each class for testing, training pixels "
         f"within {guard:g} pixels of them dropped (seed {seed}).",
     )
+
+
+def spatial_folds(labels: Labels, folds: int, guard: float, seed: int) -> list[Split]:
+    """Part whole polygons into folds of neighbours, each tested once (spatial cross-validation).
+
+    Each class's polygons are spread over the folds as evenly as their number allows, each going
+    to a place (k-means of all polygons) near to it. A class of one polygon is trained in every
+    fold and not evaluated. The guard is that of :func:`by_polygon`.
+    """
+    from sklearn.cluster import KMeans
+
+    groups, unit = np.unique(labels.groups, return_inverse=True)
+    middle = _middles(labels, unit)
+    folds = min(folds, len(groups))
+    places = KMeans(folds, n_init=4, random_state=seed).fit(middle).cluster_centers_
+    fold = np.full(len(groups), -1)
+    for info in labels.classes:
+        members = np.unique(unit[labels.values == info.value])
+        if len(members) < 2:
+            continue
+        slots = np.tile(np.arange(folds), -(-len(members) // folds))
+        rows, chosen = linear_sum_assignment(cdist(middle[members], places[slots]))
+        fold[members[rows]] = slots[chosen]
+    parts = [_with_guard(labels, unit, fold == f, guard) for f in np.unique(fold[fold >= 0])]
+    tested = [(train, test) for train, test in parts if test.any()]
+    sentence = (
+        f"Spatial cross-validation: whole polygons in {len(tested)} folds of neighbours, each "
+        f"tested once, training pixels within {guard:g} pixels of them dropped (seed {seed})."
+    )
+    return [_split(labels, train, test, sentence) for train, test in tested]
 
 
 def spatial_blocks(
@@ -162,6 +193,12 @@ def nearest_distance(
         return np.full(len(rows), np.inf)
     tree = KDTree(np.column_stack((to_rows, to_cols)))
     return tree.query(np.column_stack((rows, cols)), p=np.inf)[0]
+
+
+def _middles(labels: Labels, unit: np.ndarray) -> np.ndarray:
+    """Return the mean row and column of each unit, float64 (units, 2)."""
+    sums = np.column_stack((np.bincount(unit, labels.rows), np.bincount(unit, labels.cols)))
+    return sums / np.bincount(unit)[:, None]
 
 
 def _with_guard(

@@ -1,0 +1,250 @@
+"""Accuracy from labels that were held out of training, by whole polygons wherever possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmsd.assess.baseline import spectral_baselines
+from mtmsd.assess.calibration import cross_tempered, fit_temperature, reliability
+from mtmsd.assess.evaluation import evaluate, number
+from mtmsd.assess.independence import distances
+from mtmsd.reporting import Reporter
+from mtmsd.scene.labels import Labels
+from mtmsd.scene.raster import Scene
+from mtmsd.scene.splits import Split, by_polygon, random_stratified, spatial_folds
+
+KINDS = ("auto", "polygons", "cross", "random")
+"""How labels are held out; auto: cross-validation where polygons are few, else polygons."""
+FEW_POLYGONS = 4
+"""With fewer in most classes, holding out a part would leave one or two to judge by."""
+FOLDS = 3
+CURVE = (0.25, 0.5, 0.75, 1.0)
+"""Shares of the training polygons at which the learning curve is told."""
+
+
+class Learner(Protocol):
+    """What learns from labelled pixels: a training set of either kind."""
+
+    @property
+    def labels(self) -> Labels:
+        """All labelled pixels."""
+
+    def fit(self, index: NDArray | None, *, seed: int, reporter: Reporter) -> Any:
+        """Return a classifier that has learnt the pixels ``index``."""
+
+    def predict(self, classifier: Any, index: NDArray) -> NDArray[np.float32]:
+        """Return class probabilities (n, K); all 0 for a pixel that was not read."""
+
+    def brief(self) -> Learner:
+        """Return one that learns in less time, for many fits."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One split, or the folds of a cross-validation."""
+
+    kind: str
+    splits: tuple[Split, ...]
+
+    @property
+    def description(self) -> str:
+        """How the labels were parted, in a sentence."""
+        return self.splits[0].description if self.splits else ""
+
+
+def hold_out(labels: Labels, kind: str, share: float, guard: float, seed: int) -> HeldOut:
+    """Part labels for an assessment; the same arguments give the same parts.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`KINDS`.
+    share : float
+        Of each class's labels that is held out, 0 to 1.
+    guard : float
+        Pixels around test pixels in which nothing is trained; random pixels have none.
+
+    Returns
+    -------
+    HeldOut
+        Without splits where nothing can be held out, as with one polygon per class.
+    """
+    if kind == "auto":
+        kind = "cross" if _few_polygons(labels) else "polygons"
+    if kind == "cross":
+        splits = spatial_folds(labels, FOLDS, guard, seed)
+    elif kind == "random":
+        splits = [random_stratified(labels, train_fraction=1 - share, seed=seed)]
+    else:
+        splits = [by_polygon(labels, share, guard, seed)]
+    return HeldOut(kind, tuple(split for split in splits if len(split.test)))
+
+
+def _few_polygons(labels: Labels) -> bool:
+    counts = [len(np.unique(labels.groups[labels.values == c.value])) for c in labels.classes]
+    several = [n for n in counts if n > 1]
+    return bool(several) and float(np.median(several)) < FEW_POLYGONS
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What was predicted for the held-out pixels of all splits."""
+
+    parts: list[tuple[Labels, Labels]]
+    """Training and test pixels of each split."""
+    probabilities: NDArray[np.float32]
+
+    @property
+    def test(self) -> Labels:
+        return joined([test for _, test in self.parts])
+
+
+def joined(parts: Sequence[Labels]) -> Labels:
+    """Return the pixels of all parts of the same labels."""
+    return replace(
+        parts[0],
+        rows=np.concatenate([part.rows for part in parts]),
+        cols=np.concatenate([part.cols for part in parts]),
+        values=np.concatenate([part.values for part in parts]),
+        groups=np.concatenate([part.groups for part in parts]),
+    )
+
+
+def judge(
+    learner: Learner,
+    held: HeldOut,
+    scene: Scene,
+    *,
+    method: str,
+    patch: int,
+    seed: int,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Learn without the held-out pixels, predict them, and compare with spectral baselines.
+
+    Parameters
+    ----------
+    method : str
+        Name of the classifier that is judged; it is no baseline of its own.
+    patch : int
+        Side of the patch around a test pixel in which training pixels are counted.
+
+    Returns
+    -------
+    dict
+        The figures of :func:`mtmsd.assess.evaluation.evaluate`, and ``validation`` (kind,
+        folds), ``training``, ``learning_curve``, ``calibration`` with the temperature.
+    """
+    answers = _answers(learner, held, seed, reporter)
+    test, classes = answers.test, learner.labels.classes
+    values = np.array([c.value for c in classes], np.uint16)
+    reporter.phase("baseline", "Classifying the plain spectra for comparison")
+    baselines = spectral_baselines(
+        scene, answers.parts, seed=seed, leave_out=method, reporter=reporter
+    )
+    truth = np.searchsorted(values, test.values)
+    calibrated = cross_tempered(answers.probabilities, truth, test.groups)
+    best = answers.probabilities.argmax(1)
+    result = evaluate(
+        test.values,
+        values[best],
+        classes,
+        baselines,
+        held.description,
+        groups=test.groups,
+        confidence=calibrated.max(1),
+        seed=seed,
+        optimistic=held.kind == "random",
+    )
+    raw = reliability(answers.probabilities.max(1), best == truth)
+    result["calibration"] |= {
+        "before": number(raw.expected_error),
+        "temperature": fit_temperature(answers.probabilities, truth, test.groups),
+    }
+    result["validation"] = {"kind": held.kind, "folds": len(held.splits)}
+    result["training"] = distances(answers.parts, patch)
+    result["learning_curve"] = learning_curve(learner.brief(), held.splits[0], seed, reporter)
+    return result
+
+
+def _answers(learner: Learner, held: HeldOut, seed: int, reporter: Reporter) -> _Answers:
+    parts, probabilities = [], []
+    for number_, split in enumerate(held.splits, 1):
+        which = "the held-out labels"
+        if len(held.splits) > 1:
+            which = f"fold {number_} of {len(held.splits)}"
+        reporter.phase("holdout", f"Learning without {which}")
+        index = positions(split.train, learner.labels)
+        classifier = learner.fit(index, seed=seed, reporter=reporter)
+        found = learner.predict(classifier, positions(split.test, learner.labels))
+        read = found.sum(axis=1) > 0  # of very many pixels, a random part is read
+        parts.append((split.train, split.test.subset(read)))
+        probabilities.append(found[read])
+    return _Answers(parts, np.concatenate(probabilities))
+
+
+def learning_curve(
+    learner: Learner, split: Split, seed: int, reporter: Reporter
+) -> list[dict[str, Any]]:
+    """Accuracy on the test pixels when fewer training polygons are learnt.
+
+    Returns
+    -------
+    list of dict
+        ``labels`` (pixels), ``polygons``, ``overall`` (0…1), ``interval``; fewest labels first.
+    """
+    labels, train, test = learner.labels, split.train, split.test
+    values = np.array([c.value for c in labels.classes], np.uint16)
+    asked = positions(test, labels)
+    rank = _rank_of_polygon(train, seed)
+    points: list[dict[str, Any]] = []
+    for share in CURVE:
+        reporter.phase("curve", f"Learning from {share:.0%} of the polygons")
+        part = train.subset(rank <= share)
+        if points and len(part) == points[-1]["labels"]:
+            continue
+        classifier = learner.fit(positions(part, labels), seed=seed, reporter=reporter)
+        found = learner.predict(classifier, asked)
+        read = found.sum(axis=1) > 0
+        told = evaluate(
+            test.values[read],
+            values[found[read].argmax(1)],
+            labels.classes,
+            groups=test.groups[read],
+            seed=seed,
+        )
+        points.append(
+            {
+                "labels": len(part),
+                "polygons": len(np.unique(part.groups)),
+                "overall": told["overall"],
+                "interval": told["intervals"]["overall"],
+            }
+        )
+    return points if len(points) > 1 else []
+
+
+def _rank_of_polygon(labels: Labels, seed: int) -> NDArray[np.float64]:
+    """Return, for each pixel, at which share of its class's polygons its own joins, 0…1.
+
+    The first polygon of a class has 0, so that no class is ever missing.
+    """
+    generator = np.random.default_rng(seed)
+    rank = np.zeros(len(labels))
+    for info in labels.classes:
+        groups = generator.permutation(np.unique(labels.groups[labels.values == info.value]))
+        for place, group in enumerate(groups):
+            share = (place + 1) / len(groups) if place else 0.0
+            rank[(labels.groups == group) & (labels.values == info.value)] = share
+    return rank
+
+
+def positions(part: Labels, whole: Labels) -> NDArray[np.int64]:
+    """Return where the pixels of ``part`` stand in ``whole``, int64 (n_part,)."""
+    place = {pixel: i for i, pixel in enumerate(zip(whole.rows, whole.cols, strict=True))}
+    return np.array([place[p] for p in zip(part.rows, part.cols, strict=True)], dtype=np.int64)

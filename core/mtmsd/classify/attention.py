@@ -1,0 +1,50 @@
+"""What a classifier looks at: how its fusion weighs timesteps and stages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from mtmsd.classify.classifier import Classifier, stage_reader
+from mtmsd.classify.fusion import GuidedFusion
+from mtmsd.classify.training import TrainingSet
+
+AT_ONCE = 512
+MOST = 20_000
+"""Samples that are looked at."""
+
+
+@torch.no_grad()
+def fusion_weights(samples: TrainingSet, classifier: Classifier) -> dict[str, Any] | None:
+    """Mean weight of each timestep and stage over training pixels, channels and members.
+
+    Returns
+    -------
+    dict or None
+        JSON-able: ``timesteps`` and ``stages`` (lists), ``values`` (a row per timestep) that
+        add up to 1: down a column, how a stage's channels weigh the timesteps; the column's
+        sum is the share of channels that purification has kept of that stage. None for a
+        fusion without weights.
+    """
+    fusions = [m.fusion for m in classifier.members if isinstance(m.fusion, GuidedFusion)]
+    if not fusions:
+        return None
+    settings = classifier.settings
+    rows = np.flatnonzero(samples.samples.upright)[:MOST]
+    total = torch.zeros(len(settings.timesteps), settings.channels, dtype=torch.float64)
+    for part in np.array_split(rows, max(1, len(rows) // AT_ONCE)):
+        streams = samples.streams(part, classifier.local, classifier.global_)
+        for fusion in fusions:
+            found = fusion.attention(streams.local.float(), streams.global_.float())
+            total += found.sum((0, 1)).double().cpu()
+    weight = (total / (len(rows) * len(fusions) * settings.channels)).numpy()
+    widths = stage_reader(classifier.model, settings, classifier.noise).channels
+    stage = np.searchsorted(np.cumsum(widths), classifier.local.channels.cpu().numpy(), "right")
+    values = np.stack([weight[:, stage == s].sum(1) for s in range(len(widths))], 1)
+    return {
+        "timesteps": list(settings.timesteps),
+        "stages": sorted(set(settings.blocks)),
+        "values": values.round(6).tolist(),
+    }

@@ -1,0 +1,222 @@
+"""Classifiers of plain spectra, trained, kept in a file and mapped as the method's own are.
+
+A file holds the training spectra, not the fitted estimator: from the same spectra, numbers
+and seed the same estimator is fitted again in seconds, and no pickle is ever read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtmsd import __version__
+from mtmsd.classify.decision import Block, Tick, Window, blank, decide, no_tick
+from mtmsd.classify.spectra import LARGEST_TRAINING, Fitted, fit, stratified_subsample
+from mtmsd.diffusion.model import describe_bands
+from mtmsd.reporting import Reporter
+from mtmsd.scene.labels import ClassInfo, Labels
+from mtmsd.scene.pixels import read_spectra
+from mtmsd.scene.raster import Scene
+from mtmsd.tensorfile import save_tensors
+
+KIND = "classifier"
+STRIP = 32
+"""Rows that are classified at a time."""
+
+
+@dataclass(frozen=True)
+class SceneBands:
+    """What a classifier of spectra knows of the scene that it was trained on.
+
+    Attributes
+    ----------
+    metadata : dict
+        JSON-able: ``bands``, ``wavelengths``, ``scene`` (name and fingerprint).
+    mean_spectrum : float32 array (bands,)
+    """
+
+    metadata: dict[str, Any]
+    mean_spectrum: np.ndarray
+
+
+@dataclass(frozen=True)
+class SpectralSettings:
+    """How a classifier of spectra is fitted."""
+
+    method: str
+    """A name in :data:`mtmsd.classify.spectra.METHODS`."""
+    parameters: dict[str, Any]
+    """The numbers that were chosen by cross-validation."""
+    seed: int
+
+
+@dataclass
+class SpectralClassifier:
+    """Training spectra, and the estimator that is fitted to them.
+
+    Attributes
+    ----------
+    model : SceneBands
+    settings : SpectralSettings
+    classes : tuple of ClassInfo
+        In the order of the probabilities' first axis.
+    spectra : float32 array (n, bands)
+    values : uint16 array (n,)
+        Class of each spectrum.
+    groups : int32 array (n,)
+        Its polygon.
+    metadata : dict
+        JSON-able; ``accuracy`` holds the held-out figures.
+    """
+
+    model: SceneBands
+    settings: SpectralSettings
+    classes: tuple[ClassInfo, ...]
+    spectra: np.ndarray
+    values: np.ndarray
+    groups: np.ndarray
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def fitted(self) -> Fitted:
+        """The estimator, fitted when it is first needed."""
+        return fit(
+            self.settings.method,
+            self.spectra,
+            self.values,
+            seed=self.settings.seed,
+            groups=self.groups,
+            calibrate=True,
+            parameters=self.settings.parameters,
+        )
+
+    @property
+    def temperature(self) -> float:
+        """What calibrates the probabilities; 1 changes nothing."""
+        return float(self.metadata.get("temperature", 1.0))
+
+    def probabilities(self, spectra: np.ndarray) -> np.ndarray:
+        """Class probabilities (n, K) of spectra (n, bands), not calibrated by temperature."""
+        found = np.zeros((len(spectra), len(self.classes)), np.float32)
+        columns = np.searchsorted([c.value for c in self.classes], self.fitted.values)
+        found[:, columns] = self.fitted.probabilities(spectra)
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write the classifier file."""
+        tensors = {
+            "spectra": torch.from_numpy(self.spectra),
+            "values": torch.from_numpy(self.values.astype(np.int32)),
+            "groups": torch.from_numpy(self.groups),
+            "mean_spectrum": torch.from_numpy(self.model.mean_spectrum),
+        }
+        metadata = {
+            "model": self.model.metadata,
+            "spectral": dataclasses.asdict(self.settings),
+            "classes": [dataclasses.asdict(c) for c in self.classes],
+            "metadata": self.metadata,
+        }
+        save_tensors(path, KIND, tensors, metadata)
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: dict[str, Tensor], metadata: dict[str, Any]
+    ) -> SpectralClassifier:
+        """Undo :meth:`save`."""
+        found = {name: tensor.numpy() for name, tensor in tensors.items()}
+        return cls(
+            SceneBands(metadata["model"], found["mean_spectrum"]),
+            SpectralSettings(**metadata["spectral"]),
+            tuple(ClassInfo(**c) for c in metadata["classes"]),
+            found["spectra"],
+            found["values"].astype(np.uint16),
+            found["groups"],
+            metadata["metadata"],
+        )
+
+
+@dataclass(frozen=True)
+class SpectralTrainingSet:
+    """Spectra of all labelled pixels: read once, fitted as often as wanted."""
+
+    method: str
+    labels: Labels
+    spectra: np.ndarray
+    model: SceneBands
+
+    @classmethod
+    def extract(
+        cls, scene: Scene, labels: Labels, method: str, reporter: Reporter
+    ) -> SpectralTrainingSet:
+        """Read the spectra of all labelled pixels; ``method`` is a name in ``METHODS``."""
+        reporter.phase("features", "Reading the spectra of the training pixels")
+        spectra = read_spectra(scene, labels.rows, labels.cols, reporter)
+        metadata = {
+            "version": __version__,
+            **describe_bands(scene.used, scene.wavelengths),
+            "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
+        }
+        return cls(method, labels, spectra, SceneBands(metadata, spectra.mean(0)))
+
+    def fit(
+        self, index: np.ndarray | None = None, *, seed: int, reporter: Reporter
+    ) -> SpectralClassifier:
+        """Fit to the labelled pixels ``index`` (all if None)."""
+        reporter.check_canceled()
+        rows = np.arange(len(self.labels)) if index is None else index
+        kept = rows[stratified_subsample(self.labels.values[rows], LARGEST_TRAINING, seed)]
+        spectra, values = self.spectra[kept], self.labels.values[kept]
+        groups = self.labels.groups[kept]
+        fitted = fit(self.method, spectra, values, seed=seed, groups=groups, calibrate=True)
+        classifier = SpectralClassifier(
+            self.model,
+            SpectralSettings(self.method, fitted.parameters, seed),
+            self.labels.classes,
+            spectra,
+            values,
+            groups,
+            {"version": __version__, "seed": seed, "samples": len(kept)},
+        )
+        classifier.fitted = fitted
+        return classifier
+
+    def predict(self, classifier: SpectralClassifier, index: np.ndarray) -> np.ndarray:
+        """Class probabilities (n, K) of labelled pixels."""
+        return classifier.probabilities(self.spectra[index])
+
+    def brief(self) -> SpectralTrainingSet:
+        """Return what is fitted where many fits are needed: the same, it takes seconds."""
+        return self
+
+
+class SpectralMapper:
+    """Maps windows with a classifier of spectra: a pure function window -> block."""
+
+    def __init__(self, scene: Scene, classifier: SpectralClassifier) -> None:
+        self.scene = scene
+        self.classifier = classifier
+
+    def block(self, window: Window, tick: Tick = no_tick) -> Block:
+        """Map one window; ``tick`` hears after each strip what share of it is done."""
+        row, col, height, width = window
+        classes = self.classifier.classes
+        inside = np.zeros((height, width), bool)
+        found = np.zeros((len(classes), height, width), np.float32)
+        for top in range(0, height, STRIP):
+            part = slice(top, min(top + STRIP, height))
+            values, inside[part] = self.scene.read(row + top, col, part.stop - top, width)
+            spectra = values[:, inside[part]].T
+            found[:, part][:, inside[part]] = self.classifier.probabilities(spectra).T
+            tick(part.stop / height)
+        if not inside.any():
+            return blank(len(classes), height, width)
+        return decide(
+            torch.from_numpy(found), inside, classes, temperature=self.classifier.temperature
+        )
