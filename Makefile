@@ -15,7 +15,7 @@ BENCH_OPTIONS ?=
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build install package test test-core test-plugin test-desktop lint demo bench \
+.PHONY: help setup build install package test test-core test-kill test-plugin test-desktop lint demo bench \
         bench-accuracy clean clean-all python3 qgis desktop
 
 export MTMSD_PYTHON := $(CURDIR)/$(ENGINE)
@@ -39,6 +39,9 @@ test: test-core test-plugin test-desktop ## All tests: engine, plugin, desktop
 
 test-core: .env-engine/.ready ## The engine's tests
 	$(ENGINE) -m pytest tests/core $(PYTEST_OPTIONS)
+
+test-kill: .env-engine/.ready ## Kill the engine a hundred times at random moments; half an hour
+	MTMSD_KILLS=34 $(ENGINE) -m pytest tests/core/test_kills.py -s $(PYTEST_OPTIONS)
 
 test-plugin: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The plugin's tests, in QGIS's Python without a screen
 	QT_QPA_PLATFORM=offscreen $(TESTER) -m pytest tests/plugin $(PYTEST_OPTIONS)
