@@ -123,6 +123,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 raster_source(self.raster(parameters, name, context))
             elif parameters.get(name) and definition.type() == "rasterDestination":
                 common.check_is_geotiff(parameters[name])
+            elif parameters.get(name) and definition.type() == "vectorDestination":
+                common.check_is_geopackage(parameters[name])
         if self.parameterDefinition("SETTINGS") is not None:
             common.parse_settings(self.parameterAsString(parameters, "SETTINGS", context))
         self._check_labels(parameters, context)
@@ -217,6 +219,17 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             arguments["exclude"] = self.parameterAsString(parameters, "EXCLUDE", context)
         return arguments
 
+    def held_out_arguments(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> dict[str, Any]:
+        """Return what learns the classes, and how labels are held out to say how well."""
+        return {
+            "classifier": self.parameterAsEnumString(parameters, "CLASSIFIER", context),
+            "split": self.parameterAsEnumString(parameters, "SPLIT", context),
+            "holdout": self.parameterAsDouble(parameters, "HOLDOUT", context),
+            "guard": self.parameterAsInt(parameters, "GUARD", context),
+        }
+
     def file_input(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
     ) -> str | None:
@@ -237,8 +250,12 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         name: str,
         context: QgsProcessingContext,
         scene: str,
+        style: str = "",
     ) -> str | None:
-        """Return a raster to write, or None; where QGIS will load it, it is named and styled."""
+        """Return a layer to write, or None; where QGIS will load it, it is named and styled.
+
+        ``style`` names one of the provider's; it is that of the parameter's name if not given.
+        """
         path = self.parameterAsOutputLayer(parameters, name, context)
         if not path:
             return None
@@ -247,7 +264,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             details = context.layerToLoadOnCompletionDetails(path)
             if details.name in ("", description, name):
                 details.name = layer_title(description, scene)
-            details.setPostProcessor(self.provider().styles[name])
+            details.setPostProcessor(self.provider().styles[style or name])
         return str(Path(path).absolute())
 
     def _layer(
@@ -264,7 +281,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         return layer
 
     def _check_labels(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
-        if self.parameterDefinition("LABELS") is None:
+        if self.parameterDefinition("LABELS") is None or not parameters.get("LABELS"):
             return
         layer = self._layer(parameters, "LABELS", context)
         scene = parameters.get("INPUT") and self.raster(parameters, "INPUT", context)

@@ -14,6 +14,7 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
+from . import map_parameters as more
 from . import parameters as common
 from .algorithm import EngineAlgorithm
 from .inputs import raster_source
@@ -25,7 +26,7 @@ class Classify(EngineAlgorithm):
 
     ID = "classify"
     TAGS = ("map", "prediction", "inference", "confidence", "probabilities")
-    PHASES = (("classify", 100),)
+    PHASES = (("classify", 97), ("refine", 3))
 
     def displayName(self) -> str:
         """Return the name that users see."""
@@ -45,9 +46,6 @@ class Classify(EngineAlgorithm):
         )
         extent = QgsProcessingParameterExtent("EXTENT", tr("Extent"), optional=True)
         class_map = QgsProcessingParameterRasterDestination("OUTPUT", tr("Class map"))
-        probabilities = QgsProcessingParameterRasterDestination(
-            "PROBABILITIES", tr("Class probabilities"), optional=True, createByDefault=False
-        )
         self.add_all(
             common.scene(),
             common.with_help(
@@ -69,15 +67,8 @@ class Classify(EngineAlgorithm):
                 ),
             ),
             common.confidence(),
-            common.advanced(
-                common.with_help(
-                    probabilities,
-                    tr(
-                        "GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and "
-                        "class. Default: not written."
-                    ),
-                )
-            ),
+            *more.layers(),
+            *more.filters(),
         )
 
     def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
@@ -123,7 +114,8 @@ class Classify(EngineAlgorithm):
             "device": self.parameterAsEnumString(parameters, "DEVICE", context),
             "output": raster("OUTPUT"),
             "confidence": raster("CONFIDENCE"),
-            "probabilities": raster("PROBABILITIES"),
+            **{name.lower(): raster(name) for name in more.LAYERS},
+            **more.filter_arguments(parameters),
         }
 
     def outputs(self, arguments: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
@@ -131,5 +123,5 @@ class Classify(EngineAlgorithm):
         return {
             "OUTPUT": arguments["output"],
             "CONFIDENCE": arguments.get("confidence"),
-            "PROBABILITIES": arguments.get("probabilities"),
+            **{name: arguments.get(name.lower()) for name in more.LAYERS},
         }

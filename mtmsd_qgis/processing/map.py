@@ -11,6 +11,7 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
 )
 
+from . import map_parameters as more
 from . import parameters as common
 from .algorithm import EngineAlgorithm
 from .figures import figure_outputs, figures
@@ -29,8 +30,10 @@ class Map(EngineAlgorithm):
         ("features", 6),
         ("holdout", 5),
         ("baseline", 4),
+        ("curve", 3),
         ("fit", 6),
         ("classify", 5),
+        ("refine", 1),
         ("assess", 1),
         ("report", 3),
     )
@@ -57,6 +60,7 @@ class Map(EngineAlgorithm):
             common.class_field(),
             common.labels("VALIDATION", tr("Validation polygons"), validation, optional=True),
             common.model(optional=True),
+            more.classifier_kind(),
             common.preset(),
             common.device(),
             common.seed(),
@@ -72,6 +76,9 @@ class Map(EngineAlgorithm):
             common.confidence(),
             common.report("REPORT", optional=True),
             *self._model_outputs(),
+            *more.held_out(),
+            *more.layers(),
+            *more.filters(),
         )
         for output in figure_outputs():
             self.addOutput(output)
@@ -119,6 +126,12 @@ class Map(EngineAlgorithm):
             "model": self.file_input(parameters, "MODEL", context),
             "output": self.layer_output(parameters, "OUTPUT", context, self._title),
             "confidence": self.layer_output(parameters, "CONFIDENCE", context, self._title),
+            **{
+                name.lower(): self.layer_output(parameters, name, context, self._title)
+                for name in more.LAYERS
+            },
+            **more.filter_arguments(parameters),
+            **self.held_out_arguments(parameters, context),
             "report": self.file_output(parameters, "REPORT", context),
             "model_output": self.file_output(parameters, "OUTPUT_MODEL", context),
             "classifier_output": self.file_output(parameters, "OUTPUT_CLASSIFIER", context),
@@ -127,7 +140,8 @@ class Map(EngineAlgorithm):
 
     def phases(self, arguments: dict[str, Any]) -> dict[str, float]:
         """Return the phases; with a model at hand there is no pretraining."""
-        skipped = ("prepare", "pretrain") if "model" in arguments else ()
+        learnt = "model" in arguments or arguments["classifier"] != "mtmsd"
+        skipped = ("prepare", "pretrain") if learnt else ()
         return {name: share for name, share in self.PHASES if name not in skipped}
 
     def outputs(self, arguments: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
@@ -135,6 +149,7 @@ class Map(EngineAlgorithm):
         return {
             "OUTPUT": arguments["output"],
             "CONFIDENCE": arguments.get("confidence"),
+            **{name: arguments.get(name.lower()) for name in more.LAYERS},
             "REPORT": arguments.get("report"),
             "OUTPUT_MODEL": arguments.get("model_output"),
             "OUTPUT_CLASSIFIER": arguments.get("classifier_output"),

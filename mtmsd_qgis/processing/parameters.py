@@ -224,15 +224,33 @@ def check_is_geotiff(destination: Any) -> None:
     QgsProcessingException
         With the name.
     """
+    _check_suffix(
+        destination,
+        (".tif", ".tiff"),
+        tr("'{path}' is not a GeoTIFF, the one format that is written; end it in .tif."),
+    )
+
+
+def check_is_geopackage(destination: Any) -> None:
+    """Refuse a vector layer to write that is no GeoPackage by its name.
+
+    Raises
+    ------
+    QgsProcessingException
+        With the name.
+    """
+    _check_suffix(
+        destination,
+        (".gpkg",),
+        tr("'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg."),
+    )
+
+
+def _check_suffix(destination: Any, suffixes: tuple[str, ...], sentence: str) -> None:
     if isinstance(destination, QgsProcessingOutputLayerDefinition):
         destination = destination.sink.staticValue()
-    suffix = Path(str(destination or "")).suffix.lower()
-    if suffix not in ("", ".tif", ".tiff"):
-        raise QgsProcessingException(
-            tr("'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.").format(
-                path=destination
-            )
-        )
+    if Path(str(destination or "")).suffix.lower() not in ("", *suffixes):
+        raise QgsProcessingException(sentence.format(path=destination))
 
 
 def without_none(arguments: dict[str, Any]) -> dict[str, Any]:

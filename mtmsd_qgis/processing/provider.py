@@ -10,9 +10,11 @@ from ..engine.interpreter import Engine
 from .assess import Assess
 from .classify import Classify
 from .map import Map
+from .nextlabels import NextLabels
 from .pretrain import Pretrain
-from .styling import ClassMapStyle, ConfidenceStyle, PlainStyle
+from .styling import ClassMapStyle, ConfidenceStyle, PlainStyle, PointStyle, PolygonStyle
 from .train import Train
+from .vectorize import Vectorize
 
 
 class MtmsdProvider(QgsProcessingProvider):
@@ -23,7 +25,7 @@ class MtmsdProvider(QgsProcessingProvider):
     engine : Engine
         Checked once, in a thread, as soon as the provider is loaded.
     styles : dict of str to QgsProcessingLayerPostProcessorInterface
-        By the name of the output; QGIS keeps no reference to them.
+        By the name of the output, or of the kind of layer; QGIS keeps no reference to them.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,10 @@ class MtmsdProvider(QgsProcessingProvider):
             "OUTPUT": ClassMapStyle(),
             "CONFIDENCE": ConfidenceStyle(),
             "PROBABILITIES": PlainStyle(),
+            "ENTROPY": PlainStyle(),
+            "DISAGREEMENT": PlainStyle(),
+            "POLYGONS": PolygonStyle(),
+            "POINTS": PointStyle(),
         }
 
     def load(self) -> bool:
@@ -42,7 +48,15 @@ class MtmsdProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         """Add the algorithms."""
-        for algorithm in (Map(), Pretrain(), Train(), Classify(), Assess()):
+        for algorithm in (
+            Map(),
+            Pretrain(),
+            Train(),
+            Classify(),
+            Assess(),
+            Vectorize(),
+            NextLabels(),
+        ):
             self.addAlgorithm(algorithm)
 
     def id(self) -> str:
@@ -68,6 +82,10 @@ class MtmsdProvider(QgsProcessingProvider):
     def supportedOutputRasterLayerExtensions(self) -> list[str]:
         """Return GeoTIFF only: the one format the engine writes."""
         return ["tif"]
+
+    def supportedOutputVectorLayerExtensions(self) -> list[str]:
+        """Return GeoPackage only: the one format the engine writes."""
+        return ["gpkg"]
 
     def supportsNonFileBasedOutput(self) -> bool:
         """Return False: the engine writes files."""

@@ -6,12 +6,23 @@ import json
 
 from osgeo import gdal
 from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsFeatureRequest,
+    QgsFillSymbol,
     QgsMapLayer,
+    QgsMarkerSymbol,
     QgsPalettedRasterRenderer,
+    QgsPalLayerSettings,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
     QgsRasterLayer,
+    QgsRendererCategory,
+    QgsSingleSymbolRenderer,
+    QgsTextBufferSettings,
+    QgsTextFormat,
+    QgsVectorLayer,
+    QgsVectorLayerSimpleLabeling,
 )
 from qgis.PyQt.QtGui import QColor
 
@@ -40,6 +51,40 @@ def style_confidence(layer: QgsRasterLayer) -> None:
     layer.triggerRepaint()
 
 
+def style_polygons(layer: QgsVectorLayer) -> None:
+    """Give the regions of a map the colours of their classes."""
+    found = {
+        (f["class_id"], f["class_name"], f["color"])
+        for f in layer.getFeatures(
+            QgsFeatureRequest()
+            .setFlags(QgsFeatureRequest.Flag.NoGeometry)
+            .setSubsetOfAttributes(["class_id", "class_name", "color"], layer.fields())
+        )
+    }
+    categories = []
+    for value, name, color in sorted(found):
+        symbol = QgsFillSymbol.createSimple({"color": color or "#888888", "outline_style": "no"})
+        categories.append(QgsRendererCategory(value, symbol, name or str(value)))
+    layer.setRenderer(QgsCategorizedSymbolRenderer("class_id", categories))
+    layer.triggerRepaint()
+
+
+def style_points(layer: QgsVectorLayer) -> None:
+    """Give points to label a mark that is seen on any map, with the rank beside it."""
+    mark = {"name": "circle", "color": "#ffffff", "outline_color": "#d81b60", "size": "3.2",
+            "outline_width": "0.7"}  # fmt: skip
+    layer.setRenderer(QgsSingleSymbolRenderer(QgsMarkerSymbol.createSimple(mark)))
+    labels = QgsPalLayerSettings()
+    labels.fieldName = "rank"
+    text, buffer = QgsTextFormat(), QgsTextBufferSettings()
+    buffer.setEnabled(True)
+    text.setBuffer(buffer)
+    labels.setFormat(text)
+    layer.setLabeling(QgsVectorLayerSimpleLabeling(labels))
+    layer.setLabelsEnabled(True)
+    layer.triggerRepaint()
+
+
 def class_entries(path: str) -> list[tuple[int, str, str]]:
     """Return value, name and ``#rrggbb`` of each class, from the engine's note in a class map.
 
@@ -64,20 +109,20 @@ class _Style(QgsProcessingLayerPostProcessorInterface):
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         """Style and name one loaded output; QGIS calls this on the main thread."""
-        if isinstance(layer, QgsRasterLayer) and layer.isValid():
+        if layer.isValid():
             self.apply(layer)
         project = context.project()
         others = project.mapLayers().values() if project is not None else []
         layer.setName(distinct(layer.name(), {o.name() for o in others if o.id() != layer.id()}))
 
-    def apply(self, layer: QgsRasterLayer) -> None:
+    def apply(self, layer: QgsMapLayer) -> None:
         """Set the layer's renderer."""
 
 
 class ClassMapStyle(_Style):
     """For class maps."""
 
-    def apply(self, layer: QgsRasterLayer) -> None:
+    def apply(self, layer: QgsMapLayer) -> None:
         """Set names and colours of the classes."""
         style_class_map(layer)
 
@@ -85,13 +130,29 @@ class ClassMapStyle(_Style):
 class ConfidenceStyle(_Style):
     """For confidence layers."""
 
-    def apply(self, layer: QgsRasterLayer) -> None:
+    def apply(self, layer: QgsMapLayer) -> None:
         """Set the ramp."""
         style_confidence(layer)
 
 
 class PlainStyle(_Style):
     """For layers that QGIS styles well by itself; only the name is seen to."""
+
+
+class PolygonStyle(_Style):
+    """For the regions of a class map."""
+
+    def apply(self, layer: QgsMapLayer) -> None:
+        """Set the colours that are in the file."""
+        style_polygons(layer)
+
+
+class PointStyle(_Style):
+    """For points to label."""
+
+    def apply(self, layer: QgsMapLayer) -> None:
+        """Set a mark that is seen on any map, with the rank beside it."""
+        style_points(layer)
 
 
 def distinct(name: str, taken: set[str]) -> str:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterFileDestination
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingParameterFileDestination,
+)
 
+from . import map_parameters as more
 from . import parameters as common
 from .algorithm import EngineAlgorithm
 from .inputs import raster_source
@@ -18,7 +23,7 @@ class Train(EngineAlgorithm):
 
     ID = "train"
     TAGS = ("supervised", "training", "polygons", "deep learning")
-    PHASES = (("features", 40), ("holdout", 20), ("baseline", 10), ("fit", 30))
+    PHASES = (("features", 40), ("holdout", 20), ("baseline", 10), ("curve", 10), ("fit", 30))
 
     def displayName(self) -> str:
         """Return the name that users see."""
@@ -38,7 +43,8 @@ class Train(EngineAlgorithm):
             common.scene(),
             common.labels("LABELS", tr("Training polygons"), labels_help),
             common.class_field(),
-            common.model(),
+            common.model(optional=True),
+            more.classifier_kind(),
             common.device(),
             common.seed(),
             common.settings(),
@@ -50,7 +56,20 @@ class Train(EngineAlgorithm):
                     "'Classify a scene' needs."
                 ),
             ),
+            *more.held_out(),
         )
+
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Only classifiers of plain spectra do without a diffusion model."""
+        kind = self.parameterAsEnumString(parameters, "CLASSIFIER", context)
+        if kind == "mtmsd" and not parameters.get("MODEL"):
+            raise QgsProcessingException(
+                tr(
+                    "The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain "
+                    "on a scene' has written, or choose another classifier."
+                )
+            )
+        super().check(parameters, context)
 
     def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take the scene's file and the polygons."""
@@ -68,6 +87,7 @@ class Train(EngineAlgorithm):
             "model": self.file_input(parameters, "MODEL", context),
             "output": self.file_output(parameters, "OUTPUT", context),
             **self.method_arguments(parameters, context),
+            **self.held_out_arguments(parameters, context),
         }
 
     def outputs(self, arguments: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:

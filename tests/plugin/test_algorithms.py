@@ -30,11 +30,16 @@ from qgis.PyQt.QtCore import QCoreApplication, QUrl
 
 NAMES = {
     "pretrain": "INPUT PRESET DEVICE SEED SETTINGS EXCLUDE RESUME OUTPUT",
-    "train": "INPUT LABELS CLASS_FIELD MODEL DEVICE SEED SETTINGS OUTPUT",
-    "classify": "INPUT CLASSIFIER EXTENT DEVICE OUTPUT CONFIDENCE PROBABILITIES",
+    "train": "INPUT LABELS CLASS_FIELD MODEL CLASSIFIER DEVICE SEED SETTINGS OUTPUT "
+    "SPLIT HOLDOUT GUARD",
+    "classify": "INPUT CLASSIFIER EXTENT DEVICE OUTPUT CONFIDENCE PROBABILITIES ENTROPY "
+    "DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE",
     "assess": "MAP LABELS CLASS_FIELD SCENE TRAINING OUTPUT OUTPUT_JSON",
-    "map": "INPUT LABELS CLASS_FIELD VALIDATION MODEL PRESET DEVICE SEED SETTINGS EXCLUDE "
-    "OUTPUT CONFIDENCE REPORT OUTPUT_MODEL OUTPUT_CLASSIFIER",
+    "map": "INPUT LABELS CLASS_FIELD VALIDATION MODEL CLASSIFIER PRESET DEVICE SEED SETTINGS "
+    "EXCLUDE OUTPUT CONFIDENCE REPORT OUTPUT_MODEL OUTPUT_CLASSIFIER SPLIT HOLDOUT GUARD "
+    "PROBABILITIES ENTROPY DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE",
+    "vectorize": "MAP CONFIDENCE OUTPUT AREAS",
+    "nextlabels": "PROBABILITIES COUNT LABELS CLASS_FIELD OUTPUT",
 }
 OBEDIENT = """
     job = json.load(open(sys.argv[2] + "/job.json"))
@@ -86,6 +91,10 @@ def test_every_algorithm_has_an_icon_of_its_own(provider):
     assert len({*drawings, Path(provider.svgIconPath()).read_bytes()}) == len(drawings) + 1
 
 
+OUTPUTS = {"map": "o.tif", "classify": "o.tif", "assess": "o.html", "vectorize": "o.gpkg",
+           "nextlabels": "o.gpkg"}  # fmt: skip
+
+
 def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict:
     """Return a value for every parameter of an algorithm."""
     model = folder / "model.safetensors"
@@ -93,16 +102,22 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
     values = {
         "INPUT": str(scene), "LABELS": str(polygons), "CLASS_FIELD": "class_id",
         "PRESET": "quick", "DEVICE": "cpu", "SEED": 5, "SETTINGS": "iterations=10; members=1",
-        "EXCLUDE": "1-2", "RESUME": True, "MODEL": str(model), "CLASSIFIER": str(model),
+        "EXCLUDE": "1-2", "RESUME": True, "MODEL": str(model),
+        "CLASSIFIER": str(model) if name == "classify" else "rf",
+        "SPLIT": "cross", "HOLDOUT": 0.3, "GUARD": 2, "COUNT": 7,
+        "UNKNOWN_BELOW": 0.4, "MAJORITY": 3, "SIEVE": 9,
+        "ENTROPY": str(folder / "e.tif"), "DISAGREEMENT": str(folder / "d.tif"),
+        "AREAS": str(folder / "a.csv"),
         "EXTENT": "300000,300600,5799400,5800000 [EPSG:32633]", "MAP": str(scene),
         "SCENE": str(scene), "TRAINING": str(polygons), "VALIDATION": str(polygons),
         "CONFIDENCE": str(folder / "c.tif"), "PROBABILITIES": str(folder / "p.tif"),
         "REPORT": str(folder / "r.html"), "OUTPUT_JSON": str(folder / "r.json"),
         "OUTPUT_MODEL": str(folder / "m2.safetensors"),
         "OUTPUT_CLASSIFIER": str(folder / "k.safetensors"),
-        "OUTPUT": str(folder / {"map": "o.tif", "classify": "o.tif", "assess": "o.html"}.get(
-            name, "o.safetensors")),
+        "OUTPUT": str(folder / OUTPUTS.get(name, "o.safetensors")),
     }  # fmt: skip
+    if name in ("vectorize", "nextlabels"):
+        values |= {"CONFIDENCE": str(scene), "PROBABILITIES": str(scene)}
     return {key: values[key] for key in NAMES[name].split()}
 
 
@@ -136,6 +151,11 @@ def test_the_engine_understands_every_argument(
         "preset": "quick", "device": "cpu", "seed": 5, "exclude": "1-2",
         "settings": {"iterations": "10", "members": "1"},
     }  # fmt: skip
+    filters = {name: sent["map"][name] for name in ("unknown_below", "majority", "sieve")}
+    assert filters == {"unknown_below": 0.4, "majority": 3, "sieve": 9}
+    chosen = {name: sent["train"][name] for name in ("classifier", "split", "holdout", "guard")}
+    assert chosen == {"classifier": "rf", "split": "cross", "holdout": 0.3, "guard": 2}
+    assert sent["nextlabels"]["count"] == 7
     assert sent["classify"]["extent"] == [300000.0, 5799400.0, 300600.0, 5800000.0]
 
 
@@ -180,6 +200,9 @@ SENTENCES = [
     ("assess", {"TRAINING": None}, "Spectral baselines need both the scene and the training"),
     ("classify", {"EXTENT": "0,10,0,10 [EPSG:32633]"}, "The extent does not touch the scene"),
     ("classify", {"OUTPUT": "o.jp2"}, "'o.jp2' is not a GeoTIFF"),
+    ("vectorize", {"OUTPUT": "o.shp"}, "'o.shp' is not a GeoPackage"),
+    ("train", {"MODEL": None, "CLASSIFIER": "mtmsd"}, "'mtmsd' needs a diffusion model"),
+    ("classify", {"SIEVE": 1}, "SIEVE"),
     ("pretrain", {"INPUT": "/nowhere/scene.tif"}, "Could not load source layer for INPUT"),
     ("train", {"LABELS": "/nowhere/p.gpkg"}, "The layer for 'Training polygons' cannot be opened"),
     ("map", {"LABELS": "INPUT"}, "'two halves' is the scene itself; choose the layer with"),

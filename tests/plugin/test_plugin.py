@@ -48,6 +48,8 @@ def test_qgis_process_gets_the_provider_and_no_widget(qgis_processing):
         "mtmsd:classify",
         "mtmsd:assess",
         "mtmsd:map",
+        "mtmsd:vectorize",
+        "mtmsd:nextlabels",
     }
     assert plugin.dock is None
     plugin.unload()

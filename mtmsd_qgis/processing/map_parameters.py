@@ -1,0 +1,160 @@
+"""Parameters of training and mapping: the classifier, what is held out, layers, filters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+)
+
+from .parameters import advanced, with_help
+from .translation import tr
+
+CLASSIFIERS = ["mtmsd", "svm", "svm-polygons", "rf"]
+SPLITS = ["auto", "polygons", "cross", "random"]
+LAYERS = ("PROBABILITIES", "ENTROPY", "DISAGREEMENT")
+FILTERS = ("UNKNOWN_BELOW", "MAJORITY", "SIEVE")
+
+
+def classifier_kind() -> QgsProcessingParameterEnum:
+    """Declare what learns the classes."""
+    parameter = QgsProcessingParameterEnum(
+        "CLASSIFIER",
+        tr("Classifier"),
+        options=CLASSIFIERS,
+        usesStaticStrings=True,
+        defaultValue="mtmsd",
+    )
+    return with_help(
+        parameter,
+        tr(
+            "mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and "
+            "takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole "
+            "polygons), rf (random forest). The accuracy report says when one of them is better."
+        ),
+    )
+
+
+def held_out() -> list[QgsProcessingParameterDefinition]:
+    """Declare how labels are held out for the accuracy figures."""
+    split = QgsProcessingParameterEnum(
+        "SPLIT",
+        tr("How polygons are held out"),
+        options=SPLITS,
+        usesStaticStrings=True,
+        defaultValue="auto",
+    )
+    share = _number("HOLDOUT", tr("Share held out"), 0.25, 0.0, 0.9)
+    guard = _number("GUARD", tr("Guard distance in pixels"), 0, 0, 10_000, whole=True)
+    return [
+        advanced(
+            with_help(
+                split,
+                tr(
+                    "polygons: whole ones. cross: spatial cross-validation, each polygon tested "
+                    "once. auto (default): cross where most classes have fewer than 4 polygons, "
+                    "else polygons. random: single pixels, whose figures are optimistic because "
+                    "they lie beside training pixels."
+                ),
+            )
+        ),
+        advanced(
+            with_help(
+                share,
+                tr(
+                    "Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told "
+                    "and the confidence is not calibrated. Default: 0.25."
+                ),
+            )
+        ),
+        advanced(
+            with_help(
+                guard,
+                tr("Training pixels nearer than this to a held-out one are left out. Default: 0."),
+            )
+        ),
+    ]
+
+
+def filters() -> list[QgsProcessingParameterDefinition]:
+    """Declare what is done to the map after the classifier."""
+    unknown = _number("UNKNOWN_BELOW", tr("Unknown below a confidence of"), None, 0.01, 0.99)
+    majority = _number("MAJORITY", tr("Majority filter, side in pixels"), None, 3, 99, whole=True)
+    sieve = _number(
+        "SIEVE", tr("Minimum mapping unit in pixels"), None, 2, 1_000_000_000, whole=True
+    )
+    texts = {
+        unknown: tr(
+            "Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none."
+        ),
+        majority: tr(
+            "Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; "
+            "on a tie it keeps its own. Default: none."
+        ),
+        sieve: tr("Smaller regions join their largest neighbour. Default: all regions stay."),
+    }
+    return [advanced(with_help(parameter, text)) for parameter, text in texts.items()]
+
+
+def layers() -> list[QgsProcessingParameterDefinition]:
+    """Declare the rasters that are seldom wanted."""
+    texts = {
+        "PROBABILITIES": (
+            tr("Class probabilities"),
+            tr(
+                "GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. "
+                "'Where to label next' needs it. Default: not written."
+            ),
+        ),
+        "ENTROPY": (
+            tr("Entropy"),
+            tr("GeoTIFF: 0 where one class is certain, 1 where all are as likely. "
+               "Default: not written."),
+        ),
+        "DISAGREEMENT": (
+            tr("Disagreement"),
+            tr("GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple "
+               "classifiers. Default: not written."),
+        ),
+    }  # fmt: skip
+    return [
+        advanced(
+            with_help(
+                QgsProcessingParameterRasterDestination(
+                    name, title, optional=True, createByDefault=False
+                ),
+                text,
+            )
+        )
+        for name, (title, text) in texts.items()
+    ]
+
+
+def filter_arguments(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the filters that are wanted."""
+    return {name.lower(): parameters.get(name) for name in FILTERS}
+
+
+def _number(
+    name: str,
+    title: str,
+    default: float | None,
+    least: float,
+    most: float,
+    *,
+    whole: bool = False,
+) -> QgsProcessingParameterNumber:
+    whole_number = QgsProcessingParameterNumber.Type.Integer
+    return QgsProcessingParameterNumber(
+        name,
+        title,
+        type=whole_number if whole else QgsProcessingParameterNumber.Type.Double,
+        defaultValue=default,
+        optional=default is None,
+        minValue=least,
+        maxValue=most,
+    )
