@@ -63,6 +63,7 @@ class Attached(QObject):
     def leave(self, _seconds: float) -> None:
         """Stop listening; the job goes on."""
         self._timer.stop()
+        self._job = None
 
     def wait(self, _seconds: float) -> bool:
         """Tell whether the job has ended; there is no thread to wait for."""

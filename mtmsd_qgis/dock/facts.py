@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -10,23 +9,7 @@ from qgis.PyQt.QtCore import QObject, QProcess, QProcessEnvironment, pyqtSignal
 
 from ..engine.environment import child_environment
 from ..engine.folders import CORE
-
-# `mtmsd info` and each band's wavelength, which the plots and the band combinations need.
-_QUESTION = """
-import json, sys
-from mtmsd.errors import MtmsdError
-from mtmsd.scene.raster import Scene
-try:
-    with Scene.open(sys.argv[1]) as scene:
-        facts = scene.summary()
-        facts["used"] = list(scene.used)
-        facts["fingerprint"] = scene.fingerprint()
-        facts["wavelengths"] = [band.wavelength for band in scene.bands]
-    answer = {"facts": facts}
-except MtmsdError as error:
-    answer = {"error": str(error)}
-print("\\n" + json.dumps(answer), flush=True)
-"""
+from ..engine.messages import parse
 
 
 class Facts(QObject):
@@ -50,7 +33,7 @@ class Facts(QObject):
         process.finished.connect(lambda *_: self._finished(process, path))
         process.errorOccurred.connect(lambda *_: self._failed(process, path))
         self._process = process
-        process.start(python, ["-c", _QUESTION, path])
+        process.start(python, ["-m", "mtmsd", "info", path, "--json"])
 
     def stop(self) -> None:
         """Drop a question that has no answer yet."""
@@ -78,10 +61,14 @@ class Facts(QObject):
 
 
 def read_answer(text: str) -> tuple[dict[str, Any] | None, str]:
-    """Return the facts, or the sentence that says why there are none."""
-    lines = text.strip().splitlines()
-    try:
-        answer = json.loads(lines[-1])
-        return answer.get("facts"), answer.get("error", "")
-    except (IndexError, ValueError, AttributeError):
-        return None, ""
+    """Return the facts, or the sentence that says why there are none.
+
+    ``used`` becomes the numbers of the used bands, from 1.
+    """
+    for message in map(parse, text.encode().splitlines()):
+        if message is not None and message["type"] == "done":
+            facts = message["results"]
+            return {**facts, "used": facts["used_bands"]}, ""
+        if message is not None and message["type"] == "error":
+            return None, f"{message['message']} {message['hint']}".strip()
+    return None, ""

@@ -9,6 +9,8 @@ from typing import Any
 
 LONGEST_HEADER = 100_000_000
 """A file whose header claims more bytes is not a model."""
+TOLERANCE_NM = 5.0
+"""The centres of a band in two scenes of one sensor differ by less than this."""
 DIFFUSION, CLASSIFIER = "diffusion-model", "classifier"
 
 
@@ -47,7 +49,19 @@ def fits(metadata: dict[str, Any], facts: dict[str, Any]) -> str:
     own = facts.get("fingerprint") or {}
     if fingerprint.get("pixels") and fingerprint.get("pixels") == own.get("pixels"):
         return "scene"
-    return "sensor" if fingerprint.get("bands") == own.get("bands") else ""
+    same_count = fingerprint.get("bands") == own.get("bands")
+    return "sensor" if same_count and _same_bands(metadata, facts) else ""
+
+
+def _same_bands(metadata: dict[str, Any], facts: dict[str, Any]) -> bool:
+    """Whether the model's bands are used in the scene and lie at the same wavelengths."""
+    bands, waves = metadata.get("bands") or [], metadata.get("wavelengths") or []
+    return list(bands) == list(facts["used"]) and all(
+        wave is None
+        or facts["wavelengths"][band - 1] is None
+        or abs(wave - facts["wavelengths"][band - 1]) < TOLERANCE_NM
+        for band, wave in zip(bands, waves)
+    )
 
 
 def find_models(folder: Path, facts: dict[str, Any]) -> list[Path]:

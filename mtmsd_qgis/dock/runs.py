@@ -201,8 +201,9 @@ class Run(QObject):
         return self._clock.elapsed() / 1000 if self._clock.isValid() else 0.0
 
     def cancel(self) -> None:
-        """Ask the algorithm to stop; what was learned up to then is kept."""
-        self._feedback.cancel()
+        """Ask the algorithm to stop, unless it was left; what was learned up to then is kept."""
+        if not self._feedback.left:
+            self._feedback.cancel()
 
     def leave(self, seconds: float) -> None:
         """Stop following the job, which goes on; wait so long for the thread that followed."""

@@ -13,6 +13,7 @@ import pytest
 from mtmsd import cli
 from mtmsd.jobs.arguments import build, command_line
 from mtmsd.jobs.commands import COMMANDS
+from mtmsd.scene.raster import Scene
 from running import end, messages, start
 
 
@@ -50,6 +51,11 @@ def test_info_for_people_and_for_programs(raster: Path):
     status, out, _ = end(start("info", raster, "--exclude", "1-2", "--json"))
     results = messages(out)[-1]["results"]
     assert (results["used"], results["bands"], results["crs"]) == (4, 6, "EPSG:32633")
+    assert (results["width"], results["height"]) == (15, 12)
+    assert results["used_bands"] == [3, 4, 5, 6]
+    assert results["wavelengths"] == pytest.approx([450, 550, 650, 850, 1400, 2200])
+    with Scene.open(raster) as scene:
+        assert results["fingerprint"] == scene.fingerprint()
 
 
 def test_results_go_to_stdout_and_complaints_to_stderr(tmp_path: Path):

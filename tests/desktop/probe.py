@@ -96,6 +96,7 @@ class Probe:
         self.ticker.setInterval(5)
         self.ticker.timeout.connect(self.tick)
         self.ticker.start()
+        self.sockets = set()
         self.server = QLocalServer()
         QLocalServer.removeServer(path)
         self.server.newConnection.connect(self.connected)
@@ -109,7 +110,9 @@ class Probe:
 
     def connected(self):
         socket = self.server.nextPendingConnection()
+        self.sockets.add(socket)  # else the collector may take it, and a crash follows
         socket.readyRead.connect(lambda: self.answer(socket))
+        socket.disconnected.connect(lambda: self.sockets.discard(socket))
 
     def answer(self, socket):
         while socket.canReadLine():

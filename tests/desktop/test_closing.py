@@ -59,6 +59,13 @@ def test_a_job_goes_on_without_qgis_and_is_taken_up_again(start, sample: Path) -
     screen.wait(lambda: screen.ask("table", name="mtmsdJobTable"), 10, "no job in the table")
     assert screen.ask("table", name="mtmsdJobTable")[0][::2] == ["pretrain", "running"]
 
+    close(screen, "GoOn")  # a job that was taken up is let go like one of its own
+    wait_closed(screen)
+    time.sleep(3)
+    assert is_alive(pid), "the engine ended with the second QGIS"
+    screen.open_again(sample / SCENE)
+    step(screen)
+
     close(screen, "Cancel")
     wait_closed(screen)
     screen.wait(lambda: not is_alive(pid), 30, "the engine still runs", picture=False)

@@ -19,6 +19,15 @@ class Arguments:
 
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
-    """Return the scene's size, bands, wavelengths, nodata share and grid."""
+    """Return the scene's size, bands, wavelengths, nodata share and grid.
+
+    Beside :meth:`Scene.summary`: ``used_bands`` (numbers from 1), ``wavelengths`` of all bands
+    (nm, None where unknown), and ``fingerprint``, by which a model knows its scene.
+    """
     with open_scene(arguments.scene, arguments.exclude, reporter) as scene:
-        return scene.summary()
+        return {
+            **scene.summary(),
+            "used_bands": list(scene.used),
+            "wavelengths": [band.wavelength for band in scene.bands],
+            "fingerprint": scene.fingerprint(),
+        }
