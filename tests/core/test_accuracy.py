@@ -215,3 +215,28 @@ def test_training_pixels_in_patches_against_counting() -> None:
 
 def test_pixels_of_different_rows_are_not_confused() -> None:
     assert also_in(([1, 2], [3, 3]), ([2, 3], [3, 1])).tolist() == [False, True]
+
+
+def test_a_large_polygon_counts_no_more_than_a_small_one() -> None:
+    stated = np.tile([[0.9, 0.1]], (110, 1))
+    truth = np.repeat([1, 0], [100, 10])
+    both = fit_temperature(stated, truth, truth)
+    assert both == pytest.approx(fit_temperature(stated[:2], [0, 1], [0, 1]), rel=1e-3)
+
+
+def test_one_clearly_better_baseline_is_enough_to_say_so() -> None:
+    polygon = np.arange(81)
+    groups = np.repeat(polygon, [5] * 80 + [300])
+    reference = np.where(groups % 2, 2, 5)
+    wrong = np.append(np.random.default_rng(1).random(80) < 0.4, True)
+    mapped = np.where(wrong[groups], 7 - reference, reference)
+    lucky = np.where(groups == 80, reference, mapped)  # right in one large polygon more
+    good = np.where(wrong[groups] & (groups % 2 == 0), 7 - reference, reference)
+    good[groups == 80] = mapped[groups == 80]
+    others = [Baseline("rf", "forest", lucky, 0.1), Baseline("svm", "machine", good, 0.1)]
+    result = evaluate(reference, mapped, CLASSES, others, groups=groups)
+    by_name = {b["name"]: b for b in result["baselines"]}
+    assert by_name["rf"]["overall"] > by_name["svm"]["overall"]
+    assert by_name["rf"]["difference_interval"][1] >= 0 > by_name["svm"]["difference_interval"][1]
+    assert "so prefer the machine here" in result["verdict"]
+    assert "--classifier svm)" in result["verdict"]

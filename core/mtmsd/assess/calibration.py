@@ -37,9 +37,9 @@ def fit_temperature(
 ) -> float:
     """Find the temperature that makes held-out probabilities most likely.
 
-    With few polygons, all of them right, the likeliest temperature would be 0 and every
-    confidence 1. So its logarithm has a standard normal prior, against which a whole polygon,
-    not a pixel, counts as one observation.
+    A polygon counts as one observation, however large, for its pixels are right or wrong
+    together. With few of them, all right, the likeliest temperature would be 0 and every
+    confidence 1; so the temperature's logarithm has a standard normal prior.
 
     Parameters
     ----------
@@ -58,12 +58,16 @@ def fit_temperature(
     logits, truth = _logits(probabilities), np.asarray(truth)
     if not len(truth):
         return 1.0
-    observations = len(truth) if groups is None else len(np.unique(np.asarray(groups)))
+    unit = np.arange(len(truth))
+    if groups is not None:
+        unit = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    size = np.bincount(unit)
+    weight = 1 / (len(size) * size[unit])
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
-        likely = float(scaled[np.arange(len(truth)), truth].mean())
-        return log_temperature**2 / (2 * observations) - likely
+        likely = float(scaled[np.arange(len(truth)), truth] @ weight)
+        return log_temperature**2 / (2 * len(size)) - likely
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 

@@ -258,7 +258,9 @@ def verdict(evaluation: dict[str, Any]) -> str:
         right += ", an optimistic figure, for they lie beside training pixels"
     if not evaluation["baselines"]:
         return f"{right}; there is no spectral baseline to compare with."
-    best = max(evaluation["baselines"], key=lambda b: b["overall"] or 0.0)
+    baselines = evaluation["baselines"]
+    clearly_better = [b for b in baselines if (b["difference_interval"] or [0, 0])[1] < 0]
+    best = max(clearly_better or baselines, key=lambda b: b["overall"] or 0.0)
     gap, limits = best["difference"], best["difference_interval"]
     against = f"{right}, against {_percent(best['overall'])} for the {best['title']}"
     if limits:
