@@ -55,6 +55,15 @@ def parts(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     return load_tensors(folder / "classifier.safetensors", "classifier")
 
 
+@pytest.fixture(scope="module")
+def spectral(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors and metadata of a classifier of spectra."""
+    path = folder / "svm.safetensors"
+    line = ["train", folder / "scene.tif", folder / "labels.gpkg", "-o", path, "--holdout", "0"]
+    assert main([str(word) for word in [*line, "--classifier", "svm"]]) == 0
+    return load_tensors(path, "classifier")
+
+
 def test_two_hundred_flipped_bytes_and_fifty_cuts_of_a_classifier(folder: Path, tmp_path: Path):
     whole = (folder / "classifier.safetensors").read_bytes()
     header = struct.unpack("<Q", whole[:8])[0] + 8
@@ -203,6 +212,29 @@ def test_a_diffusion_model_is_looked_at_as_closely(folder: Path, tmp_path: Path)
         save_tensors(path, "diffusion-model", tensors, metadata | {place: value})
         with pytest.raises(InputError, match=str(path)):
             DiffusionModel.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        changed("spectral.method", "os.system"),
+        changed("spectral.parameters", {"svc__C": 1e300}),
+        changed("spectral.parameters", {"svc__kernel": "precomputed"}),
+        changed("classes.0.value", 9),
+        changed("model.bands", [1]),
+        reshaped("spectra", 40, 5),
+        reshaped("groups", 3),
+    ],
+)
+def test_a_classifier_of_spectra_is_looked_at_as_closely(spectral, change, tmp_path: Path):
+    tensors, metadata = dict(spectral[0]), copy.deepcopy(spectral[1])
+    path = tmp_path / "spectra.safetensors"
+    save_tensors(path, "classifier", tensors, metadata)
+    assert [info.value for info in load(path).classes] == [1, 2]
+    change(tensors, metadata)
+    save_tensors(path, "classifier", tensors, metadata)
+    with pytest.raises(InputError, match=f"The parts of {path} do not fit together"):
+        load(path)
 
 
 def test_names_of_tensors_are_never_paths(parts, tmp_path: Path):

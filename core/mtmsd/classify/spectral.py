@@ -18,8 +18,9 @@ from torch import Tensor
 
 from mtmsd import __version__
 from mtmsd.classify.decision import Block, Tick, Window, blank, decide, no_tick
-from mtmsd.classify.spectra import LARGEST_TRAINING, Fitted, fit, stratified_subsample
+from mtmsd.classify.spectra import LARGEST_TRAINING, METHODS, Fitted, fit, stratified_subsample
 from mtmsd.diffusion.model import describe_bands
+from mtmsd.modelcheck import check_scene, read_classes
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import ClassInfo, Labels
 from mtmsd.scene.pixels import read_spectra
@@ -129,12 +130,30 @@ class SpectralClassifier:
     def from_tensors(
         cls, tensors: dict[str, Tensor], metadata: dict[str, Any]
     ) -> SpectralClassifier:
-        """Undo :meth:`save`."""
+        """Undo :meth:`save`.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError
+            If the parts do not fit together; see :func:`mtmsd.modelcheck.parts_of`.
+        """
         found = {name: tensor.numpy() for name, tensor in tensors.items()}
+        (bands,), (samples, _) = found["mean_spectrum"].shape, found["spectra"].shape
+        check_scene(metadata["model"], bands)
+        settings = SpectralSettings(**metadata["spectral"])
+        grid = METHODS[settings.method].grid or {}
+        if not all(value in grid[name] for name, value in settings.parameters.items()):
+            raise ValueError(f"the parameters {str(settings.parameters)[:100]}")
+        classes = read_classes(metadata["classes"])
+        shapes = [found[name].shape for name in ("spectra", "values", "groups")]
+        if shapes != [(samples, bands), (samples,), (samples,)]:
+            raise ValueError(f"training spectra of the shapes {shapes}")
+        if not set(found["values"].tolist()) <= {info.value for info in classes}:
+            raise ValueError("training spectra of other classes")
         return cls(
             SceneBands(metadata["model"], found["mean_spectrum"]),
-            SpectralSettings(**metadata["spectral"]),
-            tuple(ClassInfo(**c) for c in metadata["classes"]),
+            settings,
+            classes,
             found["spectra"],
             found["values"].astype(np.uint16),
             found["groups"],

@@ -51,8 +51,9 @@ class PatchPool:
         self.patch_size = patch_size
         self._chips: list[np.ndarray] = []
         self._corners: list[np.ndarray] = []
-        for row, col, height, width in _plan(scene, whitening, patch_size, seed):
-            reporter.check_canceled()
+        plan = _plan(scene, whitening, patch_size, seed)
+        for number, (row, col, height, width) in enumerate(plan):
+            reporter.progress(number, len(plan), "part")
             chip, valid = read_whitened(scene, whitening, row, col, height, width)
             corners = _corners(valid, patch_size)
             if len(corners):
