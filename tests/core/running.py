@@ -26,6 +26,7 @@ TINY = {
     "stride": 8,
     "members": 1,
     "epochs": 2,
+    "samples_per_epoch": 1500,
 }
 """Settings by which the whole chain takes seconds."""
 

@@ -7,7 +7,13 @@ import pytest
 import torch
 from mtmsd.assess.accuracy import confusion, figures, interval, mcnemar, resample_groups
 from mtmsd.assess.baseline import Baseline
-from mtmsd.assess.calibration import cross_tempered, fit_temperature, reliability, temper
+from mtmsd.assess.calibration import (
+    calibrate,
+    cross_tempered,
+    fit_temperature,
+    reliability,
+    temper,
+)
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in, training_pixels_in_patches
 from mtmsd.classify.doubt import disagreement, normalized_entropy, tempered
@@ -217,11 +223,19 @@ def test_pixels_of_different_rows_are_not_confused() -> None:
     assert also_in(([1, 2], [3, 3]), ([2, 3], [3, 1])).tolist() == [False, True]
 
 
-def test_a_large_polygon_counts_no_more_than_a_small_one() -> None:
-    stated = np.tile([[0.9, 0.1]], (110, 1))
-    truth = np.repeat([1, 0], [100, 10])
-    both = fit_temperature(stated, truth, truth)
-    assert both == pytest.approx(fit_temperature(stated[:2], [0, 1], [0, 1]), rel=1e-3)
+def test_a_temperature_that_other_polygons_do_not_confirm_is_left_out() -> None:
+    generator = np.random.default_rng(2)
+    honest = generator.dirichlet([1, 1, 1], 3_000)
+    truth = (generator.random(3_000)[:, None] > honest.cumsum(1)).sum(1)
+    groups = np.arange(3_000) // 10
+    boastful = calibrate(temper(honest, 1 / 3), truth, groups)
+    assert boastful.temperature == pytest.approx(3, rel=0.1)
+    assert reliability(boastful.confidence, honest.argmax(1) == truth).expected_error < 0.03
+    assert boastful.before > 0.1
+    stated = np.tile([[0.7, 0.3]], (100, 1))
+    lonely = calibrate(stated, np.repeat([0, 1], [50, 50]), np.repeat([0, 1], [50, 50]))
+    assert lonely.temperature == 1
+    np.testing.assert_array_equal(lonely.confidence, stated[:, 0])
 
 
 def test_one_clearly_better_baseline_is_enough_to_say_so() -> None:

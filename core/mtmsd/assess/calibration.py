@@ -37,9 +37,9 @@ def fit_temperature(
 ) -> float:
     """Find the temperature that makes held-out probabilities most likely.
 
-    A polygon counts as one observation, however large, for its pixels are right or wrong
-    together. With few of them, all right, the likeliest temperature would be 0 and every
-    confidence 1; so the temperature's logarithm has a standard normal prior.
+    With few polygons, all of them right, the likeliest temperature would be 0 and every
+    confidence 1. So its logarithm has a standard normal prior, against which a whole polygon,
+    not a pixel, counts as one observation.
 
     Parameters
     ----------
@@ -58,16 +58,12 @@ def fit_temperature(
     logits, truth = _logits(probabilities), np.asarray(truth)
     if not len(truth):
         return 1.0
-    unit = np.arange(len(truth))
-    if groups is not None:
-        unit = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    size = np.bincount(unit)
-    weight = 1 / (len(size) * size[unit])
+    observations = len(truth) if groups is None else len(np.unique(np.asarray(groups)))
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
-        likely = float(scaled[np.arange(len(truth)), truth] @ weight)
-        return log_temperature**2 / (2 * len(size)) - likely
+        likely = float(scaled[np.arange(len(truth)), truth].mean())
+        return log_temperature**2 / (2 * observations) - likely
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
@@ -132,6 +128,35 @@ def reliability(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> Reli
     count = binned_statistic(stated, stated, "count", edges)[0].astype(np.int64)
     gap = np.nan_to_num(np.abs(means[0] - means[1]))
     return Reliability(edges, count, means[0], means[1], float((gap * count).sum() / count.sum()))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a temperature does to held-out pixels."""
+
+    temperature: float
+    """1 where calibration does not help."""
+    confidence: Floats
+    """Of the likeliest class, each polygon calibrated by the others, shape (n,)."""
+    before: float | None
+    """Expected calibration error without it."""
+
+
+def calibrate(probabilities: ArrayLike, truth: ArrayLike, groups: ArrayLike) -> Calibration:
+    """Find the temperature of held-out pixels, and use it only if other polygons confirm it.
+
+    Parameters
+    ----------
+    probabilities, truth, groups
+        As in :func:`fit_temperature`.
+    """
+    found, truth = np.asarray(probabilities, np.float64), np.asarray(truth)
+    raw, crossed = found.max(1), cross_tempered(found, truth, groups).max(1)
+    right = found.argmax(1) == truth
+    before, after = (reliability(stated, right).expected_error for stated in (raw, crossed))
+    if not after < before:
+        return Calibration(1.0, raw, before)
+    return Calibration(fit_temperature(found, truth, groups), crossed, before)
 
 
 def _logits(probabilities: ArrayLike) -> Floats:

@@ -240,7 +240,7 @@ def _flat(value: Any, left_out: Sequence[str], name: str = "") -> list[tuple[str
         if len(value) > 12:
             return [(name, f"{len(value)} from {value[0]} to {value[-1]}")]
         return [(name, ", ".join(map(str, value)))]
-    return [(name, str(value))]
+    return [(name, f"{value:.6g}" if isinstance(value, float) else str(value))]
 
 
 def _find(value: Any, name: str) -> Any:

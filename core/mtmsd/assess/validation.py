@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmsd.assess.baseline import spectral_baselines
-from mtmsd.assess.calibration import cross_tempered, fit_temperature, reliability
-from mtmsd.assess.evaluation import evaluate, number
+from mtmsd.assess.calibration import calibrate
+from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import distances
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import Labels
@@ -148,23 +148,21 @@ def judge(
         scene, answers.parts, seed=seed, leave_out=method, reporter=reporter
     )
     truth = np.searchsorted(values, test.values)
-    calibrated = cross_tempered(answers.probabilities, truth, test.groups)
-    best = answers.probabilities.argmax(1)
+    calibration = calibrate(answers.probabilities, truth, test.groups)
     result = evaluate(
         test.values,
-        values[best],
+        values[answers.probabilities.argmax(1)],
         classes,
         baselines,
         held.description,
         groups=test.groups,
-        confidence=calibrated.max(1),
+        confidence=calibration.confidence,
         seed=seed,
         optimistic=held.kind == "random",
     )
-    raw = reliability(answers.probabilities.max(1), best == truth)
     result["calibration"] |= {
-        "before": number(raw.expected_error),
-        "temperature": fit_temperature(answers.probabilities, truth, test.groups),
+        "before": calibration.before,
+        "temperature": calibration.temperature,
     }
     result["validation"] = {"kind": held.kind, "folds": len(held.splits)}
     result["training"] = distances(answers.parts, patch)
