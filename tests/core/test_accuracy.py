@@ -183,6 +183,10 @@ def test_reliability_is_not_told_of_the_pixels_that_the_temperature_was_fitted_t
     assert found[0, 0] < 0.9, "the other polygon says: less sure"
     assert found[-1, 0] > 0.9, "the other polygon says: surer"
     np.testing.assert_array_equal(cross_tempered(stated, truth, truth * 0), stated)
+    others = temper(stated[:1], fit_temperature(stated[30:], truth[30:], groups[30:]))
+    np.testing.assert_allclose(found[:1], others)
+    others = temper(stated[:1], fit_temperature(stated[:30], truth[:30], groups[:30]))
+    np.testing.assert_allclose(found[-1:], others)
 
 
 def test_doubt_on_tensors_is_that_of_scipy() -> None:

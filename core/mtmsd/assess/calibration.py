@@ -78,18 +78,15 @@ def cross_tempered(probabilities: ArrayLike, truth: ArrayLike, groups: ArrayLike
     float64, shape (n, K)
         As they came, if there is one polygon only.
     """
-    found, truth, groups = (
-        np.array(probabilities, np.float64),
-        np.asarray(truth),
-        np.asarray(groups),
-    )
+    given = np.array(probabilities, np.float64)
+    truth, groups = np.asarray(truth), np.asarray(groups)
     folds = min(5, len(np.unique(groups)))
     if folds < 2:
-        return found
-    for others, own in GroupKFold(folds).split(found, truth, groups):
-        found[own] = temper(
-            found[own], fit_temperature(found[others], truth[others], groups[others])
-        )
+        return given
+    found = np.empty_like(given)
+    for others, own in GroupKFold(folds).split(given, truth, groups):
+        temperature = fit_temperature(given[others], truth[others], groups[others])
+        found[own] = temper(given[own], temperature)
     return found
 
 
