@@ -14,7 +14,13 @@ from mtmsd.classify.network import Network, Streams
 from mtmsd.classify.spectral import KIND, SpectralClassifier
 from mtmsd.device import autocast
 from mtmsd.diffusion.model import DiffusionModel
-from mtmsd.features.stages import StageReader, centre_features, dense_features, global_features
+from mtmsd.features.stages import (
+    StageReader,
+    centre_features,
+    dense_features,
+    global_features,
+    neighbourhood_spectra,
+)
 from mtmsd.modelcheck import load_weights, parts_of, read_classes, read_settings
 from mtmsd.scene.labels import ClassInfo
 from mtmsd.settings import ClassifierSettings
@@ -125,8 +131,8 @@ class Classifier:
             local.append(self.local.scaled(found, i))
             means = global_features(maps)[:, self.global_.channels]
             global_.append(self.global_.scaled(means, i))
-        tiles = tiles.to(local[0].device)
-        spectrum = tiles.flatten(2) if dense else tiles[:, :, side // 2, side // 2, None]
+        spectrum = neighbourhood_spectra(tiles.to(local[0].device))
+        spectrum = spectrum.flatten(2) if dense else spectrum[:, :, side // 2, side // 2, None]
         return Streams(torch.stack(local, 2), torch.stack(global_, 1), spectrum.transpose(1, 2))
 
     def save(self, path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mtmsd.classify.fusion import initialise
+from mtmsd.features.stages import NEIGHBOURHOODS
 
 
 def _layer(inputs: int, outputs: int) -> nn.Sequential:
@@ -26,12 +27,12 @@ class PaperHead(nn.Module):
         initialise(self)
 
     def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
-        """(P, k), (P, C) -> scores (P, K)."""
+        """(P, k), (P, 3·C) -> scores (P, K)."""
         return self.layers(fused)
 
 
 class SpectralHead(nn.Module):
-    """A third stream: the pixel's own whitened spectrum beside the fused vector.
+    """A third stream: the pixel's own spectrum and its surroundings' beside the fused vector.
 
     Dropout keeps a few polygons from being learnt by heart.
     """
@@ -39,11 +40,12 @@ class SpectralHead(nn.Module):
     def __init__(self, features: int, components: int, classes: int) -> None:
         super().__init__()
         self.fused = nn.Sequential(nn.Dropout(0.3), _layer(features, 128))
-        self.spectrum = nn.Sequential(_layer(components, 128), _layer(128, 64))
+        spectrum = len(NEIGHBOURHOODS) * components
+        self.spectrum = nn.Sequential(_layer(spectrum, 128), _layer(128, 64))
         self.joint = nn.Sequential(nn.Dropout(0.5), _layer(192, 64), nn.Linear(64, classes))
 
     def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
-        """(P, k), (P, C) -> scores (P, K)."""
+        """(P, k), (P, 3·C) -> scores (P, K)."""
         return self.joint(torch.cat([self.fused(fused), self.spectrum(spectrum)], dim=1))
 
 

@@ -23,8 +23,8 @@ class Streams:
         Purified features of each pixel at each timestep.
     global_ : Tensor (N, T, k)
         Purified spatial means of the tile.
-    spectrum : Tensor (N, P, C)
-        Whitened components of each pixel.
+    spectrum : Tensor (N, P, 3·C)
+        Whitened components of each pixel, and their means over two neighbourhoods.
     """
 
     local: Tensor

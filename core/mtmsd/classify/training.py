@@ -18,11 +18,13 @@ from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.purification import purify
 from mtmsd.features.stages import (
+    NEIGHBOURHOODS,
     StageReader,
     centre_features,
     dense_features,
     draw_noise,
     global_features,
+    neighbourhood_spectra,
 )
 from mtmsd.features.tiles import TileGrid
 from mtmsd.reporting import Reporter
@@ -55,7 +57,7 @@ class Samples:
         Whether the tile is as in the scene; mapping sees no other.
     local : float16 Tensor (n, T, D)
     global_ : float32 Tensor (tiles, T, D)
-    spectrum : float32 Tensor (n, C)
+    spectrum : float32 Tensor (n, 3·C)
     """
 
     pixel: np.ndarray
@@ -218,7 +220,7 @@ class _Learner:
     def train(self, member: int, seed: int) -> Network:
         """Adam with a cosine over all steps; the network comes back in evaluation mode."""
         settings, device = self.settings, self.targets.device
-        components = self.streams.spectrum.shape[-1]
+        components = self.streams.spectrum.shape[-1] // len(NEIGHBOURHOODS)
         network = seeded_network(settings, components, self.classes, seed).to(device).train()
         optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, foreach=True)
         batches = self._batches(seed)
@@ -372,7 +374,8 @@ def _read_samples(
             global_.append(global_features(maps))
         locals_.append(torch.stack(local, 1).half().cpu())
         globals_.append(torch.stack(global_, 1).cpu())
-        spectra.append(tiles.flatten(2).transpose(1, 2)[tile.cpu(), position.cpu()])
+        spectrum = neighbourhood_spectra(tiles).flatten(2).transpose(1, 2)
+        spectra.append(spectrum[tile.cpu(), position.cpu()])
         reporter.progress(first + len(chosen), count, "tile")
     turns = np.array([turn for _, _, turn in plan.tiles])
     return Samples(

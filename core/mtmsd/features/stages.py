@@ -14,6 +14,9 @@ from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError
 
+NEIGHBOURHOODS = (1, 3, 9)
+"""Sides in pixels of the squares over which a pixel's spectrum is averaged."""
+
 
 def draw_noise(channels: int, side: int, seed: int) -> Tensor:
     """The one noise tensor (C, side, side) of all pixels and timesteps, drawn on the CPU."""
@@ -89,6 +92,18 @@ def centre_features(maps: Sequence[Tensor], side: int) -> Tensor:
         taps = torch.tensor([1 - share, share], device=m.device)
         found.append(torch.einsum("bchw,h,w->bc", square, taps, taps))
     return torch.cat(found, dim=1)
+
+
+def neighbourhood_spectra(tiles: Tensor) -> Tensor:
+    """Whitened spectrum of each pixel and its means over 3×3 and 9×9 px: (B, 3·C, S, S).
+
+    A pixel's own spectrum is what mixed pixels are told apart by; the means take away its noise.
+    """
+    means = [
+        F.avg_pool2d(tiles, side, 1, side // 2, count_include_pad=False)
+        for side in NEIGHBOURHOODS[1:]
+    ]
+    return torch.cat([tiles, *means], dim=1)
 
 
 def dense_features(maps: Sequence[Tensor], side: int, keep: Sequence[Tensor | None]) -> Tensor:
