@@ -203,7 +203,7 @@ class ClassesSection(Section):
     def _refresh_buttons(self) -> None:
         scene, training = self._workspace.scene, self._workspace.training
         count = len(self._selected())
-        stack = training.layer.undoStack() if training is not None else None
+        stack = training.undo_stack if training is not None else None
         editing = training is not None and training.layer.isEditable()
         undo = stack is not None and editing and stack.canUndo()
         redo = stack is not None and editing and stack.canRedo()
@@ -250,10 +250,10 @@ class ClassesSection(Section):
         self._workspace.said.emit(text.format(", ".join(names)), Qgis.MessageLevel.Info)
 
     def _undo(self) -> None:
-        self._workspace.training.layer.undoStack().undo()
+        self._workspace.training.undo_stack.undo()
 
     def _redo(self) -> None:
-        self._workspace.training.layer.undoStack().redo()
+        self._workspace.training.undo_stack.redo()
 
     def _item_changed(self, item: QTableWidgetItem) -> None:
         if self._filling or item.column() != NAME_COLUMN:

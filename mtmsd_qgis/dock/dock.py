@@ -133,12 +133,9 @@ class MtmsdDock(QgsDockWidget):
         self.scene.take_first()
 
     def _layers_leave(self, ids: list[str]) -> None:
-        workspace = self.workspace
-        if workspace.scene is not None and workspace.scene.id() in ids:
-            if self.strip.runs:
-                name = workspace.scene.name()
-                text = self.tr("{} was removed; the running job goes on with its file.")
-                self.say(text.format(name), Qgis.MessageLevel.Warning)
-            workspace.set_scene(None)
-        if workspace.training is not None and workspace.training.layer.id() in ids:
-            workspace.set_training(None)
+        scene = self.workspace.scene
+        if scene is not None and scene.id() in ids and self.strip.runs:
+            text = self.tr("{} was removed; the running job goes on with its file.")
+            self.say(text.format(scene.name()), Qgis.MessageLevel.Warning)
+        for layer_id in ids:
+            self.workspace.layer_leaves(layer_id)

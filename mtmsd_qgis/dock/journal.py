@@ -67,7 +67,7 @@ class Journal(QObject):
             return
         content, self._waiting = self._waiting, None
         self._writing = True
-        Background(lambda: _write(self._path, *content), self._written, self).start()
+        Background(lambda: _write(self._path, *content), self._written).start()
 
     def _written(self, _answer: Any, _error: str | None) -> None:
         self._writing = False

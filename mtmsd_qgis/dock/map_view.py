@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProject, QgsRasterLayer, QgsUnitTypes
+from osgeo import gdal
+from qgis.core import (
+    QgsDistanceArea,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProject,
+    QgsRasterLayer,
+    QgsUnitTypes,
+)
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
@@ -22,6 +30,7 @@ from qgis.PyQt.QtWidgets import (
 from ..processing.styling import style_confidence
 from .roles import CONFIDENCE, MAP, PREVIEW, ROLE, role
 from .section import caption, color_icon, row
+from .spectra import map_transform
 from .workspace import Workspace
 
 FLICKER_MS = 700
@@ -116,12 +125,13 @@ class MapView(QWidget):
         colors = {}
         if layer.renderer() is not None and layer.renderer().type() == "paletted":
             colors = {c.label: c.color.name() for c in layer.renderer().classes()}
+        each = pixel_area(layer)
         self._legend.setRowCount(len(pixels))
         for index, (name, count) in enumerate(pixels.items()):
             swatch = QTableWidgetItem()
             swatch.setIcon(color_icon(colors.get(name, "#888888")))
             cells = [swatch, QTableWidgetItem(name), QTableWidgetItem(f"{count:,}")]
-            cells.append(QTableWidgetItem(area_text(layer, count)))
+            cells.append(QTableWidgetItem(area_text(count * each) if each else ""))
             for column, cell in enumerate(cells):
                 if column > 1:
                     right = int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
@@ -184,13 +194,31 @@ class MapView(QWidget):
         tree.insertLayer(index, layer)
 
 
-def area_text(layer: QgsRasterLayer, pixels: int) -> str:
-    """Return the area of so many pixels in ha or km²; empty where the CRS has no metres."""
-    crs = layer.crs()
-    if not crs.isValid() or crs.isGeographic():
-        return ""
-    metres = QgsUnitTypes.fromUnitToUnitFactor(
-        crs.mapUnits(), QgsUnitTypes.DistanceUnit.DistanceMeters
+def pixel_area(layer: QgsRasterLayer) -> float | None:
+    """Return the area (m²) of the pixel in the middle of a map; None without a CRS.
+
+    In degrees it is measured on the ellipsoid. QGIS's own size of a pixel would be wrong for a
+    rotated raster, which it shows resampled.
+    """
+    crs, dataset = layer.crs(), gdal.Open(layer.source())
+    if not crs.isValid() or dataset is None:
+        return None
+    transform = map_transform(dataset)
+    col, row = dataset.RasterXSize // 2, dataset.RasterYSize // 2
+    corners = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1)]
+    ring = [QgsPointXY(*gdal.ApplyGeoTransform(transform, x, y)) for x, y in corners]
+    measure = QgsDistanceArea()
+    measure.setSourceCrs(crs, QgsProject.instance().transformContext())
+    if crs.isGeographic():
+        measure.setEllipsoid(crs.ellipsoidAcronym() or "WGS84")
+    square = QgsUnitTypes.AreaUnit.AreaSquareMeters
+    return measure.convertAreaMeasurement(
+        measure.measureArea(QgsGeometry.fromPolygonXY([ring])), square
     )
-    square = pixels * abs(layer.rasterUnitsPerPixelX() * layer.rasterUnitsPerPixelY()) * metres**2
-    return f"{square / 1e6:,.1f} km²" if square >= 1e7 else f"{square / 1e4:,.1f} ha"
+
+
+def area_text(square_metres: float) -> str:
+    """Return an area in ha or km²."""
+    if square_metres >= 1e7:
+        return f"{square_metres / 1e6:,.1f} km²"
+    return f"{square_metres / 1e4:,.1f} ha"

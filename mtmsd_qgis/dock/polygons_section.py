@@ -207,7 +207,7 @@ class PolygonsSection(Section):
             FREEHAND: self.tr("Hold the button and go around."),
             GROW: self.tr("Click a pixel, then move the slider; right click takes the region."),
         }
-        self._hint.setText(hints.get(kind, ""))
+        self._hint.setText(hints.get(kind, ""))  # empty where another tool is on
         self._hint.setVisible(bool(kind))
         self._grow_box.setVisible(kind == GROW)
         self._show_tolerance()

@@ -138,9 +138,8 @@ class SceneSection(Section):
     def take_first(self) -> None:
         """Choose the project's remembered scene, or the active layer, where none is chosen."""
         self._except_outputs()
-        remembered = self._workspace.remembered_scene()
         for layer in QgsProject.instance().mapLayers().values():
-            if remembered and _is_scene(layer) and layer.source().endswith(remembered):
+            if _is_scene(layer) and self._workspace.is_remembered(layer):
                 self._combo.setLayer(layer)
                 return
         if self._workspace.scene is None:

@@ -10,6 +10,8 @@ from osgeo import gdal, ogr, osr
 
 MOST_PIXELS = 400
 """A polygon of more pixels is sampled evenly."""
+STRIP_VALUES = 8_000_000
+"""Values that are read at once."""
 GROUPS = 10
 """Bands are averaged into so many groups for the separability."""
 
@@ -74,16 +76,25 @@ class SpectraReader:
         window = self._window(shape)
         if window is None:
             return none
-        col, row, width, height = window
         mask = self._mask(shape, window, touched=False)
         if not mask.any():
             mask = self._mask(shape, window, touched=True)
-        spectra, good = self._read(col, row, width, height)
-        chosen = np.flatnonzero(mask.ravel() & good)
-        count = len(chosen)
-        if count > MOST_PIXELS:
-            chosen = chosen[np.linspace(0, count - 1, MOST_PIXELS).astype(int)]
-        return Sample(count, spectra[:, chosen])
+        return self._sample(mask, window)
+
+    def _sample(self, mask: np.ndarray, window: tuple[int, int, int, int]) -> Sample:
+        """Read the window in strips: a polygon may be as large as the scene."""
+        col, row, width, height = window
+        rows = max(1, STRIP_VALUES // (width * len(self._used)))
+        count, parts = 0, [np.zeros((len(self._used), 0), np.float32)]
+        for top in range(0, height, rows):
+            strip = mask[top : top + rows]
+            if strip.any():
+                spectra, good = self._read(col, row + top, width, len(strip))
+                chosen = np.flatnonzero(strip.ravel() & good)
+                count += len(chosen)
+                parts.append(spectra[:, _evenly(chosen)])
+        whole = np.concatenate(parts, axis=1)
+        return Sample(count, whole[:, _evenly(np.arange(whole.shape[1]))])
 
     def _window(self, shape: ogr.Geometry) -> tuple[int, int, int, int] | None:
         x0, x1, y0, y1 = shape.GetEnvelope()
@@ -123,6 +134,13 @@ class SpectraReader:
         if self._nodata is not None:
             good &= (raw != self._nodata).all(axis=0)
         return raw.astype(np.float32) * self._scale + self._offset, good
+
+
+def _evenly(indices: np.ndarray) -> np.ndarray:
+    """Return all indices, or MOST_PIXELS of them at even distances."""
+    if len(indices) <= MOST_PIXELS:
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, MOST_PIXELS).astype(int)]
 
 
 def map_transform(dataset: gdal.Dataset) -> tuple[float, ...]:

@@ -62,7 +62,9 @@ class TrainingLayer(QObject):
         self._timer.timeout.connect(self._keep)
         self._recover()
         self._find_classes()
-        layer.undoStack().indexChanged.connect(self._edited)
+        # held: with the last reference to it, Python's commands on it would lose their undo()
+        self.undo_stack = layer.undoStack()
+        self.undo_stack.indexChanged.connect(self._edited)
         layer.afterCommitChanges.connect(self._saved)
         layer.afterRollBack.connect(self._saved)
         self._style()
@@ -174,7 +176,7 @@ class TrainingLayer(QObject):
         self.layer.triggerRepaint()
 
     def _push(self, classes: list[LandClass]) -> None:
-        self.layer.undoStack().push(_ClassesCommand(self, self.classes, classes))
+        self.undo_stack.push(_ClassesCommand(self, self.classes, classes))
 
     def _change(self, title: str, value: int, field: str, new: str, key: str) -> None:
         if getattr(self.of(value), key) == new:
@@ -238,6 +240,16 @@ class TrainingLayer(QObject):
         self._timer.stop()
         self._journal.drop()
         self.changed.emit()
+
+    def close(self) -> None:
+        """Let go of the layer, which is about to be removed, with its edits kept in the file."""
+        waiting = self._timer.isActive()
+        self._timer.stop()
+        if waiting:
+            self._keep()
+        self.undo_stack.indexChanged.disconnect(self._edited)
+        self.layer.afterCommitChanges.disconnect(self._saved)
+        self.layer.afterRollBack.disconnect(self._saved)
 
     def _keep(self) -> None:
         if self.layer.isEditable() and self.layer.isModified():

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class Workspace(QObject):
         self.engine = engine
         self.scene: QgsRasterLayer | None = None
         self.training: TrainingLayer | None = None
+        self._trainings: dict[str, TrainingLayer] = {}
         self.facts: dict[str, Any] | None = None
         self.facts_error = ""
         self._state: dict[str, Any] = {}
@@ -80,16 +82,18 @@ class Workspace(QObject):
     @property
     def scene_path(self) -> str:
         """The scene's file as GDAL opens it; empty without a scene."""
-        return self.scene.source().split("|")[0] if self.scene is not None else ""
+        return _path(self.scene) if self.scene is not None else ""
 
     @property
     def scene_key(self) -> str:
         """What the scene's state is stored under: a relative path survives moving the folder."""
-        home = QgsProject.instance().homePath()
-        path = self.scene_path
-        if home and path.startswith(home + os.sep):
-            return os.path.relpath(path, home)
-        return path
+        return _key(self.scene_path)
+
+    @staticmethod
+    def is_remembered(layer: QgsRasterLayer) -> bool:
+        """Whether the project was last used with this raster as the scene."""
+        remembered = str(QgsProject.instance().readEntry(SCOPE, "scene", "")[0])
+        return bool(remembered) and _key(_path(layer)) == remembered
 
     # training polygons
 
@@ -99,12 +103,11 @@ class Workspace(QObject):
             return
         self.training = training
         if training is not None:
-            training.changed.connect(self.touch_training)
-            training.classes_changed.connect(self.classes_changed)
             self.put("training", str(training.path))
             if training.recovered:
                 text = self.tr("{} training polygons were recovered from an unsaved session.")
                 self.said.emit(text.format(training.recovered), Qgis.MessageLevel.Info)
+                training.recovered = 0
         self.classes_changed.emit()
         self.training_changed.emit()
 
@@ -159,7 +162,32 @@ class Workspace(QObject):
         if project.mapLayer(layer.id()) is None:
             project.addMapLayer(layer, False)
             project.layerTreeRoot().insertLayer(0, layer)
-        self.set_training(TrainingLayer(layer, from_json(self.get("classes")), self))
+        known = self._trainings.get(layer.id())
+        if known is None:
+            known = TrainingLayer(layer, from_json(self.get("classes")), self)
+            known.changed.connect(partial(self._touched, known))
+            known.classes_changed.connect(partial(self._classes_of, known))
+            self._trainings[layer.id()] = known
+        self.set_training(known)
+
+    def layer_leaves(self, layer_id: str) -> None:
+        """Let go of a layer that is about to be removed; what is not saved is kept in a file."""
+        known = self._trainings.pop(layer_id, None)
+        if known is not None:
+            known.close()
+            if known is self.training:
+                self.set_training(None)
+            known.deleteLater()
+        if self.scene is not None and self.scene.id() == layer_id:
+            self.set_scene(None)
+
+    def _touched(self, training: TrainingLayer) -> None:
+        if training is self.training:
+            self.touch_training()
+
+    def _classes_of(self, training: TrainingLayer) -> None:
+        if training is self.training:
+            self.classes_changed.emit()
 
     def training_title(self) -> str:
         """Return the name of the training layer."""
@@ -198,10 +226,6 @@ class Workspace(QObject):
         """Read the state again, after another project was opened."""
         self._state = self._recall()
         self.scene_changed.emit()
-
-    def remembered_scene(self) -> str:
-        """Return the key of the scene that the project was last used with."""
-        return str(QgsProject.instance().readEntry(SCOPE, "scene", "")[0])
 
     def _recall(self) -> dict[str, Any]:
         if self.scene is None:
@@ -252,6 +276,15 @@ class Workspace(QObject):
             number += 1
             path = folder / f"{stem}_{number}{suffix}"
         return path
+
+
+def _path(layer: QgsRasterLayer) -> str:
+    return layer.source().split("|")[0]
+
+
+def _key(path: str) -> str:
+    home = QgsProject.instance().homePath()
+    return os.path.relpath(path, home) if home and path.startswith(home + os.sep) else path
 
 
 def _entry(scene_key: str) -> str:

@@ -217,6 +217,7 @@ class Probe:
                 classes = [[c.value, c.label, c.color.name()] for c in renderer.classes()]
             out.append(
                 {
+                    "id": layer.id(),
                     "name": layer.name(),
                     "source": layer.source(),
                     "role": layer.customProperty("mtmsd/role"),

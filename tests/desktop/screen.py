@@ -248,6 +248,29 @@ class Screen:
         assert item is not None, f"{name} has no item '{text}'"
         self.click_at(*self._middle(item))
 
+    def click_item(self, name: str, text: str, key: str = "") -> None:
+        """Press a cell of a table, perhaps while a key is held."""
+        self.place(name)
+        item = self.ask("item", name=name, text=text)
+        assert item is not None, f"{name} has no '{text}'"
+        if key:
+            self._xdotool("keydown", key)
+        self.click_at(*self._middle(item))
+        if key:
+            self._xdotool("keyup", key)
+
+    def type_path(self, path: Path) -> None:
+        """Type a path into an open file dialog."""
+        self.wait(lambda: self.ask("focus") == "fileNameEdit", 20, "no file dialog")
+        self.type(str(path))
+        self.wait(lambda: self.text("fileNameEdit") == str(path), 10, "the path is not typed")
+        self.key("Return")
+
+    def wait_said(self, words: str, seconds: float = 15) -> None:
+        """Wait until the message bar shows the words."""
+        said = lambda: any(words in text for text in self.ask("messages"))  # noqa: E731
+        self.wait(said, seconds, f"the message bar does not say '{words}'")
+
     def click_title(self, name: str) -> None:
         """Press the title of a collapsible group box."""
         box = self.place(name)

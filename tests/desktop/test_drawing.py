@@ -24,7 +24,8 @@ def add_class(screen: Screen, name: str) -> None:
 
 
 def rectangle(screen: Screen, x0: float, y0: float, x1: float, y1: float) -> None:
-    screen.click("mtmsdDraw_rectangle")
+    if "corner to corner" not in screen.text("mtmsdDrawHint"):  # pressed again it is let go
+        screen.click("mtmsdDraw_rectangle")
     start, end = screen.map_point(x0, y0), screen.map_point(x1, y1)
     middle = ((start[0] + end[0]) // 2, (start[1] + end[1]) // 2)
     screen.drag([start, middle, end])

@@ -1,0 +1,117 @@
+"""The real dock on a real canvas, pressed with the mouse; the engine is the real one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from osgeo import gdal
+from qgis.core import QgsProject, QgsRasterLayer
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QCoreApplication, QEvent, QPoint, Qt
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QTableWidget, QWidget
+
+import mtmsd_qgis
+from mtmsd_qgis.dock.dock import MtmsdDock
+
+
+class Docked:
+    """The plugin's dock, and what it said."""
+
+    def __init__(self, dock: MtmsdDock, canvas: Any) -> None:
+        self.dock = dock
+        self.canvas = canvas
+        self.workspace = dock.workspace
+        self.said: list[str] = []
+        dock.workspace.said.connect(lambda text, _level: self.said.append(text))
+
+    def part(self, name: str, kind: type = QWidget) -> Any:
+        found = self.dock.findChild(kind, name)
+        assert found is not None, f"there is no {name}"
+        return found
+
+    def text(self, name: str) -> str:
+        return self.part(name).text()
+
+    def click(self, name: str) -> None:
+        button = self.part(name)
+        self.wait(button.isEnabled, f"{name} is disabled: {button.toolTip()}", 5)
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def click_row(self, row: int, key: Any = Qt.KeyboardModifier.NoModifier) -> None:
+        table = self.part("mtmsdClassTable", QTableWidget)
+        place = table.visualItemRect(table.item(row, 1)).center()
+        QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, key, place)
+
+    def classes(self) -> dict[str, tuple[str, str]]:
+        table = self.part("mtmsdClassTable", QTableWidget)
+        rows = [[table.item(r, c).text() for c in (1, 2, 3)] for r in range(table.rowCount())]
+        return {name: (polygons, pixels) for name, polygons, pixels in rows}
+
+    def open(self, path: Path, name: str = "") -> QgsRasterLayer:
+        """Add a raster to the project and choose it as the scene; wait for its facts."""
+        layer = QgsRasterLayer(str(path), name or path.stem)
+        assert layer.isValid()
+        QgsProject.instance().addMapLayer(layer)
+        self.canvas.setDestinationCrs(layer.crs())
+        self.canvas.setExtent(layer.extent())
+        self.part("mtmsdSceneLayer").setLayer(layer)
+        self.wait(lambda: self.workspace.facts, "the engine says nothing of the raster")
+        return layer
+
+    def add_class(self, name: str) -> None:
+        self.click("mtmsdClassAdd")
+        table = self.part("mtmsdClassTable", QTableWidget)
+        table.item(table.currentRow(), 1).setText(name)
+
+    def drag(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        """Draw a rectangle with the mouse, in the canvas's coordinates."""
+        if not self.part("mtmsdDraw_rectangle").isChecked():
+            self.click("mtmsdDraw_rectangle")
+        start, end = (self._pixel(x, y) for x, y in ((x0, y0), (x1, y1)))
+        canvas = self.canvas.viewport()
+        QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=start)
+        QTest.mouseMove(canvas, end)
+        QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=end)
+
+    def _pixel(self, x: float, y: float) -> QPoint:
+        point = self.canvas.getCoordinateTransform().transform(x, y)
+        return QPoint(round(point.x()), round(point.y()))
+
+    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            answer = condition()
+            if answer:
+                return answer
+            QTest.qWait(30)
+        raise AssertionError(f"{what}: {self.classes()}; it said {self.said}")
+
+    def wait_said(self, words: str, seconds: float = 20) -> None:
+        self.wait(lambda: any(words in text for text in self.said), f"not said: {words}", seconds)
+
+
+@pytest.fixture
+def docked(
+    qgis_iface: Any, qgis_canvas: Any, qgis_processing: Any, engine_python: str
+) -> Iterator[Docked]:
+    gdal.UseExceptions()
+    plugin = mtmsd_qgis.classFactory(qgis_iface)
+    plugin.initGui()
+    window = qgis_iface.mainWindow()
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, plugin.dock)
+    window.resize(1200, 900)
+    window.show()
+    plugin.dock.show()
+    room = Docked(plugin.dock, qgis_canvas)
+    room.wait(lambda: room.workspace.engine.state().status == "ready", "the engine is not found")
+    yield room
+    QgsProject.instance().clear()
+    dock = plugin.dock
+    plugin.unload()
+    QCoreApplication.sendPostedEvents(None, int(QEvent.Type.DeferredDelete))
+    assert sip.isdeleted(dock)
