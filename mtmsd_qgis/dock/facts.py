@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from qgis.PyQt.QtCore import QObject, QProcess, QProcessEnvironment, pyqtSignal
+from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, pyqtSignal
 
 from ..engine.environment import child_environment
 from ..engine.folders import CORE
@@ -25,7 +25,7 @@ class Facts(QObject):
     def ask(self, python: str, path: str) -> None:
         """Start the question; :attr:`answered` tells its answer."""
         self.stop()
-        process = QProcess(self)
+        process = QProcess(QCoreApplication.instance())  # a killed one needs time to go
         environment = QProcessEnvironment()
         for name, value in child_environment(os.environ, CORE).items():
             environment.insert(name, value)
@@ -38,20 +38,22 @@ class Facts(QObject):
     def stop(self) -> None:
         """Drop a question that has no answer yet."""
         process, self._process = self._process, None
-        if process is not None and process.state() != QProcess.ProcessState.NotRunning:
+        if process is not None:
+            process.finished.disconnect()
+            process.errorOccurred.disconnect()
+            process.finished.connect(process.deleteLater)
             process.kill()
 
     def _failed(self, process: QProcess, path: str) -> None:
-        if process is self._process and process.error() == QProcess.ProcessError.FailedToStart:
+        if process.error() == QProcess.ProcessError.FailedToStart:
             self._process = None
+            process.deleteLater()
             text = self.tr("The engine cannot be started: {}.").format(process.errorString())
             self.answered.emit(path, None, text)
 
     def _finished(self, process: QProcess, path: str) -> None:
-        process.deleteLater()
-        if process is not self._process:
-            return
         self._process = None
+        process.deleteLater()
         facts, error = read_answer(bytes(process.readAllStandardOutput()).decode("utf-8"))
         if facts is None and not error:
             lines = bytes(process.readAllStandardError()).decode("utf-8", "replace").split("\n")

@@ -105,7 +105,10 @@ class Workspace(QObject):
         if training is not None:
             self.put("training", str(training.path))
             if training.recovered:
-                text = self.tr("{} training polygons were recovered from an unsaved session.")
+                if training.recovered == 1:
+                    text = self.tr("1 training polygon was recovered: it had not been saved.")
+                else:
+                    text = self.tr("{:,} training polygons were recovered: not all had been saved.")
                 self.said.emit(text.format(training.recovered), Qgis.MessageLevel.Info)
                 training.recovered = 0
         self.classes_changed.emit()
