@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,17 +64,19 @@ class LayerWriter:
         if not len(geometries) and self._path.exists():
             return
         try:
-            pyogrio.raw.write(
-                self._path,
-                shapely.to_wkb(geometries),
-                field_data=list(fields.values()),
-                fields=list(fields),
-                layer=self._layer,
-                driver="GPKG",
-                geometry_type=self._kind,
-                crs=self._crs,
-                append=self._path.exists(),
-            )
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "'crs' was not provided")  # nor had the map one
+                pyogrio.raw.write(
+                    self._path,
+                    shapely.to_wkb(geometries),
+                    field_data=list(fields.values()),
+                    fields=list(fields),
+                    layer=self._layer,
+                    driver="GPKG",
+                    geometry_type=self._kind,
+                    crs=self._crs,
+                    append=self._path.exists(),
+                )
         except (DataSourceError, DataLayerError) as error:
             raise OSError(f"{error}") from error
         self.count += len(geometries)
