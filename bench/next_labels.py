@@ -30,6 +30,7 @@ from mtmsd.scene.labels import Labels, read_labels
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.splits import spatial_blocks
+from rasterio.transform import rowcol
 
 HERE = Path(__file__).parent
 BLOCK = 16
@@ -138,7 +139,7 @@ def _proposed(
             writer.write(given, 0, 0)
         suggest(paths[0], paths[2], count, labels_path=paths[1])
         geometry = shapely.from_wkb(pyogrio.raw.read(paths[2])[2])
-    cols, rows = ~scene.transform * shapely.get_coordinates(geometry).T
+    rows, cols = rowcol(scene.transform, *shapely.get_coordinates(geometry).T)
     place = {pixel: i for i, pixel in enumerate(zip(pool.rows, pool.cols, strict=True))}
     return np.array([place[int(r), int(c)] for r, c in zip(rows, cols, strict=True)])
 

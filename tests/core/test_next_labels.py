@@ -11,6 +11,8 @@ import rasterio
 import shapely
 from mtmsd.after.next_labels import rank_by_doubt_and_spread, suggest
 from mtmsd.errors import InputError
+from mtmsd.scene.labels import read_labels
+from mtmsd.scene.raster import Scene
 from scipy.special import softmax
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -72,6 +74,36 @@ def test_bad_input_is_one_clear_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no valid pixel"):
         suggest(empty, tmp_path / "o.gpkg")
     assert not (tmp_path / "o.gpkg").exists()
+
+
+def test_the_benchmark_proposes_unlabelled_pixels_of_its_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "bench"))
+    import next_labels
+
+    classes = np.ones((48, 64), np.uint8)
+    classes[:, 32:] = 2
+    noise = np.random.default_rng(0).normal(0, 60, (3, 48, 64))
+    path = write_raster(tmp_path / "scene.tif", (classes * 100 + noise).astype("float32"))
+    truth = write_raster(tmp_path / "truth.tif", classes, nodata=0)
+    seen = []
+    real = next_labels._proposed
+
+    def watched(scene, pool, start, rest, likely, count):
+        chosen = real(scene, pool, start, rest, likely, count)
+        seen.append((set(chosen), set(start), set(rest)))
+        return chosen
+
+    monkeypatch.setattr(next_labels, "_proposed", watched)
+    with Scene.open(path) as scene:
+        result = next_labels.trial(scene, read_labels(truth, scene), "svm", 1, 6)
+    ((chosen, start, rest),) = seen
+    assert len(chosen) == 6
+    assert chosen <= rest
+    assert not chosen & start
+    assert 0.5 < result.before < 1
+    assert result.gains == (result.proposed - result.before, result.random - result.before)
 
 
 SCENES = {

@@ -43,6 +43,10 @@ def test_a_raster_as_labels_does_not_end_qgis_and_polygons_offer_their_fields(di
     assert wrappers["CLASS_FIELD"].parameterValue() is None
 
 
-@pytest.mark.parametrize("name", ["pretrain", "classify"])
-def test_the_other_dialogs_open(dialog, name):
-    assert set(dialog(name).mainWidget().wrappers) > {"INPUT", "OUTPUT"}
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("pretrain", "INPUT"), ("classify", "INPUT"), ("vectorize", "MAP"),
+     ("nextlabels", "PROBABILITIES")],
+)  # fmt: skip
+def test_the_other_dialogs_open(dialog, name, source):
+    assert set(dialog(name).mainWidget().wrappers) > {source, "OUTPUT"}

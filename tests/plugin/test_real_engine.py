@@ -108,6 +108,41 @@ def test_from_polygons_in_memory_to_a_styled_map_in_the_project(
     assert len(feedback.percents) > 10
 
 
+def test_from_a_simple_classifier_to_polygons_and_points_in_the_project(
+    provider, processing, scene, colored_polygons, tmp_path
+):
+    files = {name: str(tmp_path / f"{name.lower()}.tif") for name in ("CONFIDENCE", "ENTROPY")}
+    files |= {"OUTPUT": str(tmp_path / "map.tif"), "PROBABILITIES": str(tmp_path / "shares.tif")}
+    made = processing.run(
+        "mtmsd:map",
+        {"INPUT": str(scene), "LABELS": colored_polygons, "CLASSIFIER": "svm", "SIEVE": 3, **files},
+    )
+    assert_is_the_map_of_two_halves(made["OUTPUT"])
+    assert made["OVERALL_ACCURACY"] > 0.9
+    assert 0 <= np.nanmin(pixels(made["ENTROPY"])) <= np.nanmax(pixels(made["ENTROPY"])) <= 1
+    polygons = {"MAP": made["OUTPUT"], "CONFIDENCE": made["CONFIDENCE"]}
+    told = processing.runAndLoadResults(
+        "mtmsd:vectorize",
+        {**polygons, "OUTPUT": "TEMPORARY_OUTPUT", "AREAS": str(tmp_path / "areas.csv")},
+    )
+    points = {"PROBABILITIES": made["PROBABILITIES"], "LABELS": colored_polygons, "COUNT": 6}
+    found = processing.runAndLoadResults(
+        "mtmsd:nextlabels", {**points, "OUTPUT": str(tmp_path / "points.gpkg")}
+    )
+    layers = {layer.name(): layer for layer in QgsProject.instance().mapLayers().values()}
+    regions = layers["Polygons – map"]
+    assert regions.featureCount() == told["COUNT"] >= 2
+    legend = [(c.value(), c.label(), c.symbol().color().name()) for c in
+              regions.renderer().categories()]  # fmt: skip
+    assert legend == [(3, "grass", "#11aa22"), (7, "water", "#0000ff")]
+    assert sum(f["pixels"] for f in regions.getFeatures()) == (pixels(made["OUTPUT"]) > 0).sum()
+    assert "grass" in (tmp_path / "areas.csv").read_text(encoding="utf-8")
+    doubtful = layers["Points to label – shares"]
+    assert doubtful.featureCount() == found["FOUND"] == 6
+    assert doubtful.labelsEnabled()
+    assert {f["class_1"] for f in doubtful.getFeatures()} <= {"grass", "water"}
+
+
 def model_of_four_steps() -> QgsProcessingModelAlgorithm:
     """Return a model: pretrain, train, classify, assess."""
     model = QgsProcessingModelAlgorithm("four steps", "test")
@@ -189,6 +224,11 @@ def test_every_algorithm_headless_by_qgis_process(headless, scene, polygons, tmp
                EXTENT="300300,300900,5799400,5799700 [EPSG:32633]")  # fmt: skip
     assert gdal.Open(part["OUTPUT"]).GetGeoTransform() == (300300, 30, 0, 5799700, 0, -30)
     assert pixels(part["OUTPUT"]).shape == (10, 20)
+    regions = run("vectorize", MAP="map.tif", OUTPUT="regions.gpkg", AREAS="areas.csv")
+    assert regions["COUNT"] >= 2
+    assert (tmp_path / "areas.csv").is_file()
+    points = run("nextlabels", PROBABILITIES="probabilities.tif", COUNT=4, OUTPUT="points.gpkg")
+    assert points["FOUND"] == 4
     figures = run("assess", MAP="map.tif", LABELS=polygons, OUTPUT="report.html")
     assert 0.8 < figures["OVERALL_ACCURACY"] <= 1
     assert Path(figures["OUTPUT_JSON"]).is_file()
