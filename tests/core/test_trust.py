@@ -17,6 +17,7 @@ from running import TINY, fields_scene, words
 from scipy.stats import entropy
 from small_files import rectangle, write_polygons
 
+SETTINGS = TINY | {"members": 2, "channels": 64, "iterations": 5}
 LAYERS = ("confidence", "probabilities", "entropy", "disagreement")
 
 
@@ -34,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     status = main(
         ["map", str(scene), str(labels), "-o", str(folder / "map.tif"), *layers,
          "--report", str(folder / "report.html"), "--unknown-below", "0.6",
-         "--majority", "3", "--sieve", "4", *words(TINY | {"members": 2, "channels": 64, "iterations": 5})]
+         "--majority", "3", "--sieve", "4", *words(SETTINGS)]
     )  # fmt: skip
     assert status == 0
     return folder
