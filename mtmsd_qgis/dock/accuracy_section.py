@@ -75,12 +75,12 @@ class AccuracySection(Section):
         )
         self._reference.layerChanged.connect(self.refresh)
         self.rows.addLayout(
-            row(caption(self.tr("Re&ference"), self._reference), self._reference, stretch=1)
+            row(caption(self.tr("R&eference"), self._reference), self._reference, stretch=1)
         )
         self._assess = QPushButton(self.tr("&Assess"))
         self._assess.setObjectName("mtmsdAssess")
         self._assess.clicked.connect(self._start)
-        self._report = QPushButton(self.tr("Open &Report"))
+        self._report = QPushButton(self.tr("Ope&n Report"))
         self._report.setObjectName("mtmsdReport")
         self._report.clicked.connect(self._open_report)
         self.rows.addLayout(row(self._assess, self._report))
@@ -186,16 +186,16 @@ class AccuracySection(Section):
         )
         head = f"<tr><td></td><td>{self.tr('found')}</td><td>&nbsp;{self.tr('right')}</td></tr>"
         self._classes.setText(f"<table>{head}{lines}</table>")
-        baselines = [
-            self.tr("{}: <b>{}</b>").format(b["title"], _percent(b["overall"]))
+        baselines = "".join(
+            f"<tr><td>{b['title']}</td>"
+            f"<td align='right'>&nbsp;<b>{_percent(b['overall'])}</b></td></tr>"
             for b in found.get("baselines") or []
-        ]
-        if baselines:
-            self._baselines.setText(
-                self.tr("Spectra alone, same pixels:") + "<br>" + "<br>".join(baselines)
-            )
-        else:
-            self._baselines.setText(self.tr("No spectral baseline was computed."))
+        )
+        self._baselines.setText(
+            f"{self.tr('Spectra alone, same pixels:')}<table>{baselines}</table>"
+            if baselines
+            else self.tr("No spectral baseline was computed.")
+        )
         self._baselines.setToolTip(found.get("verdict") or self._baselines.toolTip())
 
     # the assessment
@@ -254,4 +254,4 @@ class AccuracySection(Section):
 
 
 def _percent(share: Any) -> str:
-    return "–" if share is None else f"{100 * float(share):.1f} %"
+    return "–" if share is None else f"{100 * float(share):.1f}\N{NO-BREAK SPACE}%"

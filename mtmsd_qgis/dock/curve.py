@@ -27,6 +27,11 @@ class LossCurve(QWidget):
         """Return a flat rectangle."""
         return QSize(260, 100)
 
+    @property
+    def has_line(self) -> bool:
+        """Whether there are enough points to draw."""
+        return len(self._points) > 1
+
     def clear(self) -> None:
         """Forget all points."""
         self._points = []
@@ -54,7 +59,7 @@ class LossCurve(QWidget):
         painter.setPen(faint)
         painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         metrics = painter.fontMetrics()
-        if len(self._points) < 2:
+        if not self.has_line:
             painter.setPen(faint)
             painter.drawText(
                 self.rect(),

@@ -55,11 +55,11 @@ class MtmsdDock(QgsDockWidget):
         self.samples = TrainingSamples(self.workspace, self)
         self.classes = ClassesSection(self.workspace, self.samples, content)
         self.polygons = PolygonsSection(self.workspace, self.classes, iface, content)
+        self.spectra = SpectraSection(self.workspace, self.samples, iface, content)
         self.map = MapSection(self.workspace, self.samples, iface, self.strip, content)
         column = QVBoxLayout(content)
         column.setContentsMargins(4, 4, 4, 4)
         column.setSpacing(4)
-        self.spectra = SpectraSection(self.workspace, self.samples, iface, content)
         self.accuracy = AccuracySection(self.workspace, self.strip, content)
         self.jobs = JobsSection(self.strip, content)
         self._sections = (

@@ -52,7 +52,7 @@ class MapSection(Section):
         self._strip = strip
         self._run: Run | Attached | None = None
         self._pending = PendingJob(workspace, strip, "map_job", self)
-        self._preview = QPushButton(self.tr("Pre&view"))
+        self._preview = QPushButton(self.tr("Previe&w"))
         self._preview.setObjectName("mtmsdPreview")
         self._preview.clicked.connect(lambda: self.start(preview=True))
         self._whole = QPushButton(self.tr("&Map Scene"))

@@ -27,7 +27,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..processing.styling import style_confidence
+from ..processing.styling import layer_title, style_confidence
 from .roles import CONFIDENCE, MAP, PREVIEW, ROLE, role
 from .section import caption, color_icon, row
 from .spectra import map_transform
@@ -84,7 +84,7 @@ class MapView(QWidget):
         layout.setSpacing(6)
         layout.addLayout(
             row(
-                caption(self.tr("&Opacity"), self._opacity), self._opacity, self._flicker, stretch=1
+                caption(self.tr("Opacit&y"), self._opacity), self._opacity, self._flicker, stretch=1
             )
         )
         layout.addWidget(self._confidence)
@@ -185,7 +185,9 @@ class MapView(QWidget):
                 return
         if not on or path is None:
             return
-        layer = QgsRasterLayer(str(path), self.tr("Confidence"))
+        layer = QgsRasterLayer(
+            str(path), layer_title(self.tr("Confidence"), self._workspace.scene.name())
+        )
         layer.setCustomProperty(ROLE, CONFIDENCE)
         style_confidence(layer)
         project.addMapLayer(layer, False)

@@ -83,22 +83,23 @@ class PretrainingSection(Section):
         self._estimate = QLabel()
         self._estimate.setObjectName("mtmsdEstimate")
         self._estimate.setWordWrap(True)
-        self._measure = QPushButton(self.tr("&Measure"))
+        self._measure = QPushButton(self.tr("Meas&ure"))
         self._measure.setObjectName("mtmsdMeasure")
-        self._measure.setToolTip(
-            self.tr("Run a few steps on this machine to learn how long this preset takes")
+        self._measure.setProperty(
+            "tip", self.tr("Run a few steps on this machine to learn how long this preset takes")
         )
         self._measure.clicked.connect(self.measure)
         self.rows.addLayout(row(self._estimate, self._measure, stretch=0))
 
-        self._start = QPushButton(self.tr("&Pretrain"))
+        self._start = QPushButton(self.tr("P&retrain"))
         self._start.setObjectName("mtmsdPretrain")
         self._start.clicked.connect(self._start_or_pause)
         self._choose = QToolButton()
         self._choose.setObjectName("mtmsdModelChoose")
         self._choose.setIcon(QgsApplication.getThemeIcon("/mActionFileOpen.svg"))
-        self._choose.setToolTip(
-            self.tr("Take a model that exists, of this scene or of another one of the same sensor…")
+        self._choose.setProperty(
+            "tip",
+            self.tr("Take a model that exists, of this scene or one of the same sensor…"),
         )
         self._choose.clicked.connect(self._choose_model)
         self.rows.addLayout(row(self._start, self._choose, stretch=0))
@@ -136,9 +137,9 @@ class PretrainingSection(Section):
             edit.editingFinished.connect(
                 lambda key=key, edit=edit: self._workspace.put(key, edit.text().strip())
             )
-        form.addRow(self.tr("S&eed"), self._seed)
+        form.addRow(self.tr("See&d"), self._seed)
         form.addRow(self.tr("Leave &out"), self._exclude)
-        form.addRow(self.tr("&Numbers"), self._settings)
+        form.addRow(self.tr("Num&bers"), self._settings)
         box.setCollapsed(True)
         return box
 
@@ -184,15 +185,21 @@ class PretrainingSection(Section):
         self._preset.setEnabled(not running)
         self._device.setEnabled(not running)
         if running:
-            self._start.setText(self.tr("&Pause"))
+            self._start.setText(self.tr("Pa&use"))
             self._start.setToolTip(self.tr("Stop after the present step; what was learned is kept"))
         else:
-            self._start.setText(self.tr("Res&ume") if paused else self.tr("&Pretrain"))
+            self._start.setText(self.tr("&Resume") if paused else self.tr("P&retrain"))
             self._start.setToolTip(
                 blocked or self.tr("Learn the scene in the background; go on drawing meanwhile")
             )
-        self._choose.setEnabled(not running and workspace.scene is not None)
-        self._measure.setEnabled(not blocked and not running and self._measuring is None)
+        first = self.tr("Choose a scene first.")
+        wait = self.tr("Wait until the running job has ended.") if running else ""
+        for button, reason in (
+            (self._choose, wait or (first if workspace.scene is None else "")),
+            (self._measure, wait or blocked),
+        ):
+            button.setEnabled(not reason and self._measuring is None)
+            button.setToolTip(reason or button.property("tip"))
         self._show_estimate()
         model = workspace.file("model")
         if running:
@@ -344,6 +351,7 @@ class PretrainingSection(Section):
             self._take_up()
             return
         self._pending.end()
+        self._curve.setVisible(self._curve.has_line)
         if outcome.status == DONE:
             self._workspace.put("paused", None)
             self._workspace.put("model", output)

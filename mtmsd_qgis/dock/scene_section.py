@@ -89,7 +89,7 @@ class SceneSection(Section):
         titles = {
             "true": (self.tr("&True Colour"), self.tr("Red 650, green 550, blue 470 nm")),
             "infrared": (self.tr("&Infrared"), self.tr("Near infrared 860, red 650, green 550 nm")),
-            "swir": (self.tr("S&WIR"), self.tr("Short-wave 2200, 1650 and near infrared 860 nm")),
+            "swir": (self.tr("&SWIR"), self.tr("Short-wave 2200, 1650 and near infrared 860 nm")),
         }
         self._displays: dict[str, QPushButton] = {}
         for key, (title, tip) in titles.items():

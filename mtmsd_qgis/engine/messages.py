@@ -89,9 +89,9 @@ class FileMessages:
     def _new_lines(self) -> list[Message]:
         data = self._read(CHUNK)
         whole = data.rfind(b"\n") + 1  # the last line may be half written
-        if not whole and len(data) == CHUNK:
+        if not whole and len(data) == CHUNK:  # a line that is longer
             data = self._read(LONGEST_LINE)
-            whole = data.rfind(b"\n") + 1 or (len(data) if len(data) == LONGEST_LINE else 0)
+            whole = data.find(b"\n") + 1 or (len(data) if len(data) == LONGEST_LINE else 0)
         self.at_end = len(data) < CHUNK
         self._offset += whole
         return [m for m in map(parse, data[:whole].splitlines()) if m is not None]

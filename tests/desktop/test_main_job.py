@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,26 @@ CLASSES = ["roof", "pavement", "low vegetation", "tree", "soil", "water"]
 PIXELS = ["203", "455", "951", "985", "42", "133"]
 
 
+class Browser:
+    """Stands where the system's program that opens files stands, and notes what it was given."""
+
+    def __init__(self, folder: Path) -> None:
+        program = folder / "bin" / "xdg-open"
+        program.parent.mkdir()
+        self._note = folder / "opened"
+        program.write_text(f'#!/bin/sh\necho "$1" > "{self._note}"\n')
+        program.chmod(0o755)
+        self.path = os.pathsep.join([str(program.parent), "/usr/bin", "/bin"])
+
+    def opened(self) -> str:
+        return self._note.read_text().strip() if self._note.exists() else ""
+
+
 @pytest.mark.slow
-def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path) -> None:
-    screen = start("training_polygons.gpkg", "validation_polygons.gpkg")
+def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path, tmp_path: Path) -> None:
+    browser = Browser(tmp_path)
+    files = ("training_polygons.gpkg", "validation_polygons.gpkg")
+    screen = start(*files, environment={"PATH": browser.path})
     assert "Choose a scene" in screen.text("mtmsdMapState")
     assert not screen.ask("widget", name="mtmsdMapScene")["enabled"]
     open_scene(screen, sample)
@@ -57,12 +75,19 @@ def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path) -> None:
     assert screen.wait(lambda: role(screen, "confidence"), 10, "no confidence layer")["visible"]
     screen.click("mtmsdConfidence")
     screen.wait(lambda: not role(screen, "confidence")["visible"], 10, "it stays")
+    screen.place("mtmsdLegend")
     screen.shot("4-map")
 
-    assert screen.wait_text("mtmsdAccuracyState", r"\d+\.\d % right of [\d,]+ pixels", 30)
+    assert screen.wait_text("mtmsdAccuracyState", r"\d+\.\d\s% right of [\d,]+ pixels", 30)
     screen.choose("mtmsdReference", "validation_polygons")
     screen.click("mtmsdAssess")
     screen.wait_text("mtmsdAccuracyState", "right of 2,903 pixels", 300)
     assert "support vector machine" in screen.text("mtmsdBaselines")
+    screen.place("mtmsdReport")
     assert list((sample / "enmap_potsdam_mtmsd").glob("report*.html"))
     screen.shot("5-accuracy")
+    screen.click("mtmsdReport")
+    report = next((sample / "enmap_potsdam_mtmsd").glob("report*.html"))
+    screen.wait(
+        lambda: browser.opened() in (report.as_uri(), str(report)), 15, "the report is not opened"
+    )
