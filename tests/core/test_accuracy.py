@@ -17,7 +17,7 @@ from mtmsd.assess.calibration import (
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in, training_pixels_in_patches
 from mtmsd.classify.doubt import disagreement, normalized_entropy, tempered
-from mtmsd.scene.labels import ClassInfo
+from mtmsd.scene.labels import PALETTE, ClassInfo
 from scipy import stats
 from sklearn import metrics
 
@@ -258,3 +258,13 @@ def test_one_clearly_better_baseline_is_enough_to_say_so() -> None:
     assert by_name["rf"]["difference_interval"][1] >= 0 > by_name["svm"]["difference_interval"][1]
     assert "so prefer the machine here" in result["verdict"]
     assert "--classifier svm)" in result["verdict"]
+
+
+def test_more_classes_than_colours_is_said_and_the_rest_still_told() -> None:
+    classes = [ClassInfo(i + 1, f"class {i + 1}", PALETTE[i % len(PALETTE)]) for i in range(22)]
+    reference = np.arange(1, 23)
+    result = evaluate(reference, reference, classes)
+    assert result["overall"] == 1
+    assert result["warnings"] == [
+        "These classes share a colour with another: class 1, class 2, class 21, class 22."
+    ]

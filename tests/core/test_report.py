@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from affine import Affine
+from mtmsd.after.filters import unknown_below
 from mtmsd.assess.assess import assess_map, report_held_out
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.validation import joined
@@ -211,6 +212,24 @@ def test_a_class_the_map_does_not_know_is_said_and_the_rest_reported(
     assert result["overall"] == 0.5
     assert any("classes that the map does not know" in w and "9 (9)" in w for w in heard.warnings)
     assert any("not evaluated: grass & herbs" in w for w in heard.warnings)
+
+
+def test_unknown_pixels_count_as_wrong_and_are_counted(
+    tmp_path: Path, mapped: Path, reference: Path
+) -> None:
+    stated = np.full((HEIGHT, WIDTH), 0.9, np.float32)
+    stated[:, 41:] = 0.3  # 4 of the 5 columns of class 2's boxes
+    sure = write_raster(tmp_path / "sure.tif", stated)
+    unknown_below(mapped, sure, tmp_path / "unknown.tif", 0.5)
+    result = assess_map(tmp_path / "unknown.tif", reference, report=tmp_path / "o.html")
+    # Class 1: 30 right. Class 2: of 4×5 wrong and 3×5 right pixels a fifth is left.
+    assert result["overall"] == pytest.approx((30 + 3) / 65)
+    share = f"{33 / 37:.1%}"
+    assert result["warnings"][-2:] == [
+        f"28 of 65 reference pixels are mapped as 'unknown', which counts as wrong; of the others "
+        f"{share} are right.",
+        "No reference pixels, so not evaluated: unknown.",
+    ]
 
 
 def test_names_match_the_map_whatever_their_order(tmp_path: Path, mapped: Path) -> None:
