@@ -11,6 +11,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
+from mtmsd.cli import main
+from running import TINY, fields_scene, words
 from small_files import cube, rectangle, write_polygons, write_raster
 
 REPOSITORY = Path(__file__).parents[2]
@@ -27,6 +29,21 @@ def scenes() -> Path:
     folder = Path(os.environ.get("MTMSD_SCENES") or REPOSITORY.parent / "shared" / "scenes")
     if not folder.is_dir():
         pytest.skip(f"the real scenes are not at {folder} (set MTMSD_SCENES)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a scene, its labels, and the model and classifier made of them; not to change."""
+    folder = tmp_path_factory.mktemp("trained")
+    scene, labels = fields_scene(folder)
+    model, classifier = folder / "model.safetensors", folder / "classifier.safetensors"
+    quick = {"iterations": 1, "epochs": 2, "samples_per_epoch": 0, "stride": 16, "timesteps": 100}
+    settings = words(TINY | quick)
+    learn = ["pretrain", scene, "-o", model, *settings]
+    assert main([str(word) for word in learn]) == 0
+    learn = ["train", scene, labels, "-o", classifier, "--model", model, "--holdout", "0"]
+    assert main([str(word) for word in [*learn, *settings]]) == 0
     return folder
 
 

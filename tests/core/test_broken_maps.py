@@ -19,7 +19,7 @@ from mtmsd.classify import mapping
 from mtmsd.classify.finished import FinishedBlocks
 from mtmsd.cli import main
 from mtmsd.scene.output import MapWriter
-from running import TINY, end, fields_scene, leftovers, start, words
+from running import end, leftovers, start
 from small_files import cube, write_raster
 
 PRCTL = ctypes.CDLL(None).prctl
@@ -29,15 +29,10 @@ WAVELENGTHS = [450, 550, 650, 850, 1600, 2200]
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def given(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A classifier, ``wide.tif`` of three blocks, and its unbroken map and confidence."""
     folder = tmp_path_factory.mktemp("given")
-    scene, labels = fields_scene(folder)
-    model, classifier = folder / "model.safetensors", folder / "classifier.safetensors"
-    settings = words(TINY | {"iterations": 1, "samples_per_epoch": 0, "stride": 16})
-    assert run("pretrain", scene, "-o", model, *settings) == 0
-    line = ["train", scene, labels, "-o", classifier, "--model", model, "--holdout", "0"]
-    assert run(*line, *settings) == 0
+    shutil.copy(trained / "classifier.safetensors", folder)
     write_raster(folder / "wide.tif", cube(6, 8, 1000, seed=2), wavelengths=WAVELENGTHS)
     assert run(*classify(folder, folder / "whole.tif")) == 0
     return folder

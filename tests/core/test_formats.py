@@ -104,7 +104,9 @@ def test_cloud_optimised_geotiff_and_vrt(tmp_path: Path, raster: Path) -> None:
     check(tmp_path / "scene.vrt", wavelengths=True)
 
 
-def write_netcdf(path: Path, **more: np.ndarray) -> Path:
+def write_netcdf(
+    path: Path, axes: tuple[str, ...] = ("wavelength", "y", "x"), **more: np.ndarray
+) -> Path:
     """A CF file as climate tools write it: variable(wavelength, y, x), y downwards, metres."""
     with h5py.File(path, "w") as file:
         file["wavelength"] = np.array(NANOMETRES)
@@ -119,10 +121,11 @@ def write_netcdf(path: Path, **more: np.ndarray) -> Path:
         file["crs"].attrs["grid_mapping_name"] = np.bytes_("transverse_mercator")
         for axis in ("wavelength", "y", "x"):
             file[axis].make_scale(axis)
-        for name, data in {"reflectance": cube(), **more}.items():
+        order = [("wavelength", "y", "x").index(axis) for axis in axes]
+        for name, data in {"reflectance": cube().transpose(order), **more}.items():
             file[name] = data
             file[name].attrs["grid_mapping"] = np.bytes_("crs")
-            for i, axis in enumerate(("wavelength", "y", "x")[-data.ndim :]):
+            for i, axis in enumerate(axes[-data.ndim :]):
                 file[name].dims[i].attach_scale(file[axis])
         file.attrs["Conventions"] = np.bytes_("CF-1.7")
     return path
@@ -132,6 +135,13 @@ def test_netcdf_with_its_wavelength_axis(tmp_path: Path) -> None:
     path = write_netcdf(tmp_path / "scene.nc")
     check(path, wavelengths=True)
     check(f'NETCDF:"{path}":reflectance', wavelengths=True)
+
+
+def test_netcdf_with_its_bands_last_is_refused_and_not_read_sideways(tmp_path: Path) -> None:
+    path = write_netcdf(tmp_path / "last.nc", axes=("y", "x", "wavelength"))
+    for name in (str(path), f'NETCDF:"{path}":reflectance'):
+        with pytest.raises(InputError, match=r"'last\.nc' has its bands last, so that 'y'"):
+            Scene.open(name)
 
 
 def test_netcdf_with_a_mask_beside_the_cube(tmp_path: Path) -> None:

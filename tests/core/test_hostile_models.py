@@ -20,7 +20,6 @@ from mtmsd.cli import main
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError, MachineError
 from mtmsd.tensorfile import load_tensors, save_tensors
-from running import TINY, fields_scene, words
 
 load = load_classifier
 ROOM = 300 * 2**20
@@ -37,35 +36,24 @@ def little_memory() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scene, its labels, a diffusion model, a classifier."""
-    folder = tmp_path_factory.mktemp("models")
-    scene, labels = fields_scene(folder)
-    settings = words(TINY | {"iterations": 1, "epochs": 1, "timesteps": "100"})
-    model = folder / "model.safetensors"
-    assert main([str(w) for w in ("pretrain", scene, "-o", model, *settings)]) == 0
-    line = ["train", scene, labels, "-o", folder / "classifier.safetensors", "--model", model]
-    assert main([str(w) for w in [*line, "--holdout", "0", *settings]]) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def parts(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def parts(trained: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and metadata of the classifier."""
-    return load_tensors(folder / "classifier.safetensors", "classifier")
+    return load_tensors(trained / "classifier.safetensors", "classifier")
 
 
 @pytest.fixture(scope="module")
-def spectral(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def spectral(
+    trained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and metadata of a classifier of spectra."""
-    path = folder / "svm.safetensors"
-    line = ["train", folder / "scene.tif", folder / "labels.gpkg", "-o", path, "--holdout", "0"]
+    path = tmp_path_factory.mktemp("svm") / "svm.safetensors"
+    line = ["train", trained / "scene.tif", trained / "labels.gpkg", "-o", path, "--holdout", "0"]
     assert main([str(word) for word in [*line, "--classifier", "svm"]]) == 0
     return load_tensors(path, "classifier")
 
 
-def test_two_hundred_flipped_bytes_and_fifty_cuts_of_a_classifier(folder: Path, tmp_path: Path):
-    whole = (folder / "classifier.safetensors").read_bytes()
+def test_two_hundred_flipped_bytes_and_fifty_cuts_of_a_classifier(trained: Path, tmp_path: Path):
+    whole = (trained / "classifier.safetensors").read_bytes()
     header = struct.unpack("<Q", whole[:8])[0] + 8
     broken = tmp_path / "broken.safetensors"
     rng = np.random.default_rng(5)
@@ -205,8 +193,8 @@ def test_hostile_parts_with_a_right_checksum_are_refused(
     assert len(str(caught.value)) < 600
 
 
-def test_a_diffusion_model_is_looked_at_as_closely(folder: Path, tmp_path: Path):
-    tensors, metadata = load_tensors(folder / "model.safetensors", "diffusion-model")
+def test_a_diffusion_model_is_looked_at_as_closely(trained: Path, tmp_path: Path):
+    tensors, metadata = load_tensors(trained / "model.safetensors", "diffusion-model")
     for place, value in {"patch_size": 10**6, "bands": [0] * 6, "wavelengths": "x"}.items():
         path = tmp_path / f"{place}.safetensors"
         save_tensors(path, "diffusion-model", tensors, metadata | {place: value})
@@ -248,13 +236,13 @@ def test_names_of_tensors_are_never_paths(parts, tmp_path: Path):
 
 
 def test_a_hostile_file_ends_classify_with_status_1(
-    folder: Path, parts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, parts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     tensors, metadata = parts[0], copy.deepcopy(parts[1])
     metadata["settings"]["stride"] = 0
     path = tmp_path / "hostile.safetensors"
     save_tensors(path, "classifier", tensors, metadata)
-    line = ["classify", folder / "scene.tif", "-o", tmp_path / "map.tif", "--classifier", path]
+    line = ["classify", trained / "scene.tif", "-o", tmp_path / "map.tif", "--classifier", path]
     assert main([str(word) for word in line]) == 1
     told = capsys.readouterr().err
     assert f"Error: The parts of {path} do not fit together" in told

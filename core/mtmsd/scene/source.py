@@ -24,6 +24,11 @@ CACHE_MEGABYTES = 256
 """Decoded blocks that GDAL may keep; the rest of the memory belongs to the work."""
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 """rasterio lets some of GDAL's own errors through, outside its family."""
+GROUND_NAMES = (
+    "projection_x_coordinate", "projection_y_coordinate", "longitude", "latitude",
+)  # fmt: skip
+GROUND_AXES = ("x", "y", "lon", "lat", "longitude", "latitude", "row", "rows", "line", "lines")
+"""What NetCDF files call the axes on the ground."""
 WARP_HINT = "Warp it first, in QGIS by Raster > Projections > Warp (Reproject), or with gdalwarp."
 
 
@@ -99,6 +104,13 @@ class GdalSource:
             raise InputError(
                 f"'{name}' is placed by {placed_by} only, so it has no grid.", hint=WARP_HINT
             )
+        sideways = _sideways(dataset)
+        if sideways:
+            raise InputError(
+                f"'{name}' has its bands last, so that '{sideways}' would be taken for them.",
+                hint=f"Put the bands first: ncpdq -a BANDS,{sideways} in.nc out.nc, or "
+                "xarray's transpose.",
+            )
         self.dtype = np.result_type(*(np.dtype(d) for d in dataset.dtypes or ("uint8",)))
         if self.dtype.kind == "c" or "complex" in "".join(dataset.dtypes):
             raise InputError(
@@ -162,6 +174,14 @@ def _placed_by(dataset: rasterio.DatasetReader) -> str:
     if dataset.tags(ns="GEOLOCATION"):
         return "arrays of longitude and latitude"
     return "rational polynomial coefficients" if dataset.rpcs else ""
+
+
+def _sideways(dataset: rasterio.DatasetReader) -> str:
+    """Name the axis of the ground that GDAL takes for bands, if a NetCDF cube has them last."""
+    tags = dataset.tags()
+    extra = tags.get("NETCDF_DIM_EXTRA", "").strip("{}")
+    ground = tags.get(f"{extra}#standard_name", "").lower() in GROUND_NAMES
+    return extra if extra and (ground or extra.lower() in GROUND_AXES) else ""
 
 
 def _mask_kind(dataset: rasterio.DatasetReader) -> str:
