@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,10 @@ class PretrainingSection(Section):
         for combo in (self._preset, self._device):
             combo.setMinimumWidth(60)
             combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.rows.addLayout(row(caption(self.tr("&Preset"), self._preset), self._preset, stretch=1))
-        self.rows.addLayout(row(caption(self.tr("De&vice"), self._device), self._device, stretch=1))
+        chosen = QFormLayout()
+        chosen.addRow(caption(self.tr("&Preset"), self._preset), self._preset)
+        chosen.addRow(caption(self.tr("De&vice"), self._device), self._device)
+        self.rows.addLayout(chosen)
 
         self._advanced = self._make_advanced()
         self.rows.addWidget(self._advanced)
@@ -134,14 +137,16 @@ class PretrainingSection(Section):
         self._settings.setToolTip(self.tr("Single numbers of the preset, as KEY=VALUE"))
         for key, edit in (("exclude", self._exclude), ("settings", self._settings)):
             edit.setMinimumWidth(60)
-            edit.editingFinished.connect(
-                lambda key=key, edit=edit: self._workspace.put(key, edit.text().strip())
-            )
+            edit.editingFinished.connect(partial(self._put_text, key, edit))
         form.addRow(self.tr("See&d"), self._seed)
         form.addRow(self.tr("Leave &out"), self._exclude)
         form.addRow(self.tr("Num&bers"), self._settings)
         box.setCollapsed(True)
         return box
+
+    def _put_text(self, key: str, edit: QLineEdit) -> None:
+        self._workspace.put(key, edit.text().strip())
+        edit.setCursorPosition(0)  # a long text shows its beginning
 
     def find_model(self) -> None:
         """Offer a model that exists for this scene."""
