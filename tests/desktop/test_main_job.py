@@ -41,7 +41,10 @@ def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path, tmp_path
     screen.wait(lambda: renderer()["enmap_potsdam"] == "multibandcolor", 20, "no true colour")
     screen.shot("1-scene")
 
+    screen.ask("watch")
     take_polygons(screen)
+    gap = screen.ask("gap")
+    assert gap["cpu"] < 0.05, gap
     table = screen.ask("table", name="mtmsdClassTable")
     assert [line[1] for line in table] == CLASSES
     assert [line[3].replace(",", "") for line in table] == PIXELS

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from conftest import write_raster
+from docked import docked  # noqa: F401
+from osgeo import gdal
+from qgis.core import QgsProject
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QDialog, QPlainTextEdit, QTableWidget
 
 from mtmsd_qgis.dock.attached import Attached
 from mtmsd_qgis.dock.runs import CANCELED, DONE, FAILED, Ended
@@ -140,3 +148,69 @@ def test_nobody_waits_for_a_job_that_was_never_begun(qgis_app, monkeypatch):
     assert outcome.status == FAILED
     assert str(folder) in outcome.sentence
     assert os.path.isdir(folder)
+
+
+def test_the_table_tells_how_jobs_ended_and_shows_their_log(docked, stranger):  # noqa: F811
+    made = note(new_job_folder("a"), 1, 0.0)
+    (made / "messages.jsonl").write_text('{"type": "done", "results": {}}\n')
+    broken = note(new_job_folder("b"), 1, 0.0)
+    (broken / "messages.jsonl").write_text(
+        '{"type": "error", "code": "x", "message": "No disk."}\n'
+    )
+    (broken / "log.txt").write_text("what the engine printed")
+    works = note(new_job_folder("c"), stranger.pid, time.time())
+    for folder in (made, broken, works):
+        os.utime(folder / "job.json", (time.time() - 60,) * 2)
+    section = docked.dock.jobs
+    section.set_open(True)
+    section.refresh()
+    table = docked.part("mtmsdJobTable", QTableWidget)
+    docked.wait(lambda: table.rowCount() == 3, "not three jobs")
+    states = {table.item(row, 2).text() for row in range(3)}
+    assert states == {"running", "failed: No disk.", "done"}
+    assert docked.text("mtmsdJobsState") == "1 running"
+
+    row = next(r for r in range(3) if "No disk" in table.item(r, 2).text())
+    place = table.visualItemRect(table.item(row, 0)).center()
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    docked.click("mtmsdLog")
+    dialog = docked.wait(lambda: docked.dock.findChild(QDialog, "mtmsdLogDialog"), "no log")
+    text = dialog.findChild(QPlainTextEdit).toPlainText()
+    assert "what the engine printed" in text
+    assert '"message": "No disk."' in text
+    dialog.close()
+
+    docked.click("mtmsdCancel")  # of the job that was found running
+    assert stranger.wait(10) is not None
+    docked.wait(lambda: docked.text("mtmsdJobsState") == "None running; 3 ended", "it still runs")
+
+
+def class_map(path: Path, values: np.ndarray) -> Path:
+    write_raster(path, values[None])
+    classes = [{"value": 1, "name": "grass", "color": "#00ff00"}]
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    dataset.SetMetadataItem("MTMSD", json.dumps({"classes": classes}))
+    return path
+
+
+def test_a_map_that_was_made_while_qgis_was_closed_is_shown(docked, scene, tmp_path):  # noqa: F811
+    own = Path(shutil.copy(scene, tmp_path / "scene.tif"))
+    layer = docked.open(own)
+    made = class_map(tmp_path / "map.tif", np.ones((32, 40), "uint8"))
+    folder = note(new_job_folder("classify"), 1, 0.0)
+    done = {"type": "done", "results": {"map": str(made), "pixels": {"grass": 1280}}}
+    (folder / "messages.jsonl").write_text(json.dumps(done) + "\n")
+    step = {"output": str(made), "extent": None, "confidence": str(tmp_path / "confidence.tif")}
+    docked.workspace.put("map_job", {"folder": str(folder), **step})
+    QgsProject.instance().removeMapLayer(layer.id())
+    docked.open(own)
+    docked.wait_said("Mapping the scene came to its end while QGIS was closed")
+    found = [x for x in QgsProject.instance().mapLayers().values() if x.source() == str(made)]
+    assert [x.renderer().classes()[0].label for x in found] == ["grass"]
+    legend = docked.part("mtmsdLegend", QTableWidget)
+    assert [legend.item(0, column).text() for column in (1, 2, 3)] == ["grass", "1,280", "115.2 ha"]
+    assert docked.workspace.get("map") == str(made)
+    assert docked.workspace.get("map_job") is None
+    docked.open(own, "again")
+    docked.dock.map.refresh()
+    assert sum(x.source() == str(made) for x in QgsProject.instance().mapLayers().values()) == 1
