@@ -1,0 +1,60 @@
+"""Thousands of polygons do not hold up the window."""
+
+from __future__ import annotations
+
+import gc
+import time
+from pathlib import Path
+
+import pytest
+from conftest import square
+from docked import Docked, docked  # noqa: F401
+from qgis.PyQt.QtCore import QTimer
+
+from mtmsd_qgis.dock.classes import Label
+from mtmsd_qgis.dock.intake import Intake
+
+pytestmark = pytest.mark.slow
+
+COUNT = 3000
+LONGEST_S = 0.05
+
+
+class Ticker:
+    """The longest computing time of the main thread between two turns of the event loop."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+        self._last = time.thread_time()
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(1)
+
+    def _tick(self) -> None:
+        now = time.thread_time()
+        self.worst, self._last = max(self.worst, now - self._last), now
+
+
+def test_three_thousand_polygons_are_taken_in_slices(docked: Docked, scene: Path) -> None:  # noqa: F811
+    docked.open(scene)
+    training = docked.workspace.need_training()
+    shapes = [square(row, col, 2) for row in range(28) for col in range(36)]
+    wkbs = [bytes(shape.asWkb()) for shape in shapes]
+    labels = [Label(wkbs[i % len(wkbs)], f"class {i % 5}") for i in range(COUNT)]
+    gc.collect()
+    gc.disable()  # a full collection takes 40 ms wherever it falls
+    try:
+        ticker = Ticker()
+        ended: list[int] = []
+        intake = Intake(training, labels)
+        intake.ended.connect(ended.append)
+        intake.start()
+        docked.wait(lambda: ended, "the import does not end")
+    finally:
+        gc.enable()
+    assert ended == [COUNT]
+    assert training.layer.featureCount() == COUNT
+    assert ticker.worst < LONGEST_S
+    docked.wait(lambda: sum(int(p) for p, _ in docked.classes().values()) == COUNT, "no counts")
+    training.undo_stack.undo()
+    assert training.layer.featureCount() == 0
