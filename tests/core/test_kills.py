@@ -80,7 +80,7 @@ def content(file: Path) -> Any:
     kind = "classifier" if "classifier" in file.name else "diffusion-model"
     tensors, metadata = load_tensors(file, kind)
     for baseline in metadata.get("metadata", {}).get("accuracy", {}).get("baselines", ()):
-        del baseline["seconds"]
+        baseline.pop("seconds", None)
     return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, metadata
 
 
@@ -103,6 +103,9 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "train": method | {"labels": labels, "model": model},
         "classify": {"scene": scene, "classifier": classifier, "device": "cpu"},
     }
+    warm_up = _processes.Process(target=int)
+    warm_up.start()
+    warm_up.join()
     unbroken = {}
     for command, values in arguments.items():
         whole = Killed(folder, command, values)
@@ -125,7 +128,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_files(
     while where.total() < KILLS:
         run = Killed(tmp_path_factory.mktemp(command), command, arguments)
         rounds += 1
-        started = False
+        started, began = False, time.monotonic()
         while not run.attempt(
             resume=started,
             seconds=moments.uniform(0.02, seconds) if where.total() < KILLS else None,
@@ -134,6 +137,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_files(
             where[run.last_phase()] += 1
             whole = run.contents()
             assert whole == {name: expected[name] for name in whole}
+        if not started:
+            seconds = min(seconds, time.monotonic() - began)
         assert run.contents() == expected
         folder = run.folder.parent
         assert leftovers(folder) == []
