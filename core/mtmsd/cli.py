@@ -274,7 +274,10 @@ def train(as_json: bool, features: str | None, **values: Any) -> int:
 @_resume
 @_json
 def classify(as_json: bool, **values: Any) -> int:
-    """Map the whole SCENE with a trained classifier."""
+    """Map the whole SCENE with a trained classifier.
+
+    Finished blocks are kept beside MAP until it is complete; --resume continues from them.
+    """
     return _run("classify", values, as_json)
 
 
