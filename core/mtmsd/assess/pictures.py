@@ -176,12 +176,10 @@ def weights_plot(weights: Mapping[str, Any]) -> str:
         2, 2, width_ratios=(len(columns), 1.6), height_ratios=(2.2, len(rows))
     )
     corner.set_axis_off()
-    axes.imshow(values, cmap="Blues", aspect="auto", vmin=0)
+    axes.imshow(values, cmap="Blues", aspect="auto", vmin=0, vmax=2.5 * values.max())
     for row, col in np.ndindex(values.shape):
-        dark = values[row, col] > 0.6 * values.max()
         text = f"{100 * values[row, col]:.1f}"
-        color = "white" if dark else _INK
-        axes.text(col, row, text, ha="center", va="center", fontsize=8, color=color)
+        axes.text(col, row, text, ha="center", va="center", fontsize=8, color=_INK)
     axes.set_xticks(range(len(columns)), [str(c) for c in columns])
     axes.set_yticks(range(len(rows)), [str(r) for r in rows])
     axes.set(xlabel="stage (decoder block)", ylabel="timestep")

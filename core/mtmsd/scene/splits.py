@@ -64,7 +64,7 @@ def random_stratified(
         wanted = train_count if train_fraction is None else round(train_fraction * len(members))
         count = int(np.clip(wanted or 0, 1, max(1, len(members) - 1)))
         train[rng.permutation(members)[:count]] = True
-    amount = f"{train_fraction:.0%}" if train_fraction is not None else f"{train_count} pixels"
+    amount = _percent(train_fraction) if train_fraction is not None else f"{train_count} pixels"
     return _split(
         labels,
         train,
@@ -109,8 +109,8 @@ def by_polygon(labels: Labels, test_fraction: float, guard: float, seed: int) ->
         labels,
         train,
         tested,
-        f"Whole polygons: about {test_fraction:.0%} of each class for testing, training pixels "
-        f"within {guard:g} pixels of them dropped (seed {seed}).",
+        f"Whole polygons: about {_percent(test_fraction)} of each class for testing"
+        f"{_told_guard(guard)} (seed {seed}).",
     )
 
 
@@ -139,7 +139,7 @@ def spatial_folds(labels: Labels, folds: int, guard: float, seed: int) -> list[S
     tested = [(train, test) for train, test in parts if test.any()]
     sentence = (
         f"Spatial cross-validation: whole polygons in {len(tested)} folds of neighbours, each "
-        f"tested once, training pixels within {guard:g} pixels of them dropped (seed {seed})."
+        f"tested once{_told_guard(guard)} (seed {seed})."
     )
     return [_split(labels, train, test, sentence) for train, test in tested]
 
@@ -180,8 +180,8 @@ def spatial_blocks(
         labels,
         train,
         tested,
-        f"Spatial blocks of {block}×{block} pixels: about {train_fraction:.0%} for training, "
-        f"training pixels within {guard:g} pixels of test pixels dropped (seed {seed}).",
+        f"Spatial blocks of {block}×{block} pixels: about {_percent(train_fraction)} for "
+        f"training{_told_guard(guard)} (seed {seed}).",
     )
 
 
@@ -243,6 +243,14 @@ def _split(labels: Labels, train: np.ndarray, test: np.ndarray, description: str
     tested = set(np.unique(labels.values[test]).tolist())
     missing = tuple(info for info in labels.classes if info.value not in tested)
     return Split(labels.subset(train), labels.subset(test), missing, description)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _told_guard(guard: float) -> str:
+    return f", training pixels nearer to them than {guard:g} pixels left out" if guard else ""
 
 
 def _check_share(share: float, what: str) -> None:
