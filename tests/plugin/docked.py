@@ -22,12 +22,20 @@ from mtmsd_qgis.dock.dock import MtmsdDock
 class Docked:
     """The plugin's dock, and what it said."""
 
-    def __init__(self, dock: MtmsdDock, canvas: Any) -> None:
+    def __init__(self, plugin: Any, canvas: Any) -> None:
+        dock: MtmsdDock = plugin.dock
+        self.plugin = plugin
         self.dock = dock
         self.canvas = canvas
         self.workspace = dock.workspace
         self.said: list[str] = []
         dock.workspace.said.connect(lambda text, _level: self.said.append(text))
+
+    def unload(self) -> None:
+        """Disable the plugin."""
+        self.plugin.unload()
+        QCoreApplication.sendPostedEvents(None, int(QEvent.Type.DeferredDelete))
+        assert sip.isdeleted(self.dock)
 
     def part(self, name: str, kind: type = QWidget) -> Any:
         found = self.dock.findChild(kind, name)
@@ -107,11 +115,8 @@ def docked(
     window.resize(1200, 900)
     window.show()
     plugin.dock.show()
-    room = Docked(plugin.dock, qgis_canvas)
+    room = Docked(plugin, qgis_canvas)
     room.wait(lambda: room.workspace.engine.state().status == "ready", "the engine is not found")
     yield room
     QgsProject.instance().clear()
-    dock = plugin.dock
-    plugin.unload()
-    QCoreApplication.sendPostedEvents(None, int(QEvent.Type.DeferredDelete))
-    assert sip.isdeleted(dock)
+    room.unload()

@@ -214,3 +214,18 @@ def test_a_map_that_was_made_while_qgis_was_closed_is_shown(docked, scene, tmp_p
     docked.open(own, "again")
     docked.dock.map.refresh()
     assert sum(x.source() == str(made) for x in QgsProject.instance().mapLayers().values()) == 1
+
+
+def test_a_plugin_that_is_disabled_ends_its_jobs(docked, scene, tmp_path):  # noqa: F811
+    docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
+    docked.workspace.put("settings", "width=32 iterations=4000 batch_size=2")
+    docked.click("mtmsdPretrain")
+    docked.wait(lambda: "of 4,000" in docked.text("mtmsdPretrainingState"), "no step", 120)
+    pid = Job.attach(docked.dock.strip.runs[0].folder).pid
+    assert is_alive(pid)
+    docked.unload()
+    stop = time.monotonic() + 40
+    while is_alive(pid) and time.monotonic() < stop:
+        QTest.qWait(50)  # the thread that ends the engine outlives the dock
+    assert not is_alive(pid)
+    QTest.qWait(500)
