@@ -92,6 +92,8 @@ class MtmsdDock(QgsDockWidget):
         self.setWidget(whole)
         self.setMinimumWidth(300)
 
+        self._last_scene = ""
+        self.workspace.scene_changed.connect(self._keep_scene)
         self._closing = ClosingQuestion(self.strip, iface.mainWindow())
         iface.registerApplicationExitBlocker(self._closing)
         self.workspace.said.connect(self.say, Qt.ConnectionType.QueuedConnection)
@@ -128,14 +130,19 @@ class MtmsdDock(QgsDockWidget):
             text = self.tr("{} is done after {}.").format(run.title, duration(run.seconds))
             said.emit(text, Qgis.MessageLevel.Success)
 
+    def _keep_scene(self) -> None:
+        """Note the scene: when its layer leaves, the combo box has let go of it already."""
+        if self.workspace.scene is not None:
+            self._last_scene = self.workspace.scene.id()
+
     def _project_read(self, *_: Any) -> None:
         self.workspace.reload()
         self.scene.take_first()
 
     def _layers_leave(self, ids: list[str]) -> None:
-        scene = self.workspace.scene
-        if scene is not None and scene.id() in ids and self.strip.runs:
+        if self._last_scene in ids and self.strip.runs:
+            name = QgsProject.instance().mapLayer(self._last_scene).name()
             text = self.tr("{} was removed; the running job goes on with its file.")
-            self.say(text.format(scene.name()), Qgis.MessageLevel.Warning)
+            self.say(text.format(name), Qgis.MessageLevel.Warning)
         for layer_id in ids:
             self.workspace.layer_leaves(layer_id)
