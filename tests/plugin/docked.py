@@ -120,3 +120,4 @@ def docked(
     yield room
     QgsProject.instance().clear()
     room.unload()
+    qgis_iface.addRasterToolBarIcon.reset_mock()  # other tests count its calls
