@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -42,7 +43,7 @@ def save_tensors(
             os.fsync(written.fileno())
         temporary.replace(path)
     except SafetensorError as error:  # its own family, though it is the disk that failed
-        raise OSError(f"{path} could not be written: {error}") from error
+        raise OSError(errno.EIO, str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

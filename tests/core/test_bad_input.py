@@ -125,7 +125,8 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(
     )  # fmt: skip
     status, _, err = end(process)
     assert status == 4
-    assert "Error: The disk is full or its quota is used up" in err
+    assert "Error: The disk is full or its quota is used up while " in err
+    assert f"{tmp_path / 'out'} was written" in err
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
     assert leftovers(tmp_path) == []
