@@ -36,6 +36,7 @@ class Attached(QObject):
         self.folder = folder
         self.title = title
         self.pausing = False
+        self.outlives = True
         self.answer: dict[str, Any] = {}
         self.was_running = is_running(folder)
         self._clock = QElapsedTimer()

@@ -31,7 +31,7 @@ class ClosingQuestion(QgsApplicationExitBlockerInterface):
 
     def allowExit(self) -> bool:
         """Return whether QGIS may close."""
-        runs = list(self._strip.runs)
+        runs = [run for run in self._strip.runs if run.outlives]
         if not runs:
             return True
         box = QMessageBox(self._window)

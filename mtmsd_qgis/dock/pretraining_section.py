@@ -249,7 +249,8 @@ class PretrainingSection(Section):
         """Run a few steps of the preset and keep the time it would take."""
         folder = Path(tempfile.mkdtemp(prefix="mtmsd_"))
         parameters = self._parameters(folder / "model.safetensors", False)
-        run = Run("mtmsd:pretrain", parameters, self.tr("Measuring the speed"), self)
+        title = self.tr("Measuring the speed")
+        run = Run("mtmsd:pretrain", parameters, title, self, outlives=False)
         self._measuring = run
         etas: list[float] = []
 

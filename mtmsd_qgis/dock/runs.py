@@ -47,11 +47,9 @@ class _Feedback(QgsProcessingFeedback):
     told = pyqtSignal(object)
     started = pyqtSignal(object)
 
-    when_parent_ends = "continue"
-    """The engine outlives QGIS: the dock asks before QGIS is closed, and takes it up again."""
-
-    def __init__(self) -> None:
+    def __init__(self, outlives: bool) -> None:
         super().__init__(False)
+        self.when_parent_ends = "continue" if outlives else "stop"
         self.error = ""
         self.left = False
         self._has_started = False
@@ -137,6 +135,9 @@ class Run(QObject):
         The algorithm's parameters.
     title : str
         Translated; shown in the job strip.
+    outlives : bool
+        Whether the engine goes on when QGIS ends: the dock asks before QGIS is closed, and
+        takes the job up again.
     """
 
     progressed = pyqtSignal(float)
@@ -156,9 +157,12 @@ class Run(QObject):
         parameters: dict[str, Any],
         title: str,
         parent: QObject | None = None,
+        *,
+        outlives: bool = True,
     ) -> None:
         super().__init__(parent)
         self.title = title
+        self.outlives = outlives
         self.pausing = False
         self.answer: dict[str, Any] = {}
         """The engine's own results: more than the algorithm's outputs."""
@@ -167,7 +171,7 @@ class Run(QObject):
         self._parameters = parameters
         self._work: _Work | None = None
         self._clock = QElapsedTimer()
-        self._feedback = _Feedback()
+        self._feedback = _Feedback(outlives)
         self._feedback.progressChanged.connect(self.progressed)
         self._feedback.titled.connect(self.titled)
         self._feedback.told.connect(self._tell)

@@ -229,3 +229,12 @@ def test_a_plugin_that_is_disabled_ends_its_jobs(docked, scene, tmp_path):  # no
         QTest.qWait(50)  # the thread that ends the engine outlives the dock
     assert not is_alive(pid)
     QTest.qWait(500)
+
+
+def test_what_only_measures_the_speed_ends_with_qgis(docked, scene, tmp_path):  # noqa: F811
+    docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
+    docked.click("mtmsdMeasure")
+    folder = docked.wait(lambda: docked.dock.strip.runs[0].folder, "no job")
+    assert json.loads((folder / "job.json").read_text())["when_parent_ends"] == "stop"
+    docked.click("mtmsdCancel")
+    docked.wait(lambda: not docked.dock.strip.runs, "it goes on")
