@@ -30,6 +30,8 @@ OUTPUTS = {
     "train": {"output": "classifier.safetensors"},
     "classify": {"output": "map.tif", "confidence": "confidence.tif"},
 }
+PHASES = {"pretrain": "pretrain", "train": "fit", "classify": "classify"}
+"""After whose beginning two of three kills are counted."""
 
 # The engine starts from a process that has its libraries loaded: a hundred starts in minutes.
 _processes = multiprocessing.get_context("forkserver")
@@ -50,10 +52,13 @@ class Killed:
         self.files = list(files.values())
         self.folder = job(folder / "job", command, arguments | files, parent="continue")
 
-    def attempt(self, resume: bool, seconds: float | None = None) -> bool:
-        """Run, for so many seconds at most; whether it came to its end."""
+    def attempt(self, resume: bool, seconds: float | None = None, phase: str = "") -> bool:
+        """Run, for so many seconds at most after a phase began; whether it came to its end."""
+        (self.folder / "messages.jsonl").unlink(missing_ok=True)
         process = _processes.Process(target=run, args=(self.folder, resume))
         process.start()
+        while phase and process.is_alive() and self.last_phase() != phase:
+            time.sleep(0.005)
         process.join(seconds)
         process.kill()
         process.join()
@@ -132,6 +137,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_files(
         while not run.attempt(
             resume=started,
             seconds=moments.uniform(0.02, seconds) if where.total() < KILLS else None,
+            phase=moments.choice(("", PHASES[command], PHASES[command])),
         ):
             started = True
             where[run.last_phase()] += 1
