@@ -57,7 +57,7 @@ def open_scene(screen: Screen, sample: Path) -> None:
     """Open the sample with the dock's own button and the file dialog."""
     screen.click("mtmsdSceneOpen")
     screen.type_path(sample / "enmap_potsdam.tif")
-    screen.wait_text("mtmsdSceneState", "160 × 192 px, 218 bands", 40)
+    screen.wait_text("mtmsdSceneState", "160 × 192 px, 218 bands", 120)
 
 
 def take_polygons(screen: Screen, layer: str = "training_polygons") -> None:
