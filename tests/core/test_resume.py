@@ -76,7 +76,7 @@ def test_a_broken_pretraining_goes_on_to_the_same_model(unbroken, tmp_path: Path
         newest.write_bytes(newest.read_bytes()[:-100])
     status, out, _ = end(start("run", folder, "--resume"))
     assert status == 0
-    steps = [m["done"] for m in messages(out) if m["type"] == "progress"]
+    steps = [m["done"] for m in messages(out) if m.get("phase") == "pretrain"]
     assert 3 <= steps[0] < 14, "it began again from the start"
     assert steps[-1] == 14
     assert content(model) == expected
