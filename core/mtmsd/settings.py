@@ -29,7 +29,7 @@ class PretrainSettings:
     """Optimiser steps."""
     batch_size: int = 8
     """Patches in a step."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     """AdamW's learning rate (its peak, where there is a schedule)."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """How the learning rate changes: a short warm-up and half a cosine, or not at all."""
@@ -59,18 +59,18 @@ class ClassifierSettings:
     """Distance of two neighbouring tiles in pixels; half the patch size or less."""
     standardise: bool = True
     """Whether both streams are scaled to mean 0 and variance 1 over the training pixels."""
-    turns: int = 4
+    turns: int = 1
     """Orientations, of the eight of a square, in which training tiles are read."""
     members: int = 5
     """Networks in the ensemble."""
-    epochs: int = 40
+    epochs: int = 10
     """Passes of ``samples_per_epoch`` over the training samples."""
     samples_per_epoch: int = 6000
     """Samples in a pass, however many there are, so that few labels train as long as many;
     0: a pass is every sample once."""
     batch_size: int = 128
     """Samples in a step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Adam's learning rate, decayed by a cosine to 5e-6."""
     fusion: str = "guided"
     """Name of the fusion in classify/fusion.py."""
@@ -128,11 +128,9 @@ PRESETS: dict[str, Settings] = {
         "quick",
         PretrainSettings(iterations=1000),
         ClassifierSettings(
-            timesteps=(50, 200, 400, 800),
+            timesteps=(50, 200, 400),
             channels=128,
-            turns=1,
             members=2,
-            epochs=20,
             samples_per_epoch=3000,
         ),
     ),
@@ -153,11 +151,10 @@ PRESETS: dict[str, Settings] = {
             timesteps=PAPER_TIMESTEPS,
             channels=768,
             standardise=False,
-            turns=1,
-            members=5,
             epochs=100,
             samples_per_epoch=0,
             batch_size=64,
+            learning_rate=1e-3,
             head="paper",
             vote="mode",
         ),
