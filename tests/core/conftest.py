@@ -38,7 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     scene, labels = fields_scene(folder)
     model, classifier = folder / "model.safetensors", folder / "classifier.safetensors"
-    quick = {"iterations": 1, "epochs": 2, "samples_per_epoch": 0, "stride": 16, "timesteps": 100}
+    quick = {"iterations": 1, "epochs": 8, "samples_per_epoch": 0, "stride": 16, "timesteps": 100}
     settings = words(TINY | quick)
     learn = ["pretrain", scene, "-o", model, *settings]
     assert main([str(word) for word in learn]) == 0

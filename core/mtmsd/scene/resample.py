@@ -87,9 +87,9 @@ def band_weights(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np
     reached = np.zeros(len(target), bool)
     for i, (wavelength, space) in enumerate(zip(target, _spacing(target), strict=True)):
         distance = source - wavelength
-        near = np.abs(distance) <= space
-        both_sides = (distance[near] < 0).any() and (distance[near] > 0).any()
-        if near.sum() >= FINE and both_sides:
+        wide = min(space, distance.max(), -distance.min())  # as far on one side as on the other
+        near = np.abs(distance) <= wide
+        if near.sum() >= FINE:
             weights[i, near] = np.exp(-4 * np.log(2) * (distance[near] / space) ** 2)
             weights[i] /= weights[i].sum()
             reached[i] = True
