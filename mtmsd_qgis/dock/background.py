@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -38,10 +39,13 @@ class Background(QObject):
         self._runnable = _Runnable(work, self._ended.emit)
         self._ended.connect(self._finish)
 
-    def start(self) -> Background:
-        """Give the work to Qt's threads."""
+    def start(self, *, own_thread: bool = False) -> Background:
+        """Give the work to Qt's threads; to one of its own that QGIS's end does not wait for."""
         _running.add(self)
-        QThreadPool.globalInstance().start(self._runnable)
+        if own_thread:
+            threading.Thread(target=self._runnable.run, name="mtmsd-work", daemon=True).start()
+        else:
+            QThreadPool.globalInstance().start(self._runnable)
         return self
 
     def _finish(self, answer: Any, error: str | None, trace: str) -> None:

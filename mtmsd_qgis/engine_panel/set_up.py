@@ -1,0 +1,149 @@
+"""The one set-up that runs at a time; it goes on when the dialog that began it is closed."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections import deque
+from functools import partial
+from pathlib import Path
+
+from qgis.core import QgsSettings
+from qgis.PyQt.QtCore import QCoreApplication, QObject, QTimer, pyqtSignal
+
+from ..dock.background import Background
+from ..engine.folders import environment_folder
+from ..engine.interpreter import SETTING, VARIABLE, Engine, find_interpreter
+from ..engine.setup.installer import DONE, FAILED, Event, Installer, Outcome, remove
+from ..engine.setup.plan import SetupPlan
+
+TOLD_MS = 100
+MOST_AT_ONCE = 200
+"""Events taken in one go, so that a talkative installer does not hold up QGIS's main thread."""
+KEPT_LINES = 5000
+ENDING_SECONDS = 8.0
+"""How long QGIS waits at its end for the children of a set-up to be gone."""
+
+
+class EngineSetUp(QObject):
+    """Runs the installer in a thread and tells of it on the main thread.
+
+    Attributes
+    ----------
+    plan : SetupPlan or None
+        Of the set-up that runs or ran last.
+    step, done, total : str, int, int
+        The installer's step, and its bytes; ``total`` is 0 where they are not known.
+    outcome : Outcome or None
+        How the last one ended; None while one runs and before the first.
+    log : deque of str
+        The last lines that the tools wrote.
+    """
+
+    changed = pyqtSignal()
+    """It began, came to another step or byte, or ended."""
+    logged = pyqtSignal(list)
+    """New lines of the log."""
+    ended = pyqtSignal()
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.engine = engine
+        self.plan: SetupPlan | None = None
+        self.outcome: Outcome | None = None
+        self.step, self.done, self.total = "", 0, 0
+        self.log: deque[str] = deque(maxlen=KEPT_LINES)
+        self.is_removing = False
+        self._installer: Installer | None = None
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._over = threading.Event()
+        self._timer = QTimer(self)
+        self._timer.setInterval(TOLD_MS)
+        self._timer.timeout.connect(self._take_events)
+        QCoreApplication.instance().aboutToQuit.connect(self.release)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an engine is being set up now."""
+        return self._installer is not None
+
+    def start(self, plan: SetupPlan) -> None:
+        """Begin a set-up; one that failed or was canceled is continued where it stopped."""
+        if self.is_running:
+            return
+        self.plan, self.outcome = plan, None
+        self.step, self.done, self.total = "", 0, 0
+        self.log.clear()
+        self._installer = Installer(plan, self._events.put)
+        self._over.clear()
+        self._timer.start()
+        work = partial(_run, self._installer, self._over)
+        Background(work, self._ended, self).start(own_thread=True)
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """End it soon; what was fetched is kept for the next time."""
+        if self._installer is not None:
+            threading.Thread(target=self._installer.cancel, daemon=True).start()
+
+    def release(self) -> None:
+        """End the children of a running set-up, because QGIS closes or the plugin is unloaded."""
+        self._timer.stop()
+        if self._installer is not None:
+            self._installer.cancel()
+            self._over.wait(ENDING_SECONDS)
+
+    def remove(self, folder: Path) -> None:
+        """Take an environment away, in a thread; ``outcome`` is that of no set-up after it."""
+        self.is_removing = True
+        self.changed.emit()
+        Background(partial(remove, folder), self._removed, self).start(own_thread=True)
+
+    def _removed(self, why_not: str | None, error: str | None) -> None:
+        self.is_removing = False
+        trouble = error or why_not
+        self.outcome = Outcome(FAILED, trouble) if trouble else None
+        if not trouble:
+            QgsSettings().remove(SETTING)
+        self.engine.recheck()
+        self.ended.emit()
+        self.changed.emit()
+
+    def _take_events(self, most: int = MOST_AT_ONCE) -> None:
+        lines = []
+        for _ in range(min(most, self._events.qsize())):
+            event = self._events.get_nowait()
+            self.step, self.done, self.total = event.step, event.done, event.total
+            if event.line:
+                lines.append(event.line)
+        if lines:
+            self.log.extend(lines)
+            self.logged.emit(lines)
+        self.changed.emit()
+
+    def _ended(self, outcome: Outcome | None, error: str | None) -> None:
+        self._take_events(KEPT_LINES)
+        self._timer.stop()
+        self._installer = None
+        self.outcome = outcome or Outcome(FAILED, error or "")
+        if self.outcome.status == DONE and self.plan is not None:
+            use_environment(self.plan.folder)
+        self.engine.recheck()
+        self.ended.emit()
+        self.changed.emit()
+
+
+def use_environment(folder: Path) -> None:
+    """Let the plugin's setting name the environment, where it would not be found without."""
+    QgsSettings().remove(SETTING)
+    own = find_interpreter("", {}, folder)[0]
+    if os.environ.get(VARIABLE) or folder != environment_folder():
+        QgsSettings().setValue(SETTING, own)
+
+
+def _run(installer: Installer, over: threading.Event) -> Outcome:
+    try:
+        return installer.run()
+    finally:
+        over.set()
