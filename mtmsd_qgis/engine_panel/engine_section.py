@@ -1,0 +1,44 @@
+"""The dock's first section while there is no engine that works; out of the way afterwards."""
+
+from __future__ import annotations
+
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QWidget
+
+from ..dock.section import BUSY, NEXT, WRONG, Section
+from ..engine.interpreter import CHECKING, MISSING, READY
+from .panel import EnginePanel
+from .set_up import EngineSetUp
+from .words import progress, word
+
+
+class EngineSection(Section):
+    """The panel under a title with a line of state."""
+
+    became_ready = pyqtSignal()
+    """The engine can be used now and could not before."""
+
+    def __init__(self, set_up: EngineSetUp, parent: QWidget) -> None:
+        super().__init__("mtmsdEngine", parent)
+        self.set_title(self.tr("Engine"))
+        self._set_up = set_up
+        self._was_ready = True
+        self.panel = EnginePanel(set_up, "mtmsdEnginePanel", self, is_small=True)
+        self.rows.addWidget(self.panel)
+        self.panel.state_changed.connect(self._refresh)
+        self.hide()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        status, set_up = self.panel.state.status, self._set_up
+        if set_up.is_running:
+            self.set_state(BUSY, progress(set_up.step, set_up.done, set_up.total))
+        else:
+            wrong = status not in (MISSING, CHECKING, READY)
+            self.set_state(WRONG if wrong else NEXT, word(self.panel.state).capitalize())
+        if status != CHECKING or set_up.is_running:
+            self.setVisible(status != READY or set_up.is_running)
+        if status == READY and not self._was_ready:
+            self.became_ready.emit()
+        if status != CHECKING:
+            self._was_ready = status == READY
