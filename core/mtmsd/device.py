@@ -100,13 +100,6 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory, of the device or of the machine, ran out."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
-
-
 def _works(name: str) -> bool:
     try:
         probe(torch.device(name))

@@ -8,16 +8,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from torch import Tensor, nn
+import numpy as np
 
-from mtmsd.device import is_out_of_memory
 from mtmsd.errors import InputError
+from mtmsd.memory import is_out_of_memory
 from mtmsd.scene.labels import LARGEST_VALUE, ClassInfo
 from mtmsd.settings import ClassifierSettings
 
-N = TypeVar("N", bound=nn.Module)
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+N = TypeVar("N", bound="nn.Module")
 
 LARGEST_PATCH = 1024
 LONGEST_NAME = 1000
@@ -45,6 +48,14 @@ def parts_of(path: Path) -> Iterator[None]:
             f"The parts of {path} do not fit together ({type(e).__name__}: {reason}).",
             hint="Choose another file or make it again.",
         ) from e
+
+
+def describe_bands(used: tuple[int, ...], wavelengths: np.ndarray) -> dict[str, Any]:
+    """The bands that a model expects, for its metadata (NaN wavelengths become null)."""
+    return {
+        "bands": list(used),
+        "wavelengths": [None if np.isnan(w) else round(float(w), 4) for w in wavelengths],
+    }
 
 
 def check_scene(metadata: Mapping[str, Any], bands: int) -> None:

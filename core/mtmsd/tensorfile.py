@@ -1,4 +1,7 @@
-"""Model files: safetensors with JSON metadata and a checksum, written whole or not at all."""
+"""Model files: safetensors with JSON metadata and a checksum, written whole or not at all.
+
+All but the two functions for tensors works without torch.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,18 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import psutil
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
 from mtmsd.errors import InputError, MachineError
 from mtmsd.partial import partial_path
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = 1
 LARGEST_HEADER = 16 * 2**20
@@ -27,14 +32,29 @@ LARGEST_HEADER = 16 * 2**20
 def save_tensors(
     path: Path, kind: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
 ) -> None:
+    """Write torch's tensors as :func:`save_arrays` does."""
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    save_arrays(path, kind, arrays, metadata)
+
+
+def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a file as :func:`load_arrays` does, to torch's tensors."""
+    import torch
+
+    arrays, metadata = load_arrays(path, kind)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, metadata
+
+
+def save_arrays(
+    path: Path, kind: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+) -> None:
     """Write a file of that kind (``diffusion-model``, ``classifier``, ``checkpoint``).
 
     It appears under its name only when complete and on the disk.
     """
     path = Path(path)
     text = json.dumps({"kind": kind, "format": FORMAT, **metadata})
-    # safetensors refuses tensors that share memory or are not contiguous
-    plain = {name: t.detach().to("cpu").contiguous().clone() for name, t in tensors.items()}
+    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"mtmsd": text, "sha256": _checksum(text, plain)}
     temporary = partial_path(path)
     try:
@@ -48,8 +68,8 @@ def save_tensors(
         temporary.unlink(missing_ok=True)
 
 
-def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a file of that kind: tensors by name, and the metadata.
+def load_arrays(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read a file of that kind: arrays by name, and the metadata.
 
     Raises
     ------
@@ -62,9 +82,9 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
     try:
         metadata = json.loads(text)
         found, version = metadata["kind"], int(metadata["format"])
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        damaged = _checksum(text, tensors) != header["sha256"]
+        with safe_open(path, framework="np") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        damaged = _checksum(text, arrays) != header["sha256"]
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise _refusal(path) from error
     if damaged:
@@ -75,7 +95,7 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         raise InputError(f"{path} is a {found} file, not a {kind} file.")
     if version > FORMAT:
         raise InputError(f"{path} was made by a newer version.", hint="Update the plugin.")
-    return tensors, metadata
+    return arrays, metadata
 
 
 def checksum_of(path: Path) -> str:
@@ -102,7 +122,7 @@ def _read_header(path: Path, kind: str) -> dict[str, str]:
             code="no-memory",
         )
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             header = file.metadata() or {}
             shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
     except SafetensorError as error:
@@ -119,10 +139,10 @@ def _refusal(path: Path) -> InputError:
     )
 
 
-def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
+def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> str:
     digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} torch.{array.dtype} {array.shape}".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

@@ -16,7 +16,8 @@ from mtmsd.assess.calibration import (
 )
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in, training_pixels_in_patches
-from mtmsd.classify.doubt import disagreement, normalized_entropy, tempered
+from mtmsd.classify.doubt import normalized_entropy, tempered
+from mtmsd.classify.ensemble import disagreement
 from mtmsd.scene.labels import PALETTE, ClassInfo
 from scipy import stats
 from sklearn import metrics
@@ -189,21 +190,21 @@ def test_reliability_is_not_told_of_the_pixels_that_the_temperature_was_fitted_t
     np.testing.assert_allclose(found[-1:], others)
 
 
-def test_doubt_on_tensors_is_that_of_scipy() -> None:
+def test_doubt_is_that_of_scipy() -> None:
     generator = np.random.default_rng(4)
     members = generator.dirichlet([0.5] * 5, (3, 40))
     mean = members.mean(0)
-    found = normalized_entropy(torch.from_numpy(mean), -1).numpy()
+    found = normalized_entropy(mean, -1)
     np.testing.assert_allclose(found, stats.entropy(mean, axis=-1) / np.log(5))
     information = stats.entropy(mean, axis=-1) - stats.entropy(members, axis=-1).mean(0)
     np.testing.assert_allclose(
         disagreement(torch.from_numpy(members)).numpy(), information / np.log(3)
     )
-    np.testing.assert_allclose(tempered(torch.from_numpy(mean), 2.5, -1).numpy(), temper(mean, 2.5))
+    np.testing.assert_allclose(tempered(mean, 2.5, -1), temper(mean, 2.5))
 
 
 def test_entropy_and_disagreement_of_known_cases() -> None:
-    known = torch.tensor([[0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]])
+    known = np.array([[0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]])
     np.testing.assert_allclose(normalized_entropy(known, -1), [1, 0, 0.5])
     agree = torch.tensor([[[0.7, 0.3]]] * 3)
     split = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])

@@ -13,11 +13,12 @@ from mtmsd.classify import mapping
 from mtmsd.classify.classifier import Classifier, load_classifier
 from mtmsd.classify.mapping import Mapper, classify, pixel_window
 from mtmsd.classify.training import TrainingSet
-from mtmsd.device import is_out_of_memory
-from mtmsd.diffusion.model import DiffusionModel, describe_bands
+from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.tiles import TileGrid
+from mtmsd.memory import is_out_of_memory
+from mtmsd.modelcheck import describe_bands
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import ClassInfo, Labels
 from mtmsd.scene.raster import Scene

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtmsd.classify.ensemble import voters
 from mtmsd.classify.network import Network, Streams
 from mtmsd.classify.spectral import KIND, SpectralClassifier
 from mtmsd.device import autocast
@@ -22,9 +23,10 @@ from mtmsd.features.stages import (
     neighbourhood_spectra,
 )
 from mtmsd.modelcheck import load_weights, parts_of, read_classes, read_settings
+from mtmsd.runtime.eager import EagerRuntime
 from mtmsd.scene.labels import ClassInfo
 from mtmsd.settings import ClassifierSettings
-from mtmsd.tensorfile import load_tensors, save_tensors
+from mtmsd.tensorfile import load_arrays, save_tensors
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ class Classifier:
             member.to(device)
         return self
 
+    def on(self, device: torch.device) -> EagerRuntime:
+        """Return what computes tiles on that device."""
+        return EagerRuntime(self, device)
+
     @property
     def temperature(self) -> float:
         """What calibrates the probabilities; 1 changes nothing."""
@@ -116,6 +122,13 @@ class Classifier:
         with autocast(device, self.settings.precision):
             scores = [member(streams) for member in self.members]
         return torch.softmax(torch.stack(scores).float(), dim=-1)
+
+    def votes(self, tiles: Tensor, *, compare: bool) -> Tensor:
+        """What the ensemble says of whitened tiles (N, C, S, S): (V, N, P, K) for V voters.
+
+        With ``compare``, how far the members differ follows the K classes.
+        """
+        return voters(self.probabilities(tiles), self.settings.vote, compare=compare)
 
     def _streams(self, tiles: Tensor) -> Streams:
         side = tiles.shape[-1]
@@ -143,13 +156,16 @@ class Classifier:
                 tensors[f"{stream}.{part.name}"] = getattr(getattr(self, stream), part.name)
         for i, member in enumerate(self.members):
             tensors |= {f"member.{i}.{n}": t for n, t in member.state_dict().items()}
-        metadata = {
+        save_tensors(path, KIND, tensors, self.header())
+
+    def header(self) -> dict[str, Any]:
+        """Return all that a classifier file says beside its numbers, JSON-able."""
+        return {
             "model": self.model.metadata,
             "settings": dataclasses.asdict(self.settings),
             "classes": [dataclasses.asdict(c) for c in self.classes],
             "metadata": self.metadata,
         }
-        save_tensors(path, KIND, tensors, metadata)
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> Classifier:
@@ -186,10 +202,11 @@ def load_classifier(path: Path) -> Classifier | SpectralClassifier:
     InputError
         If it is none, or damaged.
     """
-    tensors, metadata = load_tensors(path, KIND)
+    arrays, metadata = load_arrays(path, KIND)
     with parts_of(path):
         if "spectral" in metadata:
-            return SpectralClassifier.from_tensors(tensors, metadata)
+            return SpectralClassifier.from_arrays(arrays, metadata)
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return Classifier.from_tensors(tensors, metadata)
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mtmsd.classify.doubt import normalized_entropy, tempered
 from mtmsd.scene.labels import ClassInfo
@@ -46,8 +44,8 @@ class Block:
     @property
     def entropy(self) -> np.ndarray:
         """Entropy of the probabilities, 0 (certain) to 1 (no idea), float32 (h, w)."""
-        found = normalized_entropy(torch.from_numpy(np.nan_to_num(self.probabilities)), 0)
-        return np.where(np.isnan(self.confidence), np.float32(np.nan), found.numpy())
+        found = normalized_entropy(np.nan_to_num(self.probabilities), 0)
+        return np.where(np.isnan(self.confidence), np.float32(np.nan), found)
 
 
 def blank(classes: int, height: int, width: int) -> Block:
@@ -58,31 +56,31 @@ def blank(classes: int, height: int, width: int) -> Block:
 
 
 def decide(
-    probabilities: Tensor,
+    probabilities: np.ndarray,
     inside: np.ndarray,
     classes: Sequence[ClassInfo],
     *,
     temperature: float = 1.0,
-    best: Tensor | None = None,
-    disagreement: Tensor | None = None,
+    best: np.ndarray | None = None,
+    disagreement: np.ndarray | None = None,
 ) -> Block:
     """Choose classes, and calibrate the probabilities.
 
     Parameters
     ----------
-    probabilities : Tensor (K, h, w)
+    probabilities : float32 array (K, h, w)
     inside : bool array (h, w)
         Where the scene has data.
-    best : Tensor (h, w), optional
+    best : int array (h, w), optional
         Position of the chosen class, where it is not the likeliest.
-    disagreement : Tensor (h, w), optional
+    disagreement : float32 array (h, w), optional
     """
-    calibrated = tempered(probabilities, temperature, 0).cpu().numpy()
-    chosen = (probabilities.argmax(0) if best is None else best).cpu().numpy()
+    calibrated = tempered(probabilities, temperature, 0)
+    chosen = probabilities.argmax(0) if best is None else best
     confidence = np.take_along_axis(calibrated, chosen[None], 0)[0]
     calibrated[:, ~inside] = np.nan
     values = np.array([c.value for c in classes], np.uint16)
-    doubt = np.nan if disagreement is None else disagreement.float().cpu().numpy()
+    doubt = np.nan if disagreement is None else disagreement
     return Block(
         np.where(inside, values[chosen], 0).astype(np.uint16),
         np.where(inside, confidence, np.nan).astype(np.float32),

@@ -1,44 +1,28 @@
-"""How sure a classifier is: calibrated probabilities, entropy, disagreement of an ensemble.
+"""How sure a classifier is: calibrated probabilities and their entropy.
 
-On tensors, where the map is made; temperatures are found in :mod:`mtmsd.assess.calibration`.
+Temperatures are found in :mod:`mtmsd.assess.calibration`.
 """
 
 from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
+import numpy as np
+
+SMALLEST = 1e-12
+"""Probabilities below it count as this one where a logarithm is taken."""
 
 
-def tempered(probabilities: Tensor, temperature: float, dim: int) -> Tensor:
+def tempered(probabilities: np.ndarray, temperature: float, axis: int) -> np.ndarray:
     """Flatten (temperature above 1) or sharpen (below 1) probabilities; the best class stays."""
     if temperature == 1:
         return probabilities
-    return torch.softmax(probabilities.clamp(min=1e-12).log() / temperature, dim)
+    logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
+    found = np.exp(logits - logits.max(axis, keepdims=True))
+    return found / found.sum(axis, keepdims=True)
 
 
-def entropy(probabilities: Tensor, dim: int) -> Tensor:
-    """Entropy of class probabilities, in nats; the classes' axis ``dim`` goes."""
-    return torch.special.entr(probabilities).sum(dim)
-
-
-def normalized_entropy(probabilities: Tensor, dim: int) -> Tensor:
-    """Entropy over its greatest value: 0 certain, 1 no idea."""
-    return entropy(probabilities, dim) / math.log(max(2, probabilities.shape[dim]))
-
-
-def disagreement(members: Tensor) -> Tensor:
-    """Say how far the members of an ensemble differ, 0 (not at all) to 1.
-
-    The mutual information of class and member, entropy of the mean less mean of the
-    entropies, over its greatest value (Houlsby et al. 2011, arXiv 1112.5745).
-
-    Parameters
-    ----------
-    members : Tensor (M, ..., K)
-        Probabilities of each member.
-    """
-    information = entropy(members.mean(0), -1) - entropy(members, -1).mean(0)
-    greatest = math.log(max(2, min(members.shape[0], members.shape[-1])))
-    return (information / greatest).clamp(0, 1)
+def normalized_entropy(probabilities: np.ndarray, axis: int) -> np.ndarray:
+    """Entropy over its greatest value: 0 certain, 1 no idea; the classes' axis goes."""
+    nats = -(probabilities * np.log(np.maximum(probabilities, SMALLEST))).sum(axis)
+    return nats / math.log(max(2, probabilities.shape[axis]))

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mtmsd.errors import InputError
-from mtmsd.tensorfile import load_tensors, save_tensors
+from mtmsd.tensorfile import load_arrays, save_arrays
 
 KIND = "map-block"
 
@@ -44,18 +43,17 @@ class FinishedBlocks:
         if not path.is_file():
             return None
         try:
-            tensors, _ = load_tensors(path, KIND)
+            layers, _ = load_arrays(path, KIND)
         except InputError:
             return None
-        if not set(names) <= tensors.keys():
+        if not set(names) <= layers.keys():
             return None
-        return {name: tensors[name].numpy() for name in names}
+        return {name: layers[name] for name in names}
 
     def write(self, row: int, col: int, layers: Mapping[str, np.ndarray]) -> None:
         """Keep the layers of a finished block."""
         self.folder.mkdir(exist_ok=True)
-        tensors = {name: torch.from_numpy(layer) for name, layer in layers.items()}
-        save_tensors(self._path(row, col), KIND, tensors, {})
+        save_arrays(self._path(row, col), KIND, layers, {})
 
     def _path(self, row: int, col: int) -> Path:
         return self.folder / f"{row:08d}-{col:08d}.safetensors"

@@ -8,31 +8,36 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from mtmsd.classify import doubt
-from mtmsd.classify.classifier import Classifier
 from mtmsd.classify.decision import Block, Tick, Window, blank, decide, no_tick
 from mtmsd.classify.finished import FinishedBlocks
 from mtmsd.classify.spectral import SpectralClassifier, SpectralMapper
-from mtmsd.device import free_memory, is_out_of_memory
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.tiles import TileGrid
+from mtmsd.memory import is_out_of_memory
 from mtmsd.reporting import Reporter
+from mtmsd.runtime import Runtime
 from mtmsd.scene import output
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import read_whitened
+
+if TYPE_CHECKING:
+    from torch import device as TorchDevice
+
+    from mtmsd.classify.classifier import Classifier
+    from mtmsd.classify.exported import ExportedClassifier
 
 BLOCK = 384
 """Side of a block in pixels, the unit of reading, writing and memory."""
 TILES_AT_ONCE = {"cpu": 8, "cuda": 64, "mps": 16}
 PATCHES_AT_ONCE = 32
 
-AnyClassifier = Classifier | SpectralClassifier
+TiledClassifier = Union["Classifier", "ExportedClassifier"]
+AnyClassifier = Union[TiledClassifier, SpectralClassifier]
+Device = Union["TorchDevice", str]
 
 
 class Mapper:
@@ -42,15 +47,16 @@ class Mapper:
     """
 
     def __init__(
-        self, scene: Scene, classifier: Classifier, device: torch.device, *, compare: bool = False
+        self, scene: Scene, classifier: TiledClassifier, device: Device, *, compare: bool = False
     ) -> None:
         self.scene = scene
         self._compare = compare
-        self.classifier = classifier.to(device)
-        self.device = device
+        self.classifier = classifier
+        self._runtime: Runtime = classifier.on(device)  # type: ignore[arg-type]
         self.side = classifier.model.patch_size
         self._grid = TileGrid(self.side, classifier.settings.stride)
-        self._weights = torch.from_numpy(self._grid.centre_weights()).to(device)
+        self._weights = self._runtime.array(self._grid.centre_weights())
+        self._device = device
         self._at_once = self._affordable()
 
     def block(self, window: Window, tick: Tick = no_tick) -> Block:
@@ -72,9 +78,9 @@ class Mapper:
             summed = self._dense(data, inside, window, tick)
         else:
             summed = self._patchwise(data, inside, tick)
-        return self._vote(summed, inside)
+        return self._vote(self._runtime.numpy(summed), inside)
 
-    def _dense(self, data: np.ndarray, inside: np.ndarray, window: Window, tick: Tick) -> Tensor:
+    def _dense(self, data: np.ndarray, inside: np.ndarray, window: Window, tick: Tick) -> Any:
         """Sum of weighted probabilities (V, K, h, w) over all tiles that show the window."""
         row, col, height, width = window
         side, pad = self.side, self.side
@@ -84,48 +90,50 @@ class Mapper:
             for r, c in self._grid.corners(*window)
             if covered[r - row + pad :, c - col + pad :][:side, :side].any()
         ]
-        scene = torch.from_numpy(data).to(self.device)
+        scene = self._runtime.array(data)
         total = self._accumulator(height + 2 * pad, width + 2 * pad)
 
         def add(chosen: list[tuple[int, int]]) -> None:
-            tiles = torch.stack([scene[:, r : r + side, c : c + side] for r, c in chosen])
-            found = self._voters(self.classifier.probabilities(tiles))
-            weighted = found.permute(1, 0, 3, 2).unflatten(3, (side, side)) * self._weights
+            found = self._votes(scene, chosen).swapaxes(0, 1).swapaxes(2, 3)
+            weighted = found.reshape(*found.shape[:3], side, side) * self._weights
             for (r, c), tile in zip(chosen, weighted, strict=True):
                 total[:, :, r : r + side, c : c + side] += tile
 
         self._in_batches(corners, add, tick)
         return total[:, :, pad : pad + height, pad : pad + width]
 
-    def _patchwise(self, data: np.ndarray, inside: np.ndarray, tick: Tick) -> Tensor:
+    def _patchwise(self, data: np.ndarray, inside: np.ndarray, tick: Tick) -> Any:
         """Probabilities (V, K, h, w) from one patch around every valid pixel."""
         height, width = inside.shape
         pixels = [(int(r), int(c)) for r, c in np.argwhere(inside)]
         total = self._accumulator(height, width)
-        scene = torch.from_numpy(data).to(self.device)
+        scene = self._runtime.array(data)
         corner = self.side - self.side // 2  # from a pixel to its patch, in padded data
 
         def put(chosen: list[tuple[int, int]]) -> None:
-            starts = [(r + corner, c + corner) for r, c in chosen]
-            patches = torch.stack(
-                [scene[:, r : r + self.side, c : c + self.side] for r, c in starts]
-            )
-            found = self._voters(self.classifier.probabilities(patches))[:, :, 0]
-            rows, cols = torch.tensor(chosen, device=self.device).T
-            total[:, :, rows, cols] = found.permute(0, 2, 1)
+            found = self._votes(scene, [(r + corner, c + corner) for r, c in chosen])[:, :, 0]
+            rows, cols = map(list, zip(*chosen, strict=True))
+            total[:, :, rows, cols] = found.swapaxes(1, 2)
 
         self._in_batches(pixels, put, tick)
         return total
 
-    def _vote(self, summed: Tensor, inside: np.ndarray) -> Block:
+    def _votes(self, scene: Any, corners: list[tuple[int, int]]) -> Any:
+        """What the voters say of the tiles at these corners."""
+        side = self.side
+        tiles = [scene[:, r : r + side, c : c + side] for r, c in corners]
+        return self._runtime.votes(tiles, compare=self._compare)
+
+    def _vote(self, summed: np.ndarray, inside: np.ndarray) -> Block:
         """Agree on a class: the mean of the members, or the mode, ties to the smaller label."""
         summed, differ = (summed[:, :-1], summed[0, -1]) if self._compare else (summed, None)
-        weight = summed.sum(1, keepdim=True).clamp(min=1e-12)
+        weight = np.maximum(summed.sum(1, keepdims=True), 1e-12)
         shares = summed / weight
         best = None
         if self.classifier.settings.vote == "mode":
-            votes = torch.nn.functional.one_hot(shares.argmax(1), shares.shape[1]).sum(0)
-            best = votes.argmax(-1)
+            ballots = shares.argmax(1)
+            counts = [(ballots == k).sum(0) for k in range(shares.shape[1])]
+            best = np.argmax(counts, 0)
         return decide(
             shares.mean(0),
             inside,
@@ -135,23 +143,11 @@ class Mapper:
             disagreement=None if differ is None else differ / weight[0, 0],
         )
 
-    def _voters(self, probabilities: Tensor) -> Tensor:
-        """Members who vote by themselves, or their mean as the one voter: (V, N, P, K).
-
-        Where it is asked for, the members' disagreement follows the K classes.
-        """
-        mode = self.classifier.settings.vote == "mode"
-        voters = probabilities if mode else probabilities.mean(0, keepdim=True)
-        if not self._compare:
-            return voters
-        differ = doubt.disagreement(probabilities)[None, ..., None]
-        return torch.cat([voters, differ.expand(len(voters), -1, -1, -1)], -1)
-
-    def _accumulator(self, height: int, width: int) -> Tensor:
+    def _accumulator(self, height: int, width: int) -> Any:
         settings = self.classifier.settings
         voters = settings.members if settings.vote == "mode" else 1
         layers = len(self.classifier.classes) + self._compare
-        return torch.zeros(voters, layers, height, width, device=self.device)
+        return self._runtime.zeros(voters, layers, height, width)
 
     def _affordable(self) -> int:
         """Tiles at once: the usual number, fewer where memory is short."""
@@ -159,10 +155,10 @@ class Mapper:
         if settings.features == "patchwise":
             usual, per_tile = PATCHES_AT_ONCE, 0
         else:
-            usual = TILES_AT_ONCE[self.device.type]
+            usual = TILES_AT_ONCE[self._runtime.kind]
             per_tile = 12 * self.side**2 * len(settings.timesteps) * settings.channels
         per_tile += 64 * self.side**2 * width
-        return max(1, min(usual, free_memory(self.device) // (2 * per_tile)))
+        return max(1, min(usual, self._runtime.free_memory() // (2 * per_tile)))
 
     def _in_batches(
         self,
@@ -181,13 +177,12 @@ class Mapper:
                     raise
                 if self._at_once == 1:
                     raise MachineError(
-                        f"Not even one tile fits into the memory of the device {self.device}.",
+                        f"Not even one tile fits into the memory of the device {self._device}.",
                         hint="Close other programs, or lower width, channels or timesteps.",
                         code="no-memory",
                     ) from error
                 self._at_once //= 2
-                if self.device.type == "cuda":
-                    torch.cuda.empty_cache()
+                self._runtime.release()
             else:
                 done += len(batch)
                 tick(done / len(places))
@@ -203,7 +198,7 @@ def classify(
     entropy: Path | None = None,
     disagreement: Path | None = None,
     extent: tuple[float, float, float, float] | None = None,
-    device: torch.device,
+    device: Device,
     finished: FinishedBlocks | None = None,
     reporter: Reporter,
 ) -> dict[str, Any]:
@@ -262,7 +257,7 @@ def classify(
 
 
 def _mapper(
-    scene: Scene, classifier: AnyClassifier, device: torch.device, *, compare: bool
+    scene: Scene, classifier: AnyClassifier, device: Device, *, compare: bool
 ) -> Mapper | SpectralMapper:
     members = 1 if isinstance(classifier, SpectralClassifier) else classifier.settings.members
     if compare and members < 2:

@@ -13,19 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mtmsd import __version__
 from mtmsd.classify.decision import Block, Tick, Window, blank, decide, no_tick
 from mtmsd.classify.spectra import LARGEST_TRAINING, METHODS, Fitted, fit, stratified_subsample
-from mtmsd.diffusion.model import describe_bands
-from mtmsd.modelcheck import check_scene, read_classes
+from mtmsd.modelcheck import check_scene, describe_bands, read_classes
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import ClassInfo, Labels
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
-from mtmsd.tensorfile import save_tensors
+from mtmsd.tensorfile import save_arrays
 
 KIND = "classifier"
 STRIP = 32
@@ -112,11 +109,11 @@ class SpectralClassifier:
 
     def save(self, path: Path) -> None:
         """Write the classifier file."""
-        tensors = {
-            "spectra": torch.from_numpy(self.spectra),
-            "values": torch.from_numpy(self.values.astype(np.int32)),
-            "groups": torch.from_numpy(self.groups),
-            "mean_spectrum": torch.from_numpy(self.model.mean_spectrum),
+        arrays = {
+            "spectra": self.spectra,
+            "values": self.values.astype(np.int32),
+            "groups": self.groups,
+            "mean_spectrum": self.model.mean_spectrum,
         }
         metadata = {
             "model": self.model.metadata,
@@ -124,11 +121,11 @@ class SpectralClassifier:
             "classes": [dataclasses.asdict(c) for c in self.classes],
             "metadata": self.metadata,
         }
-        save_tensors(path, KIND, tensors, metadata)
+        save_arrays(path, KIND, arrays, metadata)
 
     @classmethod
-    def from_tensors(
-        cls, tensors: dict[str, Tensor], metadata: dict[str, Any]
+    def from_arrays(
+        cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]
     ) -> SpectralClassifier:
         """Undo :meth:`save`.
 
@@ -137,26 +134,25 @@ class SpectralClassifier:
         LookupError, TypeError, ValueError
             If the parts do not fit together; see :func:`mtmsd.modelcheck.parts_of`.
         """
-        found = {name: tensor.numpy() for name, tensor in tensors.items()}
-        (bands,), (samples, _) = found["mean_spectrum"].shape, found["spectra"].shape
+        (bands,), (samples, _) = arrays["mean_spectrum"].shape, arrays["spectra"].shape
         check_scene(metadata["model"], bands)
         settings = SpectralSettings(**metadata["spectral"])
         grid = METHODS[settings.method].grid or {}
         if not all(value in grid[name] for name, value in settings.parameters.items()):
             raise ValueError(f"the parameters {str(settings.parameters)[:100]}")
         classes = read_classes(metadata["classes"])
-        shapes = [found[name].shape for name in ("spectra", "values", "groups")]
+        shapes = [arrays[name].shape for name in ("spectra", "values", "groups")]
         if shapes != [(samples, bands), (samples,), (samples,)]:
             raise ValueError(f"training spectra of the shapes {shapes}")
-        if not set(found["values"].tolist()) <= {info.value for info in classes}:
+        if not set(arrays["values"].tolist()) <= {info.value for info in classes}:
             raise ValueError("training spectra of other classes")
         return cls(
-            SceneBands(metadata["model"], found["mean_spectrum"]),
+            SceneBands(metadata["model"], arrays["mean_spectrum"]),
             settings,
             classes,
-            found["spectra"],
-            found["values"].astype(np.uint16),
-            found["groups"],
+            arrays["spectra"],
+            arrays["values"].astype(np.uint16),
+            arrays["groups"],
             metadata["metadata"],
         )
 
@@ -236,6 +232,4 @@ class SpectralMapper:
             tick(part.stop / height)
         if not inside.any():
             return blank(len(classes), height, width)
-        return decide(
-            torch.from_numpy(found), inside, classes, temperature=self.classifier.temperature
-        )
+        return decide(found, inside, classes, temperature=self.classifier.temperature)

@@ -143,11 +143,3 @@ def read_authors_checkpoint(path: Path) -> dict[str, Tensor]:
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
         raise refusal
     return loaded
-
-
-def describe_bands(used: tuple[int, ...], wavelengths: np.ndarray) -> dict[str, Any]:
-    """The bands that a model expects, for its metadata (NaN wavelengths become null)."""
-    return {
-        "bands": list(used),
-        "wavelengths": [None if np.isnan(w) else round(float(w), 4) for w in wavelengths],
-    }

@@ -17,13 +17,13 @@ from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.model import (
     DiffusionModel,
     build_unet,
-    describe_bands,
     read_authors_checkpoint,
 )
 from mtmsd.diffusion.patches import Batch, PatchPool
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import DOWNSAMPLING, GROUPS, UNet
 from mtmsd.errors import Canceled, InputError, MachineError
+from mtmsd.modelcheck import describe_bands
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import Whitening, fit_whitening

@@ -50,7 +50,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(B, C, H, W), (B, E) -> (B, out, H, W)."""
         h = self.in_layers(x)
-        scale, shift = self.emb_layers(embedding)[:, :, None, None].chunk(2, dim=1)
+        scale, shift = self.emb_layers(embedding)[:, :, None, None].split(h.shape[1], dim=1)
         h = torch.addcmul(shift, self.out_layers[0](h), 1 + scale)
         return self.skip_connection(x) + self.out_layers[3](F.silu(h))
 
@@ -66,10 +66,10 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(B, C, H, W) -> the same; the embedding is not used."""
-        b, c, h, w = x.shape
-        flat = x.reshape(b, c, h * w)
-        qkv = self.qkv(self.norm(flat)).reshape(b * HEADS, 3 * c // HEADS, h * w)
-        q, k, v = (part.transpose(1, 2) for part in qkv.chunk(3, dim=1))
+        b, _, h, w = x.shape
+        c = self.norm.num_channels
+        qkv = self.qkv(self.norm(x.flatten(2))).reshape(b * HEADS, 3 * c // HEADS, h * w)
+        q, k, v = (part.transpose(1, 2) for part in qkv.split(c // HEADS, dim=1))
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, c, h * w)
         return x + self.proj_out(attended).reshape(b, c, h, w)
 

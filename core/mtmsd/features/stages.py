@@ -71,7 +71,7 @@ class StageReader:
         tiles = tiles.to(self.device, non_blocking=True)
         noise = self.noise.to(self.device)[None].expand_as(tiles)
         for timestep in self.timesteps:
-            t = torch.full((len(tiles),), timestep, device=self.device)
+            t = torch.tensor([timestep], device=self.device)  # the same for all tiles
             with autocast(self.device, self.precision):
                 yield self.unet.stages(schedule.noised(tiles, t, noise), t, self.blocks)
 
