@@ -16,6 +16,8 @@ from qgis.core import QgsSettings
 from .environment import child_environment
 from .folders import CORE, environment_folder
 from .process import WINDOWS, end_tree, how_it_ended, start_options
+from .setup import stamps
+from .setup.doctor import Device, devices_of
 
 SETTING = "mtmsd/engine/python"
 VARIABLE = "MTMSD_PYTHON"
@@ -25,18 +27,25 @@ RECHECK_SECONDS = 5.0
 """After this time a broken interpreter is looked at again: it may have been mended."""
 
 READY, MISSING, BROKEN, CHECKING = "ready", "missing", "broken", "checking"
+OUTDATED = "outdated"
+"""The engine works, but was set up from another lock than the one that this plugin brings."""
 
-_MODULES = "torch numpy rasterio pyogrio shapely sklearn skimage scipy safetensors click rich"
+_LIGHT = "numpy rasterio pyogrio shapely safetensors click rich psutil mtmsd"
+_FULL = f"{_LIGHT} torch sklearn skimage scipy jinja2 matplotlib"
 _MARK = "MTMSD-ENGINE "
 # Looks for the engine's libraries without importing them: a tenth of a second, not ten.
 _PROBE = f"""
 import importlib.metadata as m, importlib.util as u, json, sys
-missing = [n for n in "{_MODULES} psutil jinja2 matplotlib mtmsd".split() if u.find_spec(n) is None]
-try:
-    torch = m.version("torch")
-except m.PackageNotFoundError:
-    torch = ""
-answer = dict(python=sys.version.split()[0], torch=torch, missing=missing)
+light = u.find_spec("torch") is None and u.find_spec("onnxruntime") is not None
+modules = ("{_LIGHT}" if light else "{_FULL}").split()
+missing = [n for n in modules if u.find_spec(n) is None]
+def version(name):
+    try:
+        return m.version(name)
+    except m.PackageNotFoundError:
+        return ""
+answer = dict(python=sys.version.split()[0], torch=version("torch"), missing=missing,
+              onnxruntime=version("onnxruntime"), kind="light" if light else "full")
 print("\\n{_MARK}" + json.dumps(answer), flush=True)
 """
 
@@ -45,8 +54,22 @@ print("\\n{_MARK}" + json.dumps(answer), flush=True)
 class EngineState:
     """What is known of the engine.
 
-    ``status`` is ``ready``, ``missing``, ``broken`` or ``checking``; ``sentence`` says why it
-    is not ready and what to do, for people.
+    Attributes
+    ----------
+    status : str
+        ``ready``, ``missing``, ``broken``, ``checking``, or ``outdated``, which works too.
+    sentence : str
+        Why it is not ready and what to do, for people.
+    python, source : str
+        The interpreter, and what named it.
+    python_version, torch_version, onnxruntime_version : str
+        Empty where they are not known or not there.
+    kind : str
+        ``full``, or ``light``: without torch, classify and assess only.
+    version : str
+        The plugin by which the environment was set up; empty for a chosen interpreter.
+    devices : tuple of Device
+        With the memory that was free when the environment was last checked by the doctor.
     """
 
     status: str
@@ -55,6 +78,10 @@ class EngineState:
     source: str = ""
     python_version: str = ""
     torch_version: str = ""
+    onnxruntime_version: str = ""
+    kind: str = "full"
+    version: str = ""
+    devices: tuple[Device, ...] = ()
 
 
 def find_interpreter(setting: str, environ: Mapping[str, str], own_folder: Path) -> tuple[str, str]:
@@ -110,7 +137,24 @@ def probe(python: str, source: str, seconds: float = CHECK_SECONDS) -> EngineSta
     if answer["missing"]:
         names = ", ".join(answer["missing"])
         return broken(f"The engine's Python {python} lacks {names}.")
-    return EngineState(READY, "", python, source, answer["python"], answer["torch"])
+    return _working(answer, python, source)
+
+
+def _working(answer: dict, python: str, source: str) -> EngineState:
+    stamp = stamps.of(python)
+    sentence = stamps.outdated(stamp)
+    return EngineState(
+        OUTDATED if sentence else READY,
+        sentence,
+        python,
+        source,
+        answer["python"],
+        answer["torch"],
+        answer["onnxruntime"],
+        answer["kind"],
+        str(stamp.get("plugin", "")),
+        devices_of(stamp.get("doctor") or {}),
+    )
 
 
 def _answer(text: str) -> dict | None:
@@ -188,7 +232,7 @@ def _missing(python: str, source: str) -> EngineState:
     if source.startswith("the plugin's own"):
         sentence = (
             "The MTMSD engine is not set up: there is no Python environment for it. "
-            f"Name an interpreter in the dock or in the environment variable {VARIABLE}."
+            "Press Set Up Engine… in the dock, or choose an interpreter that has its libraries."
         )
     else:
         sentence = f"The engine's Python {python}, named by {source}, does not exist."

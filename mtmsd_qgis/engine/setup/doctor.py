@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from .. import folders
+from ..environment import child_environment
+from ..process import end_tree, how_it_ended, start_options
+
+SECONDS = 180.0
+"""How long the doctor may take; the first start of torch on a slow disk takes a minute."""
+LEAST_CARD_BYTES = 1_000_000_000
+"""Less free memory on a card is not enough to begin with."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +42,100 @@ class Verdict:
     @property
     def devices(self) -> tuple[Device, ...]:
         """The devices, those that compute and those that do not."""
-        raise NotImplementedError
+        return devices_of(self.report)
 
 
-def verify(python: str, seconds: float = 180.0) -> Verdict:
-    """Run ``mtmsd doctor --json`` in a scrubbed child; takes up to a minute, so in a thread."""
-    raise NotImplementedError
+def devices_of(report: Mapping[str, Any]) -> tuple[Device, ...]:
+    """Read the devices out of the doctor's report."""
+    return tuple(
+        Device(
+            str(row.get("name", "")),
+            str(row.get("kind", "")),
+            bool(row.get("ok")),
+            str(row.get("error") or ""),
+            int(row.get("free_bytes") or 0),
+        )
+        for row in report.get("devices") or ()
+    )
+
+
+def command(python: str) -> list[str]:
+    """Return the command line of the doctor."""
+    return [python, "-m", "mtmsd", "doctor", "--json"]
+
+
+def verify(python: str, seconds: float = SECONDS) -> Verdict:
+    """Run the doctor in a scrubbed child; it takes up to a minute, so call it in a thread."""
+    try:
+        child = subprocess.Popen(  # noqa: S603
+            command(python),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=child_environment(os.environ, folders.CORE),
+            **start_options(),
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return Verdict(False, f"{python} cannot be started: {reason}.", "Choose another Python.")
+    try:
+        said, _ = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        end_tree(child.pid)
+        child.communicate()
+        return Verdict(
+            False, f"{python} did not answer within {seconds:g} s.", "Choose another Python."
+        )
+    lines = said.decode("utf-8", "replace").splitlines()
+    return judge(lines, child.returncode, python)
+
+
+def judge(lines: Iterable[str], returncode: int, python: str, device: str = "") -> Verdict:
+    """Read what the doctor said; ``device`` is the kind that must compute, if any must."""
+    messages = _messages(lines)
+    done = next((m for m in messages if m.get("type") == "done"), None)
+    error = next((m for m in messages if m.get("type") == "error"), None)
+    if error is not None:
+        return Verdict(False, str(error.get("message", "")), str(error.get("hint", "")))
+    if done is None:
+        last = next((line.strip() for line in reversed(list(lines)) if line.strip()), "no message")
+        sentence = (
+            f"{python} {how_it_ended(returncode)} when the engine was checked ({last[:300]})."
+        )
+        return Verdict(False, sentence, "Choose another Python, or set the engine up anew.")
+    report = done.get("results") or {}
+    return _judge_device(Verdict(True, report=report), device)
+
+
+def _judge_device(verdict: Verdict, device: str) -> Verdict:
+    rows = [row for row in verdict.devices if row.name.split(":")[0] == device]
+    if not device or any(row.ok and not _is_full(row) for row in rows):
+        return verdict
+    if any(row.ok for row in rows):
+        sentence = f"The card {rows[0].title} has only {rows[0].free_bytes / 1e6:.0f} MB free."
+        remedy = "Close other programs that use it, or set the engine up for the processor."
+        return Verdict(False, sentence, remedy, verdict.report)
+    reason = f" ({rows[0].error})" if rows else ""
+    names = {"cuda": "no NVIDIA graphics card", "mps": "no Apple GPU"}.get(device, "no processor")
+    return Verdict(
+        False,
+        f"PyTorch was installed, but it computes on {names} here{reason}.",
+        "Update the card's driver, or set the engine up for the processor.",
+        verdict.report,
+    )
+
+
+def _is_full(device: Device) -> bool:
+    return device.name.startswith("cuda") and device.free_bytes < LEAST_CARD_BYTES
+
+
+def _messages(lines: Iterable[str]) -> list[dict[str, Any]]:
+    found = []
+    for line in lines:
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(message, dict):
+            found.append(message)
+    return found
