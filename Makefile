@@ -1,5 +1,6 @@
 # Every target does the set-up it needs by itself; `make help` lists them.
 #   PRESET, DEVICE, SEED, SETTINGS  what `make demo` runs      PROFILE  where `make install` goes
+#   SUITES  what `make test-matrix` runs on: here, trixie, forky
 #   PYTHON  the Python (3.10 or newer) that the engine's environment is built from
 PRESET   ?= quick
 DEVICE   ?= cpu
@@ -16,7 +17,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup build install package test test-core test-kill test-plugin test-desktop lint demo bench \
-        bench-accuracy clean clean-all python3 qgis desktop
+        bench-accuracy clean clean-all python3 qgis desktop \
+        test-qt6 test-matrix translations lrelease
 
 export MTMSD_PYTHON := $(CURDIR)/$(ENGINE)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -26,16 +28,16 @@ help: ## List the targets
 
 setup: qgis desktop .env-engine/.ready .env-qgis/.ready ## QGIS, the engine's environment and the tests' one
 
-build: python3 ## Assemble the plugin's folder in build/mtmsd_qgis
+build: python3 lrelease ## Assemble the plugin's folder in build/mtmsd_qgis
 	@python3 tools/plugin_package.py build
 
-package: python3 ## The plugin's zip in dist/, as the plugin site takes it
+package: python3 lrelease ## The plugin's zip in dist/, as the plugin site takes it
 	@python3 tools/plugin_package.py zip
 
 install: .env-engine/.ready build ## Put the plugin into your QGIS profile (PROFILE=default)
 	@python3 tools/plugin_package.py install --profile "$(PROFILE)" --engine "$(MTMSD_PYTHON)"
 
-test: test-core test-plugin test-desktop ## All tests: engine, plugin, desktop
+test: test-core test-plugin test-qt6 test-desktop ## All tests: engine, plugin, Qt 6, desktop
 
 test-core: .env-engine/.ready ## The engine's tests
 	$(ENGINE) -m pytest tests/core $(PYTEST_OPTIONS)
@@ -49,11 +51,21 @@ test-plugin: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The plugi
 test-desktop: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The real QGIS on a virtual screen
 	$(TESTER) -m pytest tests/desktop $(PYTEST_OPTIONS)
 
-lint: .env-engine/.ready ## ruff and mypy
+test-qt6: .env-qt6/.ready ## Modules, enums and drawing of the plugin on Qt 6
+	.env-qt6/bin/python -m pytest tests/qt6 $(PYTEST_OPTIONS)
+
+test-matrix: setup build ## Plugin's and desktop's tests on QGIS 3.22, 3.40 and 3.44 (SUITES="trixie")
+	PYTEST_OPTIONS="$(PYTEST_OPTIONS)" tools/matrix.sh $(SUITES)
+
+translations: .env-qt6/.ready ## Bring resources/i18n up to date with the strings in the plugin
+	.env-qt6/bin/python tools/translations.py update
+
+lint: .env-engine/.ready ## ruff, mypy, and what Qt 6 refuses
 	$(ENGINE) -m ruff check .
 	$(ENGINE) -m ruff format --check .
 	$(ENGINE) -m mypy
 	$(ENGINE) -m mypy --follow-imports=silent mtmsd_qgis/engine mtmsd_qgis/processing tools
+	$(ENGINE) tools/lint_qt.py
 
 demo: qgis .env-engine/.ready build ## From the sample scene and its polygons to a class map, in demo/
 	@python3 tools/demo.py --preset "$(PRESET)" --device "$(DEVICE)" --seed "$(SEED)" --settings "$(SETTINGS)"
@@ -69,7 +81,7 @@ clean: ## Remove what was built and what the demo left
 	find core mtmsd_qgis tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-all: clean ## Remove the environments too
-	rm -rf .env-engine .env-qgis core/*.egg-info
+	rm -rf .env-engine .env-qgis .env-qt6 core/*.egg-info
 
 python3:
 	@command -v python3 >/dev/null || tools/system.sh python
@@ -80,8 +92,14 @@ qgis:
 desktop:
 	@tools/system.sh desktop
 
+lrelease:
+	@tools/system.sh translations
+
 .env-engine/.ready: core/pyproject.toml constraints.txt tools/environment.sh
 	@tools/environment.sh engine
+
+.env-qt6/.ready: constraints.txt tools/environment.sh
+	@tools/environment.sh qt6
 
 .env-qgis/.ready: constraints.txt tools/environment.sh
 	@tools/environment.sh qgis

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing of the distribution's packages, asking nothing.
-#   tools/system.sh [python] [qgis] [desktop]
+#   tools/system.sh [python] [qgis] [desktop] [translations] [matrix]
 set -euo pipefail
 
 missing=()
@@ -17,6 +17,10 @@ for part in "$@"; do
       command -v Xvfb >/dev/null || missing+=(xvfb)
       command -v xdotool >/dev/null || missing+=(xdotool)
       command -v import >/dev/null || missing+=(imagemagick) ;;
+    translations)
+      command -v lrelease >/dev/null || missing+=(qttools5-dev-tools) ;;
+    matrix)
+      command -v debootstrap >/dev/null || missing+=(debootstrap) ;;
     *) echo "tools/system.sh: there is no part '$part'" >&2; exit 2 ;;
   esac
 done

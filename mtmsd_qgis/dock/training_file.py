@@ -8,14 +8,12 @@ from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
-    QgsField,
     QgsFields,
     QgsProject,
     QgsVectorFileWriter,
     QgsVectorLayer,
     QgsWkbTypes,
 )
-from qgis.PyQt.QtCore import QVariant
 
 from .roles import ROLE, TRAINING
 
@@ -31,22 +29,29 @@ def create(path: Path, crs: QgsCoordinateReferenceSystem) -> None:
     OSError
         If it cannot be written.
     """
-    fields = QgsFields()
-    fields.append(QgsField(VALUE, QVariant.Int))
-    fields.append(QgsField(NAME, QVariant.String))
-    fields.append(QgsField(COLOR, QVariant.String))
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = "GPKG"
     options.layerName = TABLE
     # an empty file may be lost when the machine fails; waiting for the disk is felt
     gdal.SetThreadLocalConfigOption("OGR_SQLITE_SYNCHRONOUS", "OFF")
     writer = QgsVectorFileWriter.create(
-        str(path), fields, QgsWkbTypes.Type.Polygon, crs, QgsCoordinateTransformContext(), options
+        str(path),
+        _fields(),
+        QgsWkbTypes.Type.Polygon,
+        crs,
+        QgsCoordinateTransformContext(),
+        options,
     )
     if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
         raise OSError(f"{path} cannot be written: {writer.errorMessage()}.")
     del writer
     gdal.SetThreadLocalConfigOption("OGR_SQLITE_SYNCHRONOUS", None)
+
+
+def _fields() -> QgsFields:
+    """Return the table's columns; the types' own names are not the same in Qt 5 and Qt 6."""
+    columns = f"field={VALUE}:integer&field={NAME}:string(0)&field={COLOR}:string(0)"
+    return QgsVectorLayer(f"NoGeometry?{columns}", "", "memory").fields()
 
 
 def open_layer(path: Path, title: str) -> QgsVectorLayer:
