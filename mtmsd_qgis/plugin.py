@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from qgis.gui import QgisInterface
 
     from .dock.dock import MtmsdDock
+    from .engine_panel.options_page import EngineOptionsFactory
+    from .engine_panel.set_up import EngineSetUp
 
 
 class MtmsdPlugin:
@@ -25,6 +27,8 @@ class MtmsdPlugin:
         self._iface = iface
         self._menu = self.tr("&MTMSD")
         self.provider: MtmsdProvider | None = None
+        self.set_up: EngineSetUp | None = None
+        self.options: EngineOptionsFactory | None = None
         self.dock: MtmsdDock | None = None
         self.action: QAction | None = None
 
@@ -39,11 +43,16 @@ class MtmsdPlugin:
         QgsApplication.processingRegistry().addProvider(self.provider)
 
     def initGui(self) -> None:
-        """Add provider, dock, menu entry and toolbar button."""
+        """Add provider, dock, menu entry, toolbar button and the page among the options."""
         self.initProcessing()
         from .dock.dock import MtmsdDock  # widgets are of no use to qgis_process
+        from .engine_panel.options_page import EngineOptionsFactory
+        from .engine_panel.set_up import EngineSetUp
 
-        self.dock = MtmsdDock(self._iface)
+        self.set_up = EngineSetUp(self.provider.engine)
+        self.options = EngineOptionsFactory(self.set_up)
+        self._iface.registerOptionsWidgetFactory(self.options)
+        self.dock = MtmsdDock(self._iface, self.set_up)
         self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         # The dock's own action is checked when it shows and unchecked when the user closes it.
         self.action = self.dock.toggleViewAction()
@@ -64,6 +73,13 @@ class MtmsdPlugin:
             self._iface.removeDockWidget(self.dock)
             self.dock.deleteLater()
             self.dock = None
+        if self.options is not None:
+            self._iface.unregisterOptionsWidgetFactory(self.options)
+            self.options = None
+        if self.set_up is not None:
+            self.set_up.release()
+            self.set_up.deleteLater()
+            self.set_up = None
         if self.provider is not None:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import Qgis, QgsApplication, QgsMessageLog, QgsProject
+from qgis.core import Qgis, QgsMessageLog, QgsProject
 from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from ..engine.interpreter import Engine
+from ..engine_panel.engine_section import EngineSection
+from ..engine_panel.set_up import EngineSetUp
 from .accuracy_section import AccuracySection
 from .attached import Attached
 from .background import TAG
@@ -34,9 +35,11 @@ class MtmsdDock(QgsDockWidget):
     ----------
     iface : QgisInterface
         QGIS's main window. The dock is added to it by the plugin, which also deletes it.
+    set_up : EngineSetUp
+        The engine, and its set-up where one runs.
     """
 
-    def __init__(self, iface: QgisInterface) -> None:
+    def __init__(self, iface: QgisInterface, set_up: EngineSetUp) -> None:
         super().__init__(iface.mainWindow())
         self.setObjectName("mtmsdDock")
         self.setWindowTitle(self.tr("MTMSD"))
@@ -44,12 +47,11 @@ class MtmsdDock(QgsDockWidget):
             Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
         )
         self._iface = iface
-        provider = QgsApplication.processingRegistry().providerById("mtmsd")
-        engine = getattr(provider, "engine", None) or Engine()
-        self.workspace = Workspace(engine, self)
+        self.workspace = Workspace(set_up.engine, self)
         self.strip = JobStrip()
         content = QWidget()
         content.setObjectName("mtmsdSections")
+        self.engine = EngineSection(set_up, content)
         self.scene = SceneSection(self.workspace, iface, content)
         self.pretraining = PretrainingSection(self.workspace, self.strip, content)
         self.samples = TrainingSamples(self.workspace, self)
@@ -63,6 +65,7 @@ class MtmsdDock(QgsDockWidget):
         self.accuracy = AccuracySection(self.workspace, self.strip, content)
         self.jobs = JobsSection(self.strip, content)
         self._sections = (
+            self.engine,
             self.scene,
             self.pretraining,
             self.classes,
@@ -94,6 +97,7 @@ class MtmsdDock(QgsDockWidget):
 
         self._last_scene = ""
         self.workspace.scene_changed.connect(self._keep_scene)
+        self.engine.became_ready.connect(self._engine_ready)
         self._closing = ClosingQuestion(self.strip, iface.mainWindow())
         iface.registerApplicationExitBlocker(self._closing)
         self.workspace.said.connect(self.say, Qt.ConnectionType.QueuedConnection)
@@ -118,6 +122,10 @@ class MtmsdDock(QgsDockWidget):
         project.layersWillBeRemoved.disconnect(self._layers_leave)
         for section in (self.scene, self.polygons, self.spectra, self.map, self.accuracy):
             section.release()
+
+    def _engine_ready(self) -> None:
+        self.say(self.tr("The engine is ready."), Qgis.MessageLevel.Success)
+        self.scene.look_again()
 
     def _run_ended(self, run: Run | Attached, outcome: Ended) -> None:
         said = self.workspace.said

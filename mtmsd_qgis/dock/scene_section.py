@@ -11,7 +11,6 @@ from qgis.core import (
     QgsMapLayerProxyModel,
     QgsProject,
     QgsRasterLayer,
-    QgsSettings,
 )
 from qgis.gui import QgisInterface, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, QTimer
@@ -24,7 +23,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..engine.interpreter import CHECKING, READY, SETTING
+from ..engine.interpreter import CHECKING, OUTDATED, READY
 from .background import Background
 from .band_display import COMBINATIONS, Display, bands_for, read_display, show
 from .facts import Facts
@@ -102,15 +101,6 @@ class SceneSection(Section):
             self._displays[key] = button
         self.rows.addLayout(row(*self._displays.values()))
 
-        self._engine = QPushButton(self.tr("Choose the Engine's Python…"))
-        self._engine.setObjectName("mtmsdEngine")
-        self._engine.setToolTip(
-            self.tr("The python program of an environment that has the engine's libraries")
-        )
-        self._engine.clicked.connect(self._choose_engine)
-        self._engine.hide()
-        self.rows.addWidget(self._engine)
-
         workspace.scene_changed.connect(self._scene_changed)
         workspace.facts_changed.connect(self._facts_changed)
         iface.currentLayerChanged.connect(self._follow)
@@ -172,6 +162,10 @@ class SceneSection(Section):
 
     # facts
 
+    def look_again(self) -> None:
+        """Ask the engine once more what the scene holds: it can be used now."""
+        self._scene_changed()
+
     def _scene_changed(self) -> None:
         scene = self._workspace.scene
         self._facts_box.setVisible(False)
@@ -179,7 +173,6 @@ class SceneSection(Section):
         self._enable_displays()
         if scene is None:
             self._engine_timer.stop()
-            self._engine.hide()
             self.set_state(NEXT, self.tr("Choose a hyperspectral raster, or open one."))
             return
         self.set_state(BUSY, self.tr("Looking at the raster…"))
@@ -191,8 +184,7 @@ class SceneSection(Section):
             self._engine_timer.start()
             return
         self._engine_timer.stop()
-        self._engine.setVisible(engine.status != READY)
-        if engine.status != READY:
+        if engine.status not in (READY, OUTDATED):
             self._workspace.set_facts(None, engine.sentence)
         elif self._workspace.scene is not None:
             self._facts.ask(engine.python, self._workspace.scene_path)
@@ -235,13 +227,6 @@ class SceneSection(Section):
             "nodata": f"{100 * facts.get('nodata_share', 0):.0f} %",
             "crs": facts.get("crs") or self.tr("none"),
         }
-
-    def _choose_engine(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, self.tr("Choose the Engine's Python"))
-        if path:
-            QgsSettings().setValue(SETTING, path)
-            self._workspace.engine.recheck()
-            self._scene_changed()
 
     # display
 

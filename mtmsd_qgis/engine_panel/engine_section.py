@@ -6,7 +6,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
 from ..dock.section import BUSY, NEXT, WRONG, Section
-from ..engine.interpreter import CHECKING, MISSING, READY
+from ..engine.interpreter import CHECKING, MISSING, OUTDATED, READY
 from .panel import EnginePanel
 from .set_up import EngineSetUp
 from .words import progress, word
@@ -38,7 +38,8 @@ class EngineSection(Section):
             self.set_state(WRONG if wrong else NEXT, word(self.panel.state).capitalize())
         if status != CHECKING or set_up.is_running:
             self.setVisible(status != READY or set_up.is_running)
-        if status == READY and not self._was_ready:
+        works = status in (READY, OUTDATED)
+        if works and not self._was_ready:
             self.became_ready.emit()
         if status != CHECKING:
-            self._was_ready = status == READY
+            self._was_ready = works

@@ -9,8 +9,9 @@ from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QProgressBar, QVBoxLayout, 
 
 from ..engine.interpreter import EngineState
 from ..engine.setup.doctor import Device
+from ..engine.setup.plan import size
 from .set_up import EngineSetUp
-from .words import progress, size, word
+from .words import progress, word
 
 FULL_BAR = 1000
 
@@ -44,7 +45,9 @@ class EngineFacts(QWidget):
         self._values["State"].setText(word(state))
         self._values["Version"].setText(version)
         self._values["Python"].setText(breakable(f"{state.python_version}, {state.python}"))
-        self._values["Torch"].setText(state.torch_version or self.tr("none: classifies only"))
+        light = self.tr("none; ONNX Runtime {}, which classifies only")
+        torch = state.torch_version or light.format(state.onnxruntime_version)
+        self._values["Torch"].setText(torch)
         self._values["Devices"].setText("\n".join(map(self._describe, devices)) or unknown)
         self.setVisible(bool(state.python_version))
 

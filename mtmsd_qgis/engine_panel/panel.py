@@ -204,7 +204,7 @@ class EnginePanel(QWidget):
     def _devices(self) -> Sequence[Device]:
         if self._verdict is not None:
             return self._verdict.devices
-        return getattr(self.state, "devices", ())
+        return self.state.devices
 
     def _enable(self) -> None:
         busy = ""

@@ -23,13 +23,22 @@ from ..dock.background import Background
 from ..dock.section import caption
 from ..engine.folders import environment_folder
 from ..engine.interpreter import READY, EngineState, probe
-from ..engine.setup.plan import FULL, LIGHT, SetupOptions, SetupPlan, make_plan
+from ..engine.setup.plan import FULL, LIGHT, SetupOptions, SetupPlan, make_plan, size
 from ..engine.setup.surroundings import Surroundings, host_of, look_around
 from .facts import plain_label
-from .words import device_name, size
+from .words import device_name
 
 PAUSE_MS = 300
 """After the last key, before a new plan is made."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A plan with what it says; both look at the disk, so they are asked in a thread."""
+
+    plan: SetupPlan
+    sentences: tuple[str, ...]
+    refusal: str
 
 
 @dataclass(frozen=True)
@@ -40,14 +49,14 @@ class Offer:
     ----------
     around : Surroundings
         The machine.
-    plans : Mapping of str to SetupPlan
+    proposals : Mapping of str to Proposal
         For ``full`` and ``light``.
     existing : EngineState or None
         Of the chosen Python, where that has all the engine's libraries already.
     """
 
     around: Surroundings
-    plans: Mapping[str, SetupPlan]
+    proposals: Mapping[str, Proposal]
     existing: EngineState | None
 
 
@@ -91,8 +100,8 @@ class PlanPage(QWidget):
         """The plan of the chosen kind; None while it is made, and where it is refused."""
         if self.offer is None or self.offer.existing is not None:
             return None
-        plan = self.offer.plans[self._kind()]
-        return None if plan.refusal() else plan
+        proposal = self.offer.proposals[self._kind()]
+        return None if proposal.refusal else proposal.plan
 
     # its parts
 
@@ -228,9 +237,11 @@ class PlanPage(QWidget):
             return
         names = {FULL: self.tr("&Everything"), LIGHT: self.tr("Classify &only")}
         for kind, button in self._kinds.items():
-            plan = self.offer.plans[kind] if self.offer is not None else None
-            disk = self.tr("{} (≈ {})").format(names[kind], size(plan.disk_bytes)) if plan else ""
-            button.setText(disk or button.text() or names[kind])
+            text = button.text() or names[kind]
+            if self.offer is not None:
+                plan = self.offer.proposals[kind].plan
+                text = self.tr("{} (≈ {})").format(names[kind], size(plan.disk_bytes))
+            button.setText(text)
         self._hint.setVisible(bool(self._hint.text()))
         words, refusal = self._sentences()
         self._words.setText(words)
@@ -249,8 +260,8 @@ class PlanPage(QWidget):
             )
             existing = self.offer.existing
             return found.format(existing.python, existing.python_version), ""
-        plan = self.offer.plans[self._kind()]
-        return "\n".join(f"• {sentence}" for sentence in plan.sentences()), plan.refusal()
+        proposal = self.offer.proposals[self._kind()]
+        return "\n".join(f"• {text}" for text in proposal.sentences), proposal.refusal
 
 
 def _offer(
@@ -258,10 +269,13 @@ def _offer(
 ) -> Offer:
     around = around or look_around()
     device = device or around.devices()[0]
-    plans = {kind: make_plan(kind, device, folder, options, around) for kind in (FULL, LIGHT)}
+    proposals = {}
+    for kind in (FULL, LIGHT):
+        plan = make_plan(kind, device, folder, options, around)
+        proposals[kind] = Proposal(plan, tuple(plan.sentences()), plan.refusal())
     existing = probe(options.python, "the set-up") if options.python else None
     ready = existing is not None and existing.status == READY
-    return Offer(around, plans, existing if ready else None)
+    return Offer(around, proposals, existing if ready else None)
 
 
 def _form() -> QFormLayout:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.PyQt.QtCore import QCoreApplication, QLocale
+from qgis.PyQt.QtCore import QCoreApplication
 
 from ..engine.folders import environment_folder
-from ..engine.interpreter import BROKEN, CHECKING, MISSING, READY, EngineState
+from ..engine.interpreter import BROKEN, CHECKING, MISSING, OUTDATED, READY, EngineState
 from ..engine.setup.place import STAMP, Place
-from ..engine.setup.plan import CPU, CUDA, MPS
-
-
-def size(count: int) -> str:
-    """Return bytes as people read them, in decimal units: ``1.7 GB``."""
-    return QLocale().formattedDataSize(count, 1, QLocale.DataSizeFormat.DataSizeSIFormat)
+from ..engine.setup.plan import CPU, CUDA, MPS, size
 
 
 def headline(state: EngineState) -> str:
@@ -52,7 +47,8 @@ def word(state: EngineState) -> str:
         READY: _tr("ready"),
         MISSING: _tr("none"),
         BROKEN: _tr("broken"),
-    }.get(state.status, _tr("outdated"))
+        OUTDATED: _tr("outdated"),
+    }[state.status]
 
 
 def device_name(device: str) -> str:
