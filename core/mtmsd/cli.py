@@ -164,6 +164,8 @@ def assess(as_json: bool, **values: Any) -> int:
     metavar="FILE",
     help="Where the classifier goes.  [default: beside MAP]",
 )
+@click.option("--polygons", metavar="FILE.gpkg", help="Also the map's regions as polygons.")
+@click.option("--next-labels", metavar="FILE.gpkg", help="Also 20 places to label next.")
 @preset
 @method
 @features

@@ -201,7 +201,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Return how to get a file of a labels parameter; empty where that was left empty."""
         if not parameters.get(name):
             return lambda folder: ""
-        return labels_file(self._layer(parameters, name, context))
+        layer = self._layer(parameters, name, context)
+        asked = name == "LABELS" and self.parameterDefinition("SELECTED") is not None
+        selected = asked and self.parameterAsBool(parameters, "SELECTED", context)
+        return labels_file(layer, selected=selected)
 
     def method_arguments(
         self, parameters: dict[str, Any], context: QgsProcessingContext

@@ -52,6 +52,7 @@ class Assess(EngineAlgorithm):
             common.with_help(class_map, tr("The raster that 'Classify a scene' has written.")),
             common.labels("LABELS", tr("Reference polygons"), reference),
             common.class_field(),
+            common.selected(),
             common.advanced(
                 common.with_help(
                     common.scene("SCENE", optional=True),

@@ -59,6 +59,7 @@ class Classify(EngineAlgorithm):
                 ),
             ),
             common.device(),
+            common.resume(),
             common.with_help(
                 class_map,
                 tr(
@@ -112,6 +113,7 @@ class Classify(EngineAlgorithm):
             "classifier": self.file_input(parameters, "CLASSIFIER", context),
             "extent": self._extent,
             "device": self.parameterAsEnumString(parameters, "DEVICE", context),
+            "resume": self.parameterAsBool(parameters, "RESUME", context),
             "output": raster("OUTPUT"),
             "confidence": raster("CONFIDENCE"),
             **{name.lower(): raster(name) for name in more.LAYERS},

@@ -21,6 +21,7 @@ from qgis.core import (
     QgsExpressionContext,
     QgsExpressionContextUtils,
     QgsFeature,
+    QgsFeatureRequest,
     QgsFeatureSink,
     QgsField,
     QgsFields,
@@ -72,13 +73,21 @@ def raster_source(layer: QgsRasterLayer) -> str:
     return source
 
 
-def labels_file(layer: QgsMapLayer) -> LayerFile:
+def labels_file(layer: QgsMapLayer, *, selected: bool = False) -> LayerFile:
     """Return how to get a file of the labels: a raster's or a plain vector file, or an export.
 
     A vector layer is exported where its file does not hold what the user sees (a memory layer,
-    a database, a subset, unsaved edits, joined or computed fields, another CRS), and where the
-    layer's categories give the classes their colours.
+    a database, a subset, unsaved edits, joined or computed fields, another CRS), where only
+    its selected features are wanted, and where the layer's categories give the classes their
+    colours.
+
+    Raises
+    ------
+    QgsProcessingException
+        If the engine cannot read the raster, or nothing is selected.
     """
+    if selected:
+        return _Export.of(layer, _selection(layer)).write
     if isinstance(layer, QgsRasterLayer):
         source = raster_source(layer)
         return lambda folder: source
@@ -91,8 +100,19 @@ def labels_file(layer: QgsMapLayer) -> LayerFile:
     source = _plain_file(layer)
     if source and not isinstance(layer.renderer(), QgsCategorizedSymbolRenderer):
         return lambda folder: source
-    export = _Export.of(layer)
-    return export.write
+    return _Export.of(layer).write
+
+
+def _selection(layer: QgsMapLayer) -> QgsFeatureRequest:
+    ids = layer.selectedFeatureIds() if isinstance(layer, QgsVectorLayer) else []
+    if not ids:
+        raise QgsProcessingException(
+            tr(
+                "No polygon of the layer '{name}' is selected; select some, or leave 'Selected "
+                "polygons only' off."
+            ).format(name=layer.name())
+        )
+    return QgsFeatureRequest().setFilterFids(ids)
 
 
 def _plain_file(layer: QgsVectorLayer) -> str:
@@ -123,6 +143,7 @@ class _Export:
 
     name: str
     features: QgsVectorLayerFeatureSource
+    request: QgsFeatureRequest
     fields: QgsFields
     geometry_type: QgsWkbTypes.Type
     crs: QgsCoordinateReferenceSystem
@@ -132,7 +153,7 @@ class _Export:
     color_field: QgsField
 
     @classmethod
-    def of(cls, layer: QgsVectorLayer) -> _Export:
+    def of(cls, layer: QgsVectorLayer, request: QgsFeatureRequest | None = None) -> _Export:
         renderer, expression, colors = layer.renderer(), None, {}
         if isinstance(renderer, QgsCategorizedSymbolRenderer):
             attribute = renderer.classAttribute()
@@ -144,6 +165,7 @@ class _Export:
         return cls(
             layer.name(),
             QgsVectorLayerFeatureSource(layer),
+            request or QgsFeatureRequest(),
             QgsFields(layer.fields()),
             layer.wkbType(),
             layer.crs(),
@@ -176,7 +198,7 @@ class _Export:
         )
         if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
             self._fail(writer.errorMessage())
-        for feature in self.features.getFeatures():
+        for feature in self.features.getFeatures(self.request):
             values = feature.attributes()[: self.fields.count()]
             values += [None] * (fields.count() - len(values))
             if color_index >= 0:

@@ -36,6 +36,8 @@ class Map(EngineAlgorithm):
         ("refine", 1),
         ("assess", 1),
         ("report", 3),
+        ("vectorize", 1),
+        ("nextlabels", 1),
     )
 
     def displayName(self) -> str:
@@ -58,6 +60,7 @@ class Map(EngineAlgorithm):
             common.scene(),
             common.labels("LABELS", tr("Training polygons"), training),
             common.class_field(),
+            common.selected(),
             common.labels("VALIDATION", tr("Validation polygons"), validation, optional=True),
             common.model(optional=True),
             more.classifier_kind(),
@@ -66,6 +69,7 @@ class Map(EngineAlgorithm):
             common.seed(),
             common.settings(),
             common.exclude(),
+            common.resume(),
             common.with_help(
                 class_map,
                 tr(
@@ -79,6 +83,7 @@ class Map(EngineAlgorithm):
             *more.held_out(),
             *more.layers(),
             *more.filters(),
+            *more.vectors(),
         )
         for output in figure_outputs():
             self.addOutput(output)
@@ -130,11 +135,16 @@ class Map(EngineAlgorithm):
                 name.lower(): self.layer_output(parameters, name, context, self._title)
                 for name in more.LAYERS
             },
+            "polygons": self.layer_output(parameters, "POLYGONS", context, self._title),
+            "next_labels": self.layer_output(
+                parameters, "NEXT_LABELS", context, self._title, "POINTS"
+            ),
             **more.filter_arguments(parameters),
             **self.held_out_arguments(parameters, context),
             "report": self.file_output(parameters, "REPORT", context),
             "model_output": self.file_output(parameters, "OUTPUT_MODEL", context),
             "classifier_output": self.file_output(parameters, "OUTPUT_CLASSIFIER", context),
+            "resume": self.parameterAsBool(parameters, "RESUME", context),
             **self.method_arguments(parameters, context),
         }
 
@@ -150,6 +160,8 @@ class Map(EngineAlgorithm):
             "OUTPUT": arguments["output"],
             "CONFIDENCE": arguments.get("confidence"),
             **{name: arguments.get(name.lower()) for name in more.LAYERS},
+            "POLYGONS": arguments.get("polygons"),
+            "NEXT_LABELS": arguments.get("next_labels"),
             "REPORT": arguments.get("report"),
             "OUTPUT_MODEL": arguments.get("model_output"),
             "OUTPUT_CLASSIFIER": arguments.get("classifier_output"),

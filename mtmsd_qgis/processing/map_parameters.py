@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
+    QgsProcessing,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterVectorDestination,
 )
 
 from .parameters import advanced, with_help
@@ -131,6 +133,37 @@ def layers() -> list[QgsProcessingParameterDefinition]:
             )
         )
         for name, (title, text) in texts.items()
+    ]
+
+
+def vectors() -> list[QgsProcessingParameterDefinition]:
+    """Declare the vector layers that are made of a map."""
+    described = (
+        (
+            "POLYGONS",
+            tr("Polygons"),
+            QgsProcessing.SourceType.TypeVectorPolygon,
+            tr("GeoPackage with the map's regions, as by 'Turn a class map into polygons'. "
+               "Default: not written."),
+        ),
+        (
+            "NEXT_LABELS",
+            tr("Points to label"),
+            QgsProcessing.SourceType.TypeVectorPoint,
+            tr("GeoPackage with 20 places worth a label next, as by 'Where to label next'. "
+               "Default: not written."),
+        ),
+    )  # fmt: skip
+    return [
+        advanced(
+            with_help(
+                QgsProcessingParameterVectorDestination(
+                    name, title, type=kind, optional=True, createByDefault=False
+                ),
+                text,
+            )
+        )
+        for name, title, kind, text in described
     ]
 
 

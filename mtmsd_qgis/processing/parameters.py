@@ -91,6 +91,15 @@ def class_field() -> QgsProcessingParameterField:
     )
 
 
+def selected() -> QgsProcessingParameterDefinition:
+    """Declare whether only the selected features are labels."""
+    parameter = QgsProcessingParameterBoolean(
+        "SELECTED", tr("Selected polygons only"), defaultValue=False
+    )
+    text = tr("Only the selected ones of the labels' polygons are read. Default: no, all.")
+    return advanced(with_help(parameter, text))
+
+
 def model(optional: bool = False) -> QgsProcessingParameterFile:
     """Declare a diffusion model that exists."""
     parameter = QgsProcessingParameterFile(

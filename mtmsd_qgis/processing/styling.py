@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from osgeo import gdal
 from qgis.core import (
@@ -52,7 +53,7 @@ def style_confidence(layer: QgsRasterLayer) -> None:
 
 
 def style_polygons(layer: QgsVectorLayer) -> None:
-    """Give the regions of a map the colours of their classes."""
+    """Give the regions of a map the names and colours that each of them carries."""
     found = {
         (f["class_id"], f["class_name"], f["color"])
         for f in layer.getFeatures(
@@ -61,8 +62,13 @@ def style_polygons(layer: QgsVectorLayer) -> None:
             .setSubsetOfAttributes(["class_id", "class_name", "color"], layer.fields())
         )
     }
+    style_regions(layer, sorted(found))
+
+
+def style_regions(layer: QgsVectorLayer, classes: Iterable[tuple[int, str, str]]) -> None:
+    """Give the regions of a map the names and colours of these classes."""
     categories = []
-    for value, name, color in sorted(found):
+    for value, name, color in classes:
         symbol = QgsFillSymbol.createSimple({"color": color or "#888888", "outline_style": "no"})
         categories.append(QgsRendererCategory(value, symbol, name or str(value)))
     layer.setRenderer(QgsCategorizedSymbolRenderer("class_id", categories))

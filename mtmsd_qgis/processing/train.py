@@ -43,11 +43,14 @@ class Train(EngineAlgorithm):
             common.scene(),
             common.labels("LABELS", tr("Training polygons"), labels_help),
             common.class_field(),
+            common.selected(),
             common.model(optional=True),
             more.classifier_kind(),
             common.device(),
             common.seed(),
             common.settings(),
+            common.exclude(),
+            common.resume(),
             common.with_help(
                 output,
                 tr(
@@ -86,6 +89,7 @@ class Train(EngineAlgorithm):
             "class_field": self.parameterAsString(parameters, "CLASS_FIELD", context),
             "model": self.file_input(parameters, "MODEL", context),
             "output": self.file_output(parameters, "OUTPUT", context),
+            "resume": self.parameterAsBool(parameters, "RESUME", context),
             **self.method_arguments(parameters, context),
             **self.held_out_arguments(parameters, context),
         }

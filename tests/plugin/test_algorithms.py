@@ -30,14 +30,15 @@ from qgis.PyQt.QtCore import QCoreApplication, QUrl
 
 NAMES = {
     "pretrain": "INPUT PRESET DEVICE SEED SETTINGS EXCLUDE RESUME OUTPUT",
-    "train": "INPUT LABELS CLASS_FIELD MODEL CLASSIFIER DEVICE SEED SETTINGS OUTPUT "
-    "SPLIT HOLDOUT GUARD",
-    "classify": "INPUT CLASSIFIER EXTENT DEVICE OUTPUT CONFIDENCE PROBABILITIES ENTROPY "
+    "train": "INPUT LABELS CLASS_FIELD SELECTED MODEL CLASSIFIER DEVICE SEED SETTINGS "
+    "EXCLUDE RESUME OUTPUT SPLIT HOLDOUT GUARD",
+    "classify": "INPUT CLASSIFIER EXTENT DEVICE RESUME OUTPUT CONFIDENCE PROBABILITIES ENTROPY "
     "DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE",
-    "assess": "MAP LABELS CLASS_FIELD SCENE TRAINING OUTPUT OUTPUT_JSON",
-    "map": "INPUT LABELS CLASS_FIELD VALIDATION MODEL CLASSIFIER PRESET DEVICE SEED SETTINGS "
-    "EXCLUDE OUTPUT CONFIDENCE REPORT OUTPUT_MODEL OUTPUT_CLASSIFIER SPLIT HOLDOUT GUARD "
-    "PROBABILITIES ENTROPY DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE",
+    "assess": "MAP LABELS CLASS_FIELD SELECTED SCENE TRAINING OUTPUT OUTPUT_JSON",
+    "map": "INPUT LABELS CLASS_FIELD SELECTED VALIDATION MODEL CLASSIFIER PRESET DEVICE SEED "
+    "SETTINGS EXCLUDE RESUME OUTPUT CONFIDENCE REPORT OUTPUT_MODEL OUTPUT_CLASSIFIER SPLIT "
+    "HOLDOUT GUARD PROBABILITIES ENTROPY DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE POLYGONS "
+    "NEXT_LABELS",
     "vectorize": "MAP CONFIDENCE OUTPUT AREAS",
     "nextlabels": "PROBABILITIES COUNT LABELS CLASS_FIELD OUTPUT",
 }
@@ -107,7 +108,8 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
         "SPLIT": "cross", "HOLDOUT": 0.3, "GUARD": 2, "COUNT": 7,
         "UNKNOWN_BELOW": 0.4, "MAJORITY": 3, "SIEVE": 9,
         "ENTROPY": str(folder / "e.tif"), "DISAGREEMENT": str(folder / "d.tif"),
-        "AREAS": str(folder / "a.csv"),
+        "AREAS": str(folder / "a.csv"), "SELECTED": False,
+        "POLYGONS": str(folder / "g.gpkg"), "NEXT_LABELS": str(folder / "n.gpkg"),
         "EXTENT": "300000,300600,5799400,5800000 [EPSG:32633]", "MAP": str(scene),
         "SCENE": str(scene), "TRAINING": str(polygons), "VALIDATION": str(polygons),
         "CONFIDENCE": str(folder / "c.tif"), "PROBABILITIES": str(folder / "p.tif"),
@@ -151,6 +153,7 @@ def test_the_engine_understands_every_argument(
         "preset": "quick", "device": "cpu", "seed": 5, "exclude": "1-2",
         "settings": {"iterations": "10", "members": "1"},
     }  # fmt: skip
+    assert {sent[name]["resume"] for name in ("train", "classify", "map")} == {True}
     filters = {name: sent["map"][name] for name in ("unknown_below", "majority", "sieve")}
     assert filters == {"unknown_below": 0.4, "majority": 3, "sieve": 9}
     chosen = {name: sent["train"][name] for name in ("classifier", "split", "holdout", "guard")}

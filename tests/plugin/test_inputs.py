@@ -137,6 +137,18 @@ def test_what_was_prepared_stays_when_the_layer_changes_or_goes(tmp_path):
     assert len(read(write(tmp_path))) == 8
 
 
+def test_only_the_selected_polygons_and_a_sentence_where_there_are_none(polygons, scene, tmp_path):
+    layer = QgsVectorLayer(f"{polygons}|layername=training", "fields")
+    for of_none in (layer, QgsRasterLayer(str(scene), "fields")):
+        with pytest.raises(QgsProcessingException) as caught:
+            labels_file(of_none, selected=True)
+        assert str(caught.value).startswith("No polygon of the layer 'fields' is selected; select")
+    layer.selectByExpression("class_id = 7")
+    write = labels_file(layer, selected=True)
+    layer.removeSelection()
+    assert [f["class_id"] for f in read(write(tmp_path))] == [7] * 4
+
+
 def test_a_label_raster_is_passed_by_its_path(scene, tmp_path):
     assert labels_file(QgsRasterLayer(str(scene), "x"))(tmp_path) == str(scene)
 

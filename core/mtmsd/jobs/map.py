@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from mtmsd.jobs import assess, classify, pretrain, train
+from mtmsd.jobs import assess, classify, nextlabels, pretrain, train, vectorize
 from mtmsd.jobs.arguments import Method, Rasters, Source, command_line
 from mtmsd.jobs.inputs import open_labels, open_scene
 from mtmsd.jobs.outputs import check_outputs
@@ -47,6 +47,10 @@ class Arguments(Rasters, Method):
     """Where the new diffusion model is kept."""
     classifier_output: Path | None = None
     """Where the classifier is kept."""
+    polygons: Path | None = None
+    """The map's regions, GeoPackage."""
+    next_labels: Path | None = None
+    """Places that are worth a label next, GeoPackage."""
     holdout: float = 0.25
     guard: int = 0
     split: str = "auto"
@@ -57,7 +61,8 @@ class Arguments(Rasters, Method):
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Pretrain, train, classify, assess; a resumed run skips the steps that are finished."""
     kept = (arguments.model_output, arguments.classifier_output)
-    others = [*arguments.layers().values(), *([arguments.report] if arguments.report else [])]
+    optional = (arguments.report, arguments.polygons, arguments.next_labels)
+    others = [*arguments.layers().values(), *(path for path in optional if path)]
     check_outputs(
         [
             arguments.scene,
@@ -128,6 +133,8 @@ class _Sequence:
             ("train", self._train),
             ("classify", self._classify),
             ("assess", self._assess),
+            ("vectorize", self._vectorize),
+            ("nextlabels", self._next_labels),
         ):
             began = time.monotonic()
             results |= step(results)
@@ -136,6 +143,8 @@ class _Sequence:
             results.pop("model", None)
         if not given.classifier_output:
             results.pop("classifier", None)
+        if not given.probabilities:
+            results.pop("probabilities", None)
         return results | {"seconds": {**seconds, "all": time.monotonic() - start}}
 
     def _pretrain(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -190,17 +199,20 @@ class _Sequence:
 
     def _classify(self, results: dict[str, Any]) -> dict[str, Any]:
         given = self._given
+        rasters = {f.name: getattr(given, f.name) for f in fields(Rasters)}
+        if given.next_labels and not given.probabilities:
+            rasters["probabilities"] = self._work / "probabilities.tif"
         arguments = classify.Arguments(
             scene=given.scene,
             classifier=Path(results["classifier"]),
-            **{f.name: getattr(given, f.name) for f in fields(Rasters)},
+            **rasters,
             device=given.device,
             resume=given.resume,
         )
         return self._steps.run(
             "classify",
             arguments,
-            [given.scene, arguments.classifier, given.output, *given.layers().values()],
+            [given.scene, arguments.classifier, given.output, *arguments.layers().values()],
             lambda: classify.run_in(self._work, arguments, self._reporter),
         )
 
@@ -224,6 +236,29 @@ class _Sequence:
         else:
             return {}
         return {"accuracy": accuracy} | ({"report": given.report} if given.report else {})
+
+    def _vectorize(self, results: dict[str, Any]) -> dict[str, Any]:
+        given = self._given
+        if not given.polygons:
+            return {}
+        arguments = vectorize.Arguments(
+            map=Source(str(given.output)),
+            output=given.polygons,
+            confidence=Source(str(given.confidence)) if given.confidence else None,
+        )
+        return {"polygons": vectorize.run(arguments, self._reporter)["polygons"]}
+
+    def _next_labels(self, results: dict[str, Any]) -> dict[str, Any]:
+        given = self._given
+        if not given.next_labels:
+            return {}
+        arguments = nextlabels.Arguments(
+            probabilities=Source(str(results["probabilities"])),
+            output=given.next_labels,
+            labels=given.labels,
+            class_field=given.class_field,
+        )
+        return {"points": nextlabels.run(arguments, self._reporter)["points"]}
 
     def _report_held_out(
         self, report: Path, results: dict[str, Any], commands: list[str]
