@@ -6,10 +6,10 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
 from ..dock.section import BUSY, NEXT, WRONG, Section
-from ..engine.interpreter import CHECKING, MISSING, OUTDATED, READY
+from ..engine.interpreter import BROKEN, CHECKING, OUTDATED, READY
 from .panel import EnginePanel
 from .set_up import EngineSetUp
-from .words import progress, word
+from .words import word
 
 
 class EngineSection(Section):
@@ -32,9 +32,9 @@ class EngineSection(Section):
     def _refresh(self) -> None:
         status, set_up = self.panel.state.status, self._set_up
         if set_up.is_running:
-            self.set_state(BUSY, progress(set_up.step, set_up.done, set_up.total))
+            self.set_state(BUSY, self.tr("Being set up"))
         else:
-            wrong = status not in (MISSING, CHECKING, READY)
+            wrong = status in (BROKEN, OUTDATED)
             self.set_state(WRONG if wrong else NEXT, word(self.panel.state).capitalize())
         if status != CHECKING or set_up.is_running:
             self.setVisible(status != READY or set_up.is_running)

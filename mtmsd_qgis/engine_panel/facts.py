@@ -27,7 +27,7 @@ class EngineFacts(QWidget):
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
         self._values: dict[str, QLabel] = {}
         for key, title, tip in (
-            ("State", self.tr("State"), self.tr("None, ready, outdated, broken or being checked")),
+            ("State", self.tr("State"), self.tr("Ready, outdated, broken or being checked")),
             ("Version", self.tr("MTMSD"), self.tr("The version of plugin and engine")),
             ("Python", self.tr("Python"), self.tr("The engine's interpreter")),
             ("Torch", self.tr("PyTorch"), self.tr("The library that learns")),

@@ -164,6 +164,7 @@ class EnginePanel(QWidget):
         button.setText(self.tr("More"))
         button.setToolTip(self.tr("Verify, update or remove the engine; copy diagnostics"))
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setMinimumWidth(button.sizeHint().width() + 12)  # for the arrow
         menu = QMenu(button)
         menu.setObjectName(f"{self._name}Menu")
         menu.setToolTipsVisible(True)
@@ -184,7 +185,8 @@ class EnginePanel(QWidget):
 
     def _refresh(self) -> None:
         running = self._set_up.is_running
-        self._headline.setText(headline(self.state))
+        busy = self.tr("The engine is being set up; QGIS can be used meanwhile.")
+        self._headline.setText(busy if running else headline(self.state))
         self._facts.show_state(self.state, self._version, self._devices())
         self._progress.setVisible(running)
         self._progress.show_progress(self._set_up)

@@ -182,9 +182,10 @@ class PlanPage(QWidget):
         widget.lineEdit().setObjectName(f"mtmsdSetUp{part}")
         widget.lineEdit().setMinimumWidth(60)
         widget.setToolTip(tip)
-        widget.lineEdit().setToolTip(tip)
         widget.setFocusProxy(widget.lineEdit())
+        widget.fileChanged.connect(lambda _: widget.lineEdit().setToolTip(tip))  # QGIS clears it
         widget.fileChanged.connect(self._changed)
+        widget.lineEdit().setToolTip(tip)
         return widget
 
     # the offer

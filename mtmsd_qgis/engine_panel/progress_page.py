@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qgis.gui import QgsCollapsibleGroupBox
-from qgis.PyQt.QtGui import QFontDatabase
+from qgis.PyQt.QtGui import QFontDatabase, QTextOption
 from qgis.PyQt.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from ..engine.setup.installer import CANCELED, DONE
@@ -28,7 +28,7 @@ class ProgressPage(QWidget):
         self._log.setReadOnly(True)
         self._log.setTabChangesFocus(True)
         self._log.setMaximumBlockCount(KEPT_LINES)
-        self._log.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self._log.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         self._log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._log.setToolTip(self.tr("What the tools said"))
         box = QgsCollapsibleGroupBox(self.tr("Log"))

@@ -63,7 +63,7 @@ class SetUpDialog(QDialog):
         column = QVBoxLayout(self)
         column.addWidget(self._pages, 1)
         column.addLayout(buttons)
-        self.resize(520, 520)
+        self.resize(520, 640)
 
         self._plan.offered.connect(self._refresh)
         set_up.changed.connect(self._refresh)
@@ -92,8 +92,9 @@ class SetUpDialog(QDialog):
     def _refresh(self) -> None:
         running, planning = self._set_up.is_running, self._shows_plan()
         self._cancel.setVisible(running and not planning)
-        self._back.setVisible(not running and not planning)
-        self._go.setVisible(planning or (not running and self._has_trouble()))
+        in_trouble = not running and not planning and self._has_trouble()
+        self._back.setVisible(in_trouble)
+        self._go.setVisible(planning or in_trouble)
         self._go.setText(self._go_words())
         reason = self._why_not() if planning else ""
         self._go.setEnabled(not reason)

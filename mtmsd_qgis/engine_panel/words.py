@@ -45,7 +45,7 @@ def word(state: EngineState) -> str:
     return {
         CHECKING: _tr("being checked"),
         READY: _tr("ready"),
-        MISSING: _tr("none"),
+        MISSING: _tr("not set up"),
         BROKEN: _tr("broken"),
         OUTDATED: _tr("outdated"),
     }[state.status]

@@ -30,6 +30,8 @@ class Screen:
         Qt's scale factor.
     size : tuple of int
         Pixels of the screen.
+    around : tuple of str
+        A program that starts QGIS, such as ``unshare --net``.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class Screen:
         scale: float = 1.0,
         size: tuple[int, int] = (1400, 900),
         environment: dict[str, str] | None = None,
+        around: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
+        self._around = around
         self._socket = str(folder / "probe")
         self._scale = scale
         self._size = size
@@ -95,7 +99,8 @@ class Screen:
 
     def _start(self, files: tuple[Path, ...]) -> subprocess.Popen[bytes]:
         profiles = str(self.folder / "profiles")
-        command = ["qgis", "--noversioncheck", "--nologo", "--profiles-path", profiles]
+        command = [*self._around, "qgis", "--noversioncheck", "--nologo"]
+        command += ["--profiles-path", profiles]
         command += ["--code", str(HERE / "probe.py"), *map(str, files)]
         process = subprocess.Popen(
             command, env=self._environment, stdout=self._log, stderr=self._log,
