@@ -7,6 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+PIXELS_AT_ONCE = {"cpu": 64, "cuda": 16_384, "mps": 16_384}
+"""Pixels that are fused together in mapping: their weights stay in a processor's cache."""
+
 
 class GuidedFusion(nn.Module):
     """The paper's fusion: for every channel, a softmax over the timesteps.
@@ -35,21 +38,40 @@ class GuidedFusion(nn.Module):
 
     def forward(self, local: Tensor, global_: Tensor) -> Tensor:
         """(N, P, T, k) pixels of N tiles and (N, T, k) their global streams -> (N, P, k)."""
-        return (self.attention(local, global_) * local).sum(2)
+        pixels = local.shape[1]
+        whole = torch.is_grad_enabled() or torch.onnx.is_in_onnx_export()
+        if whole or pixels <= PIXELS_AT_ONCE[local.device.type]:
+            return (self.attention(local, global_) * local).sum(2)
+        z, folded, guide = self._folded(local, global_)
+        fused = torch.empty_like(local[:, :, 0])
+        for tile, z_of_tile, g, out in zip(local, z, guide, fused):
+            for start in range(0, pixels, PIXELS_AT_ONCE[local.device.type]):
+                part = slice(start, start + PIXELS_AT_ONCE[local.device.type])
+                weights = _weights(z_of_tile[part], folded, g)
+                torch.sum(weights.mul_(tile[part]), dim=1, out=out[part])
+        return fused
 
     def attention(self, local: Tensor, global_: Tensor) -> Tensor:
         """Weights of the timesteps for each channel, (N, P, T, k); they sum to 1 over T."""
-        tiles, pixels, timesteps, channels = local.shape
-        half = channels // 2
-        z = self.compress(local.sum(2).flatten(0, 1))
-        on_pixel, on_tile = self.guide_weight.split((half, channels), dim=2)
-        folded = torch.bmm(on_pixel, self.select_weight)  # (T, k, k/2)
+        z, folded, guide = self._folded(local, global_)
+        return _weights(z, folded, guide[:, None])
+
+    def _folded(self, local: Tensor, global_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What q is made of: z (N, P, k/2), W_q W_s (T, k, k/2), and the tile's share (N, T, k)."""
+        half = self.select_weight.shape[1]
+        z = self.compress(local.sum(2).flatten(0, 1)).unflatten(0, local.shape[:2])
+        on_pixel, on_tile = self.guide_weight.split((half, global_.shape[2]), dim=2)
+        folded = torch.bmm(on_pixel, self.select_weight)
         bias = torch.einsum("tkj,tj->tk", on_pixel, self.select_bias) + self.guide_bias
-        logits = (z @ folded.flatten(0, 1).T).view(tiles, pixels, timesteps, channels)
-        guide = torch.einsum("tkc,ntc->ntk", on_tile, global_) + bias
-        logits = logits + guide[:, None]
-        with torch.autocast(logits.device.type, enabled=False):  # it would widen bfloat16 here
-            return torch.softmax(logits, dim=2)
+        return z, folded, torch.einsum("tkc,ntc->ntk", on_tile, global_) + bias
+
+
+def _weights(z: Tensor, folded: Tensor, guide: Tensor) -> Tensor:
+    """Softmax over the timesteps: (…, k/2), (T, k, k/2), (…, T, k) -> (…, T, k)."""
+    logits = (z @ folded.flatten(0, 1).T).unflatten(-1, folded.shape[:2])
+    logits = logits + (guide if torch.is_grad_enabled() else guide.to(logits.dtype))
+    with torch.autocast(logits.device.type, enabled=False):  # it would widen bfloat16 here
+        return torch.softmax(logits, dim=-2)
 
 
 class MeanFusion(nn.Module):
