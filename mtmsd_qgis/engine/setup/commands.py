@@ -47,6 +47,7 @@ def tool_environment(
         "PIP_INDEX_URL": index, "PIP_EXTRA_INDEX_URL": " ".join(extra),
         "PIP_TRUSTED_HOST": " ".join(plan.sources.trusted_hosts),
         "UV_NO_CONFIG": "1", "UV_CACHE_DIR": str(place.cache / "uv"), "UV_NO_PROGRESS": "1",
+        "UV_SYSTEM_CERTS": "1",
         "UV_HTTP_RETRIES": RETRIES, "UV_HTTP_TIMEOUT": TIMEOUT,
         "UV_PYTHON_INSTALL_DIR": str(place.pythons),
         "UV_DEFAULT_INDEX": index, "UV_INDEX": " ".join(extra),
@@ -61,10 +62,11 @@ def tool_environment(
 
 
 def make_environment(plan: SetupPlan, uv: str, folder: Path) -> list[str]:
-    """Return the command that makes an environment with pip in it, or, by uv, without."""
-    if plan.python:
-        return [plan.python, "-m", "venv", "--clear", str(folder)]
-    return [uv, "venv", "--allow-existing", "--python", FETCHED_PYTHON, str(folder)]
+    """Return the command that makes an environment: by uv without pip, else with it."""
+    if uv:
+        return [uv, "venv", "--allow-existing", "--python", plan.python or FETCHED_PYTHON,
+                str(folder)]  # fmt: skip
+    return [plan.python, "-m", "venv", str(folder)]
 
 
 def fetch_uv(plan: SetupPlan, python: str, target: Path | None = None) -> list[str]:
@@ -93,7 +95,7 @@ def install_torch(plan: SetupPlan, uv: str, python: str, own_index: bool) -> lis
 
 def _install(plan: SetupPlan, uv: str, python: str) -> list[str]:
     if plan.tool == UV and uv:
-        strategy = ["--index-strategy", "unsafe-best-match", "--native-tls"]
+        strategy = ["--index-strategy", "unsafe-best-match"]  # hashes say which file, not indexes
         offline = ["--offline"] if plan.wheel_folder else []
         return [uv, "pip", "install", "--python", python, "--only-binary", ":all:", *strategy,
                 *offline, *_folder_options(plan)]  # fmt: skip

@@ -15,7 +15,7 @@ from ..environment import child_environment
 from . import commands, doctor, platforms, stamps
 from .child import Child
 from .place import NOTE, STAMP, Place, remove_tree, tree_size
-from .plan import PIP, UV, SetupPlan
+from .plan import PIP, SetupPlan
 from .surroundings import ask
 from .trouble import BROKEN_LINE, code_of, explain, explain_os, without_secrets
 
@@ -85,6 +85,7 @@ class Installer:
         self._rules = platforms.BY_NAME[platforms.name_of(sys.platform)]
         self._python = self._rules.environment_python(str(self._place.new))
         self._uv = plan.uv
+        self._by_pip = plan.tool == PIP
         self._step = STEPS[0]
         self._log: IO[str] | None = None
 
@@ -144,7 +145,9 @@ class Installer:
     def _wanted(self) -> dict[str, Any]:
         """What must be the same for an unfinished environment to be gone on with."""
         plan = self.plan
-        return {"lock": plan.lock, "device": plan.device, "python": plan.python}
+        return {
+            "lock": plan.lock, "device": plan.device, "python": plan.python, "tool": plan.tool
+        }  # fmt: skip
 
     def _make_environment(self, goes_on: bool) -> None:
         self._begin("python")
@@ -186,6 +189,7 @@ class Installer:
             self._stop_if_canceled()
             if status != 0:
                 self._tell("uv cannot be had; pip installs.")
+                self._by_pip = True
         self._uv = str(inside) if inside.exists() else ""
 
     def _install_torch(self) -> None:
@@ -250,7 +254,7 @@ class Installer:
         uv links files from the cache into the environment, so only the cache counts.
         """
         plan = self.plan
-        if self._uv and plan.tool == UV:
+        if not self._by_pip:
             done, total = tree_size(self._place.cache / "uv"), plan.disk_bytes
         else:
             done = tree_size(self._place.cache) + tree_size(self._place.new)

@@ -1,6 +1,6 @@
 """The folder of the environment and what lies beside it while one is built.
 
-``engine`` is in use. ``.new`` is being built, ``.old`` is the former one for the moment of the swap,
+``engine`` is in use. ``.new`` is being built, ``.old`` is the former one while they are swapped,
 ``.cache`` holds what was fetched, ``.python`` what uv brought, ``.lock`` says who builds, ``.pid``
 which tool is at work, ``.log`` is the last log.
 """

@@ -192,7 +192,7 @@ def make_plan(
     """
     system = surroundings.system
     torch = locks.torch_for(system, device) if kind == FULL else None
-    sizes = locks.sizes_of(f"{kind}-{system}")
+    sizes = locks.sizes_of(f"{kind}-{system}") + locks.sizes_of(f"tools-{system}")
     if torch is not None:
         sizes += locks.sizes_of(f"torch-{system}-{device}")
     python = _python(options, surroundings)

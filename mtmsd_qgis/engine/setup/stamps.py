@@ -42,7 +42,7 @@ def outdated(stamp: Mapping[str, Any]) -> str:
     if _number(theirs) > _number(ours):
         return (
             f"The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not "
-            "fit. Get the newer plugin, or press Update to set the engine up for this one."
+            "fit. Get the newer plugin, or press Update to build the engine for this one."
         )
     return (
         f"The engine was set up by another version of the plugin ({theirs or 'unknown'}; this "
