@@ -11,6 +11,7 @@ from qgis.PyQt.QtWidgets import QAction
 
 from .engine.folders import icon_path
 from .processing.provider import MtmsdProvider
+from .processing.translation import install_translator, tr
 
 if TYPE_CHECKING:
     from qgis.gui import QgisInterface
@@ -25,17 +26,14 @@ class MtmsdPlugin:
 
     def __init__(self, iface: QgisInterface) -> None:
         self._iface = iface
-        self._menu = self.tr("&MTMSD")
+        self._translator = install_translator()
+        self._menu = tr("&MTMSD")
         self.provider: MtmsdProvider | None = None
         self.set_up: EngineSetUp | None = None
         self.options: EngineOptionsFactory | None = None
         self.dock: MtmsdDock | None = None
         self.action: QAction | None = None
-
-    @staticmethod
-    def tr(text: str) -> str:
-        """Return the text in the user's language."""
-        return QCoreApplication.translate("MTMSD", text)
+        self.engine_action: QAction | None = None
 
     def initProcessing(self) -> None:
         """Add the provider; the only thing that ``qgis_process`` calls."""
@@ -46,7 +44,7 @@ class MtmsdPlugin:
         """Add provider, dock, menu entry, toolbar button and the page among the options."""
         self.initProcessing()
         from .dock.dock import MtmsdDock  # widgets are of no use to qgis_process
-        from .engine_panel.options_page import EngineOptionsFactory
+        from .engine_panel.options_page import PAGE, EngineOptionsFactory
         from .engine_panel.set_up import EngineSetUp
 
         self.set_up = EngineSetUp(self.provider.engine)
@@ -56,14 +54,21 @@ class MtmsdPlugin:
         self._iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         # The dock's own action is checked when it shows and unchecked when the user closes it.
         self.action = self.dock.toggleViewAction()
-        self.action.setText(self.tr("MTMSD Classification"))
+        self.action.setText(tr("MTMSD Classification"))
         self.action.setIcon(QIcon(icon_path("mtmsd")))
-        self.action.setToolTip(self.tr("Show or hide the MTMSD dock"))
+        self.action.setToolTip(tr("Show or hide the MTMSD dock"))
+        self.engine_action = QAction(tr("&Engine…"), self._iface.mainWindow())
+        self.engine_action.triggered.connect(lambda: self._iface.showOptionsDialog(None, PAGE))
+        self._iface.addPluginToRasterMenu(self._menu, self.engine_action)
         self._iface.addPluginToRasterMenu(self._menu, self.action)
         self._iface.addRasterToolBarIcon(self.action)
 
     def unload(self) -> None:
         """Remove everything that was added."""
+        if self.engine_action is not None:
+            self._iface.removePluginRasterMenu(self._menu, self.engine_action)
+            self.engine_action.deleteLater()
+            self.engine_action = None
         if self.action is not None:
             self._iface.removePluginRasterMenu(self._menu, self.action)
             self._iface.removeRasterToolBarIcon(self.action)
@@ -83,3 +88,6 @@ class MtmsdPlugin:
         if self.provider is not None:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
+        if self._translator is not None:
+            QCoreApplication.removeTranslator(self._translator)
+            self._translator = None

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Assemble the plugin's folder, zip it, or put it into a QGIS profile.
 
-Only the standard library is needed, and for ``install`` the system's QGIS.
+Only the standard library is needed, Qt's ``lrelease``, and for ``install`` the system's QGIS.
 """
 
 from __future__ import annotations
@@ -38,12 +38,29 @@ def sources() -> Iterator[tuple[PurePosixPath, Path]]:
                 continue
             if file.is_file() and not file.name.endswith(TRACES):
                 found[inner] = file
+    for inner in [inner for inner in found if inner.suffix == ".ts"]:
+        found[inner.with_suffix(".qm")] = compiled(found.pop(inner))
     for inner, file in sorted(found.items()):
         if inner.name != "LICENSE" and inner.suffix not in KINDS.split():
             sys.exit(f"{file.relative_to(ROOT)} is of a kind that does not go into the plugin.")
         if not file.is_file():
             sys.exit(f"{file.relative_to(ROOT)} is missing.")
         yield inner, file
+
+
+def compiled(translation: Path) -> Path:
+    """Return what QGIS loads of a ``.ts``, made anew where it is older."""
+    target = ROOT / "build/i18n" / f"{translation.stem}.qm"
+    if not target.is_file() or target.stat().st_mtime < translation.stat().st_mtime:
+        tool = shutil.which("lrelease") or "/usr/lib/qt6/bin/lrelease"
+        if not Path(tool).is_file():
+            sys.exit("lrelease is missing; run tools/system.sh translations.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_suffix(f".{os.getpid()}")
+        command = [tool, "-silent", str(translation), "-qm", str(fresh)]
+        subprocess.run(command, check=True)  # noqa: S603
+        fresh.replace(target)
+    return target
 
 
 def version() -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qgis.gui import QgsApplicationExitBlockerInterface
-from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtWidgets import QMessageBox, QWidget
 
+from ..processing.translation import tr
 from .job_strip import JobStrip
 
 CANCEL_SECONDS = 4.0
@@ -37,14 +37,12 @@ class ClosingQuestion(QgsApplicationExitBlockerInterface):
         box = QMessageBox(self._window)
         box.setObjectName("mtmsdClosing")
         box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(_tr("Jobs Are Running"))
-        box.setText("\n".join([_tr("The engine is at work:"), *(f"• {run.title}" for run in runs)]))
-        box.setInformativeText(
-            _tr("A job that goes on is taken up again when QGIS is next opened.")
-        )
-        on = box.addButton(_tr("&Let It Go On"), QMessageBox.ButtonRole.AcceptRole)
-        cancel = box.addButton(_tr("&Cancel Job"), QMessageBox.ButtonRole.DestructiveRole)
-        stay = box.addButton(_tr("&Stay in QGIS"), QMessageBox.ButtonRole.RejectRole)
+        box.setWindowTitle(tr("Jobs Are Running"))
+        box.setText("\n".join([tr("The engine is at work:"), *(f"• {run.title}" for run in runs)]))
+        box.setInformativeText(tr("A job that goes on is taken up again when QGIS is next opened."))
+        on = box.addButton(tr("&Let It Go On"), QMessageBox.ButtonRole.AcceptRole)
+        cancel = box.addButton(tr("&Cancel Job"), QMessageBox.ButtonRole.DestructiveRole)
+        stay = box.addButton(tr("&Stay in QGIS"), QMessageBox.ButtonRole.RejectRole)
         for button, name in ((on, "GoOn"), (cancel, "Cancel"), (stay, "Stay")):
             button.setObjectName(f"mtmsdClosing{name}")
         box.setDefaultButton(stay)
@@ -60,7 +58,3 @@ class ClosingQuestion(QgsApplicationExitBlockerInterface):
             for run in runs:
                 run.leave(LEAVE_SECONDS)
         return chosen in (on, cancel)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("ClosingQuestion", text)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from qgis.PyQt.QtCore import QCoreApplication
+from ..processing.translation import tr
 
 
 def polygons_text(count: int) -> str:
     """Return ``1 polygon``, ``2 polygons``."""
     if count == 1:
-        return QCoreApplication.translate("plural", "1 polygon")
-    return QCoreApplication.translate("plural", "{:,} polygons").format(count)
+        return tr("1 polygon")
+    return tr("%Ln polygons", "", count)
 
 
 def pixels_text(count: int) -> str:
     """Return ``1 pixel``, ``2 pixels``."""
     if count == 1:
-        return QCoreApplication.translate("plural", "1 pixel")
-    return QCoreApplication.translate("plural", "{:,} pixels").format(count)
+        return tr("1 pixel")
+    return tr("%Ln pixels", "", count)

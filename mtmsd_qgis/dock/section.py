@@ -15,6 +15,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..processing.translation import tr
+
 TODO, NEXT, BUSY, DONE, WRONG = "todo", "next", "busy", "done", "wrong"
 _COLORS = {
     TODO: "#9aa0a6",
@@ -43,7 +45,7 @@ class Section(QWidget):
         self._fold.setAutoRaise(True)
         self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._fold.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._fold.setToolTip(self.tr("Fold or unfold this section"))
+        self._fold.setToolTip(tr("Fold or unfold this section"))
         font = self._fold.font()
         font.setBold(True)
         self._fold.setFont(font)
@@ -109,11 +111,11 @@ class Section(QWidget):
         self._state.setVisible(bool(sentence))
         self._dot.setPixmap(_dot(_COLORS[kind], self.devicePixelRatioF()))
         meanings = {
-            TODO: self.tr("Not yet possible"),
-            NEXT: self.tr("Ready: this can be done now"),
-            BUSY: self.tr("Running"),
-            DONE: self.tr("Done"),
-            WRONG: self.tr("Needs attention"),
+            TODO: tr("Not yet possible"),
+            NEXT: tr("Ready: this can be done now"),
+            BUSY: tr("Running"),
+            DONE: tr("Done"),
+            WRONG: tr("Needs attention"),
         }
         self._dot.setToolTip(meanings[kind])
 

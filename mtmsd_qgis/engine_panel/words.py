@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.PyQt.QtCore import QCoreApplication
-
 from ..engine.folders import environment_folder
 from ..engine.interpreter import BROKEN, CHECKING, MISSING, OUTDATED, READY, EngineState
 from ..engine.setup.place import STAMP, Place
 from ..engine.setup.plan import CPU, CUDA, MPS, size
+from ..processing.translation import tr
 
 
 def headline(state: EngineState) -> str:
     """Say in a sentence how the engine is."""
     if state.status == CHECKING:
-        return _tr("The engine is being checked…")
+        return tr("The engine is being checked…")
     if state.status == READY:
-        return _tr("The engine is ready.")
+        return tr("The engine is ready.")
     if state.status == MISSING and is_own(state):
         if Place(environment_folder()).left_over():
-            return _tr("A set-up of the engine was begun and not finished; it can go on.")
-        return _tr(
+            return tr("A set-up of the engine was begun and not finished; it can go on.")
+        return tr(
             "The engine does the computing, in a Python environment of its own. "
             "One click sets it up; QGIS itself stays as it is."
         )
@@ -43,39 +42,35 @@ def environment_of(state: EngineState) -> Path | None:
 def word(state: EngineState) -> str:
     """Return the state in a word or two."""
     return {
-        CHECKING: _tr("being checked"),
-        READY: _tr("ready"),
-        MISSING: _tr("not set up"),
-        BROKEN: _tr("broken"),
-        OUTDATED: _tr("outdated"),
+        CHECKING: tr("being checked"),
+        READY: tr("ready"),
+        MISSING: tr("not set up"),
+        BROKEN: tr("broken"),
+        OUTDATED: tr("outdated"),
     }[state.status]
 
 
 def device_name(device: str) -> str:
     """Return a device's name, as the other parts of the dock call it."""
-    return {CPU: _tr("CPU"), CUDA: _tr("NVIDIA GPU"), MPS: _tr("Apple GPU")}[device]
+    return {CPU: tr("CPU"), CUDA: tr("NVIDIA GPU"), MPS: tr("Apple GPU")}[device]
 
 
 def step_title(step: str) -> str:
     """Return what a step of the set-up does."""
     return {
-        "prepare": _tr("Preparing the folder"),
-        "tool": _tr("Fetching the installer uv"),
-        "python": _tr("Making the Python environment"),
-        "packages": _tr("Fetching and installing the packages"),
-        "torch": _tr("Fetching and installing PyTorch"),
-        "doctor": _tr("Checking that it computes"),
-        "swap": _tr("Putting it in place"),
-    }.get(step, _tr("Beginning"))
+        "prepare": tr("Preparing the folder"),
+        "tool": tr("Fetching the installer uv"),
+        "python": tr("Making the Python environment"),
+        "packages": tr("Fetching and installing the packages"),
+        "torch": tr("Fetching and installing PyTorch"),
+        "doctor": tr("Checking that it computes"),
+        "swap": tr("Putting it in place"),
+    }.get(step, tr("Beginning"))
 
 
 def progress(step: str, done: int, total: int) -> str:
     """Return a step with its bytes: ``Fetching …: 0.3 of 1.7 GB``."""
     title = step_title(step)
     if total:
-        return _tr("{}: {} of {}").format(title, size(done), size(total))
+        return tr("{}: {} of {}").format(title, size(done), size(total))
     return f"{title}…" if not done else f"{title}: {size(done)}"
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Engine", text)

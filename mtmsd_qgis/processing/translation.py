@@ -1,10 +1,30 @@
-"""Translation of the strings that users of Processing see."""
+"""The user's language."""
 
 from __future__ import annotations
 
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QCoreApplication, QTranslator
+
+from ..engine.folders import RESOURCES
+
+TRADITIONAL = ("zh_TW", "zh_HK", "zh_MO", "zh_Hant")
+"""Chinese that is written otherwise than the translation."""
 
 
-def tr(text: str) -> str:
-    """Return the text in the user's language."""
-    return QCoreApplication.translate("MTMSD", text)
+def tr(text: str, disambiguation: str = "", n: int = -1) -> str:
+    """Return the text in the user's language; ``n`` is the number for ``%n``.
+
+    A class that others are derived from uses it too: Qt's own ``tr`` goes by the object's class.
+    """
+    return QCoreApplication.translate("MTMSD", text, disambiguation, n)
+
+
+def install_translator() -> QTranslator | None:
+    """Install and return the translator of QGIS's language; None where there is none."""
+    locale = QgsApplication.locale().replace("-", "_")
+    translator = QTranslator()
+    path = RESOURCES / "i18n" / f"mtmsd_{locale[:2]}.qm"
+    if locale.startswith(TRADITIONAL) or not translator.load(str(path)):
+        return None
+    QCoreApplication.installTranslator(translator)
+    return translator
