@@ -1,7 +1,7 @@
 """Pin and hash what Set Up Engine… installs, and measure it: resources/engine.
 
-    tools/lock.py            the locks and the sizes
-    tools/lock.py sizes      the sizes alone
+    tools/lock.py                  the locks and the sizes
+    tools/lock.py sizes [NAME…]    the sizes alone, or some of them
 
 core/pyproject.toml and core/light-requirements.in say what is wanted, constraints.txt which
 versions. torch is left out: its files differ between indexes; resources/engine/torch.json pins it.
@@ -77,7 +77,7 @@ def measure(platform: str, arguments: Sequence[str]) -> dict[str, int]:
         }
 
 
-def sizes() -> None:
+def sizes(names: Sequence[str]) -> None:
     """Write resources/engine/sizes.json; what an index does not give stays as it was."""
     path = LOCKS / "sizes.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -86,7 +86,8 @@ def sizes() -> None:
     jobs |= {f"tools-{platform}": (platform, ["--no-deps", "uv", "pip"]) for platform in TAGS}
     builds = json.loads((LOCKS / "torch.json").read_text(encoding="utf-8"))
     jobs |= {f"torch-{name}": (name.split("-")[0], torch(*name.split("-"))) for name in builds}
-    for name, (platform, arguments) in jobs.items():
+    for name in names or jobs:
+        platform, arguments = jobs[name]
         try:
             known[name] = measure(platform, arguments)
         except subprocess.CalledProcessError:
@@ -99,10 +100,10 @@ def sizes() -> None:
 def main() -> None:
     """Make locks and sizes."""
     LOCKS.mkdir(parents=True, exist_ok=True)
-    if sys.argv[1:] != ["sizes"]:
+    if sys.argv[1:2] != ["sizes"]:
         for kind in ("full", "light"):
             lock(kind)
-    sizes()
+    sizes(sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -30,14 +30,13 @@ READY, MISSING, BROKEN, CHECKING = "ready", "missing", "broken", "checking"
 OUTDATED = "outdated"
 """The engine works, but was set up from another lock than the one that this plugin brings."""
 
-_LIGHT = "numpy rasterio pyogrio shapely safetensors click rich psutil mtmsd"
-_FULL = f"{_LIGHT} torch sklearn skimage scipy jinja2 matplotlib"
+_MODULES = "numpy rasterio pyogrio shapely sklearn skimage scipy safetensors click rich psutil"
 _MARK = "MTMSD-ENGINE "
 # Looks for the engine's libraries without importing them: a tenth of a second, not ten.
 _PROBE = f"""
 import importlib.metadata as m, importlib.util as u, json, sys
 light = u.find_spec("torch") is None and u.find_spec("onnxruntime") is not None
-modules = ("{_LIGHT}" if light else "{_FULL}").split()
+modules = "{_MODULES} jinja2 matplotlib mtmsd".split() + ([] if light else ["torch"])
 missing = [n for n in modules if u.find_spec(n) is None]
 def version(name):
     try:
