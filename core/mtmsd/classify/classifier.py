@@ -22,6 +22,7 @@ from mtmsd.features.stages import (
     global_features,
     neighbourhood_spectra,
 )
+from mtmsd.features.tiles import TileGrid
 from mtmsd.modelcheck import load_weights, parts_of, read_classes, read_settings
 from mtmsd.runtime.eager import EagerRuntime
 from mtmsd.scene.labels import ClassInfo
@@ -115,7 +116,7 @@ class Classifier:
     def probabilities(self, tiles: Tensor) -> Tensor:
         """Class probabilities of whitened tiles (N, C, S, S): (M, N, P, K) for M members.
 
-        P is all pixels of a tile in row-major order; patchwise it is the centre alone.
+        P is all pixels of a tile's core in row-major order; patchwise it is the centre alone.
         """
         streams = self._streams(tiles)
         device = streams.local.device
@@ -133,19 +134,21 @@ class Classifier:
     def _streams(self, tiles: Tensor) -> Streams:
         side = tiles.shape[-1]
         dense = self.settings.features == "dense"
+        margin = TileGrid(side, self.settings.stride).margin if dense else side // 2
         reader = self.reader
         keep = _by_block(self.local.channels, reader.channels)
         local, global_ = [], []
         for i, maps in enumerate(reader.maps(tiles)):
             if dense:
-                found = dense_features(maps, side, keep)
+                found = dense_features(maps, side, keep, margin)
             else:
                 found = centre_features(maps, side)[:, None, self.local.channels]
             local.append(self.local.scaled(found, i))
             means = global_features(maps)[:, self.global_.channels]
             global_.append(self.global_.scaled(means, i))
         spectrum = neighbourhood_spectra(tiles.to(local[0].device))
-        spectrum = spectrum.flatten(2) if dense else spectrum[:, :, side // 2, side // 2, None]
+        end = side - margin if dense else margin + 1
+        spectrum = spectrum[:, :, margin:end, margin:end].flatten(2)
         return Streams(torch.stack(local, 2), torch.stack(global_, 1), spectrum.transpose(1, 2))
 
     def save(self, path: Path) -> None:

@@ -83,21 +83,22 @@ class Mapper:
     def _dense(self, data: np.ndarray, inside: np.ndarray, window: Window, tick: Tick) -> Any:
         """Sum of weighted probabilities (V, K, h, w) over all tiles that show the window."""
         row, col, height, width = window
-        side, pad = self.side, self.side
+        pad, margin, core = self.side, self._grid.margin, self._grid.core
         covered = np.pad(inside, pad)
         corners = [
             (r - row + pad, c - col + pad)
             for r, c in self._grid.corners(*window)
-            if covered[r - row + pad :, c - col + pad :][:side, :side].any()
+            if covered[r - row + pad + margin :, c - col + pad + margin :][:core, :core].any()
         ]
         scene = self._runtime.array(data)
         total = self._accumulator(height + 2 * pad, width + 2 * pad)
 
         def add(chosen: list[tuple[int, int]]) -> None:
             found = self._votes(scene, chosen).swapaxes(0, 1).swapaxes(2, 3)
-            weighted = found.reshape(*found.shape[:3], side, side) * self._weights
+            weighted = found.reshape(*found.shape[:3], core, core) * self._weights
             for (r, c), tile in zip(chosen, weighted, strict=True):
-                total[:, :, r : r + side, c : c + side] += tile
+                top, left = r + margin, c + margin
+                total[:, :, top : top + core, left : left + core] += tile
 
         self._in_batches(corners, add, tick)
         return total[:, :, pad : pad + height, pad : pad + width]
@@ -151,12 +152,12 @@ class Mapper:
 
     def _affordable(self) -> int:
         """Tiles at once: the usual number, fewer where memory is short."""
-        settings, width = self.classifier.settings, self.classifier.model.unet.width
+        settings, width = self.classifier.settings, self.classifier.model.width
         if settings.features == "patchwise":
             usual, per_tile = PATCHES_AT_ONCE, 0
         else:
             usual = TILES_AT_ONCE[self._runtime.kind]
-            per_tile = 12 * self.side**2 * len(settings.timesteps) * settings.channels
+            per_tile = 12 * self._grid.core**2 * len(settings.timesteps) * settings.channels
         per_tile += 64 * self.side**2 * width
         return max(1, min(usual, self._runtime.free_memory() // (2 * per_tile)))
 

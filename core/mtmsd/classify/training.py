@@ -313,7 +313,7 @@ class _Plan:
 
 
 def _dense_plan(labels: Labels, grid: TileGrid, turns: int) -> _Plan:
-    """Every labelled pixel in every tile of the grid that shows it, tile by tile."""
+    """Every labelled pixel in every tile of the grid whose core shows it, tile by tile."""
     if not 1 <= turns <= 8:
         raise InputError(f"turns {turns} is not within 1 to 8.")
     places: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -325,7 +325,8 @@ def _dense_plan(labels: Labels, grid: TileGrid, turns: int) -> _Plan:
     shown = [np.array(places[row, col]).T for row, col, _ in tiles]
     after = [turned_positions(grid.side, turn) for turn in range(turns)]
     position = [after[turn][at] for (_, _, turn), (_, at) in zip(tiles, shown, strict=True)]
-    weight = [grid.centre_weights().ravel()[at] for _, at in shown]
+    weights = np.pad(grid.centre_weights(), grid.margin).ravel()
+    weight = [weights[at] for _, at in shown]
     return _Plan(
         tiles,
         np.concatenate([pixel for pixel, _ in shown]),

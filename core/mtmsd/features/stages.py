@@ -69,7 +69,7 @@ class StageReader:
         """
         schedule = CosineSchedule()
         tiles = tiles.to(self.device, non_blocking=True)
-        noise = self.noise.to(self.device)[None].expand_as(tiles)
+        noise = self.noise.to(self.device)[None]
         for timestep in self.timesteps:
             t = torch.tensor([timestep], device=self.device)  # the same for all tiles
             with autocast(self.device, self.precision):
@@ -106,8 +106,10 @@ def neighbourhood_spectra(tiles: Tensor) -> Tensor:
     return torch.cat([tiles, *means], dim=1)
 
 
-def dense_features(maps: Sequence[Tensor], side: int, keep: Sequence[Tensor | None]) -> Tensor:
-    """Bilinear values at every pixel: (B, side·side, k), channels last.
+def dense_features(
+    maps: Sequence[Tensor], side: int, keep: Sequence[Tensor | None], margin: int = 0
+) -> Tensor:
+    """Bilinear values at every pixel but a margin: (B, (side − 2·margin)², k), channels last.
 
     ``keep`` names, for each block, the channels that are wanted (None: all), so that nothing
     is resized in vain.
@@ -120,5 +122,6 @@ def dense_features(maps: Sequence[Tensor], side: int, keep: Sequence[Tensor | No
         chosen = chosen.contiguous(memory_format=torch.channels_last)
         if m.shape[-1] != side:
             chosen = F.interpolate(chosen, (side, side), mode="bilinear", align_corners=False)
+        chosen = chosen[:, :, margin : side - margin, margin : side - margin]
         resized.append(chosen.permute(0, 2, 3, 1).flatten(1, 2))
     return torch.cat(resized, dim=2)

@@ -13,6 +13,9 @@ from mtmsd.errors import InputError
 class TileGrid:
     """Tiles of ``side`` px at every ``stride`` px, anchored so that borders are covered too.
 
+    Of each tile only its core is used: near its border a tile sees little of what is around,
+    and there the tiles overlap most. Cores of neighbours still overlap, and are blended.
+
     The grid depends on the scene's pixel (0, 0) only, never on the window that is mapped: the
     same pixel is seen by the same tiles in a preview and in the map of the whole scene.
     """
@@ -24,20 +27,30 @@ class TileGrid:
         if not 0 < self.stride <= self.side:
             raise InputError(f"stride {self.stride} is not within 1 to patch_size {self.side}.")
 
+    @property
+    def margin(self) -> int:
+        """Pixels between a tile's border and its core: a third of what neighbours overlap."""
+        return (self.side - self.stride) // 3
+
+    @property
+    def core(self) -> int:
+        """Side of a tile's core in pixels."""
+        return self.side - 2 * self.margin
+
     def origins(self, start: int, stop: int) -> range:
-        """First pixels of the tiles that show any of the pixels start…stop−1, along one axis."""
+        """First pixels of the tiles whose core shows any pixel start…stop−1, along one axis."""
         anchor = self.stride - self.side
-        first = -(-(start - self.side + 1 - anchor) // self.stride)
-        last = (stop - 1 - anchor) // self.stride
+        first = -(-(start - self.margin - self.core + 1 - anchor) // self.stride)
+        last = (stop - 1 - self.margin - anchor) // self.stride
         return range(anchor + first * self.stride, anchor + last * self.stride + 1, self.stride)
 
     def corners(self, row: int, col: int, height: int, width: int) -> list[tuple[int, int]]:
-        """Upper left corners of all tiles that show any pixel of a window."""
+        """Upper left corners of all tiles whose core shows any pixel of a window."""
         return [
             (r, c) for r in self.origins(row, row + height) for c in self.origins(col, col + width)
         ]
 
     def centre_weights(self) -> np.ndarray:
-        """Weight of each pixel of a tile (side, side), float32: a Hann window, never 0."""
-        ramp = np.sin(np.pi * (np.arange(self.side) + 0.5) / self.side) ** 2
+        """Weight of each pixel of a core (core, core), float32: a tile's Hann window, never 0."""
+        ramp = np.sin(np.pi * (self.margin + np.arange(self.core) + 0.5) / self.side) ** 2
         return np.outer(ramp, ramp).astype(np.float32)
