@@ -12,6 +12,7 @@ from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
 
 from .attached import Attached
 from .background import Background
+from .better import BetterBaseline
 from .classes import LandClass
 from .import_labels import guess_field
 from .job_strip import JobStrip
@@ -64,6 +65,8 @@ class AccuracySection(Section):
         for part in self._parts:
             part.hide()
             self.rows.addWidget(part)
+        self.better = BetterBaseline(workspace, "mtmsdAccuracyBetter")
+        self.rows.addWidget(self.better)
 
         self._reference = QgsMapLayerComboBox()
         self._reference.setObjectName("mtmsdReference")

@@ -63,6 +63,7 @@ class MtmsdDock(QgsDockWidget):
         column.setContentsMargins(4, 4, 4, 4)
         column.setSpacing(4)
         self.accuracy = AccuracySection(self.workspace, self.strip, content)
+        self.accuracy.better.chosen.connect(self.map.use)
         self.jobs = JobsSection(self.strip, content)
         self._sections = (
             self.engine,

@@ -28,7 +28,7 @@ class JobStrip(QWidget):
         self._layout.setContentsMargins(8, 2, 8, 4)
         self._layout.setSpacing(4)
         self.runs: list[Run | Attached] = []
-        self._lines: dict[Run | Attached, QWidget] = {}
+        self._lines: dict[Run | Attached, _Line] = {}
         self.hide()
 
     def watch(self, run: Run | Attached) -> None:
@@ -36,6 +36,7 @@ class JobStrip(QWidget):
         self.runs.append(run)
         self._lines[run] = _Line(run, self)
         self._layout.addWidget(self._lines[run])
+        self._share_out_key()
         self.show()
         run.ended.connect(partial(self._ended, run))
 
@@ -56,7 +57,13 @@ class JobStrip(QWidget):
         self._layout.removeWidget(line)
         line.hide()
         line.deleteLater()
+        self._share_out_key()
         self.setVisible(bool(self.runs))
+
+    def _share_out_key(self) -> None:
+        """Let Alt+C cancel the uppermost job: a key of several buttons presses none."""
+        for index, line in enumerate(self._lines.values()):
+            line.set_key(index == 0)
 
 
 class _Line(QWidget):
@@ -74,7 +81,7 @@ class _Line(QWidget):
         self._bar.setRange(0, 0)
         self._bar.setMaximumHeight(16)
         self._bar.setToolTip(run.title)
-        self._cancel = QPushButton(self.tr("&Cancel"))
+        self._cancel = QPushButton()
         self._cancel.setObjectName("mtmsdCancel")
         self._cancel.setToolTip(self.tr("Stop this job; what it learned up to now is kept"))
         self._cancel.clicked.connect(self._stop)
@@ -82,6 +89,10 @@ class _Line(QWidget):
         layout.addLayout(row(self._bar, self._cancel, stretch=0))
         run.progressed.connect(self._progress)
         run.titled.connect(self._phase)
+
+    def set_key(self, has_key: bool) -> None:
+        """Give the button its mnemonic, or take it away."""
+        self._cancel.setText(self.tr("&Cancel") if has_key else self.tr("Cancel"))
 
     def _progress(self, percent: float) -> None:
         self._bar.setRange(0, 100)

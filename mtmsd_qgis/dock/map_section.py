@@ -17,20 +17,28 @@ from qgis.core import (
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import QPushButton, QWidget
 
-from ..processing.styling import distinct, style_class_map
+from ..processing.styling import layer_title, style_class_map
+from . import layers
 from .attached import Attached
 from .background import Background
+from .better import BetterBaseline
 from .classes import FEWEST_PIXELS, to_json
+from .files import remove
 from .job_strip import JobStrip
+from .map_options import MTMSD, MapOptions
+from .map_products import MapProducts
 from .map_view import MapView
 from .pending import PendingJob
-from .roles import MAP, PREVIEW, ROLE, role
+from .roles import MAP, PREVIEW
 from .runs import CANCELED, DONE, Ended, Run
 from .samples import TrainingSamples
 from .section import BUSY, NEXT, TODO, WRONG, Section, row
 from .section import DONE as DONE_STATE
 from .training_file import VALUE
 from .workspace import Workspace
+
+PROBABILITY_BYTES = 2**28
+"""A map of more class probabilities is made without them; who asks for points makes them."""
 
 
 class MapSection(Section):
@@ -63,8 +71,14 @@ class MapSection(Section):
             self._whole: self.tr("Map the whole raster into a GeoTIFF, with its confidence"),
         }
         self.rows.addLayout(row(self._preview, self._whole))
+        self._options = MapOptions(workspace)
+        self.rows.addWidget(self._options)
+        self._better = BetterBaseline(workspace, "mtmsdMapBetter")
+        self._better.chosen.connect(self.use)
+        self.rows.addWidget(self._better)
         self._view_box = MapView(workspace)
         self.rows.addWidget(self._view_box)
+        self.rows.addWidget(MapProducts(workspace, iface, strip))
         workspace.scene_changed.connect(self._scene_changed)
         project = QgsProject.instance()
         project.layersAdded.connect(self._view_box.refresh)
@@ -98,7 +112,10 @@ class MapSection(Section):
         if blocked:
             self.set_state(TODO, blocked)
         elif made is not None and self._workspace.get("classifier_key") != self._training_key():
-            self.set_state(NEXT, self.tr("The polygons have changed since {}.").format(made.name))
+            text = self.tr("Polygons or classifier have changed since {}.")
+            self.set_state(NEXT, text.format(made.name))
+        elif made is not None and (self._workspace.get("filters") or {}) != self._options.filters:
+            self.set_state(NEXT, self.tr("The filters have changed since {}.").format(made.name))
         elif made is not None:
             self.set_state(DONE_STATE, self.tr("Map: {}").format(made.name))
         else:
@@ -110,8 +127,8 @@ class MapSection(Section):
             return self.tr("Choose a scene first.")
         if workspace.facts is None:
             return workspace.facts_error or self.tr("Waiting for the raster's bands.")
-        if workspace.file("model") is None:
-            return self.tr("Pretrain the scene first, or choose a model.")
+        if workspace.file("model") is None and self._options.classifier == MTMSD:
+            return self.tr("Pretrain the scene first, or choose another classifier under More.")
         if workspace.training is None or workspace.training.layer.featureCount() == 0:
             return self.tr("Draw training polygons first.")
         return self._too_few()
@@ -128,6 +145,12 @@ class MapSection(Section):
             text = self.tr("Draw more of {}: each class needs {} pixels.")
             return text.format(", ".join(few[:3]), FEWEST_PIXELS)
         return ""
+
+    def use(self, classifier: str) -> None:
+        """Take another classifier and map the scene with it."""
+        self._options.choose(classifier)
+        if not self._blocked() and self._run is None:
+            self.start(preview=False)
 
     def start(self, preview: bool) -> None:
         """Learn the classes if the polygons changed, then map."""
@@ -148,13 +171,15 @@ class MapSection(Section):
     # the two runs
 
     def _train(self, key: str, extent: list[float] | None) -> None:
-        workspace = self._workspace
+        workspace, model = self._workspace, self._workspace.file("model")
         output = str(workspace.new_file("classifier", ".safetensors"))
         parameters = {
             "INPUT": workspace.scene.id(),
             "LABELS": workspace.training.layer.id(),
             "CLASS_FIELD": VALUE,
-            "MODEL": str(workspace.file("model")),
+            "MODEL": str(model) if model is not None else None,
+            "CLASSIFIER": self._options.classifier,
+            "EXCLUDE": workspace.get("exclude", ""),
             "DEVICE": "auto",
             "SEED": workspace.get("seed", 0),
             "SETTINGS": workspace.get("settings", ""),
@@ -170,15 +195,21 @@ class MapSection(Section):
             "CLASSIFIER": str(classifier),
             "DEVICE": "auto",
             "OUTPUT": output,
+            **self._options.filters,
         }
-        step = {"output": output, "extent": extent}
+        step = {"output": output, "extent": extent, "filters": self._options.filters}
         if extent is None:
-            step["confidence"] = str(workspace.new_file("confidence", ".tif"))
-            parameters["CONFIDENCE"] = step["confidence"]
+            beside = ["confidence"] + ["probabilities"] * self._keeps_probabilities()
+            step |= {name: str(workspace.new_file(name, ".tif")) for name in beside}
+            parameters |= {name.upper(): step[name] for name in beside}
         else:
             box = ",".join(map(repr, extent))
             parameters["EXTENT"] = f"{box} [{workspace.scene.crs().authid()}]"
         self._go("mtmsd:classify", parameters, step)
+
+    def _keeps_probabilities(self) -> bool:
+        scene, classes = self._workspace.scene, self._workspace.training.classes
+        return 4 * len(classes) * scene.width() * scene.height() <= PROBABILITY_BYTES
 
     def _go(self, algorithm: str, parameters: dict[str, Any], step: dict[str, Any]) -> None:
         """Start one of the two; ``step`` is what :meth:`_done` needs, as plain JSON."""
@@ -235,42 +266,39 @@ class MapSection(Section):
         self._load(output, PREVIEW if step["extent"] else MAP)
         pixels = answer.get("pixels") or {}
         if not step["extent"]:
+            self._replace_probabilities(step.get("probabilities"))
             workspace.put("confidence", step["confidence"])
+            workspace.put("filters", step.get("filters") or None)
             workspace.put("pixels", pixels)
             workspace.put("map", output)
         self._view_box.refresh()
         self._view_box.show_counts(pixels)
 
+    def _replace_probabilities(self, path: str | None) -> None:
+        """Keep those of the newest map only: they are many times its size."""
+        old = self._workspace.file("probabilities")
+        self._workspace.put("probabilities", path)
+        if old is not None:
+            Background(lambda: remove(old)).start()
+
     def _load(self, path: str, kind: str) -> None:
         """Show a finished map; a new preview takes the place of the old one."""
-        project = QgsProject.instance()
         names = {MAP: self.tr("Class map"), PREVIEW: self.tr("Preview")}
-        old = next((x for x in project.mapLayers().values() if role(x) == PREVIEW), None)
+        old = layers.of_role(PREVIEW)
         if old is not None and kind == PREVIEW:
             replaced = old.source()
             old.setDataSource(path, old.name(), "gdal")
             style_class_map(old)
-            Background(lambda: _remove(replaced)).start()
+            Background(lambda: remove(replaced)).start()
             return
-        title = f"{names[kind]} – {self._workspace.scene.name()}"
-        layer = QgsRasterLayer(
-            path, distinct(title, {x.name() for x in project.mapLayers().values()})
-        )
+        layer = QgsRasterLayer(path, layer_title(names[kind], self._workspace.scene.name()))
         if not layer.isValid():
             text = self.tr("{} cannot be opened as a raster.").format(path)
             self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
             return
-        layer.setCustomProperty(ROLE, kind)
         style_class_map(layer)
-        if old is not None:
-            replaced = old.source()
-            project.removeMapLayer(old.id())
-            Background(lambda: _remove(replaced)).start()
-        project.addMapLayer(layer, False)
-        tree = project.layerTreeRoot()
-        scene = tree.findLayer(self._workspace.scene.id())
-        above = tree.children().index(scene) if scene in tree.children() else 0
-        tree.insertLayer(above, layer)
+        layers.drop(old)
+        layers.add(layer, kind, above=self._workspace.scene)
 
     # what it depends on
 
@@ -293,15 +321,11 @@ class MapSection(Section):
         workspace = self._workspace
         digest = hashlib.sha256()
         settings = [workspace.get(key) for key in ("model", "seed", "settings")]
+        if self._options.classifier != MTMSD:  # keys of former versions stay as they are
+            settings += [self._options.classifier, workspace.get("exclude")]
         for text in (workspace.scene_path, to_json(workspace.training.classes), *settings):
             digest.update(str(text).encode())
         for value, wkb in sorted(workspace.training.rows()):
             digest.update(str(value).encode())
             digest.update(wkb)
         return digest.hexdigest()[:16]
-
-
-def _remove(path: str) -> None:
-    """Remove a preview that was replaced, with what GDAL wrote beside it."""
-    for file in (Path(path), Path(f"{path}.aux.xml")):
-        file.unlink(missing_ok=True)

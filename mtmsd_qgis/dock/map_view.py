@@ -28,7 +28,8 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..processing.styling import layer_title, style_confidence
-from .roles import CONFIDENCE, MAP, PREVIEW, ROLE, role
+from . import layers
+from .roles import CONFIDENCE, MAP, PREVIEW, role
 from .section import caption, color_icon, row
 from .spectra import map_transform
 from .workspace import Workspace
@@ -156,28 +157,23 @@ class MapView(QWidget):
         self._show_layer(True)
 
     def _swap(self) -> None:
-        layer = self.layer()
-        node = self._node(layer)
+        node = layers.node(self.layer())
         if node is None:
             self._flicker.setChecked(False)
         else:
             self._show_layer(not node.itemVisibilityChecked())
 
     def _show_layer(self, on: bool) -> None:
-        node = self._node(self.layer())
+        node = layers.node(self.layer())
         if node is not None:
             node.setItemVisibilityChecked(on)
-
-    @staticmethod
-    def _node(layer: Any) -> Any:
-        return QgsProject.instance().layerTreeRoot().findLayer(layer.id()) if layer else None
 
     def _set_confidence(self, on: bool) -> None:
         project = QgsProject.instance()
         shown = [x for x in project.mapLayers().values() if role(x) == CONFIDENCE]
         path = self._workspace.file("confidence")
         for layer in shown:
-            node = self._node(layer)
+            node = layers.node(layer)
             if layer.source() != str(path):
                 project.removeMapLayer(layer.id())
             elif node is not None:
@@ -188,12 +184,8 @@ class MapView(QWidget):
         layer = QgsRasterLayer(
             str(path), layer_title(self.tr("Confidence"), self._workspace.scene.name())
         )
-        layer.setCustomProperty(ROLE, CONFIDENCE)
         style_confidence(layer)
-        project.addMapLayer(layer, False)
-        tree, above = project.layerTreeRoot(), self._node(self.layer())
-        index = tree.children().index(above) if above in tree.children() else 0
-        tree.insertLayer(index, layer)
+        layers.add(layer, CONFIDENCE, above=self.layer())
 
 
 def pixel_area(layer: QgsRasterLayer) -> float | None:

@@ -115,7 +115,7 @@ class PolygonsSection(Section):
         self._grow_box = QWidget()
         box = QVBoxLayout(self._grow_box)
         box.setContentsMargins(0, 0, 0, 0)
-        label = caption(self.tr("Toleran&ce"), self._slider)
+        label = caption(self.tr("Tolerance"), self._slider)
         box.addLayout(row(label, self._slider, self._percent, stretch=1))
         box.addWidget(self._take)
         self._grow_box.hide()

@@ -1,0 +1,161 @@
+"""Beyond the map: another classifier, filters, polygons, and the points to label next."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import CORNER, PIXEL, halves, memory_polygons, write_raster
+from docked import Docked, docked  # noqa: F401
+from osgeo import gdal
+from qgis.core import QgsProject, QgsSettings
+from qgis.PyQt.QtCore import QEventLoop, Qt
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QApplication, QMenu
+
+from mtmsd_qgis.dock.layers import of_role
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def drawn(docked: Docked, tmp_path) -> Docked:  # noqa: F811
+    """The dock with a scene of two halves and four polygons in each."""
+    QgsSettings().setValue("mtmsd/dock/mtmsdAccuracyOpen", True)
+    docked.open(write_raster(tmp_path / "halves.tif", halves()))
+    layer = memory_polygons()
+    QgsProject.instance().addMapLayer(layer)
+    docked.dock.classes._take_vector(layer.id(), "class_id")
+    docked.wait(lambda: docked.classes().get("water", ("", ""))[1] == "64", "no polygons")
+    return docked
+
+
+def choose(room: Docked, name: str, data: object) -> None:
+    box = room.part(name)
+    box.setCurrentIndex(box.findData(data))
+
+
+def map_scene(room: Docked) -> str:
+    """Press Map Scene and return the new map's file."""
+    before = room.workspace.get("map")
+    room.click("mtmsdMapScene")
+    room.wait(lambda: room.workspace.get("map") != before, "no map", 120)
+    return room.workspace.get("map")
+
+
+def press_menu(menu: QMenu, text: str) -> None:
+    menu.aboutToShow.emit()
+    next(action for action in menu.actions() if action.text() == text).trigger()
+    QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents)
+
+
+def test_without_a_model_another_classifier_maps_and_its_products_are_shown(drawn):
+    assert "another classifier under More" in drawn.text("mtmsdMapState")
+    assert not drawn.part("mtmsdMapScene").isEnabled()
+    choose(drawn, "mtmsdClassifier", "rf")
+    choose(drawn, "mtmsdMajority", 3)
+    drawn.part("mtmsdUnknown").setValue(30)
+    assert drawn.part("mtmsdMapOptions").title() == (
+        "More: Random forest: spectra, unknown below 30 %, smoothed"
+    )
+    first = map_scene(drawn)
+    assert drawn.text("mtmsdMapState") == "Map: map.tif"
+    values = gdal.Open(first).ReadAsArray()
+    assert (values[:, 24:] == 7).mean() > 0.9
+    note = gdal.Open(first).GetMetadataItem("MTMSD")
+    assert '"majority": 3' in note
+    assert '"unknown_below": 0.3' in note
+    drawn.part("mtmsdSieve").setValue(5)
+    assert "filters have changed since map.tif" in drawn.text("mtmsdMapState")
+
+    drawn.click("mtmsdPolygonize")
+    regions = drawn.wait(lambda: of_role("regions"), "no polygons", 60)
+    assert sum(f["pixels"] for f in regions.getFeatures()) == (values > 0).sum()
+    assert [c.label() for c in regions.renderer().categories()][:2] == ["grass", "water"]
+    reference = drawn.part("mtmsdReference")
+    offered = [reference.layer(i) for i in range(reference.count())]
+    assert regions not in offered, "the map's own polygons are no reference"
+
+
+def test_points_are_visited_and_labelled_one_by_one(drawn):
+    choose(drawn, "mtmsdClassifier", "svm")
+    map_scene(drawn)
+    drawn.click("mtmsdNextLabels")
+    points = drawn.wait(lambda: of_role("points"), "no points", 60)
+    assert points.featureCount() == 20
+    assert points.labelsEnabled()
+    first, second = sorted(points.getFeatures(), key=lambda f: f["rank"])[:2]
+    doubt = f"{first['class_1']} or {first['class_2']}?"
+    assert drawn.text("mtmsdPointText") == f"Point 1 of 20: {doubt}"
+    assert drawn.canvas.extent().contains(first.geometry().boundingBox())
+    assert drawn.canvas.extent().width() < 90 * PIXEL
+
+    before = drawn.workspace.training.layer.featureCount()
+    menu = drawn.part("mtmsdPointClasses", QMenu)
+    menu.aboutToShow.emit()
+    assert next(a.text() for a in menu.actions() if a.text()) == first["class_1"]
+    press_menu(menu, first["class_2"])
+    assert drawn.workspace.training.layer.featureCount() == before + 1
+    features = drawn.workspace.training.layer.getFeatures()
+    (new,) = (f for f in features if f.geometry().contains(first.geometry()))
+    assert (new["class_id"], new["class_name"]) == (first["value_2"], first["class_2"])
+    box = new.geometry().boundingBox()
+    assert (round(box.width()), round(box.height())) == (PIXEL, PIXEL)
+    assert (box.xMinimum() - CORNER[0]) % PIXEL == 0
+
+    assert drawn.text("mtmsdPointText").startswith("Point 2 of 20: ")
+    assert drawn.canvas.extent().contains(second.geometry().boundingBox())
+    for _ in range(19):
+        drawn.click("mtmsdPointNext")
+    assert "last point" in drawn.text("mtmsdPointText")
+    assert "have changed since map.tif" in drawn.text("mtmsdMapState")
+    assert not drawn.part("mtmsdPointNext").isVisible()
+
+
+def test_a_map_without_probabilities_is_made_once_more_for_the_points(drawn, monkeypatch):
+    monkeypatch.setattr("mtmsd_qgis.dock.map_section.PROBABILITY_BYTES", 0)
+    choose(drawn, "mtmsdClassifier", "svm")
+    made = map_scene(drawn)
+    assert drawn.workspace.get("probabilities") is None
+    drawn.click("mtmsdNextLabels")
+    drawn.wait(lambda: of_role("points"), "no points", 90)
+    assert drawn.workspace.file("probabilities").is_file()
+    assert drawn.workspace.get("map") == made
+    folder = drawn.workspace.folder()
+    drawn.wait(lambda: not list(folder.glob("probabilities_map*")), "the second map stays")
+
+
+def test_a_clearly_better_baseline_is_said_and_one_button_maps_with_it(drawn):
+    accuracy = {
+        "overall": 0.61, "average": 0.6, "kappa": 0.4, "n": 64, "classes": [],
+        "confusion": {"matrix": []},
+        "baselines": [
+            {"name": "svm", "title": "", "overall": 0.7, "difference_interval": [-0.2, 0.01]},
+            {"name": "rf", "title": "", "overall": 0.93, "difference_interval": [-0.4, -0.1]},
+        ],
+    }  # fmt: skip
+    for name in ("mtmsdMapBetter", "mtmsdAccuracyBetter"):
+        assert not drawn.part(f"{name}Use").isVisible()
+    drawn.workspace.put("accuracy", accuracy)
+    said = "did clearly better: Random forest: spectra, 93.0\N{NO-BREAK SPACE}% right against 61.0"
+    for name in ("mtmsdMapBetter", "mtmsdAccuracyBetter"):
+        assert said in drawn.text(f"{name}Sentence")
+    drawn.click("mtmsdMapBetterUse")
+    assert drawn.part("mtmsdClassifier").currentData() == "rf"
+    assert not drawn.part("mtmsdMapBetterUse").isVisible()
+    drawn.wait(lambda: drawn.workspace.file("map"), "no map", 120)
+    classifier = drawn.workspace.file("classifier").read_bytes()
+    assert b"rf" in classifier[:4000]
+
+
+def test_two_running_jobs_have_one_cancel_key(drawn):
+    choose(drawn, "mtmsdClassifier", "svm")
+    map_scene(drawn)
+    drawn.click("mtmsdPolygonize")
+    drawn.click("mtmsdMapScene")
+    buttons = [b for b in drawn.dock.strip.findChildren(type(drawn.part("mtmsdMapScene")))
+               if b.objectName() == "mtmsdCancel"]  # fmt: skip
+    assert sorted(b.text() for b in buttons) == ["&Cancel", "Cancel"]
+    QTest.keyClick(drawn.dock, Qt.Key.Key_C, Qt.KeyboardModifier.AltModifier)
+    drawn.wait(lambda: len(drawn.dock.strip.runs) < 2, "nothing ended", 30)
+    left = [b.text() for b in drawn.dock.strip.findChildren(type(drawn.part("mtmsdMapScene")))
+            if b.objectName() == "mtmsdCancel" and b.isVisible()]  # fmt: skip
+    assert left in (["&Cancel"], [])
