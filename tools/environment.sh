@@ -29,7 +29,7 @@ case ${1:-} in
     python=$(PYTHON=/usr/bin/python3 find_python "$test_code") \
       || { echo "No Python that can import qgis found." >&2; exit 1; }
     options=(--system-site-packages)
-    packages=(pytest pytest-qgis bandit detect-secrets) ;;
+    packages=(pytest pytest-qgis bandit detect-secrets uv) ;;
   *) echo "usage: tools/environment.sh engine|qgis|qt6" >&2; exit 2 ;;
 esac
 

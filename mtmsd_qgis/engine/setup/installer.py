@@ -87,6 +87,7 @@ class Installer:
         self._uv = plan.uv
         self._by_pip = plan.tool == PIP
         self._step = STEPS[0]
+        self._arrived = 0
         self._log: IO[str] | None = None
 
     def run(self) -> Outcome:
@@ -259,7 +260,8 @@ class Installer:
         else:
             done = tree_size(self._place.cache) + tree_size(self._place.new)
             total = plan.download_bytes + plan.disk_bytes
-        self._on_event(Event(self._step, min(done, total), total))
+        self._arrived = max(self._arrived, min(done, total))  # temporary files come and go
+        self._on_event(Event(self._step, self._arrived, total))
 
     def _stop_if_canceled(self) -> None:
         if self._child.ended:
