@@ -103,7 +103,12 @@ def train(as_json: bool, features: str | None, **values: Any) -> int:
 @cli.command(cls=Command)
 @click.argument("scene")
 @output("MAP", "The class map, GeoTIFF on the scene's grid, 0 = no data.")
-@click.option("--classifier", required=True, metavar="CLASSIFIER", help="From 'mtmsd train'.")
+@click.option(
+    "--classifier",
+    required=True,
+    metavar="CLASSIFIER",
+    help="From 'mtmsd train', or an .onnx file from 'mtmsd export'.",
+)
 @rasters
 @click.option(
     "--extent",
@@ -112,6 +117,11 @@ def train(as_json: bool, features: str | None, **values: Any) -> int:
     help="Map this part only, in the scene's coordinates.",
 )
 @device
+@click.option(
+    "--runtime",
+    type=click.Choice(["torch", "onnx"]),
+    help="What computes the map.  [default: onnx for an .onnx file, else torch]",
+)
 @resume
 @json_messages
 def classify(as_json: bool, **values: Any) -> int:
@@ -120,6 +130,18 @@ def classify(as_json: bool, **values: Any) -> int:
     Finished blocks are kept beside MAP until it is complete; --resume continues from them.
     """
     return _run("classify", values, as_json)
+
+
+@cli.command(cls=Command)
+@click.argument("classifier")
+@output("FILE.onnx", "The classifier as ONNX.")
+@json_messages
+def export(as_json: bool, **values: Any) -> int:
+    """Write CLASSIFIER as ONNX, for engines without torch.
+
+    'mtmsd classify' maps with the file by onnxruntime; it holds all that CLASSIFIER does.
+    """
+    return _run("export", values, as_json)
 
 
 @cli.command(cls=Command)

@@ -86,7 +86,7 @@ def load_arrays(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str,
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         damaged = _checksum(text, arrays) != header["sha256"]
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
-        raise _refusal(path) from error
+        raise refusal(path) from error
     if damaged:
         raise InputError(
             f"{path} is damaged: its checksum is wrong.", hint="Copy it again or make it again."
@@ -114,7 +114,7 @@ def _read_header(path: Path, kind: str) -> dict[str, str]:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     if length > min(LARGEST_HEADER, size):
-        raise _refusal(path)
+        raise refusal(path)
     if size > free:
         raise MachineError(
             f"{path} has {size / 1e9:.0f} GB and {free / 1e9:.0f} GB of memory are free.",
@@ -126,13 +126,14 @@ def _read_header(path: Path, kind: str) -> dict[str, str]:
             header = file.metadata() or {}
             shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
     except SafetensorError as error:
-        raise _refusal(path) from error
+        raise refusal(path) from error
     if not {"mtmsd", "sha256"} <= header.keys() or any(0 in shape for shape in shapes):
-        raise _refusal(path)
+        raise refusal(path)
     return header
 
 
-def _refusal(path: Path) -> InputError:
+def refusal(path: Path) -> InputError:
+    """Say that a file is no model file."""
     return InputError(
         f"{path} is not a model file of MTMSD, or it is damaged.",
         hint="Choose another file or make it again.",

@@ -132,7 +132,7 @@ class Classifier:
         return voters(self.probabilities(tiles), self.settings.vote, compare=compare)
 
     def _streams(self, tiles: Tensor) -> Streams:
-        side = tiles.shape[-1]
+        side = self.model.patch_size
         dense = self.settings.features == "dense"
         margin = TileGrid(side, self.settings.stride).margin if dense else side // 2
         reader = self.reader

@@ -28,7 +28,7 @@ def voters(members: Tensor, vote: str, *, compare: bool) -> Tensor:
     if not compare:
         return found
     differ = disagreement(members)[None, ..., None]
-    return torch.cat([found, differ.expand(len(found), -1, -1, -1)], -1)
+    return torch.cat([found, torch.cat([differ] * len(found))], -1)
 
 
 def disagreement(members: Tensor) -> Tensor:

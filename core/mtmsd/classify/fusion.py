@@ -59,8 +59,8 @@ class GuidedFusion(nn.Module):
     def _folded(self, local: Tensor, global_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What q is made of: z (N, P, k/2), W_q W_s (T, k, k/2), and the tile's share (N, T, k)."""
         half = self.select_weight.shape[1]
-        z = self.compress(local.sum(2).flatten(0, 1)).unflatten(0, local.shape[:2])
-        on_pixel, on_tile = self.guide_weight.split((half, global_.shape[2]), dim=2)
+        z = self.compress(local.sum(2).flatten(0, 1)).view(*local.shape[:2], half)
+        on_pixel, on_tile = self.guide_weight[..., :half], self.guide_weight[..., half:]
         folded = torch.bmm(on_pixel, self.select_weight)
         bias = torch.einsum("tkj,tj->tk", on_pixel, self.select_bias) + self.guide_bias
         return z, folded, torch.einsum("tkc,ntc->ntk", on_tile, global_) + bias
@@ -68,7 +68,7 @@ class GuidedFusion(nn.Module):
 
 def _weights(z: Tensor, folded: Tensor, guide: Tensor) -> Tensor:
     """Softmax over the timesteps: (…, k/2), (T, k, k/2), (…, T, k) -> (…, T, k)."""
-    logits = (z @ folded.flatten(0, 1).T).unflatten(-1, folded.shape[:2])
+    logits = (z @ folded.flatten(0, 1).T).view(*z.shape[:-1], *folded.shape[:2])
     logits = logits + (guide if torch.is_grad_enabled() else guide.to(logits.dtype))
     with torch.autocast(logits.device.type, enabled=False):  # it would widen bfloat16 here
         return torch.softmax(logits, dim=-2)

@@ -44,6 +44,11 @@ class DiffusionModel:
         return int(self.metadata["patch_size"])
 
     @property
+    def width(self) -> int:
+        """Channels of the U-Net's first level."""
+        return self.unet.width
+
+    @property
     def mean_spectrum(self) -> np.ndarray:
         """Mean spectrum of the scene, float32 (bands,)."""
         return self.whitening.mean
@@ -62,9 +67,7 @@ class DiffusionModel:
     def tensors(self) -> dict[str, Tensor]:
         """Everything as named tensors, for a model file or inside a classifier file."""
         named = {f"unet.{name}": value for name, value in self.unet.state_dict().items()}
-        for name in ("mean", "weights", "variances"):
-            named[f"whitening.{name}"] = torch.from_numpy(getattr(self.whitening, name))
-        return named
+        return named | {n: torch.from_numpy(a) for n, a in self.whitening.arrays().items()}
 
     @classmethod
     def from_tensors(
@@ -77,14 +80,9 @@ class DiffusionModel:
         InputError, LookupError, RuntimeError, TypeError, ValueError
             If the parts do not fit together; see :func:`mtmsd.modelcheck.parts_of`.
         """
-        whitening = Whitening(
-            *(tensors[f"whitening.{n}"].numpy() for n in ("mean", "weights", "variances"))
-        )
-        bands, components = whitening.mean.shape[0], whitening.weights.shape[0]
-        shapes = (whitening.mean.shape, whitening.weights.shape, whitening.variances.shape)
-        if shapes != ((bands,), (components, bands), (components,)):
-            raise ValueError(f"a whitening of the shapes {shapes}")
-        check_scene(metadata, bands)
+        named = {n: t.numpy() for n, t in tensors.items() if n.startswith("whitening.")}
+        whitening = Whitening.of(named)
+        check_scene(metadata, len(whitening.mean))
         check_patch_size(metadata["patch_size"])
         prefix = "unet."
         weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}

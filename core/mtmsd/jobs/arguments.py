@@ -128,6 +128,7 @@ def command_line(command: str, arguments: Any) -> str:
 
 _POSITIONAL = {
     "assess": ("map", "labels"),
+    "export": ("classifier",),
     "import": ("source",),
     "vectorize": ("map",),
     "nextlabels": ("probabilities",),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mtmsd.jobs.arguments import Extent, Rasters, Source
 from mtmsd.jobs.inputs import open_scene_for
 from mtmsd.jobs.outputs import check_outputs
+from mtmsd.jobs.runtimes import Runtime, runtime_for
 from mtmsd.jobs.work import file_state, work_folder
 from mtmsd.reporting import Reporter
 
@@ -27,8 +28,18 @@ class Arguments(Rasters):
     classifier: Path
     extent: Extent | None = None
     device: str = "auto"
+    runtime: str | None = None
+    """torch or onnx; the one that reads the classifier's file, if not given."""
     resume: bool = False
     """Continue from the finished blocks, if there are any."""
+
+    def chosen_runtime(self) -> Runtime:
+        """Return what computes the map."""
+        return runtime_for(self.classifier, self.runtime)
+
+    def chosen_device(self) -> str:
+        """Return the device on which it is computed."""
+        return str(self.chosen_runtime().devices.choose_device(self.device))
 
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
@@ -51,12 +62,11 @@ def check_after(arguments: Rasters) -> None:
 def run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Map the scene as :func:`run` does, in the work folder of another job."""
     from mtmsd.after.filters import Refinement
-    from mtmsd.classify.classifier import load_classifier
     from mtmsd.classify.mapping import classify
-    from mtmsd.device import choose_device
 
-    device = choose_device(arguments.device)
-    classifier = load_classifier(arguments.classifier)
+    runtime = arguments.chosen_runtime()
+    device = runtime.devices.choose_device(arguments.device)
+    classifier = runtime.classifiers.load_classifier(arguments.classifier)
     refinement = Refinement(**arguments.after())
     layers = arguments.layers()
     if refinement.unknown_below is not None:
@@ -109,12 +119,11 @@ def _refined(
 def _finished(work: Path, arguments: Arguments, scene: Scene) -> FinishedBlocks:
     """Return the finished blocks of this very map."""
     from mtmsd.classify.finished import FinishedBlocks
-    from mtmsd.tensorfile import checksum_of
 
     return FinishedBlocks(
         work,
         {
-            "classifier": checksum_of(arguments.classifier),
+            "classifier": arguments.chosen_runtime().files.checksum_of(arguments.classifier),
             "scene": [scene.fingerprint(), file_state(scene.path)],
             "extent": arguments.extent,
         },

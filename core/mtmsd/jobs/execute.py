@@ -82,6 +82,8 @@ def _device_of(arguments: Any) -> str | None:
     """Return the device that the job will compute on, None if it needs none."""
     if not hasattr(arguments, "device"):
         return None
+    if hasattr(arguments, "chosen_device"):
+        return str(arguments.chosen_device())
     from mtmsd.device import choose_device
 
     return str(choose_device(arguments.device))

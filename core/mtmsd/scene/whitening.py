@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +38,20 @@ class Whitening:
     mean: np.ndarray
     weights: np.ndarray
     variances: np.ndarray
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> Whitening:
+        """Take the whitening out of a model file's arrays; raises ValueError if it is none."""
+        mean, weights, variances = (arrays[f"whitening.{f.name}"] for f in fields(cls))
+        shapes = (mean.shape, weights.shape, variances.shape)
+        bands, components = mean.shape[0], weights.shape[0]
+        if shapes != ((bands,), (components, bands), (components,)):
+            raise ValueError(f"a whitening of the shapes {shapes}")
+        return cls(mean, weights, variances)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays for a model file."""
+        return {f"whitening.{f.name}": getattr(self, f.name) for f in fields(self)}
 
     @property
     def components(self) -> int:
