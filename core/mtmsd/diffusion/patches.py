@@ -19,6 +19,8 @@ POOL_BYTES = 256 * 2**20
 """What the pool of whitened chips may take."""
 CHIP_PATCHES = 4
 """Side of a chip in patches, where the scene does not fit into the pool."""
+FIRST_CHIPS = 4
+"""So many chips are cut from at the first step; each step opens one more."""
 VALID_SHARE = 0.5
 """A patch trains if at least this share of its pixels is valid (or as many as the scene has)."""
 
@@ -37,6 +39,7 @@ class PatchPool:
 
     A scene whose components fit into 256 MiB is one chip; of a larger one as many chips as
     fit are read at random places, more different patches than pretraining ever looks at.
+    They are read when a patch is first cut from them, so that learning begins at once.
     """
 
     def __init__(
@@ -49,44 +52,64 @@ class PatchPool:
         reporter: Reporter,
     ) -> None:
         self.patch_size = patch_size
-        self._chips: list[np.ndarray] = []
-        self._corners: list[np.ndarray] = []
-        plan = _plan(scene, whitening, patch_size, seed)
-        for number, (row, col, height, width) in enumerate(plan):
-            reporter.progress(number, len(plan), "part")
-            chip, valid = read_whitened(scene, whitening, row, col, height, width)
-            corners = _corners(valid, patch_size)
-            if len(corners):
-                self._chips.append(chip)
-                self._corners.append(corners)
-        if not self._chips:
-            raise InputError(
-                f"{scene.path} has no {patch_size}×{patch_size} px patch with valid pixels.",
-                hint="Check its nodata value, or leave out the bands that are empty.",
-            )
-        self._starts = np.cumsum([0, *(len(c) for c in self._corners)])
-
-    @property
-    def positions(self) -> int:
-        """Number of different patches in the pool."""
-        return int(self._starts[-1])
+        self._scene, self._whitening, self._reporter = scene, whitening, reporter
+        self._plan = _plan(scene, whitening, patch_size, seed)
+        self._chips: dict[int, _Chip] = {}
+        for number in range(len(self._plan)):
+            reporter.progress(number, len(self._plan), "part")
+            if len(self._chip(number).corners):
+                self._first = number
+                return
+        raise InputError(
+            f"{scene.path} has no {patch_size}×{patch_size} px patch with valid pixels.",
+            hint="Check its nodata value, or leave out the bands that are empty.",
+        )
 
     def batch(self, size: int, steps: int, *, seed: int, step: int, augment: bool) -> Batch:
-        """Cut the patches of one optimiser step; the same (seed, step) gives the same batch."""
+        """Cut the patches of one optimiser step; the same (seed, step) gives the same batch.
+
+        Raises
+        ------
+        Canceled
+            If the user asked to stop while chips were read.
+        """
         rng = np.random.default_rng((seed, step))
-        picks = rng.integers(self.positions, size=size)
+        opened = min(len(self._plan), self._first + FIRST_CHIPS + step)
+        chips = [self._filled(int(number)) for number in rng.integers(opened, size=size)]
+        places = rng.integers([len(chip.corners) for chip in chips])
         turns = rng.integers(8, size=size) if augment else np.zeros(size, int)
-        x0 = np.stack([turned(self._patch(i), k) for i, k in zip(picks, turns)])
+        patches = (chip.patch(i, self.patch_size) for chip, i in zip(chips, places))
+        x0 = np.stack([turned(patch, k) for patch, k in zip(patches, turns)])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         x0_tensor = torch.from_numpy(x0)
         t = torch.randint(0, steps, (size,), generator=generator)
         return Batch(x0_tensor, t, torch.randn(x0_tensor.shape, generator=generator))
 
-    def _patch(self, position: int) -> np.ndarray:
-        chip = int(np.searchsorted(self._starts, position, side="right")) - 1
-        row, col = self._corners[chip][position - self._starts[chip]]
-        side = self.patch_size
-        return self._chips[chip][:, row : row + side, col : col + side]
+    def _filled(self, number: int) -> _Chip:
+        """Return the chip, or the next one that holds a patch; the first one always does."""
+        while not len(self._chip(number).corners):
+            number = (number + 1) % len(self._plan)
+        return self._chip(number)
+
+    def _chip(self, number: int) -> _Chip:
+        if number not in self._chips:
+            self._reporter.check_canceled()
+            pixels, valid = read_whitened(self._scene, self._whitening, *self._plan[number])
+            corners = _corners(valid, self.patch_size)
+            self._chips[number] = _Chip(pixels if len(corners) else pixels[:, :0], corners)
+        return self._chips[number]
+
+
+@dataclass(frozen=True)
+class _Chip:
+    """Whitened pixels (C, h, w) and the upper left corners (n, 2) of their patches."""
+
+    pixels: np.ndarray
+    corners: np.ndarray
+
+    def patch(self, index: int, side: int) -> np.ndarray:
+        row, col = self.corners[index]
+        return self.pixels[:, row : row + side, col : col + side]
 
 
 def _plan(

@@ -128,24 +128,24 @@ def fit(
     first = 0
     if checkpoints is not None and resume:
         first = checkpoints.restore(unet, averaged, optimizer)
-    total = settings.iterations
-    reporter.progress(first, total, "step")
-    for step, batch in _prefetched(pool, settings, schedule.steps, seed, first):
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * _rate(settings, step)
-        mse, vb = train_step(unet, schedule, optimizer, batch, device, settings)
-        _average(averaged, unet, _decay(settings, step))
-        done = step + 1
-        if done % METRIC_EVERY == 0 or done == total:
-            _report(reporter, done, float(mse), float(vb))
-        try:
+    done, total = first, settings.iterations
+    reporter.progress(done, total, "step")
+    try:
+        for step, batch in _prefetched(pool, settings, schedule.steps, seed, first):
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * _rate(settings, step)
+            mse, vb = train_step(unet, schedule, optimizer, batch, device, settings)
+            _average(averaged, unet, _decay(settings, step))
+            done = step + 1
+            if done % METRIC_EVERY == 0 or done == total:
+                _report(reporter, done, float(mse), float(vb))
             reporter.progress(done, total, "step")
-        except Canceled:
-            if checkpoints is not None:
+            if checkpoints is not None and checkpoints.due(done, settings.checkpoint_every):
                 checkpoints.write(done, unet, averaged, optimizer)
-            raise
-        if checkpoints is not None and checkpoints.due(done, settings.checkpoint_every):
+    except Canceled:
+        if checkpoints is not None and done > first:
             checkpoints.write(done, unet, averaged, optimizer)
+        raise
     final = UNet(unet.channels, unet.width)
     final.load_state_dict({name: value.cpu() for name, value in averaged.items()})
     return final.eval()
