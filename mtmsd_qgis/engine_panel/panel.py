@@ -89,9 +89,10 @@ class EnginePanel(QWidget):
         if is_small:
             column.addLayout(row(self._choose, self._menu_button(), stretch=0))
         else:
-            buttons = [self._button_of(key) for key in self._actions]
-            column.addLayout(row(self._choose, buttons[0], stretch=0))
-            column.addLayout(row(*buttons[1:]))
+            self._button.setMinimumWidth(240)
+            column.setAlignment(self._button, Qt.AlignmentFlag.AlignLeft)
+            buttons = [self._choose, *map(self._button_of, self._actions)]
+            column.addLayout(row(*buttons, QWidget(), stretch=len(buttons)))
         column.addWidget(self._answer)
 
         self._timer = QTimer(self)

@@ -90,7 +90,7 @@ def test_one_click_sets_the_engine_up(fresh, wheels: Path, theme: str, tmp_path:
     screen.wait_text("mtmsdSetUpStep", "Making|Fetching", 30)
     screen.click_title("mtmsdSetUpLogBox")
     screen.shot(f"setup-{name}-4-progress")
-    screen.wait_text("mtmsdSetUpSentence", "The engine is ready", 120)
+    screen.wait_text("mtmsdSetUpSentence", "The engine is ready", 240)
     gap = screen.ask("gap")
     assert gap["cpu"] < 0.05, gap
     screen.shot(f"setup-{name}-5-done")
@@ -132,7 +132,7 @@ def test_qgis_closed_in_the_middle_leaves_no_child_and_it_can_be_repeated(
     screen.wait_text("mtmsdSetUpPlan", "MB|GB", 60)
     take_wheels(screen, wheels)
     screen.click("mtmsdSetUpGo")
-    screen.wait_text("mtmsdSetUpSentence", "The engine is ready", 120)
+    screen.wait_text("mtmsdSetUpSentence", "The engine is ready", 240)
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_trouble_is_told_with_a_remedy(fresh, wheels: Path) -> None:
     open_dialog(screen)
     take_wheels(screen, wheels)
     screen.click("mtmsdSetUpGo")
-    screen.wait_text("mtmsdSetUpSentence", "scipy", 60)
+    screen.wait_text("mtmsdSetUpSentence", "scipy", 240)
     screen.click_title("mtmsdSetUpLogBox")
     screen.shot("setup-trouble")
     assert screen.text("mtmsdSetUpRemedy")

@@ -207,12 +207,13 @@ def set_up(room: Room, wheels: Path) -> QWidget:
     return dialog
 
 
-def wait_sentence(room: Room, dialog: QWidget, words: str, seconds: float = 90) -> str:
+def wait_sentence(room: Room, dialog: QWidget, words: str, seconds: float = 240) -> str:
     said = lambda: room.label(dialog, "mtmsdSetUpSentence")  # noqa: E731
     room.wait(lambda: words in said(), f"'{said()}' instead of '{words}'", seconds)
     return said()
 
 
+@pytest.mark.slow
 def test_an_engine_is_set_up_removed_and_its_folder_is_gone(room: Room, wheels: Path) -> None:
     dialog = set_up(room, wheels)
     wait_sentence(room, dialog, "The engine is ready.")
@@ -237,6 +238,7 @@ def test_an_engine_is_set_up_removed_and_its_folder_is_gone(room: Room, wheels: 
     page.deleteLater()
 
 
+@pytest.mark.slow
 def test_a_folder_of_wheels_that_lacks_one_is_told_and_tried_again(
     room: Room, wheels: Path
 ) -> None:
@@ -244,7 +246,7 @@ def test_a_folder_of_wheels_that_lacks_one_is_told_and_tried_again(
     kept = missing.read_bytes()
     missing.unlink()
     dialog = set_up(room, wheels)
-    room.wait(lambda: room.label(dialog, "mtmsdSetUpSentence"), "nothing is said", 90)
+    room.wait(lambda: room.label(dialog, "mtmsdSetUpSentence"), "nothing is said", 240)
     said = room.label(dialog, "mtmsdSetUpSentence")
     assert "scipy" in said
     assert str(wheels) in said + room.label(dialog, "mtmsdSetUpRemedy")
@@ -257,6 +259,7 @@ def test_a_folder_of_wheels_that_lacks_one_is_told_and_tried_again(
     dialog.close()
 
 
+@pytest.mark.slow
 def test_a_closed_dialog_lets_it_go_on_and_an_unloaded_plugin_ends_it(
     qgis_iface: Any, room: Room, wheels: Path, tmp_path: Path
 ) -> None:
@@ -274,6 +277,7 @@ def test_a_closed_dialog_lets_it_go_on_and_an_unloaded_plugin_ends_it(
     again.close()
 
 
+@pytest.mark.slow
 def test_two_windows_do_not_set_up_at_once(room: Room, wheels: Path) -> None:
     from mtmsd_qgis.engine_panel.set_up import EngineSetUp
 
