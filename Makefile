@@ -7,6 +7,10 @@ DEVICE   ?= cpu
 SEED     ?= 1
 SETTINGS ?=
 PROFILE  ?= default
+#   PLATFORM (linux, windows, macos; this one), DEVICE, KIND (full, light)  for `make wheelhouse`
+PLATFORM ?=
+KIND     ?= full
+WHEELS   ?= wheelhouse
 
 ENGINE := .env-engine/bin/python
 TESTER := .env-qgis/bin/python
@@ -18,7 +22,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .PHONY: help setup build install package test test-core test-kill test-plugin test-desktop lint demo bench \
         bench-accuracy clean clean-all python3 qgis desktop \
-        test-qt6 test-matrix translations lrelease
+        test-qt6 test-matrix translations lrelease lock wheelhouse
 
 export MTMSD_PYTHON := $(CURDIR)/$(ENGINE)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -39,7 +43,7 @@ install: .env-engine/.ready build ## Put the plugin into your QGIS profile (PROF
 
 test: test-core test-plugin test-qt6 test-desktop ## All tests: engine, plugin, Qt 6, desktop
 
-test-core: .env-engine/.ready ## The engine's tests
+test-core: .env-engine/.ready .env-light/.ready ## The engine's tests
 	$(ENGINE) -m pytest tests/core $(PYTEST_OPTIONS)
 
 test-kill: .env-engine/.ready ## Kill the engine a hundred times at random moments; half an hour
@@ -59,6 +63,12 @@ test-matrix: setup build ## Plugin's and desktop's tests on QGIS 3.22, 3.40 and 
 
 translations: .env-qt6/.ready ## Bring resources/i18n up to date with the strings in the plugin
 	.env-qt6/bin/python tools/translations.py update
+
+lock: .env-engine/.ready ## Pin and measure what Set Up Engine… installs, in resources/engine
+	$(ENGINE) tools/lock.py
+
+wheelhouse: .env-engine/.ready ## The locked wheels in WHEELS=wheelhouse, for a machine without a network
+	$(ENGINE) tools/wheels.py $(addprefix --platform ,$(PLATFORM)) --device "$(DEVICE)" --kind "$(KIND)" "$(WHEELS)"
 
 lint: .env-engine/.ready ## ruff, mypy, and what Qt 6 refuses
 	$(ENGINE) -m ruff check .
@@ -81,7 +91,7 @@ clean: ## Remove what was built and what the demo left
 	find core mtmsd_qgis tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-all: clean ## Remove the environments too
-	rm -rf .env-engine .env-qgis .env-qt6 core/*.egg-info
+	rm -rf .env-engine .env-light .env-qgis .env-qt6 core/*.egg-info
 
 python3:
 	@command -v python3 >/dev/null || tools/system.sh python
@@ -97,6 +107,9 @@ lrelease:
 
 .env-engine/.ready: core/pyproject.toml constraints.txt tools/environment.sh
 	@tools/environment.sh engine
+
+.env-light/.ready: core/light-requirements.in constraints.txt tools/environment.sh
+	@tools/environment.sh light
 
 .env-qt6/.ready: constraints.txt tools/environment.sh
 	@tools/environment.sh qt6

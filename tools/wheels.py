@@ -1,6 +1,6 @@
 """Fetch the locked wheels of the engine for a system: for machines without a network.
 
-    tools/wheels.py --platform linux|windows|macos --device cpu|cuda|mps --kind full|light FOLDER
+tools/wheels.py --platform linux|windows|macos --device cpu|cuda|mps --kind full|light FOLDER
 """
 
 from __future__ import annotations

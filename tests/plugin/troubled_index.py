@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import http.server
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ class Index:
 
     def __init__(self, wheels: Path, trouble: str = "", certificate: Path | None = None) -> None:
         self.wheels, self.trouble = wheels, trouble
+        self.needs_python = ""
         self.go_on = threading.Event()
         self.asked: list[str] = []
         self.files_begun = threading.Event()
@@ -45,6 +47,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     index: Index
 
     def do_CONNECT(self) -> None:
+        self.index.asked.append(self.path)
         self.send_error(407 if self.index.trouble == "login" else 501)
 
     def do_HEAD(self) -> None:
@@ -67,7 +70,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not found:
             self.send_error(404)
             return
-        links = "".join(f'<a href="/files/{f.name}">{f.name}</a>' for f in found)
+        needs = html.escape(self.index.needs_python)
+        needs = f' data-requires-python="{needs}"' if needs else ""
+        links = "".join(f'<a href="/files/{f.name}"{needs}>{f.name}</a>' for f in found)
         self._send("text/html", f"<!DOCTYPE html><html><body>{links}</body></html>".encode())
 
     def _file(self, file: Path) -> None:
@@ -103,7 +108,8 @@ def self_signed(folder: Path) -> Path:
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out",
+         "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out",
          certificate], check=True, capture_output=True,
     )  # fmt: skip
     both = folder / "both.pem"

@@ -15,7 +15,7 @@ from ..environment import child_environment
 from . import commands, doctor, platforms, stamps
 from .child import Child
 from .place import NOTE, STAMP, Place, remove_tree, tree_size
-from .plan import PIP, SetupPlan
+from .plan import PIP, SetupPlan, free_bytes
 from .surroundings import ask
 from .trouble import BROKEN_LINE, code_of, explain, explain_os, without_secrets
 
@@ -36,6 +36,8 @@ STEP_TITLES = {
 TRIES = 3
 """How often a step is tried whose line broke off."""
 WAIT_SECONDS = 2.0
+SCANT_BYTES = 50_000_000
+"""A disk with less free is full for this purpose, whatever the tool says; tools clear up after."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,8 @@ class Installer:
             if status == 0:
                 return
             log = "\n".join(lines)
+            if free_bytes(self.plan.folder) < SCANT_BYTES:  # not every tool says so
+                raise _StoppedError(*explain("No space left on device", self.plan))
             if code_of(log) != BROKEN_LINE or last == TRIES - 1:
                 raise _StoppedError(*explain(log, self.plan))
             self._tell("The line broke off; trying again.")

@@ -38,7 +38,8 @@ class Place:
         self.pythons = self._beside(".python")
         self.log = self._beside(".log")
         self.child = self._beside(".pid")
-        self._lock = QLockFile(str(self._beside(".lock")))
+        self._lock_file = self._beside(".lock")
+        self._lock = QLockFile(str(self._lock_file))
         self._lock.setStaleLockTime(0)  # stale when its process is gone, never by age
 
     def _beside(self, ending: str) -> Path:
@@ -55,8 +56,8 @@ class Place:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         if self._lock.tryLock(0):
             return True
-        if self._lock.error() == QLockFile.LockError.PermissionError:
-            raise PermissionError(13, "Permission denied", str(self.folder.parent))
+        if self._lock.error() != QLockFile.LockError.LockFailedError:
+            self._lock_file.touch()  # it fails too, and says why
         return False
 
     def release(self) -> None:

@@ -30,7 +30,7 @@ class Trouble:
 TROUBLES = (
     Trouble(
         "proxy-login",
-        r"\b407\b|Proxy Authentication Required",
+        r"\b407\b|Proxy Authentication Required|proxy authorization required",
         "The proxy asks for a name and a password.",
         "Enter them in QGIS under Settings > Options > Network, or as http://name:password@host:"
         "port under Advanced.",
@@ -111,6 +111,13 @@ TROUBLES = (
         r"|ContentLengthMismatch|Connection broken|unexpected end of file|bad CRC|BadZipFile",
         "The connection to {index} broke off.",
         "Try again: what was fetched is kept.",
+    ),
+    Trouble(
+        "insecure",
+        r"is not a trusted or secure host",
+        "{index} is not secured (it is http, not https), so nothing is taken from it.",
+        "Write https:// where the index has it, or name its host as trusted-host in pip's "
+        "configuration.",
     ),
     Trouble(
         "python-too-new",
