@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 
 from mtmsd.assess.report import file_errors
+from mtmsd.partial import partial_path, remove_partials
 
 
 class LayerWriter:
@@ -51,7 +51,9 @@ class LayerWriter:
         MachineError
             If the disk is full or fails.
         """
-        partial = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}.part.gpkg")
+        remove_partials(path)
+        named = partial_path(path)
+        partial = named.with_name(f"{named.name}.gpkg")  # GDAL looks at the ending
         with file_errors(path):
             try:
                 yield cls(partial, path.stem, crs, kind)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import jinja2
 
 from mtmsd.assess.evaluation import signed, unsigned
 from mtmsd.errors import InputError, MachineError
+from mtmsd.partial import partial_path, remove_partials
 
 
 def render(assessment: dict[str, Any], pictures: Mapping[str, str | None]) -> str:
@@ -55,8 +55,9 @@ def write_whole(path: Path, text: str) -> Path:
     MachineError
         If the disk is full or fails.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = partial_path(path)
     with file_errors(path):
+        remove_partials(path)
         try:
             partial.write_text(text, encoding="utf-8")
             partial.replace(path)

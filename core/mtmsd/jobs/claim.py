@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from filelock import FileLock
 
 from mtmsd.errors import InputError
 
 PID_FILE = "pid.json"
+LOCK_FILE = ".claim.lock"
+"""Held while pid.json is read and written, so that two who begin at once do not both go on."""
+OWN_FILES = (PID_FILE, LOCK_FILE)
 
 
 @contextmanager
@@ -34,12 +38,13 @@ def claimed(folder: Path, what: str) -> Iterator[None]:
     """
     file = folder / PID_FILE
     me = psutil.Process()
-    holder = _running(file)
-    if holder is not None and holder != me.pid:
-        raise InputError(
-            f"Process {holder} is working on {what} already.", hint="Wait for it or cancel it."
-        )
-    write_json(file, {"pid": me.pid, "created": me.create_time()})
+    with FileLock(folder / LOCK_FILE):
+        holder = _running(file)
+        if holder is not None and holder != me.pid:
+            raise InputError(
+                f"Process {holder} is working on {what} already.", hint="Wait for it or cancel it."
+            )
+        write_json(file, {"pid": me.pid, "created": me.create_time()})
     yield
 
 

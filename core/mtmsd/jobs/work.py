@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mtmsd.jobs.claim import PID_FILE, claimed, write_json
+from mtmsd.jobs.claim import OWN_FILES, claimed, write_json
 from mtmsd.jobs.messages import plain
 from mtmsd.partial import SUFFIX, remove_partials
 from mtmsd.reporting import Reporter
@@ -62,7 +62,7 @@ def work_folder(
         try:
             yield folder
         except BaseException:
-            if {path.name for path in folder.iterdir()} <= {PID_FILE}:
+            if {path.name for path in folder.iterdir()} <= set(OWN_FILES):
                 shutil.rmtree(folder)  # nothing to resume
             raise
     shutil.rmtree(folder)
@@ -77,7 +77,7 @@ def _empty(folder: Path, pattern: str) -> None:
     for path in folder.glob(pattern):
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != PID_FILE:
+        elif path.name not in OWN_FILES:
             path.unlink()
 
 
