@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds one of the three environments, from constraints.txt.
+# Builds one of the four environments, from constraints.txt.
 #   tools/environment.sh engine   .env-engine: torch, rasterio and the engine itself
+#   tools/environment.sh light    .env-light: the light engine's packages, no torch
 #   tools/environment.sh qgis     .env-qgis: what tests the plugin, on top of QGIS's own Python
 #   tools/environment.sh qt6      .env-qt6: PyQt6, which no QGIS here has; it extracts strings too
 set -euo pipefail
@@ -18,19 +19,23 @@ find_python() { # the first Python that can run the given statements
 }
 
 case ${1:-} in
-  engine|qt6)
+  engine|light|qt6)
     test_code='import sys, ensurepip, venv; assert sys.version_info >= (3, 10)'
     find_python "$test_code" >/dev/null || tools/system.sh python
     python=$(find_python "$test_code") || { echo "No Python 3.10 or newer found." >&2; exit 1; }
     options=()
-    if [ "$1" = engine ]; then packages=(-e 'core[test]'); else packages=(PyQt6 numpy pytest); fi ;;
+    case $1 in
+      engine) packages=(-e 'core[test]') ;;
+      light) packages=(-r core/light-requirements.in) ;;
+      qt6) packages=(PyQt6 numpy pytest) ;;
+    esac ;;
   qgis)
     test_code='import ensurepip, venv, qgis.core'
     python=$(PYTHON=/usr/bin/python3 find_python "$test_code") \
       || { echo "No Python that can import qgis found." >&2; exit 1; }
     options=(--system-site-packages)
     packages=(pytest pytest-qgis bandit detect-secrets uv) ;;
-  *) echo "usage: tools/environment.sh engine|qgis|qt6" >&2; exit 2 ;;
+  *) echo "usage: tools/environment.sh engine|light|qgis|qt6" >&2; exit 2 ;;
 esac
 
 folder=.env-$1

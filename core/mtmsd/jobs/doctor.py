@@ -12,11 +12,12 @@ from typing import Any
 
 import mtmsd
 from mtmsd.errors import MachineError
+from mtmsd.jobs.runtimes import RUNTIMES
 from mtmsd.reporting import Reporter
 
 PACKAGES = (
-    "torch", "numpy", "rasterio", "pyogrio", "shapely", "scikit-learn", "scikit-image", "scipy",
-    "safetensors", "click", "rich", "psutil", "jinja2", "matplotlib",
+    "torch", "onnxruntime", "onnx", "numpy", "rasterio", "pyogrio", "shapely", "scikit-learn",
+    "scikit-image", "scipy", "safetensors", "click", "rich", "psutil", "jinja2", "matplotlib",
 )  # fmt: skip
 
 
@@ -28,13 +29,18 @@ class Arguments:
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Return versions, memory, and each device with the outcome of a real tensor operation.
 
+    Without torch, but with onnxruntime, the engine is a ``light`` one: it classifies with
+    exported classifiers, and its devices are those of onnxruntime.
+
     Raises
     ------
     MachineError
         A package is missing or not even the CPU computes.
     """
     packages = {name: _version(name) for name in PACKAGES}
-    missing = [name for name, version in packages.items() if version is None]
+    light = packages["torch"] is None and packages["onnxruntime"] is not None
+    spared = {"torch"} if light else set()
+    missing = [n for n, version in packages.items() if version is None and n not in spared]
     if missing:
         raise MachineError(
             f"The engine's Python {sys.executable} lacks {', '.join(missing)}.",
@@ -43,25 +49,27 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         )
     import psutil
 
+    runtime = RUNTIMES["onnx" if light else "torch"]
     start = time.perf_counter()
-    from mtmsd import device
-
+    report = runtime.devices.report
     loading = time.perf_counter() - start
-    devices = device.report()
+    devices = report()
     if not any(row["ok"] for row in devices):
         raise MachineError(
-            f"No device computes ({devices[0]['error']}).", hint="Install torch again."
+            f"No device computes ({devices[0]['error']}).", hint=f"Install {runtime.package} again."
         )
     memory = psutil.virtual_memory()
     return {
         "mtmsd": mtmsd.__version__,
+        "kind": "light" if light else "full",
         "python": platform.python_version(),
         "interpreter": sys.executable,
         "system": platform.platform(),
         "packages": packages,
         "cpus": os.cpu_count(),
         "memory": {"total_bytes": memory.total, "free_bytes": memory.available},
-        "torch_loads_in_s": loading,
+        "runtime": runtime.package,
+        "runtime_loads_in_s": loading,
         "devices": devices,
     }
 

@@ -43,7 +43,8 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     classifier = runtime.classifiers.load_classifier(arguments.classifier)
     if isinstance(classifier, SpectralClassifier):
         raise InputError(
-            f"{arguments.classifier} is a classifier of plain spectra, without a network to export.",
+            f"{arguments.classifier} is a classifier of plain spectra; there is no network "
+            "to export.",
             hint="Train one with --classifier mtmsd.",
         )
     export(classifier, arguments.output, reporter)

@@ -32,6 +32,12 @@ def explain(error: BaseException) -> MtmsdError | None:
         )
     if isinstance(error, OSError):
         return _explain_os(error)
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        return MachineError(
+            f"This needs torch, which the engine's Python {sys.executable} lacks.",
+            hint="A light engine classifies, vectorises and assesses; set up the full one.",
+            code="no-package",
+        )
     return None
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 GB = 1e9
+_KINDS = {"full": "the full engine", "light": "the light engine: it classifies, without torch"}
 
 
 def show_results(command: str, results: Mapping[str, Any], console: Console) -> None:
@@ -58,13 +59,13 @@ def _show_doctor(results: Mapping[str, Any], console: Console) -> None:
     memory = results["memory"]
     _show_facts(
         {
-            "mtmsd": results["mtmsd"],
+            "mtmsd": f"{results['mtmsd']}, {_KINDS[results['kind']]}",
             "Python": f"{results['python']}, {results['interpreter']}",
             "System": f"{results['system']}, {results['cpus']} CPUs",
             "Memory": f"{memory['free_bytes'] / GB:.1f} of {memory['total_bytes'] / GB:.1f} GB "
             "free",
-            "Packages": ", ".join(f"{n} {v}" for n, v in results["packages"].items()),
-            "torch loads in": f"{results['torch_loads_in_s']:.1f} s",
+            "Packages": ", ".join(f"{n} {v}" for n, v in results["packages"].items() if v),
+            f"{results['runtime']} loads in": f"{results['runtime_loads_in_s']:.1f} s",
         },
         console,
     )
