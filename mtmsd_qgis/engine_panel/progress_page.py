@@ -6,6 +6,7 @@ from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtGui import QFontDatabase, QTextOption
 from qgis.PyQt.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
+from ..engine.setup.doctor import devices_of
 from ..engine.setup.installer import CANCELED, DONE
 from .facts import SetUpProgress, plain_label
 from .set_up import KEPT_LINES, EngineSetUp
@@ -54,7 +55,7 @@ class ProgressPage(QWidget):
         self._progress.show_progress(self._set_up)
         for label, text in (
             (self._sentence, self._in_short() if outcome is not None else ""),
-            (self._remedy, outcome.remedy if outcome is not None else ""),
+            (self._remedy, self._more() if outcome is not None else ""),
         ):
             label.setText(text)
             label.setVisible(bool(text))
@@ -66,6 +67,13 @@ class ProgressPage(QWidget):
         if outcome.status == CANCELED:
             return self.tr("Canceled; what was fetched is kept for the next time.")
         return outcome.sentence
+
+    def _more(self) -> str:
+        outcome = self._set_up.outcome
+        if outcome.status != DONE:
+            return outcome.remedy
+        works = [device.title for device in devices_of(outcome.report) if device.ok]
+        return self.tr("It computes on: {}. Open a scene and begin.").format("; ".join(works))
 
     def _add_lines(self, lines: list[str]) -> None:
         if not self._set_up.log or len(self._set_up.log) == len(lines):

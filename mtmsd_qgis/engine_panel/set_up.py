@@ -114,9 +114,10 @@ class EngineSetUp(QObject):
         lines = []
         for _ in range(min(most, self._events.qsize())):
             event = self._events.get_nowait()
-            self.step, self.done, self.total = event.step, event.done, event.total
             if event.line:
                 lines.append(event.line)
+            if event.step != self.step or not event.line:
+                self.step, self.done, self.total = event.step, event.done, event.total
         if lines:
             self.log.extend(lines)
             self.logged.emit(lines)
