@@ -5,2046 +5,2050 @@
         <name>AccuracySection</name>
         <message>
             <source>7  Accuracy</source>
-            <translation type="unfinished" />
+            <translation>7  Genauigkeit</translation>
         </message>
         <message>
             <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation type="unfinished" />
+            <translation>Gesamt: Anteil richtiger Pixel; Mittel: Durchschnitt der Klassen; κ: nach Cohen</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
-            <translation type="unfinished" />
+            <translation>Wie die verglichenen Pixel getrennt gehalten werden</translation>
         </message>
         <message>
             <source>Found: share of the reference that the map has; right: share of the map</source>
-            <translation type="unfinished" />
+            <translation>Gefunden: Anteil der Referenz, den die Karte hat; richtig: Anteil der Karte</translation>
         </message>
         <message>
             <source>The same pixels by methods that see spectra only</source>
-            <translation type="unfinished" />
+            <translation>Dieselben Pixel mit Verfahren, die nur Spektren sehen</translation>
         </message>
         <message>
             <source>No reference polygons</source>
-            <translation type="unfinished" />
+            <translation>Keine Referenzpolygone</translation>
         </message>
         <message>
             <source>Polygons of known class that did not train the map; by their class field</source>
-            <translation type="unfinished" />
+            <translation>Polygone bekannter Klasse, mit denen die Karte nicht trainiert wurde; nach ihrem Klassenfeld</translation>
         </message>
         <message>
             <source>R&amp;eference</source>
-            <translation type="unfinished" />
+            <translation>Refere&amp;nz</translation>
         </message>
         <message>
             <source>&amp;Assess</source>
-            <translation type="unfinished" />
+            <translation>&amp;Bewerten</translation>
         </message>
         <message>
             <source>Ope&amp;n Report</source>
-            <translation type="unfinished" />
+            <translation>Bericht &amp;öffnen</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie zuerst eine Szene.</translation>
         </message>
         <message>
             <source>Map the scene first.</source>
-            <translation type="unfinished" />
+            <translation>Kartieren Sie zuerst die Szene.</translation>
         </message>
         <message>
             <source>Choose reference polygons.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie Referenzpolygone.</translation>
         </message>
         <message>
             <source>Compare the class map with the reference and write a report</source>
-            <translation type="unfinished" />
+            <translation>Die Klassenkarte mit der Referenz vergleichen und einen Bericht schreiben</translation>
         </message>
         <message>
             <source>There is no report yet; Assess writes one.</source>
-            <translation type="unfinished" />
+            <translation>Es gibt noch keinen Bericht; Bewerten schreibt einen.</translation>
         </message>
         <message>
             <source>Open the full report in the browser</source>
-            <translation type="unfinished" />
+            <translation>Den vollständigen Bericht im Browser öffnen</translation>
         </message>
         <message>
             <source>{} right of {:,} pixels</source>
-            <translation type="unfinished" />
+            <translation>{} von {:,} Pixeln richtig</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
-            <translation type="unfinished" />
+            <translation>Es wurden keine Polygone zurückgehalten; wählen Sie Referenzpolygone.</translation>
         </message>
         <message>
             <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</source>
-            <translation type="unfinished" />
+            <translation>Gesamt &lt;b&gt;{}&lt;/b&gt; · Mittel &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</translation>
         </message>
         <message>
             <source>found</source>
-            <translation type="unfinished" />
+            <translation>gefunden</translation>
         </message>
         <message>
             <source>right</source>
-            <translation type="unfinished" />
+            <translation>richtig</translation>
         </message>
         <message>
             <source>Spectra alone, same pixels:</source>
-            <translation type="unfinished" />
+            <translation>Nur Spektren, dieselben Pixel:</translation>
         </message>
         <message>
             <source>No spectral baseline was computed.</source>
-            <translation type="unfinished" />
+            <translation>Es wurde kein spektraler Vergleich berechnet.</translation>
         </message>
         <message>
             <source>Assessing the map</source>
-            <translation type="unfinished" />
+            <translation>Karte wird bewertet</translation>
         </message>
         <message>
             <source>Comparing the map with the reference…</source>
-            <translation type="unfinished" />
+            <translation>Die Karte wird mit der Referenz verglichen…</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
-            <translation type="unfinished" />
+            <translation>Der Bericht kann nicht geöffnet werden; er ist {}.</translation>
         </message>
     </context>
     <context>
         <name>Attached</name>
         <message>
             <source>The job in {} was never begun.</source>
-            <translation type="unfinished" />
+            <translation>Der Auftrag in {} wurde nie begonnen.</translation>
         </message>
     </context>
     <context>
         <name>BetterBaseline</name>
         <message>
-            <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>Map with That One</source>
-            <translation type="unfinished" />
+            <translation>Damit kartieren</translation>
         </message>
         <message>
             <source>Choose it in the Map section and map the scene again</source>
-            <translation type="unfinished" />
+            <translation>Im Abschnitt Karte wählen und die Szene neu kartieren</translation>
+        </message>
+        <message>
+            <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
+            <translation>Ein einfacherer Klassifikator war deutlich besser: {}, {} richtig gegenüber {}.</translation>
         </message>
     </context>
     <context>
         <name>ClassesSection</name>
         <message>
             <source>3  Classes</source>
-            <translation type="unfinished" />
+            <translation>3  Klassen</translation>
         </message>
         <message>
             <source>Name</source>
-            <translation type="unfinished" />
+            <translation>Name</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygone</translation>
         </message>
         <message>
             <source>Pixels</source>
-            <translation type="unfinished" />
+            <translation>Pixel</translation>
         </message>
         <message>
             <source>Double-click a name or a colour to change it; the selected class is drawn</source>
-            <translation type="unfinished" />
+            <translation>Doppelklick auf Name oder Farbe ändert sie; die gewählte Klasse wird gezeichnet</translation>
         </message>
         <message>
             <source>From &amp;Layer</source>
-            <translation type="unfinished" />
+            <translation>Aus La&amp;yer</translation>
         </message>
         <message>
             <source>Class {}; double-click to recolour</source>
-            <translation type="unfinished" />
+            <translation>Klasse {}; Doppelklick ändert die Farbe</translation>
         </message>
         <message>
             <source>Too few: at least {} pixels are needed</source>
-            <translation type="unfinished" />
+            <translation>Zu wenige: mindestens {} Pixel sind nötig</translation>
         </message>
         <message>
             <source>Few: draw some more, {} pixels or so</source>
-            <translation type="unfinished" />
+            <translation>Wenige: zeichnen Sie mehr, etwa {} Pixel</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie zuerst eine Szene.</translation>
         </message>
         <message>
             <source>Reading the layer…</source>
-            <translation type="unfinished" />
+            <translation>Der Layer wird gelesen…</translation>
         </message>
         <message>
             <source>Add a class, or take classes from a layer.</source>
-            <translation type="unfinished" />
+            <translation>Fügen Sie eine Klasse hinzu oder übernehmen Sie Klassen aus einem Layer.</translation>
         </message>
         <message>
             <source>One class; add a second one.</source>
-            <translation type="unfinished" />
+            <translation>Eine Klasse; fügen Sie eine zweite hinzu.</translation>
         </message>
         <message>
             <source>Too few pixels: {}</source>
-            <translation type="unfinished" />
+            <translation>Zu wenige Pixel: {}</translation>
         </message>
         <message>
             <source>{} classes, {:,} pixels</source>
-            <translation type="unfinished" />
+            <translation>{} Klassen, {:,} Pixel</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
-            <translation type="unfinished" />
+            <translation>Warten Sie, bis der Layer gelesen ist.</translation>
         </message>
         <message>
             <source>Select two or more classes (Ctrl and click).</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie mindestens zwei Klassen (Strg und Klick).</translation>
         </message>
         <message>
             <source>Select a class.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie eine Klasse.</translation>
         </message>
         <message>
             <source>There is nothing to undo.</source>
-            <translation type="unfinished" />
+            <translation>Es gibt nichts rückgängig zu machen.</translation>
         </message>
         <message>
             <source>Undo: {}</source>
-            <translation type="unfinished" />
+            <translation>Rückgängig: {}</translation>
         </message>
         <message>
             <source>Redo: {}</source>
-            <translation type="unfinished" />
+            <translation>Wiederherstellen: {}</translation>
         </message>
         <message>
             <source>Add a class</source>
-            <translation type="unfinished" />
+            <translation>Klasse hinzufügen</translation>
         </message>
         <message>
             <source>Merge the selected classes into the first</source>
-            <translation type="unfinished" />
+            <translation>Die gewählten Klassen zur ersten zusammenführen</translation>
         </message>
         <message>
             <source>Delete the selected classes and their polygons</source>
-            <translation type="unfinished" />
+            <translation>Die gewählten Klassen mit ihren Polygonen löschen</translation>
         </message>
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
-            <translation type="unfinished" />
+            <translation>Klassen und Polygone aus einem Polygonlayer oder Labelraster übernehmen</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
-            <translation type="unfinished" />
+            <translation>{} mit allen Polygonen gelöscht; Rückgängig holt sie zurück.</translation>
         </message>
         <message>
             <source>There is a class '{}' already; merge the two instead.</source>
-            <translation type="unfinished" />
+            <translation>Es gibt schon eine Klasse '{}'; führen Sie die beiden zusammen.</translation>
         </message>
         <message>
             <source>Colour of {}</source>
-            <translation type="unfinished" />
+            <translation>Farbe von {}</translation>
         </message>
         <message>
             <source>No polygon layer or label raster in the project</source>
-            <translation type="unfinished" />
+            <translation>Kein Polygonlayer und kein Labelraster im Projekt</translation>
         </message>
         <message>
             <source>Copy the polygons; the class is in the field {}</source>
-            <translation type="unfinished" />
+            <translation>Die Polygone kopieren; die Klasse steht im Feld {}</translation>
         </message>
         <message>
             <source>{} – another field</source>
-            <translation type="unfinished" />
+            <translation>{} – anderes Feld</translation>
         </message>
         <message>
             <source>{} has no polygons with a class.</source>
-            <translation type="unfinished" />
+            <translation>{} hat keine Polygone mit einer Klasse.</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
-            <translation type="unfinished" />
+            <translation>{} aus {} übernommen.</translation>
         </message>
     </context>
     <context>
         <name>Engine</name>
         <message>
             <source>MTMSD Engine</source>
-            <translation type="unfinished" />
+            <translation>MTMSD-Engine</translation>
         </message>
     </context>
     <context>
         <name>EngineFacts</name>
         <message>
             <source>State</source>
-            <translation type="unfinished" />
+            <translation>Zustand</translation>
         </message>
         <message>
             <source>Ready, outdated, broken or being checked</source>
-            <translation type="unfinished" />
+            <translation>Bereit, veraltet, defekt oder in Prüfung</translation>
         </message>
         <message>
             <source>MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD</translation>
         </message>
         <message>
             <source>The version of plugin and engine</source>
-            <translation type="unfinished" />
+            <translation>Version von Plugin und Engine</translation>
         </message>
         <message>
             <source>Python</source>
-            <translation type="unfinished" />
+            <translation>Python</translation>
         </message>
         <message>
             <source>The engine's interpreter</source>
-            <translation type="unfinished" />
+            <translation>Der Interpreter der Engine</translation>
         </message>
         <message>
             <source>PyTorch</source>
-            <translation type="unfinished" />
+            <translation>PyTorch</translation>
         </message>
         <message>
             <source>The library that learns</source>
-            <translation type="unfinished" />
+            <translation>Die Bibliothek, die lernt</translation>
         </message>
         <message>
             <source>Devices</source>
-            <translation type="unfinished" />
+            <translation>Geräte</translation>
         </message>
         <message>
             <source>What computes, and its free memory</source>
-            <translation type="unfinished" />
+            <translation>Was rechnet, und wie viel Speicher dort frei ist</translation>
         </message>
         <message>
             <source>not looked at yet: Verify tells</source>
-            <translation type="unfinished" />
+            <translation>noch nicht geprüft: Prüfen zeigt es</translation>
         </message>
         <message>
             <source>none; ONNX Runtime {}, which classifies only</source>
-            <translation type="unfinished" />
+            <translation>keines; ONNX Runtime {}, die nur klassifiziert</translation>
         </message>
         <message>
             <source>{} does not compute: {}</source>
-            <translation type="unfinished" />
+            <translation>{} rechnet nicht: {}</translation>
         </message>
         <message>
             <source>{}: {} free</source>
-            <translation type="unfinished" />
+            <translation>{}: {} frei</translation>
         </message>
     </context>
     <context>
         <name>EnginePanel</name>
         <message>
             <source>Set Up Engine…</source>
-            <translation type="unfinished" />
+            <translation>Engine einrichten…</translation>
         </message>
         <message>
             <source>Says what is installed, from where and how large, before anything is done</source>
-            <translation type="unfinished" />
+            <translation>Sagt vorher, was woher, wie groß und wohin installiert wird</translation>
         </message>
         <message>
             <source>Choose Interpreter…</source>
-            <translation type="unfinished" />
+            <translation>Interpreter wählen…</translation>
         </message>
         <message>
             <source>The python program of an environment that has the engine's libraries already</source>
-            <translation type="unfinished" />
+            <translation>Das Programm python einer Umgebung, die die Bibliotheken der Engine schon hat</translation>
         </message>
         <message>
             <source>&amp;Verify</source>
-            <translation type="unfinished" />
+            <translation>&amp;Prüfen</translation>
         </message>
         <message>
             <source>Start the engine: imports, a computation on each device, a raster</source>
-            <translation type="unfinished" />
+            <translation>Die Engine starten: Importe, eine Rechnung auf jedem Gerät, ein Raster</translation>
         </message>
         <message>
             <source>&amp;Update…</source>
-            <translation type="unfinished" />
+            <translation>Akt&amp;ualisieren…</translation>
         </message>
         <message>
             <source>Set the engine up anew; the old one stays until the new one works</source>
-            <translation type="unfinished" />
+            <translation>Die Engine neu einrichten; die alte bleibt, bis die neue funktioniert</translation>
         </message>
         <message>
             <source>&amp;Remove…</source>
-            <translation type="unfinished" />
+            <translation>Entfe&amp;rnen…</translation>
         </message>
         <message>
             <source>Delete the engine's environment; models and maps stay</source>
-            <translation type="unfinished" />
+            <translation>Die Umgebung der Engine löschen; Modelle und Karten bleiben</translation>
         </message>
         <message>
             <source>Copy &amp;Diagnostics</source>
-            <translation type="unfinished" />
+            <translation>&amp;Diagnose kopieren</translation>
         </message>
         <message>
             <source>Put one text on the clipboard that tells a helper all; without names</source>
-            <translation type="unfinished" />
+            <translation>Einen Text in die Zwischenablage legen, der Helfenden alles sagt; ohne Namen</translation>
         </message>
         <message>
             <source>More</source>
-            <translation type="unfinished" />
+            <translation>Mehr</translation>
         </message>
         <message>
             <source>Verify, update or remove the engine; copy diagnostics</source>
-            <translation type="unfinished" />
+            <translation>Die Engine prüfen, aktualisieren oder entfernen; Diagnose kopieren</translation>
         </message>
         <message>
             <source>The engine is being set up; QGIS can be used meanwhile.</source>
-            <translation type="unfinished" />
+            <translation>Die Engine wird eingerichtet; QGIS kann weiter benutzt werden.</translation>
         </message>
         <message>
             <source>Show Set-Up…</source>
-            <translation type="unfinished" />
+            <translation>Einrichtung zeigen…</translation>
         </message>
         <message>
             <source>Wait until the engine is set up.</source>
-            <translation type="unfinished" />
+            <translation>Warten Sie, bis die Engine eingerichtet ist.</translation>
         </message>
         <message>
             <source>Wait until the engine is removed.</source>
-            <translation type="unfinished" />
+            <translation>Warten Sie, bis die Engine entfernt ist.</translation>
         </message>
         <message>
             <source>Wait for the check.</source>
-            <translation type="unfinished" />
+            <translation>Warten Sie auf die Prüfung.</translation>
         </message>
         <message>
             <source>There is no engine yet.</source>
-            <translation type="unfinished" />
+            <translation>Es gibt noch keine Engine.</translation>
         </message>
         <message>
             <source>There is no engine that was set up here.</source>
-            <translation type="unfinished" />
+            <translation>Es gibt keine hier eingerichtete Engine.</translation>
         </message>
         <message>
             <source>Choose the Engine's Python</source>
-            <translation type="unfinished" />
+            <translation>Das Python der Engine wählen</translation>
         </message>
         <message>
             <source>The engine is started: this takes up to a minute…</source>
-            <translation type="unfinished" />
+            <translation>Die Engine wird gestartet: das dauert bis zu einer Minute…</translation>
         </message>
         <message>
             <source>Verified: the engine computes, and reads and writes rasters.</source>
-            <translation type="unfinished" />
+            <translation>Geprüft: die Engine rechnet, liest und schreibt Raster.</translation>
         </message>
         <message>
             <source>Remove the Engine</source>
-            <translation type="unfinished" />
+            <translation>Engine entfernen</translation>
         </message>
         <message>
             <source>Delete the engine's environment in {}?</source>
-            <translation type="unfinished" />
+            <translation>Die Umgebung der Engine in {} löschen?</translation>
         </message>
         <message>
             <source>Models, maps and jobs stay.</source>
-            <translation type="unfinished" />
+            <translation>Modelle, Karten und Aufträge bleiben.</translation>
         </message>
         <message>
             <source>&amp;Remove</source>
-            <translation type="unfinished" />
+            <translation>Entfe&amp;rnen</translation>
         </message>
         <message>
             <source>&amp;Keep</source>
-            <translation type="unfinished" />
+            <translation>&amp;Behalten</translation>
         </message>
         <message>
             <source>Looking at the machine…</source>
-            <translation type="unfinished" />
+            <translation>Der Rechner wird untersucht…</translation>
         </message>
         <message>
             <source>Copied: paste it into your report.</source>
-            <translation type="unfinished" />
+            <translation>Kopiert: fügen Sie es in Ihre Meldung ein.</translation>
         </message>
     </context>
     <context>
         <name>EngineSection</name>
         <message>
             <source>Engine</source>
-            <translation type="unfinished" />
+            <translation>Engine</translation>
         </message>
         <message>
             <source>Being set up</source>
-            <translation type="unfinished" />
+            <translation>Wird eingerichtet</translation>
         </message>
     </context>
     <context>
         <name>Facts</name>
         <message>
             <source>The engine cannot be started: {}.</source>
-            <translation type="unfinished" />
+            <translation>Die Engine kann nicht gestartet werden: {}.</translation>
         </message>
         <message>
             <source>The engine said nothing about the raster.</source>
-            <translation type="unfinished" />
+            <translation>Die Engine hat nichts über das Raster gesagt.</translation>
         </message>
     </context>
     <context>
         <name>JobsSection</name>
         <message>
             <source>8  Jobs</source>
-            <translation type="unfinished" />
+            <translation>8  Aufträge</translation>
         </message>
         <message>
             <source>Job</source>
-            <translation type="unfinished" />
+            <translation>Auftrag</translation>
         </message>
         <message>
             <source>Started</source>
-            <translation type="unfinished" />
+            <translation>Begonnen</translation>
         </message>
         <message>
             <source>State</source>
-            <translation type="unfinished" />
+            <translation>Zustand</translation>
         </message>
         <message>
             <source>The newest jobs; each has a folder with its log</source>
-            <translation type="unfinished" />
+            <translation>Die neuesten Aufträge; jeder hat einen Ordner mit seinem Protokoll</translation>
         </message>
         <message>
             <source>S&amp;how Log…</source>
-            <translation type="unfinished" />
+            <translation>P&amp;rotokoll…</translation>
         </message>
         <message>
             <source>&amp;Job Folder</source>
-            <translation type="unfinished" />
+            <translation>&amp;Auftragsordner</translation>
         </message>
         <message>
             <source>{} running</source>
-            <translation type="unfinished" />
+            <translation>{} laufend</translation>
         </message>
         <message>
             <source>None running; {} ended</source>
-            <translation type="unfinished" />
+            <translation>Keiner läuft; {} beendet</translation>
         </message>
         <message>
             <source>No jobs yet.</source>
-            <translation type="unfinished" />
+            <translation>Noch keine Aufträge.</translation>
         </message>
         <message>
             <source>running</source>
-            <translation type="unfinished" />
+            <translation>läuft</translation>
         </message>
         <message>
             <source>done</source>
-            <translation type="unfinished" />
+            <translation>fertig</translation>
         </message>
         <message>
             <source>canceled</source>
-            <translation type="unfinished" />
+            <translation>abgebrochen</translation>
         </message>
         <message>
             <source>failed</source>
-            <translation type="unfinished" />
+            <translation>fehlgeschlagen</translation>
         </message>
         <message>
             <source>{} (started elsewhere)</source>
-            <translation type="unfinished" />
+            <translation>{} (anderswo begonnen)</translation>
         </message>
         <message>
             <source>Select a job.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie einen Auftrag.</translation>
         </message>
         <message>
             <source>Show what the job said</source>
-            <translation type="unfinished" />
+            <translation>Zeigen, was der Auftrag gemeldet hat</translation>
         </message>
         <message>
             <source>Open the job's folder</source>
-            <translation type="unfinished" />
+            <translation>Den Ordner des Auftrags öffnen</translation>
         </message>
         <message>
             <source>Log of {}</source>
-            <translation type="unfinished" />
+            <translation>Protokoll von {}</translation>
         </message>
     </context>
     <context>
         <name>LabelPoints</name>
         <message>
             <source>The two classes that are in doubt there</source>
-            <translation type="unfinished" />
+            <translation>Die beiden Klassen, die dort in Frage kommen</translation>
         </message>
         <message>
             <source>Label It</source>
-            <translation type="unfinished" />
+            <translation>Labeln</translation>
         </message>
         <message>
             <source>Give this pixel a class, as a training polygon</source>
-            <translation type="unfinished" />
+            <translation>Diesem Pixel als Trainingspolygon eine Klasse geben</translation>
         </message>
         <message>
             <source>Next Point</source>
-            <translation type="unfinished" />
+            <translation>Nächster Punkt</translation>
         </message>
         <message>
             <source>Leave this one and go to the next</source>
-            <translation type="unfinished" />
+            <translation>Diesen auslassen und zum nächsten gehen</translation>
         </message>
         <message>
             <source>Zoom to It</source>
-            <translation type="unfinished" />
+            <translation>Hinzoomen</translation>
         </message>
         <message>
             <source>Show the point in the middle of the map window</source>
-            <translation type="unfinished" />
+            <translation>Den Punkt in der Mitte des Kartenfensters zeigen</translation>
         </message>
         <message>
             <source>Point {} of {}: {} or {}?</source>
-            <translation type="unfinished" />
+            <translation>Punkt {} von {}: {} oder {}?</translation>
         </message>
         <message>
             <source>That was the last point. Map anew to see what it gained.</source>
-            <translation type="unfinished" />
+            <translation>Das war der letzte Punkt. Kartieren Sie neu, um den Gewinn zu sehen.</translation>
         </message>
         <message>
             <source>The point cannot be brought into the map window's coordinates.</source>
-            <translation type="unfinished" />
+            <translation>Der Punkt lässt sich nicht in die Koordinaten des Kartenfensters umrechnen.</translation>
         </message>
     </context>
     <context>
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
-            <translation type="unfinished" />
+            <translation>Verlust: wartet auf die ersten Schritte</translation>
         </message>
         <message>
             <source>Loss</source>
-            <translation type="unfinished" />
+            <translation>Verlust</translation>
         </message>
         <message>
             <source>step {:,.0f}</source>
-            <translation type="unfinished" />
+            <translation>Schritt {:,.0f}</translation>
         </message>
     </context>
     <context>
         <name>MTMSD</name>
         <message>
             <source>Jobs Are Running</source>
-            <translation type="unfinished" />
+            <translation>Aufträge laufen</translation>
         </message>
         <message>
             <source>The engine is at work:</source>
-            <translation type="unfinished" />
+            <translation>Die Engine arbeitet:</translation>
         </message>
         <message>
             <source>A job that goes on is taken up again when QGIS is next opened.</source>
-            <translation type="unfinished" />
+            <translation>Ein Auftrag, der weiterläuft, wird beim nächsten Start von QGIS wieder aufgenommen.</translation>
         </message>
         <message>
             <source>&amp;Let It Go On</source>
-            <translation type="unfinished" />
+            <translation>Weiterlaufen &amp;lassen</translation>
         </message>
         <message>
             <source>&amp;Cancel Job</source>
-            <translation type="unfinished" />
+            <translation>Auftrag abbre&amp;chen</translation>
         </message>
         <message>
             <source>&amp;Stay in QGIS</source>
-            <translation type="unfinished" />
+            <translation>In QGI&amp;S bleiben</translation>
         </message>
         <message>
             <source>MTMSD: spectra and surroundings</source>
-            <translation type="unfinished" />
+            <translation>MTMSD: Spektren und Umgebung</translation>
         </message>
         <message>
             <source>Support vector machine: spectra</source>
-            <translation type="unfinished" />
+            <translation>Support Vector Machine: Spektren</translation>
         </message>
         <message>
             <source>Support vector machine, tuned by polygons: spectra</source>
-            <translation type="unfinished" />
+            <translation>Support Vector Machine, nach Polygonen abgestimmt: Spektren</translation>
         </message>
         <message>
             <source>Random forest: spectra</source>
-            <translation type="unfinished" />
+            <translation>Random Forest: Spektren</translation>
         </message>
         <message>
             <source>1 polygon</source>
-            <translation type="unfinished" />
+            <translation>1 Polygon</translation>
         </message>
         <message numerus="yes">
             <source>%Ln polygons</source>
-            <translation type="unfinished">
-                <numerusform />
-                <numerusform />
+            <translation>
+                <numerusform>%Ln Polygon</numerusform>
+                <numerusform>%Ln Polygone</numerusform>
             </translation>
         </message>
         <message>
             <source>1 pixel</source>
-            <translation type="unfinished" />
+            <translation>1 Pixel</translation>
         </message>
         <message numerus="yes">
             <source>%Ln pixels</source>
-            <translation type="unfinished">
-                <numerusform />
-                <numerusform />
+            <translation>
+                <numerusform>%Ln Pixel</numerusform>
+                <numerusform>%Ln Pixel</numerusform>
             </translation>
         </message>
         <message>
             <source>Fold or unfold this section</source>
-            <translation type="unfinished" />
+            <translation>Diesen Abschnitt auf- oder zuklappen</translation>
         </message>
         <message>
             <source>Not yet possible</source>
-            <translation type="unfinished" />
+            <translation>Noch nicht möglich</translation>
         </message>
         <message>
             <source>Ready: this can be done now</source>
-            <translation type="unfinished" />
+            <translation>Bereit: das kann jetzt getan werden</translation>
         </message>
         <message>
             <source>Running</source>
-            <translation type="unfinished" />
+            <translation>Läuft</translation>
         </message>
         <message>
             <source>Done</source>
-            <translation type="unfinished" />
+            <translation>Fertig</translation>
         </message>
         <message>
             <source>Needs attention</source>
-            <translation type="unfinished" />
+            <translation>Braucht Beachtung</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
-            <translation type="unfinished" />
+            <translation>Die Engine wird geprüft…</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>Die Engine ist bereit.</translation>
         </message>
         <message>
             <source>A set-up of the engine was begun and not finished; it can go on.</source>
-            <translation type="unfinished" />
+            <translation>Eine Einrichtung der Engine wurde begonnen und nicht beendet; sie kann weitergehen.</translation>
         </message>
         <message>
             <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
-            <translation type="unfinished" />
+            <translation>Die Engine rechnet in einer eigenen Python-Umgebung. Ein Klick richtet sie ein; QGIS selbst bleibt, wie es ist.</translation>
         </message>
         <message>
             <source>being checked</source>
-            <translation type="unfinished" />
+            <translation>in Prüfung</translation>
         </message>
         <message>
             <source>ready</source>
-            <translation type="unfinished" />
+            <translation>bereit</translation>
         </message>
         <message>
             <source>not set up</source>
-            <translation type="unfinished" />
+            <translation>nicht eingerichtet</translation>
         </message>
         <message>
             <source>broken</source>
-            <translation type="unfinished" />
+            <translation>defekt</translation>
         </message>
         <message>
             <source>outdated</source>
-            <translation type="unfinished" />
+            <translation>veraltet</translation>
         </message>
         <message>
             <source>CPU</source>
-            <translation type="unfinished" />
+            <translation>CPU</translation>
         </message>
         <message>
             <source>NVIDIA GPU</source>
-            <translation type="unfinished" />
+            <translation>NVIDIA-GPU</translation>
         </message>
         <message>
             <source>Apple GPU</source>
-            <translation type="unfinished" />
+            <translation>Apple-GPU</translation>
         </message>
         <message>
             <source>Preparing the folder</source>
-            <translation type="unfinished" />
+            <translation>Der Ordner wird vorbereitet</translation>
         </message>
         <message>
             <source>Fetching the installer uv</source>
-            <translation type="unfinished" />
+            <translation>Das Installationsprogramm uv wird geholt</translation>
         </message>
         <message>
             <source>Making the Python environment</source>
-            <translation type="unfinished" />
+            <translation>Die Python-Umgebung wird angelegt</translation>
         </message>
         <message>
             <source>Fetching and installing the packages</source>
-            <translation type="unfinished" />
+            <translation>Die Pakete werden geholt und installiert</translation>
         </message>
         <message>
             <source>Fetching and installing PyTorch</source>
-            <translation type="unfinished" />
+            <translation>PyTorch wird geholt und installiert</translation>
         </message>
         <message>
             <source>Checking that it computes</source>
-            <translation type="unfinished" />
+            <translation>Es wird geprüft, ob die Engine rechnet</translation>
         </message>
         <message>
             <source>Putting it in place</source>
-            <translation type="unfinished" />
+            <translation>Die Engine wird an ihren Platz gebracht</translation>
         </message>
         <message>
             <source>Beginning</source>
-            <translation type="unfinished" />
+            <translation>Beginn</translation>
         </message>
         <message>
             <source>{}: {} of {}</source>
-            <translation type="unfinished" />
+            <translation>{}: {} von {}</translation>
         </message>
         <message>
             <source>&amp;MTMSD</source>
-            <translation type="unfinished" />
+            <translation>&amp;MTMSD</translation>
         </message>
         <message>
             <source>MTMSD Classification</source>
-            <translation type="unfinished" />
+            <translation>MTMSD-Klassifikation</translation>
         </message>
         <message>
             <source>Show or hide the MTMSD dock</source>
-            <translation type="unfinished" />
+            <translation>Das MTMSD-Bedienfeld ein- oder ausblenden</translation>
         </message>
         <message>
             <source>&amp;Engine…</source>
-            <translation type="unfinished" />
+            <translation>&amp;Engine…</translation>
         </message>
         <message>
             <source>Parameters and outputs</source>
-            <translation type="unfinished" />
+            <translation>Parameter und Ausgaben</translation>
         </message>
         <message>
             <source>The job's folder {path} cannot be made: {reason}.</source>
-            <translation type="unfinished" />
+            <translation>Der Auftragsordner {path} kann nicht angelegt werden: {reason}.</translation>
         </message>
         <message>
             <source>The file is temporary: it goes when QGIS is closed.</source>
-            <translation type="unfinished" />
+            <translation>Die Datei ist temporär: sie verschwindet, wenn QGIS geschlossen wird.</translation>
         </message>
         <message>
             <source>The layer for '{parameter}' cannot be opened: {value}.</source>
-            <translation type="unfinished" />
+            <translation>Der Layer für '{parameter}' kann nicht geöffnet werden: {value}.</translation>
         </message>
         <message>
             <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
-            <translation type="unfinished" />
+            <translation>'{layer}' ist die Szene selbst; wählen Sie den Layer mit den Polygonen.</translation>
         </message>
         <message>
             <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
-            <translation type="unfinished" />
+            <translation>Der Layer '{layer}' hat kein Feld '{field}'; er hat {fields}.</translation>
         </message>
         <message>
             <source>Assess a class map</source>
-            <translation type="unfinished" />
+            <translation>Klassenkarte bewerten</translation>
         </message>
         <message>
             <source>Compares a class map with reference polygons and writes an accuracy report.</source>
-            <translation type="unfinished" />
+            <translation>Vergleicht eine Klassenkarte mit Referenzpolygonen und schreibt einen Genauigkeitsbericht.</translation>
         </message>
         <message>
             <source>Class map</source>
-            <translation type="unfinished" />
+            <translation>Klassenkarte</translation>
         </message>
         <message>
             <source>Reference that was not used for training.</source>
-            <translation type="unfinished" />
+            <translation>Referenz, die nicht zum Training benutzt wurde.</translation>
         </message>
         <message>
             <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Die Polygone, mit denen die Karte trainiert wurde; die Vergleichsverfahren lernen aus ihnen. Vorgabe: keine.</translation>
         </message>
         <message>
             <source>Figures</source>
-            <translation type="unfinished" />
+            <translation>Kennzahlen</translation>
         </message>
         <message>
             <source>The raster that 'Classify a scene' has written.</source>
-            <translation type="unfinished" />
+            <translation>Das Raster, das 'Szene klassifizieren' geschrieben hat.</translation>
         </message>
         <message>
             <source>Reference polygons</source>
-            <translation type="unfinished" />
+            <translation>Referenzpolygone</translation>
         </message>
         <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Die Szene der Karte. Mit ihr und den Trainingspolygonen werden neben der Karte eine Support Vector Machine und ein Random Forest auf den reinen Spektren berichtet. Vorgabe: keine.</translation>
         </message>
         <message>
             <source>Training polygons</source>
-            <translation type="unfinished" />
+            <translation>Trainingspolygone</translation>
         </message>
         <message>
             <source>The figures as JSON. Default: beside the report.</source>
-            <translation type="unfinished" />
+            <translation>Die Kennzahlen als JSON. Vorgabe: neben dem Bericht.</translation>
         </message>
         <message>
             <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
-            <translation type="unfinished" />
+            <translation>Spektrale Vergleiche brauchen die Szene und die Trainingspolygone; geben Sie beide an oder keines von beiden.</translation>
         </message>
         <message>
             <source>Classify a scene</source>
-            <translation type="unfinished" />
+            <translation>Szene klassifizieren</translation>
         </message>
         <message>
             <source>Maps a scene with a trained classifier; class map and confidence.</source>
-            <translation type="unfinished" />
+            <translation>Kartiert eine Szene mit einem trainierten Klassifikator; Klassenkarte und Konfidenz.</translation>
         </message>
         <message>
             <source>Classifier</source>
-            <translation type="unfinished" />
+            <translation>Klassifikator</translation>
         </message>
         <message>
             <source>Extent</source>
-            <translation type="unfinished" />
+            <translation>Ausdehnung</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation type="unfinished" />
+            <translation>Die .safetensors-Datei, die 'Klassifikator trainieren' geschrieben hat.</translation>
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
-            <translation type="unfinished" />
+            <translation>Nur dieser Teil der Szene wird kartiert, auf den Pixeln der Szene. Vorgabe: die ganze Szene.</translation>
         </message>
         <message>
             <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF auf dem Gitter der Szene mit Nummern, Namen und Farben der Klassen; 0 = keine Daten.</translation>
         </message>
         <message>
             <source>The extent does not touch the scene '{name}'; choose one that does.</source>
-            <translation type="unfinished" />
+            <translation>Die Ausdehnung berührt die Szene '{name}' nicht; wählen Sie eine, die es tut.</translation>
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
-            <translation type="unfinished" />
+            <translation>Gesamtgenauigkeit (0 bis 1)</translation>
         </message>
         <message>
             <source>Average accuracy (0 to 1)</source>
-            <translation type="unfinished" />
+            <translation>Mittlere Genauigkeit (0 bis 1)</translation>
         </message>
         <message>
             <source>Kappa</source>
-            <translation type="unfinished" />
+            <translation>Kappa</translation>
         </message>
         <message>
             <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
-            <translation type="unfinished" />
+            <translation>Der Rasterlayer '{name}' kommt vom Datenanbieter '{provider}', den die Engine nicht lesen kann; speichern Sie ihn als GeoTIFF und nehmen Sie dieses.</translation>
         </message>
         <message>
             <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
-            <translation type="unfinished" />
+            <translation>Der Rasterlayer '{name}' ist nur im Speicher von QGIS; speichern Sie ihn als GeoTIFF und nehmen Sie dieses.</translation>
         </message>
         <message>
             <source>The layer '{name}' is neither a vector nor a raster layer.</source>
-            <translation type="unfinished" />
+            <translation>Der Layer '{name}' ist weder ein Vektor- noch ein Rasterlayer.</translation>
         </message>
         <message>
             <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
-            <translation type="unfinished" />
+            <translation>Kein Polygon des Layers '{name}' ist gewählt; wählen Sie welche oder lassen Sie 'Nur gewählte Polygone' aus.</translation>
         </message>
         <message>
             <source>The layer '{name}' could not be written for the engine: {reason}</source>
-            <translation type="unfinished" />
+            <translation>Der Layer '{name}' konnte nicht für die Engine geschrieben werden: {reason}</translation>
         </message>
         <message>
             <source>Map a scene from polygons</source>
-            <translation type="unfinished" />
+            <translation>Szene aus Polygonen kartieren</translation>
         </message>
         <message>
             <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
-            <translation type="unfinished" />
+            <translation>Von einem Hyperspektralraster und wenigen Polygonen zur Klassenkarte, in einem Schritt.</translation>
         </message>
         <message>
             <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
-            <translation type="unfinished" />
+            <translation>Die Trainingspolygone, mindestens 3 Pixel in jeder von mindestens zwei Klassen.</translation>
         </message>
         <message>
             <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
-            <translation type="unfinished" />
+            <translation>Referenz, die nicht zum Training benutzt wird. Vorgabe: ein Viertel der Trainingspolygone wird für die Genauigkeitszahlen zurückgehalten; die Karte lernt danach aus allen.</translation>
         </message>
         <message>
             <source>Validation polygons</source>
-            <translation type="unfinished" />
+            <translation>Validierungspolygone</translation>
         </message>
         <message>
             <source>New diffusion model</source>
-            <translation type="unfinished" />
+            <translation>Neues Diffusionsmodell</translation>
         </message>
         <message>
             <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation type="unfinished" />
+            <translation>Wird behalten, um die Szene ohne Vortraining neu zu kartieren. Vorgabe: nicht behalten.</translation>
         </message>
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
-            <translation type="unfinished" />
+            <translation>Wird behalten, um andere Szenen desselben Sensors zu kartieren. Vorgabe: nicht behalten.</translation>
         </message>
         <message>
             <source>mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation type="unfinished" />
+            <translation>mtmsd (Vorgabe), oder ein einfacher Klassifikator der reinen Spektren, der kein Diffusionsmodell und nur Sekunden braucht: svm (Support Vector Machine), svm-polygons (dieselbe, über ganze Polygone abgestimmt), rf (Random Forest). Der Genauigkeitsbericht sagt, wenn einer davon besser ist.</translation>
         </message>
         <message>
             <source>How polygons are held out</source>
-            <translation type="unfinished" />
+            <translation>Wie Polygone zurückgehalten werden</translation>
         </message>
         <message>
             <source>Share held out</source>
-            <translation type="unfinished" />
+            <translation>Zurückgehaltener Anteil</translation>
         </message>
         <message>
             <source>Guard distance in pixels</source>
-            <translation type="unfinished" />
+            <translation>Schutzabstand in Pixeln</translation>
         </message>
         <message>
             <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
-            <translation type="unfinished" />
+            <translation>polygons: ganze. cross: räumliche Kreuzvalidierung, jedes Polygon wird einmal getestet. auto (Vorgabe): cross, wo die meisten Klassen weniger als 4 Polygone haben, sonst polygons. random: einzelne Pixel, deren Zahlen zu gut ausfallen, weil sie neben Trainingspixeln liegen.</translation>
         </message>
         <message>
             <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
-            <translation type="unfinished" />
+            <translation>Anteil jeder Klasse, der zurückgehalten wird, 0 bis 0.9. Bei 0 wird keine Genauigkeit angegeben und die Konfidenz nicht kalibriert. Vorgabe: 0.25.</translation>
         </message>
         <message>
             <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
-            <translation type="unfinished" />
+            <translation>Trainingspixel, die näher an einem zurückgehaltenen liegen, werden ausgelassen. Vorgabe: 0.</translation>
         </message>
         <message>
             <source>Unknown below a confidence of</source>
-            <translation type="unfinished" />
+            <translation>Unbekannt unter einer Konfidenz von</translation>
         </message>
         <message>
             <source>Majority filter, side in pixels</source>
-            <translation type="unfinished" />
+            <translation>Mehrheitsfilter, Seite in Pixeln</translation>
         </message>
         <message>
             <source>Minimum mapping unit in pixels</source>
-            <translation type="unfinished" />
+            <translation>Kleinste Kartiereinheit in Pixeln</translation>
         </message>
         <message>
             <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Pixel geringerer Konfidenz, 0 bis 1, bekommen die Klasse 255 'unknown'. Vorgabe: keine.</translation>
         </message>
         <message>
             <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Jedes Pixel bekommt die häufigste Klasse eines Quadrats von 3, 5, 7, … Pixeln um es herum; bei Gleichstand behält es seine. Vorgabe: keiner.</translation>
         </message>
         <message>
             <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
-            <translation type="unfinished" />
+            <translation>Kleinere Flächen gehen in ihrem größten Nachbarn auf. Vorgabe: alle Flächen bleiben.</translation>
         </message>
         <message>
             <source>Class probabilities</source>
-            <translation type="unfinished" />
+            <translation>Klassenwahrscheinlichkeiten</translation>
         </message>
         <message>
             <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF mit einem Kanal je Klasse, 0 bis 1; vier Bytes je Pixel und Klasse. 'Wo als Nächstes labeln' braucht es. Vorgabe: wird nicht geschrieben.</translation>
         </message>
         <message>
             <source>Entropy</source>
-            <translation type="unfinished" />
+            <translation>Entropie</translation>
         </message>
         <message>
             <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF: 0, wo eine Klasse sicher ist, 1, wo alle gleich wahrscheinlich sind. Vorgabe: wird nicht geschrieben.</translation>
         </message>
         <message>
             <source>Disagreement</source>
-            <translation type="unfinished" />
+            <translation>Uneinigkeit</translation>
         </message>
         <message>
             <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF: wie weit die Mitglieder des Ensembles auseinanderliegen, 0 bis 1; nicht für die einfachen Klassifikatoren. Vorgabe: wird nicht geschrieben.</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygone</translation>
         </message>
         <message>
             <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage mit den Flächen der Karte, wie von 'Klassenkarte in Polygone umwandeln'. Vorgabe: wird nicht geschrieben.</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation type="unfinished" />
+            <translation>Zu labelnde Punkte</translation>
         </message>
         <message>
             <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage mit 20 Stellen, die als Nächstes ein Label verdienen, wie von 'Wo als Nächstes labeln'. Vorgabe: wird nicht geschrieben.</translation>
         </message>
         <message>
             <source>Where to label next</source>
-            <translation type="unfinished" />
+            <translation>Wo als Nächstes labeln</translation>
         </message>
         <message>
             <source>Points in doubt, spread over the scene, with the two classes in question.</source>
-            <translation type="unfinished" />
+            <translation>Zweifelhafte Punkte, über die Szene verteilt, mit den beiden fraglichen Klassen.</translation>
         </message>
         <message>
             <source>Number of points</source>
-            <translation type="unfinished" />
+            <translation>Anzahl der Punkte</translation>
         </message>
         <message>
             <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Labels, die es schon gibt; die Punkte halten Abstand. Vorgabe: keine.</translation>
         </message>
         <message>
             <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
-            <translation type="unfinished" />
+            <translation>Ein Kanal je Klasse, von 'Szene klassifizieren' oder 'Szene aus Polygonen kartieren'.</translation>
         </message>
         <message>
             <source>How many points are proposed. Default: 20.</source>
-            <translation type="unfinished" />
+            <translation>Wie viele Punkte vorgeschlagen werden. Vorgabe: 20.</translation>
         </message>
         <message>
             <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage mit Rang (1 ist der beste), Zweifel (0 bis 1), den beiden fraglichen Klassen und ihren Wahrscheinlichkeiten.</translation>
         </message>
         <message>
             <source>Number of points found</source>
-            <translation type="unfinished" />
+            <translation>Anzahl gefundener Punkte</translation>
         </message>
         <message>
             <source>Scene</source>
-            <translation type="unfinished" />
+            <translation>Szene</translation>
         </message>
         <message>
             <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
-            <translation type="unfinished" />
+            <translation>Das Hyperspektralraster. Pixel ohne Daten und schlechte Kanäle (in der Datei markiert, konstant oder leer) werden von selbst ausgelassen.</translation>
         </message>
         <message>
             <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation type="unfinished" />
+            <translation>Ein Polygonlayer in beliebigem KBS mit einem Klassenfeld oder ein Raster auf dem Gitter der Szene mit Klassennummern (0 = ohne Label).</translation>
         </message>
         <message>
             <source>Class field</source>
-            <translation type="unfinished" />
+            <translation>Klassenfeld</translation>
         </message>
         <message>
             <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
-            <translation type="unfinished" />
+            <translation>Klassennummer oder Klassenname jedes Polygons; zu einer Nummer wird der Name aus einem Feld wie class_name genommen. Vorgabe: das Feld namens class_id, class oder ähnlich.</translation>
         </message>
         <message>
             <source>Selected polygons only</source>
-            <translation type="unfinished" />
+            <translation>Nur gewählte Polygone</translation>
         </message>
         <message>
             <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation type="unfinished" />
+            <translation>Nur die gewählten Polygone der Labels werden gelesen. Vorgabe: nein, alle.</translation>
         </message>
         <message>
             <source>Diffusion model</source>
-            <translation type="unfinished" />
+            <translation>Diffusionsmodell</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
-            <translation type="unfinished" />
+            <translation>Die .safetensors-Datei, die 'Szene vortrainieren' geschrieben hat.</translation>
         </message>
         <message>
             <source>With it, pretraining is skipped. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Damit entfällt das Vortraining. Vorgabe: keines.</translation>
         </message>
         <message>
             <source>Preset</source>
-            <translation type="unfinished" />
+            <translation>Voreinstellung</translation>
         </message>
         <message>
             <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
-            <translation type="unfinished" />
+            <translation>quick: etwa 3 Minuten Vortraining auf zwei CPU-Kernen, für einen ersten Blick. balanced (Vorgabe): etwa 10 bis 15 Minuten, die Karte, die man behält. paper: Netz und Dauer wie veröffentlicht; braucht eine GPU.</translation>
         </message>
         <message>
             <source>Device</source>
-            <translation type="unfinished" />
+            <translation>Gerät</translation>
         </message>
         <message>
             <source>auto (default) takes a GPU that works, else the CPU.</source>
-            <translation type="unfinished" />
+            <translation>auto (Vorgabe) nimmt eine GPU, die funktioniert, sonst die CPU.</translation>
         </message>
         <message>
             <source>Seed</source>
-            <translation type="unfinished" />
+            <translation>Startwert</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same result. Default: 0.</source>
-            <translation type="unfinished" />
+            <translation>Derselbe Startwert auf demselben Rechner ergibt dasselbe Ergebnis. Vorgabe: 0.</translation>
         </message>
         <message>
             <source>Other settings</source>
-            <translation type="unfinished" />
+            <translation>Weitere Einstellungen</translation>
         </message>
         <message>
             <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Einzelne Zahlen der Voreinstellung ersetzt, als KEY=VALUE mit Leerzeichen dazwischen: 'iterations=2000 members=5'. Vorgabe: keine.</translation>
         </message>
         <message>
             <source>Bands to leave out</source>
-            <translation type="unfinished" />
+            <translation>Auszulassende Kanäle</translation>
         </message>
         <message>
             <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Kanalnummern oder Wellenlängen außer denen, die von selbst ausgelassen werden: '1-5,130-135' oder '1340-1460nm,1790-1960nm' (Wasserdampf). Vorgabe: keine.</translation>
         </message>
         <message>
             <source>Resume</source>
-            <translation type="unfinished" />
+            <translation>Fortsetzen</translation>
         </message>
         <message>
             <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
-            <translation type="unfinished" />
+            <translation>Vom letzten Zwischenstand eines abgebrochenen Laufs mit derselben Ausgabedatei weitermachen. Vorgabe: nein.</translation>
         </message>
         <message>
             <source>Confidence</source>
-            <translation type="unfinished" />
+            <translation>Konfidenz</translation>
         </message>
         <message>
             <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF mit der Wahrscheinlichkeit der kartierten Klasse, 0 bis 1.</translation>
         </message>
         <message>
             <source>Accuracy report</source>
-            <translation type="unfinished" />
+            <translation>Genauigkeitsbericht</translation>
         </message>
         <message>
             <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
-            <translation type="unfinished" />
+            <translation>Eine HTML-Datei mit Konfusionsmatrix (Zeilen: Referenz, Spalten: Karte), Genauigkeiten und, wo möglich, spektralen Vergleichen.</translation>
         </message>
         <message>
             <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
-            <translation type="unfinished" />
+            <translation>'{word}' in Weitere Einstellungen hat nicht die Form KEY=VALUE.</translation>
         </message>
         <message>
             <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
-            <translation type="unfinished" />
+            <translation>'{path}' ist kein GeoTIFF, das einzige Format, das geschrieben wird; lassen Sie den Namen auf .tif enden.</translation>
         </message>
         <message>
             <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
-            <translation type="unfinished" />
+            <translation>'{path}' ist kein GeoPackage, das einzige Format, das geschrieben wird; lassen Sie den Namen auf .gpkg enden.</translation>
         </message>
         <message>
             <source>Pretrain on a scene</source>
-            <translation type="unfinished" />
+            <translation>Szene vortrainieren</translation>
         </message>
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation type="unfinished" />
+            <translation>Lernt eine Hyperspektralszene ohne Labels und schreibt ein Diffusionsmodell.</translation>
         </message>
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
-            <translation type="unfinished" />
+            <translation>Eine .safetensors-Datei von 5 bis 110 MB für 'Klassifikator trainieren' und 'Szene aus Polygonen kartieren'. Zwischenstände liegen daneben, bis sie vollständig ist.</translation>
         </message>
         <message>
             <source>Canceled.</source>
-            <translation type="unfinished" />
+            <translation>Abgebrochen.</translation>
         </message>
         <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
-            <translation type="unfinished" />
+            <translation>Der Auftrag in {folder} konnte nicht mit {python} gestartet werden: {reason}.</translation>
         </message>
         <message>
             <source>Job folder: {folder}</source>
-            <translation type="unfinished" />
+            <translation>Auftragsordner: {folder}</translation>
         </message>
         <message>
             <source>Train a classifier</source>
-            <translation type="unfinished" />
+            <translation>Klassifikator trainieren</translation>
         </message>
         <message>
             <source>Learns the classes of training polygons and writes a classifier.</source>
-            <translation type="unfinished" />
+            <translation>Lernt die Klassen von Trainingspolygonen und schreibt einen Klassifikator.</translation>
         </message>
         <message>
             <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
-            <translation type="unfinished" />
+            <translation>Eine .safetensors-Datei mit dem Diffusionsmodell, den Klassen mit Namen und Farben und der Genauigkeit auf zurückgehaltenen Polygonen; mehr braucht 'Szene klassifizieren' nicht.</translation>
         </message>
         <message>
             <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
-            <translation type="unfinished" />
+            <translation>Der Klassifikator 'mtmsd' braucht ein Diffusionsmodell; geben Sie das an, das 'Szene vortrainieren' geschrieben hat, oder wählen Sie einen anderen Klassifikator.</translation>
         </message>
         <message>
             <source>Turn a class map into polygons</source>
-            <translation type="unfinished" />
+            <translation>Klassenkarte in Polygone umwandeln</translation>
         </message>
         <message>
             <source>Polygons with class, area and mean confidence, and the area of each class.</source>
-            <translation type="unfinished" />
+            <translation>Polygone mit Klasse, Fläche und mittlerer Konfidenz, und die Fläche jeder Klasse.</translation>
         </message>
         <message>
             <source>Area table</source>
-            <translation type="unfinished" />
+            <translation>Flächentabelle</translation>
         </message>
         <message>
             <source>Written with the map; its mean is told for each polygon. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Mit der Karte geschrieben; ihr Mittel wird für jedes Polygon angegeben. Vorgabe: keine.</translation>
         </message>
         <message>
             <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage mit einem Polygon für jede zusammenhängende Fläche: class_id, class_name, color, pixels, area_ha, confidence.</translation>
         </message>
         <message>
             <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>Pixel, Anteil und Hektar jeder Klasse als CSV. Vorgabe: wird nicht geschrieben.</translation>
         </message>
         <message>
             <source>Number of polygons</source>
-            <translation type="unfinished" />
+            <translation>Anzahl der Polygone</translation>
         </message>
     </context>
     <context>
         <name>MapOptions</name>
         <message>
             <source>Another classifier, and filters for the finished map</source>
-            <translation type="unfinished" />
+            <translation>Ein anderer Klassifikator und Filter für die fertige Karte</translation>
         </message>
         <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
-            <translation type="unfinished" />
+            <translation>MTMSD lernt mit dem vortrainierten Modell aus Spektren und ihrer Umgebung; die anderen sehen nur Spektren, brauchen kein Modell und nur Sekunden</translation>
         </message>
         <message>
             <source> %</source>
-            <translation type="unfinished" />
+            <translation> %</translation>
         </message>
         <message>
             <source>Pixels of lower confidence get a class of their own, 'unknown'</source>
-            <translation type="unfinished" />
+            <translation>Pixel geringerer Konfidenz bekommen eine eigene Klasse, 'unknown'</translation>
         </message>
         <message>
             <source>Off</source>
-            <translation type="unfinished" />
+            <translation>Aus</translation>
         </message>
         <message>
             <source>{0} × {0} px</source>
-            <translation type="unfinished" />
+            <translation>{0} × {0} px</translation>
         </message>
         <message>
             <source>Each pixel gets the most frequent class of the square around it</source>
-            <translation type="unfinished" />
+            <translation>Jedes Pixel bekommt die häufigste Klasse des Quadrats um es herum</translation>
         </message>
         <message>
             <source> px</source>
-            <translation type="unfinished" />
+            <translation> px</translation>
         </message>
         <message>
             <source>Minimum mapping unit: smaller regions join their largest neighbour</source>
-            <translation type="unfinished" />
+            <translation>Kleinste Kartiereinheit: kleinere Flächen gehen in ihrem größten Nachbarn auf</translation>
         </message>
         <message>
             <source>Classifier</source>
-            <translation type="unfinished" />
+            <translation>Klassifikator</translation>
         </message>
         <message>
             <source>Unknown below</source>
-            <translation type="unfinished" />
+            <translation>Unbekannt unter</translation>
         </message>
         <message>
             <source>Smooth by majority</source>
-            <translation type="unfinished" />
+            <translation>Mehrheitsfilter</translation>
         </message>
         <message>
             <source>Smallest region</source>
-            <translation type="unfinished" />
+            <translation>Kleinste Fläche</translation>
         </message>
         <message>
             <source>unknown below {} %</source>
-            <translation type="unfinished" />
+            <translation>unbekannt unter {} %</translation>
         </message>
         <message>
             <source>smoothed</source>
-            <translation type="unfinished" />
+            <translation>geglättet</translation>
         </message>
         <message>
             <source>from {} px</source>
-            <translation type="unfinished" />
+            <translation>ab {} px</translation>
         </message>
         <message>
             <source>More</source>
-            <translation type="unfinished" />
+            <translation>Mehr</translation>
         </message>
     </context>
     <context>
         <name>MapProducts</name>
         <message>
             <source>Polygoni&amp;ze</source>
-            <translation type="unfinished" />
+            <translation>&amp;Polygone bilden</translation>
         </message>
         <message>
             <source>Where to Label Ne&amp;xt</source>
-            <translation type="unfinished" />
+            <translation>Wo weiter &amp;labeln</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
-            <translation type="unfinished" />
+            <translation>Die Flächen der Karte mit Klasse, Fläche und Konfidenz, als GeoPackage</translation>
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
-            <translation type="unfinished" />
+            <translation>20 zweifelhafte Stellen, über die Szene verteilt, zum Labeln</translation>
         </message>
         <message>
             <source>Map Scene comes first.</source>
-            <translation type="unfinished" />
+            <translation>Zuerst kommt Szene kartieren.</translation>
         </message>
         <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
-            <translation type="unfinished" />
+            <translation>Die Datei des Klassifikators ist weg; drücken Sie noch einmal Szene kartieren.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
-            <translation type="unfinished" />
+            <translation>Die Flächen der Karte werden umrissen</translation>
         </message>
         <message>
             <source>Looking for places to label</source>
-            <translation type="unfinished" />
+            <translation>Stellen zum Labeln werden gesucht</translation>
         </message>
         <message>
             <source>Mapping with probabilities</source>
-            <translation type="unfinished" />
+            <translation>Kartierung mit Wahrscheinlichkeiten</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygone</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation type="unfinished" />
+            <translation>Zu labelnde Punkte</translation>
         </message>
         <message>
             <source>{} cannot be opened as a vector layer.</source>
-            <translation type="unfinished" />
+            <translation>{} kann nicht als Vektorlayer geöffnet werden.</translation>
         </message>
     </context>
     <context>
         <name>MapSection</name>
         <message>
             <source>6  Map</source>
-            <translation type="unfinished" />
+            <translation>6  Karte</translation>
         </message>
         <message>
             <source>Previe&amp;w</source>
-            <translation type="unfinished" />
+            <translation>&amp;Vorschau</translation>
         </message>
         <message>
             <source>&amp;Map Scene</source>
-            <translation type="unfinished" />
+            <translation>S&amp;zene kartieren</translation>
         </message>
         <message>
             <source>Map what the map window shows, as a temporary layer</source>
-            <translation type="unfinished" />
+            <translation>Kartieren, was das Kartenfenster zeigt, als temporären Layer</translation>
         </message>
         <message>
             <source>Map the whole raster into a GeoTIFF, with its confidence</source>
-            <translation type="unfinished" />
+            <translation>Das ganze Raster in ein GeoTIFF kartieren, mit Konfidenz</translation>
         </message>
         <message>
             <source>Polygons or classifier have changed since {}.</source>
-            <translation type="unfinished" />
+            <translation>Polygone oder Klassifikator haben sich seit {} geändert.</translation>
         </message>
         <message>
             <source>The filters have changed since {}.</source>
-            <translation type="unfinished" />
+            <translation>Die Filter haben sich seit {} geändert.</translation>
         </message>
         <message>
             <source>Map: {}</source>
-            <translation type="unfinished" />
+            <translation>Karte: {}</translation>
         </message>
         <message>
             <source>Ready to map.</source>
-            <translation type="unfinished" />
+            <translation>Bereit zum Kartieren.</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie zuerst eine Szene.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Wartet auf die Kanäle des Rasters.</translation>
         </message>
         <message>
             <source>Pretrain the scene first, or choose another classifier under More.</source>
-            <translation type="unfinished" />
+            <translation>Trainieren Sie zuerst die Szene vor oder wählen Sie unter Mehr einen anderen Klassifikator.</translation>
         </message>
         <message>
             <source>Draw training polygons first.</source>
-            <translation type="unfinished" />
+            <translation>Zeichnen Sie zuerst Trainingspolygone.</translation>
         </message>
         <message>
             <source>Draw polygons of at least two classes.</source>
-            <translation type="unfinished" />
+            <translation>Zeichnen Sie Polygone von mindestens zwei Klassen.</translation>
         </message>
         <message>
             <source>Draw more of {}: each class needs {} pixels.</source>
-            <translation type="unfinished" />
+            <translation>Zeichnen Sie mehr von {}: jede Klasse braucht {} Pixel.</translation>
         </message>
         <message>
             <source>The map window shows no part of the scene; zoom to it first.</source>
-            <translation type="unfinished" />
+            <translation>Das Kartenfenster zeigt keinen Teil der Szene; zoomen Sie zuerst darauf.</translation>
         </message>
         <message>
             <source>Learning the classes</source>
-            <translation type="unfinished" />
+            <translation>Klassen werden gelernt</translation>
         </message>
         <message>
             <source>Mapping the view</source>
-            <translation type="unfinished" />
+            <translation>Ausschnitt wird kartiert</translation>
         </message>
         <message>
             <source>Mapping the scene</source>
-            <translation type="unfinished" />
+            <translation>Szene wird kartiert</translation>
         </message>
         <message>
             <source>{}…</source>
-            <translation type="unfinished" />
+            <translation>{}…</translation>
         </message>
         <message>
             <source>Canceled; nothing was changed.</source>
-            <translation type="unfinished" />
+            <translation>Abgebrochen; nichts wurde geändert.</translation>
         </message>
         <message>
             <source>Class map</source>
-            <translation type="unfinished" />
+            <translation>Klassenkarte</translation>
         </message>
         <message>
             <source>Preview</source>
-            <translation type="unfinished" />
+            <translation>Vorschau</translation>
         </message>
         <message>
             <source>{} cannot be opened as a raster.</source>
-            <translation type="unfinished" />
+            <translation>{} kann nicht als Raster geöffnet werden.</translation>
         </message>
     </context>
     <context>
         <name>MapView</name>
         <message>
             <source>Opacity of the map over the scene</source>
-            <translation type="unfinished" />
+            <translation>Deckkraft der Karte über der Szene</translation>
         </message>
         <message>
             <source>Flic&amp;ker</source>
-            <translation type="unfinished" />
+            <translation>Blin&amp;ken</translation>
         </message>
         <message>
             <source>Show the map and the scene in turn</source>
-            <translation type="unfinished" />
+            <translation>Karte und Szene abwechselnd zeigen</translation>
         </message>
         <message>
             <source>Con&amp;fidence</source>
-            <translation type="unfinished" />
+            <translation>Kon&amp;fidenz</translation>
         </message>
         <message>
             <source>Map Scene writes the confidence too.</source>
-            <translation type="unfinished" />
+            <translation>Szene kartieren schreibt auch die Konfidenz.</translation>
         </message>
         <message>
             <source>Class</source>
-            <translation type="unfinished" />
+            <translation>Klasse</translation>
         </message>
         <message>
             <source>Pixels</source>
-            <translation type="unfinished" />
+            <translation>Pixel</translation>
         </message>
         <message>
             <source>Area</source>
-            <translation type="unfinished" />
+            <translation>Fläche</translation>
         </message>
         <message>
             <source>Pixels and area of each class in the map</source>
-            <translation type="unfinished" />
+            <translation>Pixel und Fläche jeder Klasse in der Karte</translation>
         </message>
         <message>
             <source>Opacit&amp;y</source>
-            <translation type="unfinished" />
+            <translation>&amp;Deckkraft</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
-            <translation type="unfinished" />
+            <translation>Zeigen, wie sicher der Klassifikator ist, von 0 bis 1</translation>
         </message>
         <message>
             <source>Confidence</source>
-            <translation type="unfinished" />
+            <translation>Konfidenz</translation>
         </message>
     </context>
     <context>
         <name>MatrixView</name>
         <message>
             <source>Map</source>
-            <translation type="unfinished" />
+            <translation>Karte</translation>
         </message>
         <message>
             <source>Reference</source>
-            <translation type="unfinished" />
+            <translation>Referenz</translation>
         </message>
         <message>
             <source>{} pixels of {} are mapped as {}</source>
-            <translation type="unfinished" />
+            <translation>{} Pixel von {} sind als {} kartiert</translation>
         </message>
     </context>
     <context>
         <name>MtmsdDock</name>
         <message>
             <source>MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>Die Engine ist bereit.</translation>
         </message>
         <message>
             <source>{} came to its end while QGIS was closed.</source>
-            <translation type="unfinished" />
+            <translation>{} wurde fertig, während QGIS geschlossen war.</translation>
         </message>
         <message>
             <source>{} is done after {}.</source>
-            <translation type="unfinished" />
+            <translation>{} ist nach {} fertig.</translation>
         </message>
         <message>
             <source>{} was removed; the running job goes on with its file.</source>
-            <translation type="unfinished" />
+            <translation>{} wurde entfernt; der laufende Auftrag arbeitet mit der Datei weiter.</translation>
         </message>
     </context>
     <context>
         <name>PlanPage</name>
         <message>
             <source>Learns, trains, maps and assesses, with PyTorch</source>
-            <translation type="unfinished" />
+            <translation>Lernt, trainiert, kartiert und bewertet, mit PyTorch</translation>
         </message>
         <message>
             <source>Classifies and assesses with models that others trained</source>
-            <translation type="unfinished" />
+            <translation>Klassifiziert und bewertet mit Modellen, die andere trainiert haben</translation>
         </message>
         <message>
             <source>For which device PyTorch is installed</source>
-            <translation type="unfinished" />
+            <translation>Für welches Gerät PyTorch installiert wird</translation>
         </message>
         <message>
             <source>Where the environment will lie; an update of the plugin does not touch it</source>
-            <translation type="unfinished" />
+            <translation>Wo die Umgebung liegen wird; ein Update des Plugins rührt sie nicht an</translation>
         </message>
         <message>
             <source>De&amp;vice</source>
-            <translation type="unfinished" />
+            <translation>Ger&amp;ät</translation>
         </message>
         <message>
             <source>Fol&amp;der</source>
-            <translation type="unfinished" />
+            <translation>Or&amp;dner</translation>
         </message>
         <message>
             <source>An index of packages that replaces the ordinary one, PyTorch's too</source>
-            <translation type="unfinished" />
+            <translation>Ein Paketindex anstelle des üblichen, auch für PyTorch</translation>
         </message>
         <message>
             <source>http://user:password@host:port; empty: the one QGIS has</source>
-            <translation type="unfinished" />
+            <translation>http://user:password@host:port; leer: wie in QGIS</translation>
         </message>
         <message>
             <source>A folder of wheels, for a machine without network; then none is used</source>
-            <translation type="unfinished" />
+            <translation>Ein Ordner mit Wheels, für einen Rechner ohne Netz; dann wird keines benutzt</translation>
         </message>
         <message>
             <source>The Python to build from, or that of an environment that has everything</source>
-            <translation type="unfinished" />
+            <translation>Das Python, aus dem gebaut wird, oder das einer Umgebung, die alles hat</translation>
         </message>
         <message>
             <source>Advanced</source>
-            <translation type="unfinished" />
+            <translation>Erweitert</translation>
         </message>
         <message>
             <source>&amp;Index URL</source>
-            <translation type="unfinished" />
+            <translation>&amp;Index-URL</translation>
         </message>
         <message>
             <source>Pro&amp;xy</source>
-            <translation type="unfinished" />
+            <translation>Pro&amp;xy</translation>
         </message>
         <message>
             <source>&amp;Wheel folder</source>
-            <translation type="unfinished" />
+            <translation>&amp;Wheel-Ordner</translation>
         </message>
         <message>
             <source>P&amp;ython</source>
-            <translation type="unfinished" />
+            <translation>P&amp;ython</translation>
         </message>
         <message>
             <source>the ordinary one</source>
-            <translation type="unfinished" />
+            <translation>der übliche</translation>
         </message>
         <message>
             <source>none</source>
-            <translation type="unfinished" />
+            <translation>keiner</translation>
         </message>
         <message>
             <source>the best that is there</source>
-            <translation type="unfinished" />
+            <translation>das beste, das da ist</translation>
         </message>
         <message>
             <source>&amp;Everything</source>
-            <translation type="unfinished" />
+            <translation>&amp;Alles</translation>
         </message>
         <message>
             <source>Classify &amp;only</source>
-            <translation type="unfinished" />
+            <translation>&amp;Nur klassifizieren</translation>
         </message>
         <message>
             <source>{} (≈ {})</source>
-            <translation type="unfinished" />
+            <translation>{} (≈ {})</translation>
         </message>
         <message>
             <source>Looking at this machine…</source>
-            <translation type="unfinished" />
+            <translation>Dieser Rechner wird untersucht…</translation>
         </message>
         <message>
             <source>{} (Python {}) has all the engine's libraries already: nothing is installed.</source>
-            <translation type="unfinished" />
+            <translation>{} (Python {}) hat schon alle Bibliotheken der Engine: nichts wird installiert.</translation>
         </message>
     </context>
     <context>
         <name>PolygonsSection</name>
         <message>
             <source>4  Training polygons</source>
-            <translation type="unfinished" />
+            <translation>4  Trainingspolygone</translation>
         </message>
         <message>
             <source>Draw a polygon; right click ends it</source>
-            <translation type="unfinished" />
+            <translation>Ein Polygon zeichnen; Rechtsklick beendet es</translation>
         </message>
         <message>
             <source>Drag a rectangle</source>
-            <translation type="unfinished" />
+            <translation>Ein Rechteck aufziehen</translation>
         </message>
         <message>
             <source>Drag an outline freehand</source>
-            <translation type="unfinished" />
+            <translation>Einen Umriss freihändig ziehen</translation>
         </message>
         <message>
             <source>Click a pixel: similar neighbours join it</source>
-            <translation type="unfinished" />
+            <translation>Ein Pixel anklicken: ähnliche Nachbarn kommen dazu</translation>
         </message>
         <message>
             <source>Select polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygone wählen</translation>
         </message>
         <message>
             <source>Move vertices of a polygon</source>
-            <translation type="unfinished" />
+            <translation>Stützpunkte eines Polygons verschieben</translation>
         </message>
         <message>
             <source>Move polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygone verschieben</translation>
         </message>
         <message>
             <source>Delete the selected polygons</source>
-            <translation type="unfinished" />
+            <translation>Die gewählten Polygone löschen</translation>
         </message>
         <message>
             <source>Save the polygons to their file</source>
-            <translation type="unfinished" />
+            <translation>Die Polygone in ihrer Datei speichern</translation>
         </message>
         <message>
             <source>How far a pixel's spectrum may be from the clicked one</source>
-            <translation type="unfinished" />
+            <translation>Wie weit das Spektrum eines Pixels vom angeklickten abweichen darf</translation>
         </message>
         <message>
             <source>Add Re&amp;gion</source>
-            <translation type="unfinished" />
+            <translation>Region hinzuf&amp;ügen</translation>
         </message>
         <message>
             <source>Take the shown region as a polygon (right click, Enter)</source>
-            <translation type="unfinished" />
+            <translation>Die gezeigte Region als Polygon übernehmen (Rechtsklick, Eingabe)</translation>
         </message>
         <message>
             <source>Tolerance</source>
-            <translation type="unfinished" />
+            <translation>Toleranz</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie zuerst eine Szene.</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
-            <translation type="unfinished" />
+            <translation>Warten Sie, bis der Layer gelesen ist.</translation>
         </message>
         <message>
             <source>Add a class first, and select it.</source>
-            <translation type="unfinished" />
+            <translation>Fügen Sie zuerst eine Klasse hinzu und wählen Sie sie.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Wartet auf die Kanäle des Rasters.</translation>
         </message>
         <message>
             <source>There are no polygons yet.</source>
-            <translation type="unfinished" />
+            <translation>Es gibt noch keine Polygone.</translation>
         </message>
         <message>
             <source>All polygons are saved.</source>
-            <translation type="unfinished" />
+            <translation>Alle Polygone sind gespeichert.</translation>
         </message>
         <message>
             <source>Draw some polygons of {}.</source>
-            <translation type="unfinished" />
+            <translation>Zeichnen Sie Polygone von {}.</translation>
         </message>
         <message>
             <source>{}; drawing {}</source>
-            <translation type="unfinished" />
+            <translation>{}; gezeichnet wird {}</translation>
         </message>
         <message>
             <source>not saved</source>
-            <translation type="unfinished" />
+            <translation>nicht gespeichert</translation>
         </message>
         <message>
             <source>Click the corners; right click ends, Escape drops it.</source>
-            <translation type="unfinished" />
+            <translation>Klicken Sie die Ecken; Rechtsklick beendet, Esc verwirft.</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
-            <translation type="unfinished" />
+            <translation>Ziehen Sie von Ecke zu Ecke.</translation>
         </message>
         <message>
             <source>Hold the button and go around.</source>
-            <translation type="unfinished" />
+            <translation>Halten Sie die Taste und fahren Sie herum.</translation>
         </message>
         <message>
             <source>Click a pixel, then move the slider; right click takes the region.</source>
-            <translation type="unfinished" />
+            <translation>Klicken Sie ein Pixel, dann bewegen Sie den Regler; Rechtsklick übernimmt die Region.</translation>
         </message>
         <message>
             <source>The polygon cannot be brought into the scene's coordinates.</source>
-            <translation type="unfinished" />
+            <translation>Das Polygon lässt sich nicht in die Koordinaten der Szene umrechnen.</translation>
         </message>
         <message>
             <source>The polygon is outside the scene and was not added.</source>
-            <translation type="unfinished" />
+            <translation>Das Polygon liegt außerhalb der Szene und wurde nicht hinzugefügt.</translation>
         </message>
         <message>
             <source>The polygon crossed itself and was mended into {} parts.</source>
-            <translation type="unfinished" />
+            <translation>Das Polygon kreuzte sich selbst und wurde in {} Teile repariert.</translation>
         </message>
         <message>
             <source>{}; right click or Add Region takes the region.</source>
-            <translation type="unfinished" />
+            <translation>{}; Rechtsklick oder Region hinzufügen übernimmt die Region.</translation>
         </message>
         <message>
             <source>Select polygons first.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie zuerst Polygone.</translation>
         </message>
         <message>
             <source>Delete polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygone löschen</translation>
         </message>
     </context>
     <context>
         <name>PretrainingSection</name>
         <message>
             <source>2  Pretraining</source>
-            <translation type="unfinished" />
+            <translation>2  Vortraining</translation>
         </message>
         <message>
             <source>Quick – a first look</source>
-            <translation type="unfinished" />
+            <translation>Schnell – ein erster Blick</translation>
         </message>
         <message>
             <source>Balanced – good maps</source>
-            <translation type="unfinished" />
+            <translation>Ausgewogen – gute Karten</translation>
         </message>
         <message>
             <source>Paper – as published, needs a GPU</source>
-            <translation type="unfinished" />
+            <translation>Paper – wie veröffentlicht, braucht GPU</translation>
         </message>
         <message>
             <source>How long and how large the model learns</source>
-            <translation type="unfinished" />
+            <translation>Wie lange und wie groß das Modell lernt</translation>
         </message>
         <message>
             <source>Automatic</source>
-            <translation type="unfinished" />
+            <translation>Automatisch</translation>
         </message>
         <message>
             <source>CPU</source>
-            <translation type="unfinished" />
+            <translation>CPU</translation>
         </message>
         <message>
             <source>NVIDIA GPU</source>
-            <translation type="unfinished" />
+            <translation>NVIDIA-GPU</translation>
         </message>
         <message>
             <source>Apple GPU</source>
-            <translation type="unfinished" />
+            <translation>Apple-GPU</translation>
         </message>
         <message>
             <source>Where the engine computes; automatic takes a GPU if any</source>
-            <translation type="unfinished" />
+            <translation>Wo die Engine rechnet; Automatisch nimmt eine GPU, falls vorhanden</translation>
         </message>
         <message>
             <source>&amp;Preset</source>
-            <translation type="unfinished" />
+            <translation>Vor&amp;gabe</translation>
         </message>
         <message>
             <source>De&amp;vice</source>
-            <translation type="unfinished" />
+            <translation>Ger&amp;ät</translation>
         </message>
         <message>
             <source>Meas&amp;ure</source>
-            <translation type="unfinished" />
+            <translation>M&amp;essen</translation>
         </message>
         <message>
             <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation type="unfinished" />
+            <translation>Einige Schritte auf diesem Rechner laufen lassen, um die Dauer dieser Voreinstellung zu erfahren</translation>
         </message>
         <message>
             <source>P&amp;retrain</source>
-            <translation type="unfinished" />
+            <translation>V&amp;ortrainieren</translation>
         </message>
         <message>
             <source>Take a model that exists, of this scene or one of the same sensor…</source>
-            <translation type="unfinished" />
+            <translation>Ein vorhandenes Modell nehmen, von dieser Szene oder einer desselben Sensors…</translation>
         </message>
         <message>
             <source>The loss of pretraining: it falls fast, then slowly</source>
-            <translation type="unfinished" />
+            <translation>Der Verlust beim Vortraining: er fällt erst schnell, dann langsam</translation>
         </message>
         <message>
             <source>More settings</source>
-            <translation type="unfinished" />
+            <translation>Weitere Einstellungen</translation>
         </message>
         <message>
             <source>Seldom needed; the Processing help lists every number</source>
-            <translation type="unfinished" />
+            <translation>Selten nötig; die Hilfe zur Verarbeitung nennt jede Zahl</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same map</source>
-            <translation type="unfinished" />
+            <translation>Derselbe Startwert auf demselben Rechner ergibt dieselbe Karte</translation>
         </message>
         <message>
             <source>Bands to leave out besides the bad ones that are found</source>
-            <translation type="unfinished" />
+            <translation>Kanäle, die außer den gefundenen schlechten ausgelassen werden</translation>
         </message>
         <message>
             <source>Single numbers of the preset, as KEY=VALUE</source>
-            <translation type="unfinished" />
+            <translation>Einzelne Zahlen der Voreinstellung, als KEY=VALUE</translation>
         </message>
         <message>
             <source>See&amp;d</source>
-            <translation type="unfinished" />
+            <translation>&amp;Startwert</translation>
         </message>
         <message>
             <source>Leave &amp;out</source>
-            <translation type="unfinished" />
+            <translation>A&amp;uslassen</translation>
         </message>
         <message>
             <source>Num&amp;bers</source>
-            <translation type="unfinished" />
+            <translation>Za&amp;hlen</translation>
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
-            <translation type="unfinished" />
+            <translation>Modell {} dieser Szene gefunden.</translation>
         </message>
         <message>
             <source>Pa&amp;use</source>
-            <translation type="unfinished" />
+            <translation>Paus&amp;e</translation>
         </message>
         <message>
             <source>Stop after the present step; what was learned is kept</source>
-            <translation type="unfinished" />
+            <translation>Nach dem jetzigen Schritt anhalten; Gelerntes bleibt erhalten</translation>
         </message>
         <message>
             <source>&amp;Resume</source>
-            <translation type="unfinished" />
+            <translation>F&amp;ortsetzen</translation>
         </message>
         <message>
             <source>Learn the scene in the background; go on drawing meanwhile</source>
-            <translation type="unfinished" />
+            <translation>Die Szene im Hintergrund lernen; zeichnen Sie inzwischen weiter</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie zuerst eine Szene.</translation>
         </message>
         <message>
             <source>Wait until the running job has ended.</source>
-            <translation type="unfinished" />
+            <translation>Warten Sie, bis der laufende Auftrag beendet ist.</translation>
         </message>
         <message>
             <source>Paused; Resume goes on from the last checkpoint.</source>
-            <translation type="unfinished" />
+            <translation>Pausiert; Fortsetzen macht beim letzten Zwischenstand weiter.</translation>
         </message>
         <message>
             <source>Model: {}</source>
-            <translation type="unfinished" />
+            <translation>Modell: {}</translation>
         </message>
         <message>
             <source>No model yet: press Pretrain.</source>
-            <translation type="unfinished" />
+            <translation>Noch kein Modell: drücken Sie Vortrainieren.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Wartet auf die Kanäle des Rasters.</translation>
         </message>
         <message>
             <source>Measuring on this machine…</source>
-            <translation type="unfinished" />
+            <translation>Auf diesem Rechner wird gemessen…</translation>
         </message>
         <message>
             <source>Takes about {} here</source>
-            <translation type="unfinished" />
+            <translation>Dauert hier etwa {}</translation>
         </message>
         <message>
             <source>Time on this machine not measured yet</source>
-            <translation type="unfinished" />
+            <translation>Dauer auf diesem Rechner noch nicht gemessen</translation>
         </message>
         <message>
             <source>Measuring the speed</source>
-            <translation type="unfinished" />
+            <translation>Geschwindigkeit wird gemessen</translation>
         </message>
         <message>
             <source>Pausing: writing a checkpoint…</source>
-            <translation type="unfinished" />
+            <translation>Pausiert: ein Zwischenstand wird geschrieben…</translation>
         </message>
         <message>
             <source>Pretraining</source>
-            <translation type="unfinished" />
+            <translation>Vortraining</translation>
         </message>
         <message>
             <source>Starting the engine…</source>
-            <translation type="unfinished" />
+            <translation>Die Engine wird gestartet…</translation>
         </message>
         <message>
             <source>Taking up the job that went on without QGIS…</source>
-            <translation type="unfinished" />
+            <translation>Der ohne QGIS weitergelaufene Auftrag wird aufgenommen…</translation>
         </message>
         <message>
             <source>{} {:,.0f} of {:,.0f}</source>
-            <translation type="unfinished" />
+            <translation>{} {:,.0f} von {:,.0f}</translation>
         </message>
         <message>
             <source>{} left</source>
-            <translation type="unfinished" />
+            <translation>noch {}</translation>
         </message>
         <message>
             <source>Choose a Diffusion Model</source>
-            <translation type="unfinished" />
+            <translation>Ein Diffusionsmodell wählen</translation>
         </message>
         <message>
             <source>Diffusion models (*.safetensors)</source>
-            <translation type="unfinished" />
+            <translation>Diffusionsmodelle (*.safetensors)</translation>
         </message>
         <message>
             <source>{} is not a diffusion model.</source>
-            <translation type="unfinished" />
+            <translation>{} ist kein Diffusionsmodell.</translation>
         </message>
         <message>
             <source>{} was learned on a raster with other bands.</source>
-            <translation type="unfinished" />
+            <translation>{} wurde auf einem Raster mit anderen Kanälen gelernt.</translation>
         </message>
         <message>
             <source>The model is of another scene of the same sensor.</source>
-            <translation type="unfinished" />
+            <translation>Das Modell ist von einer anderen Szene desselben Sensors.</translation>
         </message>
     </context>
     <context>
         <name>ProgressPage</name>
         <message>
             <source>What the tools said</source>
-            <translation type="unfinished" />
+            <translation>Was die Werkzeuge meldeten</translation>
         </message>
         <message>
             <source>Log</source>
-            <translation type="unfinished" />
+            <translation>Protokoll</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>Die Engine ist bereit.</translation>
         </message>
         <message>
             <source>Canceled; what was fetched is kept for the next time.</source>
+            <translation>Abgebrochen; was geholt wurde, bleibt für das nächste Mal.</translation>
+        </message>
+        <message>
+            <source>It computes on: {}. Open a scene and begin.</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -2052,351 +2056,351 @@
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
-            <translation type="unfinished" />
+            <translation>Der Verarbeitungsanbieter von MTMSD ist nicht geladen.</translation>
         </message>
         <message>
             <source>The algorithm cannot be started.</source>
-            <translation type="unfinished" />
+            <translation>Der Algorithmus kann nicht gestartet werden.</translation>
         </message>
         <message>
             <source>The algorithm failed; see its log.</source>
-            <translation type="unfinished" />
+            <translation>Der Algorithmus ist fehlgeschlagen; siehe sein Protokoll.</translation>
         </message>
     </context>
     <context>
         <name>SceneSection</name>
         <message>
             <source>1  Scene</source>
-            <translation type="unfinished" />
+            <translation>1  Szene</translation>
         </message>
         <message>
             <source>No scene chosen</source>
-            <translation type="unfinished" />
+            <translation>Keine Szene gewählt</translation>
         </message>
         <message>
             <source>The hyperspectral raster to map; follows the active layer in the layer tree</source>
-            <translation type="unfinished" />
+            <translation>Das zu kartierende Hyperspektralraster; folgt dem aktiven Layer im Layerbaum</translation>
         </message>
         <message>
             <source>Open a raster file…</source>
-            <translation type="unfinished" />
+            <translation>Eine Rasterdatei öffnen…</translation>
         </message>
         <message>
             <source>&amp;True Colour</source>
-            <translation type="unfinished" />
+            <translation>Ech&amp;tfarben</translation>
         </message>
         <message>
             <source>Red 650, green 550, blue 470 nm</source>
-            <translation type="unfinished" />
+            <translation>Rot 650, Grün 550, Blau 470 nm</translation>
         </message>
         <message>
             <source>&amp;Infrared</source>
-            <translation type="unfinished" />
+            <translation>&amp;Infrarot</translation>
         </message>
         <message>
             <source>Near infrared 860, red 650, green 550 nm</source>
-            <translation type="unfinished" />
+            <translation>Nahes Infrarot 860, Rot 650, Grün 550 nm</translation>
         </message>
         <message>
             <source>&amp;SWIR</source>
-            <translation type="unfinished" />
+            <translation>S&amp;WIR</translation>
         </message>
         <message>
             <source>Short-wave 2200, 1650 and near infrared 860 nm</source>
-            <translation type="unfinished" />
+            <translation>Kurzwelle 2200, 1650 und nahes Infrarot 860 nm</translation>
         </message>
         <message>
             <source>Size</source>
-            <translation type="unfinished" />
+            <translation>Größe</translation>
         </message>
         <message>
             <source>Columns × rows, and the size of a pixel</source>
-            <translation type="unfinished" />
+            <translation>Spalten × Zeilen, und die Größe eines Pixels</translation>
         </message>
         <message>
             <source>Bands</source>
-            <translation type="unfinished" />
+            <translation>Kanäle</translation>
         </message>
         <message>
             <source>Bands used, of all in the file</source>
-            <translation type="unfinished" />
+            <translation>Benutzte Kanäle, von allen in der Datei</translation>
         </message>
         <message>
             <source>Wavelengths</source>
-            <translation type="unfinished" />
+            <translation>Wellenlängen</translation>
         </message>
         <message>
             <source>From the first to the last used band</source>
-            <translation type="unfinished" />
+            <translation>Vom ersten bis zum letzten benutzten Kanal</translation>
         </message>
         <message>
             <source>Left out</source>
-            <translation type="unfinished" />
+            <translation>Ausgelassen</translation>
         </message>
         <message>
             <source>Bands that are not used, and why</source>
-            <translation type="unfinished" />
+            <translation>Kanäle, die nicht benutzt werden, und warum</translation>
         </message>
         <message>
             <source>No data</source>
-            <translation type="unfinished" />
+            <translation>Keine Daten</translation>
         </message>
         <message>
             <source>Share of pixels without data</source>
-            <translation type="unfinished" />
+            <translation>Anteil der Pixel ohne Daten</translation>
         </message>
         <message>
             <source>CRS</source>
-            <translation type="unfinished" />
+            <translation>KBS</translation>
         </message>
         <message>
             <source>Coordinate reference system</source>
-            <translation type="unfinished" />
+            <translation>Koordinatenbezugssystem</translation>
         </message>
         <message>
             <source>Open a Hyperspectral Raster</source>
-            <translation type="unfinished" />
+            <translation>Ein Hyperspektralraster öffnen</translation>
         </message>
         <message>
             <source>{} is not a raster that QGIS can read.</source>
-            <translation type="unfinished" />
+            <translation>{} ist kein Raster, das QGIS lesen kann.</translation>
         </message>
         <message>
             <source>Choose a hyperspectral raster, or open one.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie ein Hyperspektralraster oder öffnen Sie eines.</translation>
         </message>
         <message>
             <source>Looking at the raster…</source>
-            <translation type="unfinished" />
+            <translation>Das Raster wird untersucht…</translation>
         </message>
         <message>
             <source>{} px, {} bands used</source>
-            <translation type="unfinished" />
+            <translation>{} px, {} Kanäle benutzt</translation>
         </message>
         <message>
             <source>{:.0f} to {:.0f} nm</source>
-            <translation type="unfinished" />
+            <translation>{:.0f} bis {:.0f} nm</translation>
         </message>
         <message>
             <source>not in the file</source>
-            <translation type="unfinished" />
+            <translation>nicht in der Datei</translation>
         </message>
         <message>
             <source>{} of {}</source>
-            <translation type="unfinished" />
+            <translation>{} von {}</translation>
         </message>
         <message>
             <source>none</source>
-            <translation type="unfinished" />
+            <translation>keiner</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie zuerst eine Szene.</translation>
         </message>
         <message>
             <source>The bands are not known yet.</source>
-            <translation type="unfinished" />
+            <translation>Die Kanäle sind noch nicht bekannt.</translation>
         </message>
         <message>
             <source>The raster has no wavelengths.</source>
-            <translation type="unfinished" />
+            <translation>Das Raster hat keine Wellenlängen.</translation>
         </message>
         <message>
             <source>The raster has no bands near {} nm.</source>
-            <translation type="unfinished" />
+            <translation>Das Raster hat keine Kanäle bei {} nm.</translation>
         </message>
     </context>
     <context>
         <name>SetUpDialog</name>
         <message>
             <source>Set Up the MTMSD Engine</source>
-            <translation type="unfinished" />
+            <translation>Die MTMSD-Engine einrichten</translation>
         </message>
         <message>
             <source>&amp;Back</source>
-            <translation type="unfinished" />
+            <translation>&amp;Zurück</translation>
         </message>
         <message>
             <source>Choose otherwise: folder, device, source</source>
-            <translation type="unfinished" />
+            <translation>Anders wählen: Ordner, Gerät, Quelle</translation>
         </message>
         <message>
             <source>&amp;Cancel</source>
-            <translation type="unfinished" />
+            <translation>Abbre&amp;chen</translation>
         </message>
         <message>
             <source>Stop; what was fetched is kept for the next time</source>
-            <translation type="unfinished" />
+            <translation>Anhalten; was geholt wurde, bleibt für das nächste Mal</translation>
         </message>
         <message>
             <source>Begin: now something is fetched and written</source>
-            <translation type="unfinished" />
+            <translation>Beginnen: jetzt wird etwas geholt und geschrieben</translation>
         </message>
         <message>
             <source>C&amp;lose</source>
-            <translation type="unfinished" />
+            <translation>Sch&amp;ließen</translation>
         </message>
         <message>
             <source>Close this window; the set-up goes on and the dock shows it</source>
-            <translation type="unfinished" />
+            <translation>Dieses Fenster schließen; die Einrichtung geht weiter, das Bedienfeld zeigt sie</translation>
         </message>
         <message>
             <source>Close this window</source>
-            <translation type="unfinished" />
+            <translation>Dieses Fenster schließen</translation>
         </message>
         <message>
             <source>&amp;Try Again</source>
-            <translation type="unfinished" />
+            <translation>Erneu&amp;t versuchen</translation>
         </message>
         <message>
             <source>&amp;Use This Python</source>
-            <translation type="unfinished" />
+            <translation>Dieses Python ben&amp;utzen</translation>
         </message>
         <message>
             <source>&amp;Set Up</source>
-            <translation type="unfinished" />
+            <translation>&amp;Einrichten</translation>
         </message>
         <message>
             <source>Wait until the engine is set up.</source>
-            <translation type="unfinished" />
+            <translation>Warten Sie, bis die Engine eingerichtet ist.</translation>
         </message>
         <message>
             <source>Wait: this machine is being looked at.</source>
-            <translation type="unfinished" />
+            <translation>Warten Sie: dieser Rechner wird untersucht.</translation>
         </message>
         <message>
             <source>This cannot be set up; the text above says why.</source>
-            <translation type="unfinished" />
+            <translation>Das kann nicht eingerichtet werden; der Text oben sagt, warum.</translation>
         </message>
     </context>
     <context>
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
-            <translation type="unfinished" />
+            <translation>Zeigen Sie in der Karte auf die Szene</translation>
         </message>
     </context>
     <context>
         <name>SpectraSection</name>
         <message>
             <source>5  Spectra</source>
-            <translation type="unfinished" />
+            <translation>5  Spektren</translation>
         </message>
         <message>
             <source>Mean and standard deviation of each class; dashed: the pixel at the cursor</source>
-            <translation type="unfinished" />
+            <translation>Mittel und Standardabweichung jeder Klasse; gestrichelt: das Pixel unter dem Mauszeiger</translation>
         </message>
         <message>
             <source>Jeffries–Matusita distance of two classes: 0 alike, 2 well apart</source>
-            <translation type="unfinished" />
+            <translation>Jeffries-Matusita-Abstand zweier Klassen: 0 gleich, 2 gut getrennt</translation>
         </message>
         <message>
             <source>nm</source>
-            <translation type="unfinished" />
+            <translation>nm</translation>
         </message>
         <message>
             <source>band</source>
-            <translation type="unfinished" />
+            <translation>Kanal</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Wählen Sie zuerst eine Szene.</translation>
         </message>
         <message>
             <source>Point at the map; classes appear with their polygons.</source>
-            <translation type="unfinished" />
+            <translation>Zeigen Sie auf die Karte; Klassen erscheinen mit ihren Polygonen.</translation>
         </message>
         <message>
             <source>Two classes of 5 pixels or more can be compared.</source>
-            <translation type="unfinished" />
+            <translation>Zwei Klassen mit mindestens 5 Pixeln können verglichen werden.</translation>
         </message>
         <message>
             <source>Most alike: {} and {} ({:.2f} of 2)</source>
-            <translation type="unfinished" />
+            <translation>Am ähnlichsten: {} und {} ({:.2f} von 2)</translation>
         </message>
     </context>
     <context>
         <name>TrainingLayer</name>
         <message>
             <source>Add class</source>
-            <translation type="unfinished" />
+            <translation>Klasse hinzufügen</translation>
         </message>
         <message>
             <source>Rename class</source>
-            <translation type="unfinished" />
+            <translation>Klasse umbenennen</translation>
         </message>
         <message>
             <source>Recolour class</source>
-            <translation type="unfinished" />
+            <translation>Klasse umfärben</translation>
         </message>
         <message>
             <source>Merge classes</source>
-            <translation type="unfinished" />
+            <translation>Klassen zusammenführen</translation>
         </message>
         <message>
             <source>Delete classes</source>
-            <translation type="unfinished" />
+            <translation>Klassen löschen</translation>
         </message>
         <message>
             <source>Add polygon</source>
-            <translation type="unfinished" />
+            <translation>Polygon hinzufügen</translation>
         </message>
         <message>
             <source>Import polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygone importieren</translation>
         </message>
     </context>
     <context>
         <name>Workspace</name>
         <message>
             <source>1 training polygon was recovered: it had not been saved.</source>
-            <translation type="unfinished" />
+            <translation>1 Trainingspolygon wurde gerettet: es war nicht gespeichert.</translation>
         </message>
         <message>
             <source>{:,} training polygons were recovered: not all had been saved.</source>
-            <translation type="unfinished" />
+            <translation>{:,} Trainingspolygone wurden gerettet: nicht alle waren gespeichert.</translation>
         </message>
         <message>
             <source>Training – {}</source>
-            <translation type="unfinished" />
+            <translation>Training – {}</translation>
         </message>
     </context>
     <context>
         <name>_Line</name>
         <message>
             <source>Stop this job; what it learned up to now is kept</source>
-            <translation type="unfinished" />
+            <translation>Diesen Auftrag anhalten; was er bis jetzt gelernt hat, bleibt erhalten</translation>
         </message>
         <message>
             <source>&amp;Cancel</source>
-            <translation type="unfinished" />
+            <translation>Abbre&amp;chen</translation>
         </message>
         <message>
             <source>Cancel</source>
-            <translation type="unfinished" />
+            <translation>Abbrechen</translation>
         </message>
         <message>
             <source>{} – stopping…</source>
-            <translation type="unfinished" />
+            <translation>{} – wird angehalten…</translation>
         </message>
     </context>
     <context>
         <name>duration</name>
         <message>
             <source>{} s</source>
-            <translation type="unfinished" />
+            <translation>{} s</translation>
         </message>
         <message>
             <source>{} min</source>
-            <translation type="unfinished" />
+            <translation>{} min</translation>
         </message>
         <message>
             <source>{} h {} min</source>
-            <translation type="unfinished" />
+            <translation>{} h {} min</translation>
         </message>
         <message>
             <source>{} days</source>
-            <translation type="unfinished" />
+            <translation>{} Tage</translation>
         </message>
     </context>
 </TS>

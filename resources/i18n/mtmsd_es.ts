@@ -118,15 +118,15 @@
     <context>
         <name>BetterBaseline</name>
         <message>
-            <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>Map with That One</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>Choose it in the Map section and map the scene again</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -2045,6 +2045,10 @@
         </message>
         <message>
             <source>Canceled; what was fetched is kept for the next time.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>It computes on: {}. Open a scene and begin.</source>
             <translation type="unfinished" />
         </message>
     </context>
