@@ -10,8 +10,6 @@ import pyogrio
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from mtmsd.errors import InputError
 from mtmsd.scene.labels import ClassInfo, Labels, read_labels
 from mtmsd.scene.raster import Scene
@@ -347,130 +345,11 @@ def test_qgis_draws_below_zero_on_a_scene_without_georeference(tmp_path: Path) -
         assert pixels(read(path, raster), 1) == block(1, 1, 3, 4)
 
 
-def write_label_raster(path: Path, transform: Affine = GRID, **options: object) -> Path:
-    truth = np.zeros((12, 15), options.pop("dtype", "uint8"))
-    truth[1:4, 1:5] = 1
-    truth[7:9, 6:11] = 2
-    truth[0, 14] = 2
-    return write_raster(path, truth, transform=transform, **options)
-
-
-def test_a_label_raster_gives_classes_regions_and_colours(raster: Path, tmp_path: Path) -> None:
-    path = write_label_raster(tmp_path / "truth.tif")
-    labels = read(path, raster)
-    assert pixels(labels, 1) == block(1, 1, 3, 4)
-    assert labels.counts() == {1: 12, 2: 11}
-    assert len(set(labels.groups.tolist())) == 3
-
-
-@pytest.mark.parametrize(
-    ("transform", "crs", "sentence"),
-    [
-        (GRID * Affine.translation(0.5, 0), UTM, "from (400005, 5800000)"),
-        (GRID * Affine.scale(1.01), UTM, "of 10.1×-10.1 from"),
-        (GRID, "EPSG:32632", "EPSG:32632"),
-        (None, None, "not georeferenced"),
-    ],
-)
-def test_a_label_raster_on_another_grid_is_refused_with_both_grids(
-    raster: Path, tmp_path: Path, transform: Affine | None, crs: str | None, sentence: str
-) -> None:
-    path = write_label_raster(tmp_path / "truth.tif", transform, crs=crs)
-    with pytest.raises(InputError) as error:
-        read(path, raster)
-    assert "'truth.tif' (15×12 px" in error.value.message
-    assert "'scene' (15×12 px of 10×-10 from (400000, 5800000), EPSG:32633)" in error.value.message
-    assert sentence in error.value.message
-
-
-def test_a_label_raster_of_fractions_is_refused(raster: Path, tmp_path: Path) -> None:
-    truth = np.full((12, 15), 0.5, "float32")
-    path = write_raster(tmp_path / "truth.tif", truth)
-    with pytest.raises(InputError, match=r"'truth\.tif' holds the value 0\.5"):
-        read(path, raster)
-
-
 def test_a_subset_keeps_its_classes(raster: Path, polygons: Path) -> None:
     labels = read(polygons, raster)
     part = labels.subset(labels.values == 2)
     assert part.counts() == {1: 0, 2: 10}
     assert part.classes == labels.classes
-
-
-def test_a_grid_written_in_other_words_is_the_same_grid(raster: Path, tmp_path: Path) -> None:
-    esri = (
-        'PROJCS["WGS_1984_UTM_Zone_33N",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID['
-        '"WGS_1984",6378137.0,298.257223563]],PRIMEM["Greenwich",0.0],UNIT["Degree",'
-        '0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",'
-        '500000.0],PARAMETER["False_Northing",0.0],PARAMETER["Central_Meridian",15.0],PARAMETER['
-        '"Scale_Factor",0.9996],PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]'
-    )
-    assert len(read(write_label_raster(tmp_path / "truth.tif", crs=esri), raster)) == 23
-
-
-def test_regions_touch_at_corners_and_end_where_the_class_does(tmp_path: Path) -> None:
-    truth = np.array([[1, 0, 2, 2, 0], [0, 1, 2, 0, 3], [1, 0, 0, 3, 0], [3, 0, 0, 0, 1]], "uint8")
-    raster = write_raster(tmp_path / "s.tif", cube(3, 4, 5))
-    labels = read(write_raster(tmp_path / "t.tif", truth), raster, minimum=1)
-    regions = np.full(truth.shape, -1)
-    regions[labels.rows, labels.cols] = labels.groups
-    expected = [[(0, 0), (1, 1), (2, 0)], [(0, 2), (0, 3), (1, 2)], [(1, 4), (2, 3)], [(3, 0)],
-                [(3, 4)]]  # fmt: skip
-    found = [sorted(map(tuple, np.argwhere(regions == g).tolist())) for g in range(5)]
-    assert sorted(found) == sorted(expected)
-
-
-shapes = st.tuples(
-    st.sampled_from(["box", "sliver", "point", "line", "ring", "bow tie"]),
-    st.floats(-5, 20), st.floats(-5, 17), st.floats(0.01, 9), st.floats(0.01, 9),
-    st.integers(1, 5),
-)  # fmt: skip
-
-
-def draw(kind: str, x: float, y: float, width: float, height: float) -> shapely.Geometry:
-    box = shapely.box(x, y, x + width, y + height)
-    return {
-        "box": box,
-        "sliver": shapely.box(x, y, x + width, y + 0.05),
-        "point": shapely.Point(x, y),
-        "line": shapely.LineString([(x, y), (x + width, y + height)]),
-        "ring": box.difference(shapely.box(x + width / 4, y + height / 4, x + width / 2, y + 9)),
-        "bow tie": shapely.Polygon(
-            [(x, y), (x + width, y + height), (x + width, y), (x, y + height)]
-        ),
-    }[kind]
-
-
-@settings(max_examples=60, deadline=None)
-@given(drawn=st.lists(shapes, min_size=1, max_size=12), seed=st.integers(0, 99))
-def test_any_polygons_become_labels_of_their_classes_inside_the_scene(
-    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple], seed: int
-) -> None:
-    folder = tmp_path_factory.mktemp("any")
-    data = cube(seed=seed)
-    holes = np.random.default_rng(seed).random((12, 15)) < 0.3
-    data[0, holes] = -9999
-    raster = write_raster(folder / "s.tif", data, nodata=-9999)
-    geometries = [draw(*shape[:5]) for shape in drawn]
-    values = [shape[5] for shape in drawn]
-    placed = shapely.transform(geometries, lambda xy: np.column_stack(GRID * xy.T))
-    path = write_polygons(folder / "p.fgb", placed, class_id=values)
-    try:
-        labels = read(path, raster, minimum=0)
-    except InputError as error:
-        reason = str(error)
-    else:
-        reason = ""
-    if reason:
-        assert any(word in reason for word in ("outside", "touches", "no data"))
-        return
-    assert {info.value for info in labels.classes} == set(values)
-    assert set(labels.values.tolist()) <= set(values)
-    assert len(set(zip(labels.rows.tolist(), labels.cols.tolist(), strict=True))) == len(labels)
-    assert not holes[labels.rows, labels.cols].any()
-    union = shapely.union_all(shapely.make_valid(geometries))
-    for row, col in zip(labels.rows.tolist(), labels.cols.tolist(), strict=True):
-        assert union.distance(shapely.box(col, row, col + 1, row + 1)) < 1e-9
 
 
 def test_styles_kept_in_the_file_are_no_labels(raster: Path, polygons: Path) -> None:
