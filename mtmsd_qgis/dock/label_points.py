@@ -53,6 +53,7 @@ class LabelPoints(QWidget):
         self._text = QLabel()
         self._text.setObjectName("mtmsdPointText")
         self._text.setWordWrap(True)
+        self._text.setIndent(0)
         self._text.setToolTip(self.tr("The two classes that are in doubt there"))
         self._label = QToolButton()
         self._label.setObjectName("mtmsdPointLabel")

@@ -30,8 +30,10 @@ class MapOptions(QgsCollapsibleGroupBox):
         self._workspace = workspace
         self._classifier = QComboBox()
         self._classifier.setObjectName("mtmsdClassifier")
+        sees = {MTMSD: self.tr("spectra and surroundings")}
         for kind, name in classifier_names().items():
-            self._classifier.addItem(name, kind)
+            words = sees.get(kind, self.tr("spectra only"))
+            self._classifier.addItem(f"{name} ({words})", kind)
         self._classifier.setToolTip(
             self.tr(
                 "MTMSD learns from spectra and their surroundings on the pretrained model; the "
@@ -57,8 +59,9 @@ class MapOptions(QgsCollapsibleGroupBox):
             self.tr("Minimum mapping unit: smaller regions join their largest neighbour")
         )
         form = QFormLayout(self)
+        self._classifier.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        form.addRow(self._classifier)
         for text, widget in (
-            (self.tr("Classifier"), self._classifier),
             (self.tr("Unknown below"), self._unknown),
             (self.tr("Smooth by majority"), self._majority),
             (self.tr("Smallest region"), self._sieve),
@@ -128,13 +131,9 @@ class MapOptions(QgsCollapsibleGroupBox):
         self._show_title()
 
     def _show_title(self) -> None:
-        words = [] if self._classifier.currentIndex() == 0 else [self._classifier.currentText()]
-        if self._unknown.value():
-            words.append(self.tr("unknown below {} %").format(self._unknown.value()))
-        if self._majority.currentData():
-            words.append(self.tr("smoothed"))
-        if self._sieve.value() > 1:
-            words.append(self.tr("from {} px").format(self._sieve.value()))
+        words = [] if self.classifier == MTMSD else [classifier_names()[self.classifier]]
+        if self.filters:
+            words.append(self.tr("filters"))
         more = self.tr("More")
         self.setTitle(f"{more}: {', '.join(words)}" if words else more)
 
@@ -146,8 +145,8 @@ def classifier_names() -> dict[str, str]:
         return QCoreApplication.translate("MapOptions", text)
 
     return {
-        MTMSD: tr("MTMSD: spectra and surroundings"),
-        "svm": tr("Support vector machine: spectra"),
-        "svm-polygons": tr("Support vector machine, tuned by polygons: spectra"),
-        "rf": tr("Random forest: spectra"),
+        MTMSD: tr("MTMSD"),
+        "svm": tr("Support vector machine"),
+        "svm-polygons": tr("SVM, tuned by polygons"),
+        "rf": tr("Random forest"),
     }

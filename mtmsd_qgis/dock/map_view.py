@@ -138,8 +138,8 @@ class MapView(QWidget):
                     right = int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
                     cell.setTextAlignment(right)
                 self._legend.setItem(index, column, cell)
-        height = self._legend.horizontalHeader().sizeHint().height() + 22 * min(len(pixels), 12)
-        self._legend.setFixedHeight(height + 4)
+        header = self.fontMetrics().height() + 12  # its own hint is too small while it is hidden
+        self._legend.setFixedHeight(header + 22 * min(len(pixels), 12))
 
     # what is pressed
 

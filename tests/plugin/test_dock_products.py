@@ -53,9 +53,7 @@ def test_without_a_model_another_classifier_maps_and_its_products_are_shown(draw
     choose(drawn, "mtmsdClassifier", "rf")
     choose(drawn, "mtmsdMajority", 3)
     drawn.part("mtmsdUnknown").setValue(30)
-    assert drawn.part("mtmsdMapOptions").title() == (
-        "More: Random forest: spectra, unknown below 30 %, smoothed"
-    )
+    assert drawn.part("mtmsdMapOptions").title() == "More: Random forest, filters"
     first = map_scene(drawn)
     assert drawn.text("mtmsdMapState") == "Map: map.tif"
     values = gdal.Open(first).ReadAsArray()
@@ -135,7 +133,7 @@ def test_a_clearly_better_baseline_is_said_and_one_button_maps_with_it(drawn):
     for name in ("mtmsdMapBetter", "mtmsdAccuracyBetter"):
         assert not drawn.part(f"{name}Use").isVisible()
     drawn.workspace.put("accuracy", accuracy)
-    said = "did clearly better: Random forest: spectra, 93.0\N{NO-BREAK SPACE}% right against 61.0"
+    said = "did clearly better: Random forest, 93.0\N{NO-BREAK SPACE}% right against 61.0"
     for name in ("mtmsdMapBetter", "mtmsdAccuracyBetter"):
         assert said in drawn.text(f"{name}Sentence")
     drawn.click("mtmsdMapBetterUse")
