@@ -88,7 +88,11 @@ def without_names(text: str, home: str = "", user: str = "") -> str:
     home = home or str(Path.home())
     if len(home) > 1:
         text = text.replace(home, "~").replace(home.replace("\\", "/"), "~")
-    text = re.sub(r"(?i)((?:/home|/Users|[a-z]:[\\/]Users)[\\/])[^\\/\s:;,\"']+", r"\1…", text)
+    text = re.sub(
+        r"(?i)((?:/home|/Users|[a-z]:[\\/]Users)[\\/])(?:[^\\/:;,\"'\n]+(?=[\\/])|[^\\/\s:;,\"']+)",
+        r"\1…",
+        text,
+    )
     user = user or getpass.getuser()
     if len(user) > 2 and user != "root":
         text = re.sub(rf"\b{re.escape(user)}\b", "…", text)

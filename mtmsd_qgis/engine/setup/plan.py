@@ -88,6 +88,8 @@ class SetupPlan:
         What the disk of ``folder`` has free.
     lock : str
         The digest of what is installed.
+    torch_measured : bool
+        Whether the sizes hold torch; its index was out of reach when some were measured.
     problem : str
         Why the plan cannot be carried out here; empty if it can.
     """
@@ -109,6 +111,7 @@ class SetupPlan:
     disk_bytes: int
     free_bytes: int
     lock: str
+    torch_measured: bool = True
     problem: str = ""
 
     @property
@@ -128,6 +131,8 @@ class SetupPlan:
             f"Takes about {size(self.disk_bytes)} in {self.folder}; "
             f"{size(self.free_bytes)} are free there."
         )
+        if not self.torch_measured:
+            said.append("PyTorch comes on top of that; its size was not measured.")
         said.append(f"{self._built_from()} QGIS's own Python stays as it is.")
         if (self.folder / STAMP).exists():
             said.append("The engine that is there stays until the new one has passed its check.")
@@ -193,8 +198,9 @@ def make_plan(
     system = surroundings.system
     torch = locks.torch_for(system, device) if kind == FULL else None
     sizes = locks.sizes_of(f"{kind}-{system}") + locks.sizes_of(f"tools-{system}")
+    of_torch = locks.sizes_of(f"torch-{system}-{device}")
     if torch is not None:
-        sizes += locks.sizes_of(f"torch-{system}-{device}")
+        sizes += of_torch
     python = _python(options, surroundings)
     tool, uv = _tool(options, surroundings, python)
     own_source = bool(options.index_url or options.wheel_folder)
@@ -217,6 +223,7 @@ def make_plan(
         disk_bytes=sizes.disk_bytes,
         free_bytes=free_bytes(folder),
         lock=locks.digest(kind, requirement),
+        torch_measured=torch is None or of_torch.disk_bytes > 0,
         problem=_problem(kind, device, torch, python, tool, surroundings),
     )
     return plan
