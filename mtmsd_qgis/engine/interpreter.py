@@ -36,7 +36,7 @@ _MARK = "MTMSD-ENGINE "
 _PROBE = f"""
 import importlib.metadata as m, importlib.util as u, json, sys
 light = u.find_spec("torch") is None and u.find_spec("onnxruntime") is not None
-modules = "{_MODULES} jinja2 matplotlib mtmsd".split() + ([] if light else ["torch"])
+modules = ([] if light else ["torch"]) + "{_MODULES} jinja2 matplotlib mtmsd".split()
 missing = [n for n in modules if u.find_spec(n) is None]
 def version(name):
     try:

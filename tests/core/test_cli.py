@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -73,6 +74,14 @@ def test_doctor_computes_on_every_device():
     assert results["devices"][0]["name"] == "cpu"
     assert results["devices"][0]["ok"] is True
     assert results["packages"]["torch"] is not None
+
+
+def test_doctor_writes_and_reads_a_raster():
+    """Without PROJ's data, as in an environment that another program's variables get into."""
+    lost = {**os.environ, "PROJ_DATA": "/nowhere", "PROJ_LIB": "/nowhere"}
+    status, out, _ = end(start("doctor", "--json", env=lost))
+    assert status == 4
+    assert "A raster cannot be written and read" in messages(out)[-1]["message"]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     Raises
     ------
     MachineError
-        A package is missing or not even the CPU computes.
+        A package is missing, a raster cannot be written and read, or not even the CPU computes.
     """
     packages = {name: _version(name) for name in PACKAGES}
     light = packages["torch"] is None and packages["onnxruntime"] is not None
@@ -47,6 +47,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
             hint="Install them into it, or choose another interpreter.",
             code="no-package",
         )
+    _check_raster()
     import psutil
 
     runtime = RUNTIMES["onnx" if light else "torch"]
@@ -72,6 +73,32 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         "runtime_loads_in_s": loading,
         "devices": devices,
     }
+
+
+def _check_raster() -> None:
+    """Write a raster with a coordinate system and read it again: GDAL and PROJ are whole."""
+    import numpy as np
+    import rasterio
+    from rasterio.errors import CRSError, RasterioError
+
+    written = np.arange(12, dtype="uint16").reshape(1, 3, 4)
+    try:
+        with rasterio.MemoryFile() as file:
+            with file.open(
+                driver="GTiff", count=1, height=3, width=4, dtype="uint16", crs="EPSG:32633",
+                transform=rasterio.Affine(30, 0, 300_000, 0, -30, 5_800_000),
+            ) as raster:  # fmt: skip
+                raster.write(written)
+            with file.open() as raster:
+                same = np.array_equal(raster.read(), written) and raster.crs.to_epsg() == 32633
+    except (RasterioError, CRSError) as error:
+        raise MachineError(
+            f"A raster cannot be written and read ({error}).", hint="Install rasterio again."
+        ) from error
+    if not same:
+        raise MachineError(
+            "A raster that was written is read as another.", hint="Install rasterio again."
+        )
 
 
 def _version(package: str) -> str | None:
