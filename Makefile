@@ -22,7 +22,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .PHONY: help setup build install package test test-core test-kill test-plugin test-desktop lint demo bench \
         bench-accuracy clean clean-all python3 qgis desktop \
-        test-qt6 test-matrix translations lrelease lock wheelhouse
+        test-qt6 test-matrix translations lrelease lock wheelhouse test-setup
 
 export MTMSD_PYTHON := $(CURDIR)/$(ENGINE)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -57,6 +57,9 @@ test-desktop: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The real
 
 test-qt6: .env-qt6/.ready ## Modules, enums and drawing of the plugin on Qt 6
 	.env-qt6/bin/python -m pytest tests/qt6 $(PYTEST_OPTIONS)
+
+test-setup: qgis desktop .env-qgis/.ready build wheelhouse ## Set Up Engine… in QGIS with the whole engine, with and without a network
+	MTMSD_WHEELHOUSE="$(abspath $(WHEELS))" $(TESTER) -m pytest tests/desktop/test_setup.py -m whole $(PYTEST_OPTIONS)
 
 test-matrix: setup build ## Plugin's and desktop's tests on QGIS 3.22, 3.40 and 3.44 (SUITES="trixie")
 	PYTEST_OPTIONS="$(PYTEST_OPTIONS)" tools/matrix.sh $(SUITES)

@@ -1,7 +1,7 @@
 """A fresh profile on a machine without an engine: Set Up Engine… is pressed, and it works.
 
 The engine of the first tests is tiny: its wheels are a kilobyte each, all else is real. The whole
-one, of 1.7 GB, is set up by ``make test-setup``, which names the folder of wheels.
+one, of 1.4 GB, is set up by ``make test-setup``, which names the folder of wheels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from pretend import make_plugin, make_wheels
 WHEELHOUSE = "MTMSD_WHEELHOUSE"
 """Names the folder that ``make wheelhouse`` filled; set by ``make test-setup``."""
 BUILD = Path(os.environ.get("MTMSD_BUILD", str(ROOT / "build")))
-whole = pytest.mark.skipif(WHEELHOUSE not in os.environ, reason="make test-setup runs it")
 
 
 @pytest.fixture
@@ -188,15 +187,13 @@ def set_up_and_map(screen: Screen, sample: Path, name: str, wheels: str = "") ->
     screen.shot(f"setup-{name}-4-map")
 
 
-@whole
-@pytest.mark.slow
+@pytest.mark.whole
 def test_the_whole_engine_from_the_network_maps_the_sample(start, sample: Path) -> None:
     screen = start("training_polygons.gpkg", environment={"MTMSD_PYTHON": ""})
     set_up_and_map(screen, sample, "network")
 
 
-@whole
-@pytest.mark.slow
+@pytest.mark.whole
 def test_the_whole_engine_from_wheels_without_a_network_maps_the_sample(
     start, sample: Path
 ) -> None:
