@@ -33,6 +33,7 @@ from mtmsd.diffusion.patches import PatchPool
 from mtmsd.diffusion.pretrain import train_step
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
+from mtmsd.features.tiles import TileGrid
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import read_labels
 from mtmsd.scene.raster import Scene
@@ -78,12 +79,13 @@ def dense(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
     peak = matrix_peak(device)
     classifier, scene = paper_classifier(folder, device, PAPER)
     mapper = Mapper(scene, classifier, device)
-    side = 48 if quick else 96
-    mapper.block((0, 0, 48, 48))
-    seconds = best_of(lambda: mapper.block((100, 100, side, side)), 1, device)
-    with FlopCounterMode(display=False) as flops:
-        mapper.block((100, 100, side, side))
-    per_pixel = seconds / side**2
+    small, window = (100, 100, 48, 48), (100, 100, *((48, 48) if quick else (192, 192)))
+    grid = TileGrid(48, classifier.settings.stride)
+    with FlopCounterMode(display=False) as counter:
+        mapper.block(small)
+    flops = counter.get_total_flops() / len(grid.corners(*small)) * len(grid.corners(*window))
+    seconds, pixels = best_of(lambda: mapper.block(window), 1, device), window[2] * window[3]
+    per_pixel = seconds / pixels
     patch = torch.randn(1, classifier.model.unet.channels, 48, 48)
     authors = best_of(lambda: authors_pixel(classifier, patch, device), 2, device)
     return {
@@ -91,8 +93,8 @@ def dense(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
         "patchwise_s_per_px": authors,
         "dense_s_per_px": per_pixel,
         "patchwise_over_dense": authors / per_pixel,
-        "dense_gflop_per_px": flops.get_total_flops() / side**2 / 1e9,
-        "share_of_peak": {"dense": flops.get_total_flops() / seconds / 1e9 / peak},
+        "dense_gflop_per_px": flops / pixels / 1e9,
+        "share_of_peak": {"dense": flops / seconds / 1e9 / peak},
     }
 
 

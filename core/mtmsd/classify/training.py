@@ -20,9 +20,8 @@ from mtmsd.features.purification import purify
 from mtmsd.features.stages import (
     NEIGHBOURHOODS,
     StageReader,
-    centre_features,
-    dense_features,
     draw_noise,
+    features_at,
     global_features,
     neighbourhood_spectra,
 )
@@ -106,14 +105,13 @@ class TrainingSet:
         settings = dataclasses.replace(
             settings, channels=min(settings.channels, sum(reader.channels))
         )
-        dense = settings.features == "dense"
-        if dense:
+        if settings.features == "dense":
             plan = _dense_plan(labels, TileGrid(side, settings.stride), settings.turns)
         else:
             plan = _patch_plan(labels, side)
         plan = plan.thinned(SAMPLE_BYTES // (2 * len(settings.timesteps) * sum(reader.channels)))
         reporter.phase("features", "Reading features at the training pixels")
-        samples = _read_samples(scene, model, reader, plan, dense, reporter)
+        samples = _read_samples(scene, model, reader, plan, reporter)
         return cls(labels, model, settings, noise, samples, device)
 
     def fit(self, index: np.ndarray | None = None, *, seed: int, reporter: Reporter) -> Classifier:
@@ -222,7 +220,7 @@ class _Learner:
         settings, device = self.settings, self.targets.device
         components = self.streams.spectrum.shape[-1] // len(NEIGHBOURHOODS)
         network = seeded_network(settings, components, self.classes, seed).to(device).train()
-        optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, foreach=True)
+        optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
         batches = self._batches(seed)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)  # dropout
@@ -351,7 +349,6 @@ def _read_samples(
     model: DiffusionModel,
     reader: StageReader,
     plan: _Plan,
-    dense: bool,
     reporter: Reporter,
 ) -> Samples:
     side, count = model.patch_size, len(plan.tiles)
@@ -368,10 +365,7 @@ def _read_samples(
         position = torch.from_numpy(plan.position[here]).to(reader.device)
         local, global_ = [], []
         for maps in reader.maps(tiles):
-            if dense:
-                local.append(dense_features(maps, side, [None] * len(maps))[tile, position])
-            else:
-                local.append(centre_features(maps, side))
+            local.append(features_at(maps, side, tile, position // side, position % side))
             global_.append(global_features(maps))
         locals_.append(torch.stack(local, 1).half().cpu())
         globals_.append(torch.stack(global_, 1).cpu())

@@ -94,6 +94,30 @@ def centre_features(maps: Sequence[Tensor], side: int) -> Tensor:
     return torch.cat(found, dim=1)
 
 
+def features_at(
+    maps: Sequence[Tensor], side: int, tile: Tensor, row: Tensor, col: Tensor
+) -> Tensor:
+    """What resizing to side×side would give at pixels of tiles: int64 (P,) -> float32 (P, D)."""
+    found = []
+    for m in maps:
+        (top, bottom, down), (left, right, across) = (
+            _taps(place, m.shape[-1], side) for place in (row, col)
+        )
+        upper, lower = (
+            m[tile, :, r, left] * (1 - across) + m[tile, :, r, right] * across
+            for r in (top, bottom)
+        )
+        found.append(upper * (1 - down) + lower * down)
+    return torch.cat(found, dim=1)
+
+
+def _taps(place: Tensor, size: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Two neighbours in a map of ``size``, and the share (P, 1) of the second."""
+    source = ((place + 0.5) * (size / side) - 0.5).clamp(min=0)
+    low = source.long()
+    return low, (low + 1).clamp(max=size - 1), (source - low)[:, None]
+
+
 def neighbourhood_spectra(tiles: Tensor) -> Tensor:
     """Whitened spectrum of each pixel and its means over 3×3 and 9×9 px: (B, 3·C, S, S).
 
