@@ -6,7 +6,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +34,10 @@ def passed(monkeypatch: pytest.MonkeyPatch):
     return calls
 
 
-def test_help_and_info_answer_before_torch_could_load(raster: Path):
+def test_help_and_info_load_no_torch(raster: Path):
     assert "torch" in imported("doctor")
     assert not {"torch", "numpy", "rich"} & imported("--help")
     assert not {"torch", "sklearn", "scipy", "pyogrio"} & imported("info", raster)
-    began = time.monotonic()
-    assert end(start("info", raster))[0] == 0
-    assert time.monotonic() - began < 1.5
 
 
 def test_info_for_people_and_for_programs(raster: Path):
