@@ -5,2047 +5,2047 @@
         <name>AccuracySection</name>
         <message>
             <source>7  Accuracy</source>
-            <translation type="unfinished" />
+            <translation>7  Exactitud</translation>
         </message>
         <message>
             <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation type="unfinished" />
+            <translation>Global: parte de píxeles acertados; media: promedio de las clases; κ: de Cohen</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
-            <translation type="unfinished" />
+            <translation>Cómo se mantienen aparte los píxeles comparados</translation>
         </message>
         <message>
             <source>Found: share of the reference that the map has; right: share of the map</source>
-            <translation type="unfinished" />
+            <translation>Hallado: parte de la referencia que tiene el mapa; acertado: parte del mapa</translation>
         </message>
         <message>
             <source>The same pixels by methods that see spectra only</source>
-            <translation type="unfinished" />
+            <translation>Los mismos píxeles con métodos que solo ven espectros</translation>
         </message>
         <message>
             <source>No reference polygons</source>
-            <translation type="unfinished" />
+            <translation>Sin polígonos de referencia</translation>
         </message>
         <message>
             <source>Polygons of known class that did not train the map; by their class field</source>
-            <translation type="unfinished" />
+            <translation>Polígonos de clase conocida que no entrenaron el mapa; según su campo de clase</translation>
         </message>
         <message>
             <source>R&amp;eference</source>
-            <translation type="unfinished" />
+            <translation>Re&amp;ferencia</translation>
         </message>
         <message>
             <source>&amp;Assess</source>
-            <translation type="unfinished" />
+            <translation>Eval&amp;uar</translation>
         </message>
         <message>
             <source>Ope&amp;n Report</source>
-            <translation type="unfinished" />
+            <translation>A&amp;brir informe</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Elija primero una escena.</translation>
         </message>
         <message>
             <source>Map the scene first.</source>
-            <translation type="unfinished" />
+            <translation>Cartografíe primero la escena.</translation>
         </message>
         <message>
             <source>Choose reference polygons.</source>
-            <translation type="unfinished" />
+            <translation>Elija polígonos de referencia.</translation>
         </message>
         <message>
             <source>Compare the class map with the reference and write a report</source>
-            <translation type="unfinished" />
+            <translation>Comparar el mapa de clases con la referencia y escribir un informe</translation>
         </message>
         <message>
             <source>There is no report yet; Assess writes one.</source>
-            <translation type="unfinished" />
+            <translation>Aún no hay informe; Evaluar escribe uno.</translation>
         </message>
         <message>
             <source>Open the full report in the browser</source>
-            <translation type="unfinished" />
+            <translation>Abrir el informe completo en el navegador</translation>
         </message>
         <message>
             <source>{} right of {:,} pixels</source>
-            <translation type="unfinished" />
+            <translation>{} acertados de {:,} píxeles</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
-            <translation type="unfinished" />
+            <translation>No se reservaron polígonos; elija polígonos de referencia.</translation>
         </message>
         <message>
             <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</source>
-            <translation type="unfinished" />
+            <translation>Global &lt;b&gt;{}&lt;/b&gt; · media &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</translation>
         </message>
         <message>
             <source>found</source>
-            <translation type="unfinished" />
+            <translation>hallado</translation>
         </message>
         <message>
             <source>right</source>
-            <translation type="unfinished" />
+            <translation>acertado</translation>
         </message>
         <message>
             <source>Spectra alone, same pixels:</source>
-            <translation type="unfinished" />
+            <translation>Solo espectros, mismos píxeles:</translation>
         </message>
         <message>
             <source>No spectral baseline was computed.</source>
-            <translation type="unfinished" />
+            <translation>No se calculó ninguna comparación espectral.</translation>
         </message>
         <message>
             <source>Assessing the map</source>
-            <translation type="unfinished" />
+            <translation>Evaluando el mapa</translation>
         </message>
         <message>
             <source>Comparing the map with the reference…</source>
-            <translation type="unfinished" />
+            <translation>Comparando el mapa con la referencia…</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
-            <translation type="unfinished" />
+            <translation>No se puede abrir el informe; es {}.</translation>
         </message>
     </context>
     <context>
         <name>Attached</name>
         <message>
             <source>The job in {} was never begun.</source>
-            <translation type="unfinished" />
+            <translation>El trabajo en {} nunca empezó.</translation>
         </message>
     </context>
     <context>
         <name>BetterBaseline</name>
         <message>
             <source>Map with That One</source>
-            <translation type="unfinished" />
+            <translation>Cartografiar con ese</translation>
         </message>
         <message>
             <source>Choose it in the Map section and map the scene again</source>
-            <translation type="unfinished" />
+            <translation>Elegirlo en la sección Mapa y volver a cartografiar la escena</translation>
         </message>
         <message>
             <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation type="unfinished" />
+            <translation>Un clasificador más simple acertó claramente más: {}, {} acertados frente a {}.</translation>
         </message>
     </context>
     <context>
         <name>ClassesSection</name>
         <message>
             <source>3  Classes</source>
-            <translation type="unfinished" />
+            <translation>3  Clases</translation>
         </message>
         <message>
             <source>Name</source>
-            <translation type="unfinished" />
+            <translation>Nombre</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos</translation>
         </message>
         <message>
             <source>Pixels</source>
-            <translation type="unfinished" />
+            <translation>Píxeles</translation>
         </message>
         <message>
             <source>Double-click a name or a colour to change it; the selected class is drawn</source>
-            <translation type="unfinished" />
+            <translation>Doble clic en un nombre o un color para cambiarlo; se dibuja la clase elegida</translation>
         </message>
         <message>
             <source>From &amp;Layer</source>
-            <translation type="unfinished" />
+            <translation>&amp;De una capa</translation>
         </message>
         <message>
             <source>Class {}; double-click to recolour</source>
-            <translation type="unfinished" />
+            <translation>Clase {}; doble clic para cambiar el color</translation>
         </message>
         <message>
             <source>Too few: at least {} pixels are needed</source>
-            <translation type="unfinished" />
+            <translation>Muy pocos: se necesitan al menos {} píxeles</translation>
         </message>
         <message>
             <source>Few: draw some more, {} pixels or so</source>
-            <translation type="unfinished" />
+            <translation>Pocos: dibuje más, unos {} píxeles</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Elija primero una escena.</translation>
         </message>
         <message>
             <source>Reading the layer…</source>
-            <translation type="unfinished" />
+            <translation>Leyendo la capa…</translation>
         </message>
         <message>
             <source>Add a class, or take classes from a layer.</source>
-            <translation type="unfinished" />
+            <translation>Añada una clase o tome clases de una capa.</translation>
         </message>
         <message>
             <source>One class; add a second one.</source>
-            <translation type="unfinished" />
+            <translation>Una clase; añada una segunda.</translation>
         </message>
         <message>
             <source>Too few pixels: {}</source>
-            <translation type="unfinished" />
+            <translation>Muy pocos píxeles: {}</translation>
         </message>
         <message>
             <source>{} classes, {:,} pixels</source>
-            <translation type="unfinished" />
+            <translation>{} clases, {:,} píxeles</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
-            <translation type="unfinished" />
+            <translation>Espere hasta que se haya leído la capa.</translation>
         </message>
         <message>
             <source>Select two or more classes (Ctrl and click).</source>
-            <translation type="unfinished" />
+            <translation>Seleccione al menos dos clases (Ctrl y clic).</translation>
         </message>
         <message>
             <source>Select a class.</source>
-            <translation type="unfinished" />
+            <translation>Seleccione una clase.</translation>
         </message>
         <message>
             <source>There is nothing to undo.</source>
-            <translation type="unfinished" />
+            <translation>No hay nada que deshacer.</translation>
         </message>
         <message>
             <source>Undo: {}</source>
-            <translation type="unfinished" />
+            <translation>Deshacer: {}</translation>
         </message>
         <message>
             <source>Redo: {}</source>
-            <translation type="unfinished" />
+            <translation>Rehacer: {}</translation>
         </message>
         <message>
             <source>Add a class</source>
-            <translation type="unfinished" />
+            <translation>Añadir una clase</translation>
         </message>
         <message>
             <source>Merge the selected classes into the first</source>
-            <translation type="unfinished" />
+            <translation>Fusionar las clases seleccionadas en la primera</translation>
         </message>
         <message>
             <source>Delete the selected classes and their polygons</source>
-            <translation type="unfinished" />
+            <translation>Borrar las clases seleccionadas y sus polígonos</translation>
         </message>
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
-            <translation type="unfinished" />
+            <translation>Tomar clases y polígonos de una capa de polígonos o de un ráster de etiquetas</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
-            <translation type="unfinished" />
+            <translation>Se borró {} con todos los polígonos; Deshacer los recupera.</translation>
         </message>
         <message>
             <source>There is a class '{}' already; merge the two instead.</source>
-            <translation type="unfinished" />
+            <translation>Ya hay una clase '{}'; fusione las dos.</translation>
         </message>
         <message>
             <source>Colour of {}</source>
-            <translation type="unfinished" />
+            <translation>Color de {}</translation>
         </message>
         <message>
             <source>No polygon layer or label raster in the project</source>
-            <translation type="unfinished" />
+            <translation>No hay capa de polígonos ni ráster de etiquetas en el proyecto</translation>
         </message>
         <message>
             <source>Copy the polygons; the class is in the field {}</source>
-            <translation type="unfinished" />
+            <translation>Copiar los polígonos; la clase está en el campo {}</translation>
         </message>
         <message>
             <source>{} – another field</source>
-            <translation type="unfinished" />
+            <translation>{} – otro campo</translation>
         </message>
         <message>
             <source>{} has no polygons with a class.</source>
-            <translation type="unfinished" />
+            <translation>{} no tiene polígonos con clase.</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
-            <translation type="unfinished" />
+            <translation>{} tomados de {}.</translation>
         </message>
     </context>
     <context>
         <name>Engine</name>
         <message>
             <source>MTMSD Engine</source>
-            <translation type="unfinished" />
+            <translation>Motor MTMSD</translation>
         </message>
     </context>
     <context>
         <name>EngineFacts</name>
         <message>
             <source>State</source>
-            <translation type="unfinished" />
+            <translation>Estado</translation>
         </message>
         <message>
             <source>Ready, outdated, broken or being checked</source>
-            <translation type="unfinished" />
+            <translation>Listo, anticuado, defectuoso o en comprobación</translation>
         </message>
         <message>
             <source>MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD</translation>
         </message>
         <message>
             <source>The version of plugin and engine</source>
-            <translation type="unfinished" />
+            <translation>La versión del complemento y del motor</translation>
         </message>
         <message>
             <source>Python</source>
-            <translation type="unfinished" />
+            <translation>Python</translation>
         </message>
         <message>
             <source>The engine's interpreter</source>
-            <translation type="unfinished" />
+            <translation>El intérprete del motor</translation>
         </message>
         <message>
             <source>PyTorch</source>
-            <translation type="unfinished" />
+            <translation>PyTorch</translation>
         </message>
         <message>
             <source>The library that learns</source>
-            <translation type="unfinished" />
+            <translation>La biblioteca que aprende</translation>
         </message>
         <message>
             <source>Devices</source>
-            <translation type="unfinished" />
+            <translation>Dispositivos</translation>
         </message>
         <message>
             <source>What computes, and its free memory</source>
-            <translation type="unfinished" />
+            <translation>Lo que calcula, y su memoria libre</translation>
         </message>
         <message>
             <source>not looked at yet: Verify tells</source>
-            <translation type="unfinished" />
+            <translation>aún no examinado: Comprobar lo dice</translation>
         </message>
         <message>
             <source>none; ONNX Runtime {}, which classifies only</source>
-            <translation type="unfinished" />
+            <translation>ninguno; ONNX Runtime {}, que solo clasifica</translation>
         </message>
         <message>
             <source>{} does not compute: {}</source>
-            <translation type="unfinished" />
+            <translation>{} no calcula: {}</translation>
         </message>
         <message>
             <source>{}: {} free</source>
-            <translation type="unfinished" />
+            <translation>{}: {} libres</translation>
         </message>
     </context>
     <context>
         <name>EnginePanel</name>
         <message>
             <source>Set Up Engine…</source>
-            <translation type="unfinished" />
+            <translation>Instalar el motor…</translation>
         </message>
         <message>
             <source>Says what is installed, from where and how large, before anything is done</source>
-            <translation type="unfinished" />
+            <translation>Dice qué se instala, de dónde y cuánto ocupa, antes de hacer nada</translation>
         </message>
         <message>
             <source>Choose Interpreter…</source>
-            <translation type="unfinished" />
+            <translation>Elegir intérprete…</translation>
         </message>
         <message>
             <source>The python program of an environment that has the engine's libraries already</source>
-            <translation type="unfinished" />
+            <translation>El programa python de un entorno que ya tiene las bibliotecas del motor</translation>
         </message>
         <message>
             <source>&amp;Verify</source>
-            <translation type="unfinished" />
+            <translation>&amp;Comprobar</translation>
         </message>
         <message>
             <source>Start the engine: imports, a computation on each device, a raster</source>
-            <translation type="unfinished" />
+            <translation>Iniciar el motor: importaciones, un cálculo en cada dispositivo, un ráster</translation>
         </message>
         <message>
             <source>&amp;Update…</source>
-            <translation type="unfinished" />
+            <translation>Act&amp;ualizar…</translation>
         </message>
         <message>
             <source>Set the engine up anew; the old one stays until the new one works</source>
-            <translation type="unfinished" />
+            <translation>Instalar el motor de nuevo; el antiguo queda hasta que el nuevo funcione</translation>
         </message>
         <message>
             <source>&amp;Remove…</source>
-            <translation type="unfinished" />
+            <translation>Quita&amp;r…</translation>
         </message>
         <message>
             <source>Delete the engine's environment; models and maps stay</source>
-            <translation type="unfinished" />
+            <translation>Borrar el entorno del motor; modelos y mapas quedan</translation>
         </message>
         <message>
             <source>Copy &amp;Diagnostics</source>
-            <translation type="unfinished" />
+            <translation>Copiar &amp;diagnóstico</translation>
         </message>
         <message>
             <source>Put one text on the clipboard that tells a helper all; without names</source>
-            <translation type="unfinished" />
+            <translation>Poner en el portapapeles un texto que lo dice todo a quien le ayude; sin nombres</translation>
         </message>
         <message>
             <source>More</source>
-            <translation type="unfinished" />
+            <translation>Más</translation>
         </message>
         <message>
             <source>Verify, update or remove the engine; copy diagnostics</source>
-            <translation type="unfinished" />
+            <translation>Comprobar, actualizar o quitar el motor; copiar el diagnóstico</translation>
         </message>
         <message>
             <source>The engine is being set up; QGIS can be used meanwhile.</source>
-            <translation type="unfinished" />
+            <translation>El motor se está instalando; QGIS se puede usar mientras tanto.</translation>
         </message>
         <message>
             <source>Show Set-Up…</source>
-            <translation type="unfinished" />
+            <translation>Mostrar instalación…</translation>
         </message>
         <message>
             <source>Wait until the engine is set up.</source>
-            <translation type="unfinished" />
+            <translation>Espere hasta que el motor esté instalado.</translation>
         </message>
         <message>
             <source>Wait until the engine is removed.</source>
-            <translation type="unfinished" />
+            <translation>Espere hasta que el motor esté quitado.</translation>
         </message>
         <message>
             <source>Wait for the check.</source>
-            <translation type="unfinished" />
+            <translation>Espere a la comprobación.</translation>
         </message>
         <message>
             <source>There is no engine yet.</source>
-            <translation type="unfinished" />
+            <translation>Aún no hay motor.</translation>
         </message>
         <message>
             <source>There is no engine that was set up here.</source>
-            <translation type="unfinished" />
+            <translation>No hay ningún motor instalado aquí.</translation>
         </message>
         <message>
             <source>Choose the Engine's Python</source>
-            <translation type="unfinished" />
+            <translation>Elegir el Python del motor</translation>
         </message>
         <message>
             <source>The engine is started: this takes up to a minute…</source>
-            <translation type="unfinished" />
+            <translation>Se inicia el motor: tarda hasta un minuto…</translation>
         </message>
         <message>
             <source>Verified: the engine computes, and reads and writes rasters.</source>
-            <translation type="unfinished" />
+            <translation>Comprobado: el motor calcula, y lee y escribe rásteres.</translation>
         </message>
         <message>
             <source>Remove the Engine</source>
-            <translation type="unfinished" />
+            <translation>Quitar el motor</translation>
         </message>
         <message>
             <source>Delete the engine's environment in {}?</source>
-            <translation type="unfinished" />
+            <translation>¿Borrar el entorno del motor en {}?</translation>
         </message>
         <message>
             <source>Models, maps and jobs stay.</source>
-            <translation type="unfinished" />
+            <translation>Modelos, mapas y trabajos quedan.</translation>
         </message>
         <message>
             <source>&amp;Remove</source>
-            <translation type="unfinished" />
+            <translation>Quita&amp;r</translation>
         </message>
         <message>
             <source>&amp;Keep</source>
-            <translation type="unfinished" />
+            <translation>&amp;Conservar</translation>
         </message>
         <message>
             <source>Looking at the machine…</source>
-            <translation type="unfinished" />
+            <translation>Examinando el equipo…</translation>
         </message>
         <message>
             <source>Copied: paste it into your report.</source>
-            <translation type="unfinished" />
+            <translation>Copiado: péguelo en su mensaje.</translation>
         </message>
     </context>
     <context>
         <name>EngineSection</name>
         <message>
             <source>Engine</source>
-            <translation type="unfinished" />
+            <translation>Motor</translation>
         </message>
         <message>
             <source>Being set up</source>
-            <translation type="unfinished" />
+            <translation>Instalándose</translation>
         </message>
     </context>
     <context>
         <name>Facts</name>
         <message>
             <source>The engine cannot be started: {}.</source>
-            <translation type="unfinished" />
+            <translation>No se puede iniciar el motor: {}.</translation>
         </message>
         <message>
             <source>The engine said nothing about the raster.</source>
-            <translation type="unfinished" />
+            <translation>El motor no dijo nada del ráster.</translation>
         </message>
     </context>
     <context>
         <name>JobsSection</name>
         <message>
             <source>8  Jobs</source>
-            <translation type="unfinished" />
+            <translation>8  Trabajos</translation>
         </message>
         <message>
             <source>Job</source>
-            <translation type="unfinished" />
+            <translation>Trabajo</translation>
         </message>
         <message>
             <source>Started</source>
-            <translation type="unfinished" />
+            <translation>Empezado</translation>
         </message>
         <message>
             <source>State</source>
-            <translation type="unfinished" />
+            <translation>Estado</translation>
         </message>
         <message>
             <source>The newest jobs; each has a folder with its log</source>
-            <translation type="unfinished" />
+            <translation>Los trabajos más recientes; cada uno tiene una carpeta con su registro</translation>
         </message>
         <message>
             <source>S&amp;how Log…</source>
-            <translation type="unfinished" />
+            <translation>V&amp;er registro…</translation>
         </message>
         <message>
             <source>&amp;Job Folder</source>
-            <translation type="unfinished" />
+            <translation>Carpeta del trabajo</translation>
         </message>
         <message>
             <source>{} running</source>
-            <translation type="unfinished" />
+            <translation>{} en marcha</translation>
         </message>
         <message>
             <source>None running; {} ended</source>
-            <translation type="unfinished" />
+            <translation>Ninguno en marcha; {} terminados</translation>
         </message>
         <message>
             <source>No jobs yet.</source>
-            <translation type="unfinished" />
+            <translation>Aún no hay trabajos.</translation>
         </message>
         <message>
             <source>running</source>
-            <translation type="unfinished" />
+            <translation>en marcha</translation>
         </message>
         <message>
             <source>done</source>
-            <translation type="unfinished" />
+            <translation>terminado</translation>
         </message>
         <message>
             <source>canceled</source>
-            <translation type="unfinished" />
+            <translation>cancelado</translation>
         </message>
         <message>
             <source>failed</source>
-            <translation type="unfinished" />
+            <translation>fallido</translation>
         </message>
         <message>
             <source>{} (started elsewhere)</source>
-            <translation type="unfinished" />
+            <translation>{} (empezado en otro lugar)</translation>
         </message>
         <message>
             <source>Select a job.</source>
-            <translation type="unfinished" />
+            <translation>Seleccione un trabajo.</translation>
         </message>
         <message>
             <source>Show what the job said</source>
-            <translation type="unfinished" />
+            <translation>Mostrar lo que dijo el trabajo</translation>
         </message>
         <message>
             <source>Open the job's folder</source>
-            <translation type="unfinished" />
+            <translation>Abrir la carpeta del trabajo</translation>
         </message>
         <message>
             <source>Log of {}</source>
-            <translation type="unfinished" />
+            <translation>Registro de {}</translation>
         </message>
     </context>
     <context>
         <name>LabelPoints</name>
         <message>
             <source>The two classes that are in doubt there</source>
-            <translation type="unfinished" />
+            <translation>Las dos clases que están en duda ahí</translation>
         </message>
         <message>
             <source>Label It</source>
-            <translation type="unfinished" />
+            <translation>Etiquetar</translation>
         </message>
         <message>
             <source>Give this pixel a class, as a training polygon</source>
-            <translation type="unfinished" />
+            <translation>Dar una clase a este píxel, como polígono de entrenamiento</translation>
         </message>
         <message>
             <source>Next Point</source>
-            <translation type="unfinished" />
+            <translation>Punto siguiente</translation>
         </message>
         <message>
             <source>Leave this one and go to the next</source>
-            <translation type="unfinished" />
+            <translation>Dejar este y pasar al siguiente</translation>
         </message>
         <message>
             <source>Zoom to It</source>
-            <translation type="unfinished" />
+            <translation>Acercar</translation>
         </message>
         <message>
             <source>Show the point in the middle of the map window</source>
-            <translation type="unfinished" />
+            <translation>Mostrar el punto en el centro de la ventana del mapa</translation>
         </message>
         <message>
             <source>Point {} of {}: {} or {}?</source>
-            <translation type="unfinished" />
+            <translation>Punto {} de {}: ¿{} o {}?</translation>
         </message>
         <message>
             <source>That was the last point. Map anew to see what it gained.</source>
-            <translation type="unfinished" />
+            <translation>Ese era el último punto. Cartografíe de nuevo para ver lo ganado.</translation>
         </message>
         <message>
             <source>The point cannot be brought into the map window's coordinates.</source>
-            <translation type="unfinished" />
+            <translation>El punto no se puede llevar a las coordenadas de la ventana del mapa.</translation>
         </message>
     </context>
     <context>
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
-            <translation type="unfinished" />
+            <translation>Pérdida: esperando los primeros pasos</translation>
         </message>
         <message>
             <source>Loss</source>
-            <translation type="unfinished" />
+            <translation>Pérdida</translation>
         </message>
         <message>
             <source>step {:,.0f}</source>
-            <translation type="unfinished" />
+            <translation>paso {:,.0f}</translation>
         </message>
     </context>
     <context>
         <name>MTMSD</name>
         <message>
             <source>Jobs Are Running</source>
-            <translation type="unfinished" />
+            <translation>Hay trabajos en marcha</translation>
         </message>
         <message>
             <source>The engine is at work:</source>
-            <translation type="unfinished" />
+            <translation>El motor está trabajando:</translation>
         </message>
         <message>
             <source>A job that goes on is taken up again when QGIS is next opened.</source>
-            <translation type="unfinished" />
+            <translation>Un trabajo que continúa se retoma la próxima vez que se abra QGIS.</translation>
         </message>
         <message>
             <source>&amp;Let It Go On</source>
-            <translation type="unfinished" />
+            <translation>Dejar&amp;lo continuar</translation>
         </message>
         <message>
             <source>&amp;Cancel Job</source>
-            <translation type="unfinished" />
+            <translation>&amp;Cancelar trabajo</translation>
         </message>
         <message>
             <source>&amp;Stay in QGIS</source>
-            <translation type="unfinished" />
+            <translation>&amp;Seguir en QGIS</translation>
         </message>
         <message>
             <source>MTMSD: spectra and surroundings</source>
-            <translation type="unfinished" />
+            <translation>MTMSD: espectros y entorno</translation>
         </message>
         <message>
             <source>Support vector machine: spectra</source>
-            <translation type="unfinished" />
+            <translation>Máquina de vectores de soporte: espectros</translation>
         </message>
         <message>
             <source>Support vector machine, tuned by polygons: spectra</source>
-            <translation type="unfinished" />
+            <translation>Máquina de vectores de soporte, ajustada por polígonos: espectros</translation>
         </message>
         <message>
             <source>Random forest: spectra</source>
-            <translation type="unfinished" />
+            <translation>Bosque aleatorio: espectros</translation>
         </message>
         <message>
             <source>1 polygon</source>
-            <translation type="unfinished" />
+            <translation>1 polígono</translation>
         </message>
         <message numerus="yes">
             <source>%Ln polygons</source>
-            <translation type="unfinished">
-                <numerusform />
-                <numerusform />
+            <translation>
+                <numerusform>%Ln polígono</numerusform>
+                <numerusform>%Ln polígonos</numerusform>
             </translation>
         </message>
         <message>
             <source>1 pixel</source>
-            <translation type="unfinished" />
+            <translation>1 píxel</translation>
         </message>
         <message numerus="yes">
             <source>%Ln pixels</source>
-            <translation type="unfinished">
-                <numerusform />
-                <numerusform />
+            <translation>
+                <numerusform>%Ln píxel</numerusform>
+                <numerusform>%Ln píxeles</numerusform>
             </translation>
         </message>
         <message>
             <source>Fold or unfold this section</source>
-            <translation type="unfinished" />
+            <translation>Plegar o desplegar esta sección</translation>
         </message>
         <message>
             <source>Not yet possible</source>
-            <translation type="unfinished" />
+            <translation>Aún no es posible</translation>
         </message>
         <message>
             <source>Ready: this can be done now</source>
-            <translation type="unfinished" />
+            <translation>Listo: esto se puede hacer ahora</translation>
         </message>
         <message>
             <source>Running</source>
-            <translation type="unfinished" />
+            <translation>En marcha</translation>
         </message>
         <message>
             <source>Done</source>
-            <translation type="unfinished" />
+            <translation>Hecho</translation>
         </message>
         <message>
             <source>Needs attention</source>
-            <translation type="unfinished" />
+            <translation>Requiere atención</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
-            <translation type="unfinished" />
+            <translation>Se comprueba el motor…</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>El motor está listo.</translation>
         </message>
         <message>
             <source>A set-up of the engine was begun and not finished; it can go on.</source>
-            <translation type="unfinished" />
+            <translation>Se empezó a instalar el motor y no se terminó; puede continuar.</translation>
         </message>
         <message>
             <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
-            <translation type="unfinished" />
+            <translation>El motor calcula en un entorno de Python propio. Un clic lo instala; QGIS mismo queda como está.</translation>
         </message>
         <message>
             <source>being checked</source>
-            <translation type="unfinished" />
+            <translation>en comprobación</translation>
         </message>
         <message>
             <source>ready</source>
-            <translation type="unfinished" />
+            <translation>listo</translation>
         </message>
         <message>
             <source>not set up</source>
-            <translation type="unfinished" />
+            <translation>sin instalar</translation>
         </message>
         <message>
             <source>broken</source>
-            <translation type="unfinished" />
+            <translation>defectuoso</translation>
         </message>
         <message>
             <source>outdated</source>
-            <translation type="unfinished" />
+            <translation>anticuado</translation>
         </message>
         <message>
             <source>CPU</source>
-            <translation type="unfinished" />
+            <translation>CPU</translation>
         </message>
         <message>
             <source>NVIDIA GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU NVIDIA</translation>
         </message>
         <message>
             <source>Apple GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU Apple</translation>
         </message>
         <message>
             <source>Preparing the folder</source>
-            <translation type="unfinished" />
+            <translation>Preparando la carpeta</translation>
         </message>
         <message>
             <source>Fetching the installer uv</source>
-            <translation type="unfinished" />
+            <translation>Descargando el instalador uv</translation>
         </message>
         <message>
             <source>Making the Python environment</source>
-            <translation type="unfinished" />
+            <translation>Creando el entorno de Python</translation>
         </message>
         <message>
             <source>Fetching and installing the packages</source>
-            <translation type="unfinished" />
+            <translation>Descargando e instalando los paquetes</translation>
         </message>
         <message>
             <source>Fetching and installing PyTorch</source>
-            <translation type="unfinished" />
+            <translation>Descargando e instalando PyTorch</translation>
         </message>
         <message>
             <source>Checking that it computes</source>
-            <translation type="unfinished" />
+            <translation>Comprobando que calcula</translation>
         </message>
         <message>
             <source>Putting it in place</source>
-            <translation type="unfinished" />
+            <translation>Poniéndolo en su sitio</translation>
         </message>
         <message>
             <source>Beginning</source>
-            <translation type="unfinished" />
+            <translation>Comienzo</translation>
         </message>
         <message>
             <source>{}: {} of {}</source>
-            <translation type="unfinished" />
+            <translation>{}: {} de {}</translation>
         </message>
         <message>
             <source>&amp;MTMSD</source>
-            <translation type="unfinished" />
+            <translation>&amp;MTMSD</translation>
         </message>
         <message>
             <source>MTMSD Classification</source>
-            <translation type="unfinished" />
+            <translation>Clasificación MTMSD</translation>
         </message>
         <message>
             <source>Show or hide the MTMSD dock</source>
-            <translation type="unfinished" />
+            <translation>Mostrar u ocultar el panel MTMSD</translation>
         </message>
         <message>
             <source>&amp;Engine…</source>
-            <translation type="unfinished" />
+            <translation>&amp;Motor…</translation>
         </message>
         <message>
             <source>Parameters and outputs</source>
-            <translation type="unfinished" />
+            <translation>Parámetros y salidas</translation>
         </message>
         <message>
             <source>The job's folder {path} cannot be made: {reason}.</source>
-            <translation type="unfinished" />
+            <translation>No se puede crear la carpeta del trabajo {path}: {reason}.</translation>
         </message>
         <message>
             <source>The file is temporary: it goes when QGIS is closed.</source>
-            <translation type="unfinished" />
+            <translation>El archivo es temporal: desaparece al cerrar QGIS.</translation>
         </message>
         <message>
             <source>The layer for '{parameter}' cannot be opened: {value}.</source>
-            <translation type="unfinished" />
+            <translation>No se puede abrir la capa para '{parameter}': {value}.</translation>
         </message>
         <message>
             <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
-            <translation type="unfinished" />
+            <translation>'{layer}' es la propia escena; elija la capa con los polígonos.</translation>
         </message>
         <message>
             <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
-            <translation type="unfinished" />
+            <translation>La capa '{layer}' no tiene el campo '{field}'; tiene {fields}.</translation>
         </message>
         <message>
             <source>Assess a class map</source>
-            <translation type="unfinished" />
+            <translation>Evaluar un mapa de clases</translation>
         </message>
         <message>
             <source>Compares a class map with reference polygons and writes an accuracy report.</source>
-            <translation type="unfinished" />
+            <translation>Compara un mapa de clases con polígonos de referencia y escribe un informe de exactitud.</translation>
         </message>
         <message>
             <source>Class map</source>
-            <translation type="unfinished" />
+            <translation>Mapa de clases</translation>
         </message>
         <message>
             <source>Reference that was not used for training.</source>
-            <translation type="unfinished" />
+            <translation>Referencia que no se usó para entrenar.</translation>
         </message>
         <message>
             <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Los polígonos que entrenaron el mapa; los métodos de comparación aprenden de ellos. Predeterminado: ninguno.</translation>
         </message>
         <message>
             <source>Figures</source>
-            <translation type="unfinished" />
+            <translation>Cifras</translation>
         </message>
         <message>
             <source>The raster that 'Classify a scene' has written.</source>
-            <translation type="unfinished" />
+            <translation>El ráster que ha escrito 'Clasificar una escena'.</translation>
         </message>
         <message>
             <source>Reference polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos de referencia</translation>
         </message>
         <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>La escena del mapa. Con ella y los polígonos de entrenamiento se informa, junto al mapa, de una máquina de vectores de soporte y un bosque aleatorio sobre los espectros solos. Predeterminado: ninguna.</translation>
         </message>
         <message>
             <source>Training polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos de entrenamiento</translation>
         </message>
         <message>
             <source>The figures as JSON. Default: beside the report.</source>
-            <translation type="unfinished" />
+            <translation>Las cifras como JSON. Predeterminado: junto al informe.</translation>
         </message>
         <message>
             <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
-            <translation type="unfinished" />
+            <translation>Las comparaciones espectrales necesitan la escena y los polígonos de entrenamiento; dé ambos o ninguno.</translation>
         </message>
         <message>
             <source>Classify a scene</source>
-            <translation type="unfinished" />
+            <translation>Clasificar una escena</translation>
         </message>
         <message>
             <source>Maps a scene with a trained classifier; class map and confidence.</source>
-            <translation type="unfinished" />
+            <translation>Cartografía una escena con un clasificador entrenado; mapa de clases y confianza.</translation>
         </message>
         <message>
             <source>Classifier</source>
-            <translation type="unfinished" />
+            <translation>Clasificador</translation>
         </message>
         <message>
             <source>Extent</source>
-            <translation type="unfinished" />
+            <translation>Extensión</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation type="unfinished" />
+            <translation>El archivo .safetensors que ha escrito 'Entrenar un clasificador'.</translation>
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
-            <translation type="unfinished" />
+            <translation>Solo se cartografía esta parte de la escena, en los píxeles de la escena. Predeterminado: toda la escena.</translation>
         </message>
         <message>
             <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF en la cuadrícula de la escena con números, nombres y colores de las clases; 0 = sin datos.</translation>
         </message>
         <message>
             <source>The extent does not touch the scene '{name}'; choose one that does.</source>
-            <translation type="unfinished" />
+            <translation>La extensión no toca la escena '{name}'; elija una que lo haga.</translation>
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
-            <translation type="unfinished" />
+            <translation>Exactitud global (0 a 1)</translation>
         </message>
         <message>
             <source>Average accuracy (0 to 1)</source>
-            <translation type="unfinished" />
+            <translation>Exactitud media (0 a 1)</translation>
         </message>
         <message>
             <source>Kappa</source>
-            <translation type="unfinished" />
+            <translation>Kappa</translation>
         </message>
         <message>
             <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
-            <translation type="unfinished" />
+            <translation>La capa ráster '{name}' viene del proveedor '{provider}', que el motor no puede leer; guárdela como GeoTIFF y use ese.</translation>
         </message>
         <message>
             <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
-            <translation type="unfinished" />
+            <translation>La capa ráster '{name}' solo está en la memoria de QGIS; guárdela como GeoTIFF y use ese.</translation>
         </message>
         <message>
             <source>The layer '{name}' is neither a vector nor a raster layer.</source>
-            <translation type="unfinished" />
+            <translation>La capa '{name}' no es vectorial ni ráster.</translation>
         </message>
         <message>
             <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
-            <translation type="unfinished" />
+            <translation>No hay ningún polígono seleccionado en la capa '{name}'; seleccione alguno o deje sin marcar 'Solo polígonos seleccionados'.</translation>
         </message>
         <message>
             <source>The layer '{name}' could not be written for the engine: {reason}</source>
-            <translation type="unfinished" />
+            <translation>La capa '{name}' no se pudo escribir para el motor: {reason}</translation>
         </message>
         <message>
             <source>Map a scene from polygons</source>
-            <translation type="unfinished" />
+            <translation>Cartografiar una escena a partir de polígonos</translation>
         </message>
         <message>
             <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
-            <translation type="unfinished" />
+            <translation>De un ráster hiperespectral y unos pocos polígonos a un mapa de clases, en un paso.</translation>
         </message>
         <message>
             <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
-            <translation type="unfinished" />
+            <translation>Los polígonos de entrenamiento, al menos 3 píxeles en cada una de dos o más clases.</translation>
         </message>
         <message>
             <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
-            <translation type="unfinished" />
+            <translation>Referencia que no se usa para entrenar. Predeterminado: un cuarto de los polígonos de entrenamiento se reserva para las cifras de exactitud; el mapa aprende después de todos.</translation>
         </message>
         <message>
             <source>Validation polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos de validación</translation>
         </message>
         <message>
             <source>New diffusion model</source>
-            <translation type="unfinished" />
+            <translation>Nuevo modelo de difusión</translation>
         </message>
         <message>
             <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation type="unfinished" />
+            <translation>Se conserva para volver a cartografiar la escena sin preentrenar. Predeterminado: no se conserva.</translation>
         </message>
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
-            <translation type="unfinished" />
+            <translation>Se conserva para cartografiar otras escenas del mismo sensor. Predeterminado: no se conserva.</translation>
         </message>
         <message>
             <source>mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation type="unfinished" />
+            <translation>mtmsd (predeterminado), o uno simple de espectros solos, que no necesita modelo de difusión y tarda segundos: svm (máquina de vectores de soporte), svm-polygons (la misma, ajustada con polígonos enteros), rf (bosque aleatorio). El informe de exactitud dice cuándo uno de ellos es mejor.</translation>
         </message>
         <message>
             <source>How polygons are held out</source>
-            <translation type="unfinished" />
+            <translation>Cómo se reservan los polígonos</translation>
         </message>
         <message>
             <source>Share held out</source>
-            <translation type="unfinished" />
+            <translation>Parte reservada</translation>
         </message>
         <message>
             <source>Guard distance in pixels</source>
-            <translation type="unfinished" />
+            <translation>Distancia de guarda en píxeles</translation>
         </message>
         <message>
             <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
-            <translation type="unfinished" />
+            <translation>polygons: enteros. cross: validación cruzada espacial, cada polígono se prueba una vez. auto (predeterminado): cross donde la mayoría de las clases tiene menos de 4 polígonos, si no polygons. random: píxeles sueltos, cuyas cifras son optimistas porque están junto a píxeles de entrenamiento.</translation>
         </message>
         <message>
             <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
-            <translation type="unfinished" />
+            <translation>Parte de cada clase que se reserva, de 0 a 0.9. Con 0 no se da exactitud y la confianza no se calibra. Predeterminado: 0.25.</translation>
         </message>
         <message>
             <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
-            <translation type="unfinished" />
+            <translation>Los píxeles de entrenamiento más cercanos que esto a uno reservado se dejan fuera. Predeterminado: 0.</translation>
         </message>
         <message>
             <source>Unknown below a confidence of</source>
-            <translation type="unfinished" />
+            <translation>Desconocido por debajo de una confianza de</translation>
         </message>
         <message>
             <source>Majority filter, side in pixels</source>
-            <translation type="unfinished" />
+            <translation>Filtro de mayoría, lado en píxeles</translation>
         </message>
         <message>
             <source>Minimum mapping unit in pixels</source>
-            <translation type="unfinished" />
+            <translation>Unidad mínima cartografiable en píxeles</translation>
         </message>
         <message>
             <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Los píxeles de menor confianza, de 0 a 1, reciben la clase 255 'unknown'. Predeterminado: ninguno.</translation>
         </message>
         <message>
             <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Cada píxel recibe la clase más frecuente de un cuadrado de 3, 5, 7, … píxeles a su alrededor; en un empate conserva la suya. Predeterminado: ninguno.</translation>
         </message>
         <message>
             <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
-            <translation type="unfinished" />
+            <translation>Las regiones menores se unen a su mayor vecina. Predeterminado: quedan todas.</translation>
         </message>
         <message>
             <source>Class probabilities</source>
-            <translation type="unfinished" />
+            <translation>Probabilidades de las clases</translation>
         </message>
         <message>
             <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF con una banda por clase, de 0 a 1; cuatro bytes por píxel y clase. 'Dónde etiquetar ahora' lo necesita. Predeterminado: no se escribe.</translation>
         </message>
         <message>
             <source>Entropy</source>
-            <translation type="unfinished" />
+            <translation>Entropía</translation>
         </message>
         <message>
             <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF: 0 donde una clase es segura, 1 donde todas son igual de probables. Predeterminado: no se escribe.</translation>
         </message>
         <message>
             <source>Disagreement</source>
-            <translation type="unfinished" />
+            <translation>Desacuerdo</translation>
         </message>
         <message>
             <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF: cuánto difieren los miembros del conjunto, de 0 a 1; no para los clasificadores simples. Predeterminado: no se escribe.</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos</translation>
         </message>
         <message>
             <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage con las regiones del mapa, como con 'Convertir un mapa de clases en polígonos'. Predeterminado: no se escribe.</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation type="unfinished" />
+            <translation>Puntos para etiquetar</translation>
         </message>
         <message>
             <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage con 20 lugares que merecen una etiqueta, como con 'Dónde etiquetar ahora'. Predeterminado: no se escribe.</translation>
         </message>
         <message>
             <source>Where to label next</source>
-            <translation type="unfinished" />
+            <translation>Dónde etiquetar ahora</translation>
         </message>
         <message>
             <source>Points in doubt, spread over the scene, with the two classes in question.</source>
-            <translation type="unfinished" />
+            <translation>Puntos dudosos, repartidos por la escena, con las dos clases en cuestión.</translation>
         </message>
         <message>
             <source>Number of points</source>
-            <translation type="unfinished" />
+            <translation>Número de puntos</translation>
         </message>
         <message>
             <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Etiquetas que ya hay; los puntos se mantienen lejos. Predeterminado: ninguna.</translation>
         </message>
         <message>
             <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
-            <translation type="unfinished" />
+            <translation>Una banda por clase, de 'Clasificar una escena' o 'Cartografiar una escena a partir de polígonos'.</translation>
         </message>
         <message>
             <source>How many points are proposed. Default: 20.</source>
-            <translation type="unfinished" />
+            <translation>Cuántos puntos se proponen. Predeterminado: 20.</translation>
         </message>
         <message>
             <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage con rango (1 es el mejor), duda (0 a 1), las dos clases en duda y sus probabilidades.</translation>
         </message>
         <message>
             <source>Number of points found</source>
-            <translation type="unfinished" />
+            <translation>Número de puntos hallados</translation>
         </message>
         <message>
             <source>Scene</source>
-            <translation type="unfinished" />
+            <translation>Escena</translation>
         </message>
         <message>
             <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
-            <translation type="unfinished" />
+            <translation>El ráster hiperespectral. Los píxeles sin datos y las bandas malas (marcadas en el archivo, constantes o vacías) se dejan fuera por sí solos.</translation>
         </message>
         <message>
             <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation type="unfinished" />
+            <translation>Una capa de polígonos en cualquier SRC con un campo de clase, o un ráster en la cuadrícula de la escena con números de clase (0 = sin etiqueta).</translation>
         </message>
         <message>
             <source>Class field</source>
-            <translation type="unfinished" />
+            <translation>Campo de clase</translation>
         </message>
         <message>
             <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
-            <translation type="unfinished" />
+            <translation>Número o nombre de clase de cada polígono; para un número se toma el nombre de un campo como class_name. Predeterminado: el campo llamado class_id, class o similar.</translation>
         </message>
         <message>
             <source>Selected polygons only</source>
-            <translation type="unfinished" />
+            <translation>Solo polígonos seleccionados</translation>
         </message>
         <message>
             <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation type="unfinished" />
+            <translation>Solo se leen los polígonos seleccionados de las etiquetas. Predeterminado: no, todos.</translation>
         </message>
         <message>
             <source>Diffusion model</source>
-            <translation type="unfinished" />
+            <translation>Modelo de difusión</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
-            <translation type="unfinished" />
+            <translation>El archivo .safetensors que ha escrito 'Preentrenar con una escena'.</translation>
         </message>
         <message>
             <source>With it, pretraining is skipped. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Con él se omite el preentrenamiento. Predeterminado: ninguno.</translation>
         </message>
         <message>
             <source>Preset</source>
-            <translation type="unfinished" />
+            <translation>Preajuste</translation>
         </message>
         <message>
             <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
-            <translation type="unfinished" />
+            <translation>quick: unos 3 minutos de preentrenamiento en dos núcleos de CPU, para un primer vistazo. balanced (predeterminado): unos 10 a 15 minutos, el mapa para conservar. paper: la red y la duración publicadas; necesita una GPU.</translation>
         </message>
         <message>
             <source>Device</source>
-            <translation type="unfinished" />
+            <translation>Dispositivo</translation>
         </message>
         <message>
             <source>auto (default) takes a GPU that works, else the CPU.</source>
-            <translation type="unfinished" />
+            <translation>auto (predeterminado) toma una GPU que funcione, si no la CPU.</translation>
         </message>
         <message>
             <source>Seed</source>
-            <translation type="unfinished" />
+            <translation>Semilla</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same result. Default: 0.</source>
-            <translation type="unfinished" />
+            <translation>La misma semilla en el mismo equipo da el mismo resultado. Predeterminado: 0.</translation>
         </message>
         <message>
             <source>Other settings</source>
-            <translation type="unfinished" />
+            <translation>Otros ajustes</translation>
         </message>
         <message>
             <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Números sueltos del preajuste sustituidos, como KEY=VALUE separados por espacios: 'iterations=2000 members=5'. Predeterminado: ninguno.</translation>
         </message>
         <message>
             <source>Bands to leave out</source>
-            <translation type="unfinished" />
+            <translation>Bandas que excluir</translation>
         </message>
         <message>
             <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Números de banda o longitudes de onda además de las que se excluyen por sí solas: '1-5,130-135' o '1340-1460nm,1790-1960nm' (vapor de agua). Predeterminado: ninguna.</translation>
         </message>
         <message>
             <source>Resume</source>
-            <translation type="unfinished" />
+            <translation>Reanudar</translation>
         </message>
         <message>
             <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
-            <translation type="unfinished" />
+            <translation>Continuar desde el último punto de control de una ejecución cancelada o rota con el mismo archivo de salida. Predeterminado: no.</translation>
         </message>
         <message>
             <source>Confidence</source>
-            <translation type="unfinished" />
+            <translation>Confianza</translation>
         </message>
         <message>
             <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF con la probabilidad de la clase cartografiada, de 0 a 1.</translation>
         </message>
         <message>
             <source>Accuracy report</source>
-            <translation type="unfinished" />
+            <translation>Informe de exactitud</translation>
         </message>
         <message>
             <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
-            <translation type="unfinished" />
+            <translation>Un archivo HTML con la matriz de confusión (filas: referencia, columnas: mapa), exactitudes y, donde se pueda, comparaciones espectrales.</translation>
         </message>
         <message>
             <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
-            <translation type="unfinished" />
+            <translation>'{word}' en Otros ajustes no tiene la forma KEY=VALUE.</translation>
         </message>
         <message>
             <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
-            <translation type="unfinished" />
+            <translation>'{path}' no es un GeoTIFF, el único formato que se escribe; termínelo en .tif.</translation>
         </message>
         <message>
             <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
-            <translation type="unfinished" />
+            <translation>'{path}' no es un GeoPackage, el único formato que se escribe; termínelo en .gpkg.</translation>
         </message>
         <message>
             <source>Pretrain on a scene</source>
-            <translation type="unfinished" />
+            <translation>Preentrenar con una escena</translation>
         </message>
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation type="unfinished" />
+            <translation>Aprende una escena hiperespectral sin etiquetas y escribe un modelo de difusión.</translation>
         </message>
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
-            <translation type="unfinished" />
+            <translation>Un archivo .safetensors de 5 a 110 MB, para 'Entrenar un clasificador' y 'Cartografiar una escena a partir de polígonos'. Los puntos de control están junto a él hasta que esté completo.</translation>
         </message>
         <message>
             <source>Canceled.</source>
-            <translation type="unfinished" />
+            <translation>Cancelado.</translation>
         </message>
         <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
-            <translation type="unfinished" />
+            <translation>El trabajo en {folder} no se pudo iniciar con {python}: {reason}.</translation>
         </message>
         <message>
             <source>Job folder: {folder}</source>
-            <translation type="unfinished" />
+            <translation>Carpeta del trabajo: {folder}</translation>
         </message>
         <message>
             <source>Train a classifier</source>
-            <translation type="unfinished" />
+            <translation>Entrenar un clasificador</translation>
         </message>
         <message>
             <source>Learns the classes of training polygons and writes a classifier.</source>
-            <translation type="unfinished" />
+            <translation>Aprende las clases de polígonos de entrenamiento y escribe un clasificador.</translation>
         </message>
         <message>
             <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
-            <translation type="unfinished" />
+            <translation>Un archivo .safetensors que contiene el modelo de difusión, las clases con nombres y colores y la exactitud en polígonos reservados; es todo lo que necesita 'Clasificar una escena'.</translation>
         </message>
         <message>
             <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
-            <translation type="unfinished" />
+            <translation>El clasificador 'mtmsd' necesita un modelo de difusión; dé el que ha escrito 'Preentrenar con una escena' o elija otro clasificador.</translation>
         </message>
         <message>
             <source>Turn a class map into polygons</source>
-            <translation type="unfinished" />
+            <translation>Convertir un mapa de clases en polígonos</translation>
         </message>
         <message>
             <source>Polygons with class, area and mean confidence, and the area of each class.</source>
-            <translation type="unfinished" />
+            <translation>Polígonos con clase, área y confianza media, y el área de cada clase.</translation>
         </message>
         <message>
             <source>Area table</source>
-            <translation type="unfinished" />
+            <translation>Tabla de áreas</translation>
         </message>
         <message>
             <source>Written with the map; its mean is told for each polygon. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Escrita con el mapa; se da su media para cada polígono. Predeterminado: ninguna.</translation>
         </message>
         <message>
             <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage con un polígono por cada región conexa: class_id, class_name, color, pixels, area_ha, confidence.</translation>
         </message>
         <message>
             <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>Píxeles, parte y hectáreas de cada clase como CSV. Predeterminado: no se escribe.</translation>
         </message>
         <message>
             <source>Number of polygons</source>
-            <translation type="unfinished" />
+            <translation>Número de polígonos</translation>
         </message>
     </context>
     <context>
         <name>MapOptions</name>
         <message>
             <source>Another classifier, and filters for the finished map</source>
-            <translation type="unfinished" />
+            <translation>Otro clasificador, y filtros para el mapa terminado</translation>
         </message>
         <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
-            <translation type="unfinished" />
+            <translation>MTMSD aprende de los espectros y su entorno con el modelo preentrenado; los otros solo ven espectros, no necesitan modelo y tardan segundos</translation>
         </message>
         <message>
             <source> %</source>
-            <translation type="unfinished" />
+            <translation> %</translation>
         </message>
         <message>
             <source>Pixels of lower confidence get a class of their own, 'unknown'</source>
-            <translation type="unfinished" />
+            <translation>Los píxeles de menor confianza reciben una clase propia, 'unknown'</translation>
         </message>
         <message>
             <source>Off</source>
-            <translation type="unfinished" />
+            <translation>No</translation>
         </message>
         <message>
             <source>{0} × {0} px</source>
-            <translation type="unfinished" />
+            <translation>{0} × {0} px</translation>
         </message>
         <message>
             <source>Each pixel gets the most frequent class of the square around it</source>
-            <translation type="unfinished" />
+            <translation>Cada píxel recibe la clase más frecuente del cuadrado a su alrededor</translation>
         </message>
         <message>
             <source> px</source>
-            <translation type="unfinished" />
+            <translation> px</translation>
         </message>
         <message>
             <source>Minimum mapping unit: smaller regions join their largest neighbour</source>
-            <translation type="unfinished" />
+            <translation>Unidad mínima cartografiable: las regiones menores se unen a su mayor vecina</translation>
         </message>
         <message>
             <source>Classifier</source>
-            <translation type="unfinished" />
+            <translation>Clasificador</translation>
         </message>
         <message>
             <source>Unknown below</source>
-            <translation type="unfinished" />
+            <translation>Desconocido bajo</translation>
         </message>
         <message>
             <source>Smooth by majority</source>
-            <translation type="unfinished" />
+            <translation>Suavizar</translation>
         </message>
         <message>
             <source>Smallest region</source>
-            <translation type="unfinished" />
+            <translation>Región mínima</translation>
         </message>
         <message>
             <source>unknown below {} %</source>
-            <translation type="unfinished" />
+            <translation>desconocido bajo {} %</translation>
         </message>
         <message>
             <source>smoothed</source>
-            <translation type="unfinished" />
+            <translation>suavizado</translation>
         </message>
         <message>
             <source>from {} px</source>
-            <translation type="unfinished" />
+            <translation>desde {} px</translation>
         </message>
         <message>
             <source>More</source>
-            <translation type="unfinished" />
+            <translation>Más</translation>
         </message>
     </context>
     <context>
         <name>MapProducts</name>
         <message>
             <source>Polygoni&amp;ze</source>
-            <translation type="unfinished" />
+            <translation>Poligonizar</translation>
         </message>
         <message>
             <source>Where to Label Ne&amp;xt</source>
-            <translation type="unfinished" />
+            <translation>Dónde eti&amp;quetar ahora</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
-            <translation type="unfinished" />
+            <translation>Las regiones del mapa con clase, área y confianza, como GeoPackage</translation>
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
-            <translation type="unfinished" />
+            <translation>20 lugares dudosos, repartidos por la escena, para etiquetar</translation>
         </message>
         <message>
             <source>Map Scene comes first.</source>
-            <translation type="unfinished" />
+            <translation>Primero va Cartografiar.</translation>
         </message>
         <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
-            <translation type="unfinished" />
+            <translation>El archivo del clasificador ya no está; pulse otra vez Cartografiar.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
-            <translation type="unfinished" />
+            <translation>Trazando las regiones del mapa</translation>
         </message>
         <message>
             <source>Looking for places to label</source>
-            <translation type="unfinished" />
+            <translation>Buscando lugares para etiquetar</translation>
         </message>
         <message>
             <source>Mapping with probabilities</source>
-            <translation type="unfinished" />
+            <translation>Cartografiando con probabilidades</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation type="unfinished" />
+            <translation>Puntos para etiquetar</translation>
         </message>
         <message>
             <source>{} cannot be opened as a vector layer.</source>
-            <translation type="unfinished" />
+            <translation>{} no se puede abrir como capa vectorial.</translation>
         </message>
     </context>
     <context>
         <name>MapSection</name>
         <message>
             <source>6  Map</source>
-            <translation type="unfinished" />
+            <translation>6  Mapa</translation>
         </message>
         <message>
             <source>Previe&amp;w</source>
-            <translation type="unfinished" />
+            <translation>&amp;Vista previa</translation>
         </message>
         <message>
             <source>&amp;Map Scene</source>
-            <translation type="unfinished" />
+            <translation>&amp;Cartografiar</translation>
         </message>
         <message>
             <source>Map what the map window shows, as a temporary layer</source>
-            <translation type="unfinished" />
+            <translation>Cartografiar lo que muestra la ventana del mapa, como capa temporal</translation>
         </message>
         <message>
             <source>Map the whole raster into a GeoTIFF, with its confidence</source>
-            <translation type="unfinished" />
+            <translation>Cartografiar todo el ráster en un GeoTIFF, con su confianza</translation>
         </message>
         <message>
             <source>Polygons or classifier have changed since {}.</source>
-            <translation type="unfinished" />
+            <translation>Los polígonos o el clasificador han cambiado desde {}.</translation>
         </message>
         <message>
             <source>The filters have changed since {}.</source>
-            <translation type="unfinished" />
+            <translation>Los filtros han cambiado desde {}.</translation>
         </message>
         <message>
             <source>Map: {}</source>
-            <translation type="unfinished" />
+            <translation>Mapa: {}</translation>
         </message>
         <message>
             <source>Ready to map.</source>
-            <translation type="unfinished" />
+            <translation>Listo para cartografiar.</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Elija primero una escena.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Esperando las bandas del ráster.</translation>
         </message>
         <message>
             <source>Pretrain the scene first, or choose another classifier under More.</source>
-            <translation type="unfinished" />
+            <translation>Preentrene primero la escena, o elija otro clasificador en Más.</translation>
         </message>
         <message>
             <source>Draw training polygons first.</source>
-            <translation type="unfinished" />
+            <translation>Dibuje primero polígonos de entrenamiento.</translation>
         </message>
         <message>
             <source>Draw polygons of at least two classes.</source>
-            <translation type="unfinished" />
+            <translation>Dibuje polígonos de al menos dos clases.</translation>
         </message>
         <message>
             <source>Draw more of {}: each class needs {} pixels.</source>
-            <translation type="unfinished" />
+            <translation>Dibuje más de {}: cada clase necesita {} píxeles.</translation>
         </message>
         <message>
             <source>The map window shows no part of the scene; zoom to it first.</source>
-            <translation type="unfinished" />
+            <translation>La ventana del mapa no muestra nada de la escena; acérquese primero a ella.</translation>
         </message>
         <message>
             <source>Learning the classes</source>
-            <translation type="unfinished" />
+            <translation>Aprendiendo las clases</translation>
         </message>
         <message>
             <source>Mapping the view</source>
-            <translation type="unfinished" />
+            <translation>Cartografiando la vista</translation>
         </message>
         <message>
             <source>Mapping the scene</source>
-            <translation type="unfinished" />
+            <translation>Cartografiando la escena</translation>
         </message>
         <message>
             <source>{}…</source>
-            <translation type="unfinished" />
+            <translation>{}…</translation>
         </message>
         <message>
             <source>Canceled; nothing was changed.</source>
-            <translation type="unfinished" />
+            <translation>Cancelado; no se cambió nada.</translation>
         </message>
         <message>
             <source>Class map</source>
-            <translation type="unfinished" />
+            <translation>Mapa de clases</translation>
         </message>
         <message>
             <source>Preview</source>
-            <translation type="unfinished" />
+            <translation>Vista previa</translation>
         </message>
         <message>
             <source>{} cannot be opened as a raster.</source>
-            <translation type="unfinished" />
+            <translation>{} no se puede abrir como ráster.</translation>
         </message>
     </context>
     <context>
         <name>MapView</name>
         <message>
             <source>Opacity of the map over the scene</source>
-            <translation type="unfinished" />
+            <translation>Opacidad del mapa sobre la escena</translation>
         </message>
         <message>
             <source>Flic&amp;ker</source>
-            <translation type="unfinished" />
+            <translation>Al&amp;ternar</translation>
         </message>
         <message>
             <source>Show the map and the scene in turn</source>
-            <translation type="unfinished" />
+            <translation>Mostrar por turnos el mapa y la escena</translation>
         </message>
         <message>
             <source>Con&amp;fidence</source>
-            <translation type="unfinished" />
+            <translation>Confian&amp;za</translation>
         </message>
         <message>
             <source>Map Scene writes the confidence too.</source>
-            <translation type="unfinished" />
+            <translation>Cartografiar escribe también la confianza.</translation>
         </message>
         <message>
             <source>Class</source>
-            <translation type="unfinished" />
+            <translation>Clase</translation>
         </message>
         <message>
             <source>Pixels</source>
-            <translation type="unfinished" />
+            <translation>Píxeles</translation>
         </message>
         <message>
             <source>Area</source>
-            <translation type="unfinished" />
+            <translation>Área</translation>
         </message>
         <message>
             <source>Pixels and area of each class in the map</source>
-            <translation type="unfinished" />
+            <translation>Píxeles y área de cada clase en el mapa</translation>
         </message>
         <message>
             <source>Opacit&amp;y</source>
-            <translation type="unfinished" />
+            <translation>&amp;Opacidad</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
-            <translation type="unfinished" />
+            <translation>Mostrar cuán seguro está el clasificador, de 0 a 1</translation>
         </message>
         <message>
             <source>Confidence</source>
-            <translation type="unfinished" />
+            <translation>Confianza</translation>
         </message>
     </context>
     <context>
         <name>MatrixView</name>
         <message>
             <source>Map</source>
-            <translation type="unfinished" />
+            <translation>Mapa</translation>
         </message>
         <message>
             <source>Reference</source>
-            <translation type="unfinished" />
+            <translation>Referencia</translation>
         </message>
         <message>
             <source>{} pixels of {} are mapped as {}</source>
-            <translation type="unfinished" />
+            <translation>{} píxeles de {} están cartografiados como {}</translation>
         </message>
     </context>
     <context>
         <name>MtmsdDock</name>
         <message>
             <source>MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>El motor está listo.</translation>
         </message>
         <message>
             <source>{} came to its end while QGIS was closed.</source>
-            <translation type="unfinished" />
+            <translation>{} terminó mientras QGIS estaba cerrado.</translation>
         </message>
         <message>
             <source>{} is done after {}.</source>
-            <translation type="unfinished" />
+            <translation>{} ha terminado tras {}.</translation>
         </message>
         <message>
             <source>{} was removed; the running job goes on with its file.</source>
-            <translation type="unfinished" />
+            <translation>Se quitó {}; el trabajo en marcha continúa con su archivo.</translation>
         </message>
     </context>
     <context>
         <name>PlanPage</name>
         <message>
             <source>Learns, trains, maps and assesses, with PyTorch</source>
-            <translation type="unfinished" />
+            <translation>Aprende, entrena, cartografía y evalúa, con PyTorch</translation>
         </message>
         <message>
             <source>Classifies and assesses with models that others trained</source>
-            <translation type="unfinished" />
+            <translation>Clasifica y evalúa con modelos que otros entrenaron</translation>
         </message>
         <message>
             <source>For which device PyTorch is installed</source>
-            <translation type="unfinished" />
+            <translation>Para qué dispositivo se instala PyTorch</translation>
         </message>
         <message>
             <source>Where the environment will lie; an update of the plugin does not touch it</source>
-            <translation type="unfinished" />
+            <translation>Dónde estará el entorno; una actualización del complemento no lo toca</translation>
         </message>
         <message>
             <source>De&amp;vice</source>
-            <translation type="unfinished" />
+            <translation>D&amp;ispositivo</translation>
         </message>
         <message>
             <source>Fol&amp;der</source>
-            <translation type="unfinished" />
+            <translation>&amp;Carpeta</translation>
         </message>
         <message>
             <source>An index of packages that replaces the ordinary one, PyTorch's too</source>
-            <translation type="unfinished" />
+            <translation>Un índice de paquetes en lugar del habitual, también para PyTorch</translation>
         </message>
         <message>
             <source>http://user:password@host:port; empty: the one QGIS has</source>
-            <translation type="unfinished" />
+            <translation>http://user:password@host:port; vacío: el de QGIS</translation>
         </message>
         <message>
             <source>A folder of wheels, for a machine without network; then none is used</source>
-            <translation type="unfinished" />
+            <translation>Una carpeta de wheels, para un equipo sin red; entonces no se usa ninguna</translation>
         </message>
         <message>
             <source>The Python to build from, or that of an environment that has everything</source>
-            <translation type="unfinished" />
+            <translation>El Python con el que construir, o el de un entorno que lo tiene todo</translation>
         </message>
         <message>
             <source>Advanced</source>
-            <translation type="unfinished" />
+            <translation>Avanzado</translation>
         </message>
         <message>
             <source>&amp;Index URL</source>
-            <translation type="unfinished" />
+            <translation>URL &amp;del índice</translation>
         </message>
         <message>
             <source>Pro&amp;xy</source>
-            <translation type="unfinished" />
+            <translation>Pro&amp;xy</translation>
         </message>
         <message>
             <source>&amp;Wheel folder</source>
-            <translation type="unfinished" />
+            <translation>Carpeta de &amp;wheels</translation>
         </message>
         <message>
             <source>P&amp;ython</source>
-            <translation type="unfinished" />
+            <translation>P&amp;ython</translation>
         </message>
         <message>
             <source>the ordinary one</source>
-            <translation type="unfinished" />
+            <translation>el habitual</translation>
         </message>
         <message>
             <source>none</source>
-            <translation type="unfinished" />
+            <translation>ninguno</translation>
         </message>
         <message>
             <source>the best that is there</source>
-            <translation type="unfinished" />
+            <translation>el mejor que haya</translation>
         </message>
         <message>
             <source>&amp;Everything</source>
-            <translation type="unfinished" />
+            <translation>&amp;Todo</translation>
         </message>
         <message>
             <source>Classify &amp;only</source>
-            <translation type="unfinished" />
+            <translation>S&amp;olo clasificar</translation>
         </message>
         <message>
             <source>{} (≈ {})</source>
-            <translation type="unfinished" />
+            <translation>{} (≈ {})</translation>
         </message>
         <message>
             <source>Looking at this machine…</source>
-            <translation type="unfinished" />
+            <translation>Examinando este equipo…</translation>
         </message>
         <message>
             <source>{} (Python {}) has all the engine's libraries already: nothing is installed.</source>
-            <translation type="unfinished" />
+            <translation>{} (Python {}) ya tiene todas las bibliotecas del motor: no se instala nada.</translation>
         </message>
     </context>
     <context>
         <name>PolygonsSection</name>
         <message>
             <source>4  Training polygons</source>
-            <translation type="unfinished" />
+            <translation>4  Polígonos de entrenamiento</translation>
         </message>
         <message>
             <source>Draw a polygon; right click ends it</source>
-            <translation type="unfinished" />
+            <translation>Dibujar un polígono; el clic derecho lo termina</translation>
         </message>
         <message>
             <source>Drag a rectangle</source>
-            <translation type="unfinished" />
+            <translation>Arrastrar un rectángulo</translation>
         </message>
         <message>
             <source>Drag an outline freehand</source>
-            <translation type="unfinished" />
+            <translation>Arrastrar un contorno a mano alzada</translation>
         </message>
         <message>
             <source>Click a pixel: similar neighbours join it</source>
-            <translation type="unfinished" />
+            <translation>Pulsar un píxel: los vecinos parecidos se le unen</translation>
         </message>
         <message>
             <source>Select polygons</source>
-            <translation type="unfinished" />
+            <translation>Seleccionar polígonos</translation>
         </message>
         <message>
             <source>Move vertices of a polygon</source>
-            <translation type="unfinished" />
+            <translation>Mover vértices de un polígono</translation>
         </message>
         <message>
             <source>Move polygons</source>
-            <translation type="unfinished" />
+            <translation>Mover polígonos</translation>
         </message>
         <message>
             <source>Delete the selected polygons</source>
-            <translation type="unfinished" />
+            <translation>Borrar los polígonos seleccionados</translation>
         </message>
         <message>
             <source>Save the polygons to their file</source>
-            <translation type="unfinished" />
+            <translation>Guardar los polígonos en su archivo</translation>
         </message>
         <message>
             <source>How far a pixel's spectrum may be from the clicked one</source>
-            <translation type="unfinished" />
+            <translation>Cuánto puede alejarse el espectro de un píxel del pulsado</translation>
         </message>
         <message>
             <source>Add Re&amp;gion</source>
-            <translation type="unfinished" />
+            <translation>Añadir re&amp;gión</translation>
         </message>
         <message>
             <source>Take the shown region as a polygon (right click, Enter)</source>
-            <translation type="unfinished" />
+            <translation>Tomar la región mostrada como polígono (clic derecho, Intro)</translation>
         </message>
         <message>
             <source>Tolerance</source>
-            <translation type="unfinished" />
+            <translation>Tolerancia</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Elija primero una escena.</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
-            <translation type="unfinished" />
+            <translation>Espere hasta que se haya leído la capa.</translation>
         </message>
         <message>
             <source>Add a class first, and select it.</source>
-            <translation type="unfinished" />
+            <translation>Añada primero una clase y selecciónela.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Esperando las bandas del ráster.</translation>
         </message>
         <message>
             <source>There are no polygons yet.</source>
-            <translation type="unfinished" />
+            <translation>Aún no hay polígonos.</translation>
         </message>
         <message>
             <source>All polygons are saved.</source>
-            <translation type="unfinished" />
+            <translation>Todos los polígonos están guardados.</translation>
         </message>
         <message>
             <source>Draw some polygons of {}.</source>
-            <translation type="unfinished" />
+            <translation>Dibuje algunos polígonos de {}.</translation>
         </message>
         <message>
             <source>{}; drawing {}</source>
-            <translation type="unfinished" />
+            <translation>{}; dibujando {}</translation>
         </message>
         <message>
             <source>not saved</source>
-            <translation type="unfinished" />
+            <translation>sin guardar</translation>
         </message>
         <message>
             <source>Click the corners; right click ends, Escape drops it.</source>
-            <translation type="unfinished" />
+            <translation>Pulse las esquinas; el clic derecho termina, Esc lo descarta.</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
-            <translation type="unfinished" />
+            <translation>Arrastre de esquina a esquina.</translation>
         </message>
         <message>
             <source>Hold the button and go around.</source>
-            <translation type="unfinished" />
+            <translation>Mantenga el botón y dé la vuelta.</translation>
         </message>
         <message>
             <source>Click a pixel, then move the slider; right click takes the region.</source>
-            <translation type="unfinished" />
+            <translation>Pulse un píxel y mueva el deslizador; el clic derecho toma la región.</translation>
         </message>
         <message>
             <source>The polygon cannot be brought into the scene's coordinates.</source>
-            <translation type="unfinished" />
+            <translation>El polígono no se puede llevar a las coordenadas de la escena.</translation>
         </message>
         <message>
             <source>The polygon is outside the scene and was not added.</source>
-            <translation type="unfinished" />
+            <translation>El polígono está fuera de la escena y no se añadió.</translation>
         </message>
         <message>
             <source>The polygon crossed itself and was mended into {} parts.</source>
-            <translation type="unfinished" />
+            <translation>El polígono se cruzaba y se reparó en {} partes.</translation>
         </message>
         <message>
             <source>{}; right click or Add Region takes the region.</source>
-            <translation type="unfinished" />
+            <translation>{}; el clic derecho o Añadir región toma la región.</translation>
         </message>
         <message>
             <source>Select polygons first.</source>
-            <translation type="unfinished" />
+            <translation>Seleccione primero polígonos.</translation>
         </message>
         <message>
             <source>Delete polygons</source>
-            <translation type="unfinished" />
+            <translation>Borrar polígonos</translation>
         </message>
     </context>
     <context>
         <name>PretrainingSection</name>
         <message>
             <source>2  Pretraining</source>
-            <translation type="unfinished" />
+            <translation>2  Preentrenamiento</translation>
         </message>
         <message>
             <source>Quick – a first look</source>
-            <translation type="unfinished" />
+            <translation>Rápido – un primer vistazo</translation>
         </message>
         <message>
             <source>Balanced – good maps</source>
-            <translation type="unfinished" />
+            <translation>Equilibrado – buenos mapas</translation>
         </message>
         <message>
             <source>Paper – as published, needs a GPU</source>
-            <translation type="unfinished" />
+            <translation>Artículo – como se publicó, con GPU</translation>
         </message>
         <message>
             <source>How long and how large the model learns</source>
-            <translation type="unfinished" />
+            <translation>Cuánto aprende el modelo y cuán grande es</translation>
         </message>
         <message>
             <source>Automatic</source>
-            <translation type="unfinished" />
+            <translation>Automático</translation>
         </message>
         <message>
             <source>CPU</source>
-            <translation type="unfinished" />
+            <translation>CPU</translation>
         </message>
         <message>
             <source>NVIDIA GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU NVIDIA</translation>
         </message>
         <message>
             <source>Apple GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU Apple</translation>
         </message>
         <message>
             <source>Where the engine computes; automatic takes a GPU if any</source>
-            <translation type="unfinished" />
+            <translation>Dónde calcula el motor; Automático toma una GPU si la hay</translation>
         </message>
         <message>
             <source>&amp;Preset</source>
-            <translation type="unfinished" />
+            <translation>&amp;Preajuste</translation>
         </message>
         <message>
             <source>De&amp;vice</source>
-            <translation type="unfinished" />
+            <translation>D&amp;ispositivo</translation>
         </message>
         <message>
             <source>Meas&amp;ure</source>
-            <translation type="unfinished" />
+            <translation>Medi&amp;r</translation>
         </message>
         <message>
             <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation type="unfinished" />
+            <translation>Ejecutar unos pasos en este equipo para saber cuánto tarda este preajuste</translation>
         </message>
         <message>
             <source>P&amp;retrain</source>
-            <translation type="unfinished" />
+            <translation>Pree&amp;ntrenar</translation>
         </message>
         <message>
             <source>Take a model that exists, of this scene or one of the same sensor…</source>
-            <translation type="unfinished" />
+            <translation>Tomar un modelo que existe, de esta escena o de una del mismo sensor…</translation>
         </message>
         <message>
             <source>The loss of pretraining: it falls fast, then slowly</source>
-            <translation type="unfinished" />
+            <translation>La pérdida del preentrenamiento: baja deprisa, luego despacio</translation>
         </message>
         <message>
             <source>More settings</source>
-            <translation type="unfinished" />
+            <translation>Más ajustes</translation>
         </message>
         <message>
             <source>Seldom needed; the Processing help lists every number</source>
-            <translation type="unfinished" />
+            <translation>Rara vez hace falta; la ayuda de Procesos da cada número</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same map</source>
-            <translation type="unfinished" />
+            <translation>La misma semilla en el mismo equipo da el mismo mapa</translation>
         </message>
         <message>
             <source>Bands to leave out besides the bad ones that are found</source>
-            <translation type="unfinished" />
+            <translation>Bandas que excluir además de las malas que se hallan</translation>
         </message>
         <message>
             <source>Single numbers of the preset, as KEY=VALUE</source>
-            <translation type="unfinished" />
+            <translation>Números sueltos del preajuste, como KEY=VALUE</translation>
         </message>
         <message>
             <source>See&amp;d</source>
-            <translation type="unfinished" />
+            <translation>&amp;Semilla</translation>
         </message>
         <message>
             <source>Leave &amp;out</source>
-            <translation type="unfinished" />
+            <translation>E&amp;xcluir</translation>
         </message>
         <message>
             <source>Num&amp;bers</source>
-            <translation type="unfinished" />
+            <translation>Nú&amp;meros</translation>
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
-            <translation type="unfinished" />
+            <translation>Se halló el modelo {} de esta escena.</translation>
         </message>
         <message>
             <source>Pa&amp;use</source>
-            <translation type="unfinished" />
+            <translation>Pausa&amp;r</translation>
         </message>
         <message>
             <source>Stop after the present step; what was learned is kept</source>
-            <translation type="unfinished" />
+            <translation>Parar tras el paso presente; lo aprendido se conserva</translation>
         </message>
         <message>
             <source>&amp;Resume</source>
-            <translation type="unfinished" />
+            <translation>Rea&amp;nudar</translation>
         </message>
         <message>
             <source>Learn the scene in the background; go on drawing meanwhile</source>
-            <translation type="unfinished" />
+            <translation>Aprender la escena en segundo plano; siga dibujando mientras tanto</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Elija primero una escena.</translation>
         </message>
         <message>
             <source>Wait until the running job has ended.</source>
-            <translation type="unfinished" />
+            <translation>Espere hasta que termine el trabajo en marcha.</translation>
         </message>
         <message>
             <source>Paused; Resume goes on from the last checkpoint.</source>
-            <translation type="unfinished" />
+            <translation>En pausa; Reanudar continúa desde el último punto de control.</translation>
         </message>
         <message>
             <source>Model: {}</source>
-            <translation type="unfinished" />
+            <translation>Modelo: {}</translation>
         </message>
         <message>
             <source>No model yet: press Pretrain.</source>
-            <translation type="unfinished" />
+            <translation>Aún no hay modelo: pulse Preentrenar.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Esperando las bandas del ráster.</translation>
         </message>
         <message>
             <source>Measuring on this machine…</source>
-            <translation type="unfinished" />
+            <translation>Midiendo en este equipo…</translation>
         </message>
         <message>
             <source>Takes about {} here</source>
-            <translation type="unfinished" />
+            <translation>Aquí tarda unos {}</translation>
         </message>
         <message>
             <source>Time on this machine not measured yet</source>
-            <translation type="unfinished" />
+            <translation>Tiempo en este equipo aún sin medir</translation>
         </message>
         <message>
             <source>Measuring the speed</source>
-            <translation type="unfinished" />
+            <translation>Midiendo la velocidad</translation>
         </message>
         <message>
             <source>Pausing: writing a checkpoint…</source>
-            <translation type="unfinished" />
+            <translation>Pausando: escribiendo un punto de control…</translation>
         </message>
         <message>
             <source>Pretraining</source>
-            <translation type="unfinished" />
+            <translation>Preentrenamiento</translation>
         </message>
         <message>
             <source>Starting the engine…</source>
-            <translation type="unfinished" />
+            <translation>Iniciando el motor…</translation>
         </message>
         <message>
             <source>Taking up the job that went on without QGIS…</source>
-            <translation type="unfinished" />
+            <translation>Retomando el trabajo que continuó sin QGIS…</translation>
         </message>
         <message>
             <source>{} {:,.0f} of {:,.0f}</source>
-            <translation type="unfinished" />
+            <translation>{} {:,.0f} de {:,.0f}</translation>
         </message>
         <message>
             <source>{} left</source>
-            <translation type="unfinished" />
+            <translation>quedan {}</translation>
         </message>
         <message>
             <source>Choose a Diffusion Model</source>
-            <translation type="unfinished" />
+            <translation>Elegir un modelo de difusión</translation>
         </message>
         <message>
             <source>Diffusion models (*.safetensors)</source>
-            <translation type="unfinished" />
+            <translation>Modelos de difusión (*.safetensors)</translation>
         </message>
         <message>
             <source>{} is not a diffusion model.</source>
-            <translation type="unfinished" />
+            <translation>{} no es un modelo de difusión.</translation>
         </message>
         <message>
             <source>{} was learned on a raster with other bands.</source>
-            <translation type="unfinished" />
+            <translation>{} se aprendió en un ráster con otras bandas.</translation>
         </message>
         <message>
             <source>The model is of another scene of the same sensor.</source>
-            <translation type="unfinished" />
+            <translation>El modelo es de otra escena del mismo sensor.</translation>
         </message>
     </context>
     <context>
         <name>ProgressPage</name>
         <message>
             <source>What the tools said</source>
-            <translation type="unfinished" />
+            <translation>Lo que dijeron las herramientas</translation>
         </message>
         <message>
             <source>Log</source>
-            <translation type="unfinished" />
+            <translation>Registro</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>El motor está listo.</translation>
         </message>
         <message>
             <source>Canceled; what was fetched is kept for the next time.</source>
-            <translation type="unfinished" />
+            <translation>Cancelado; lo descargado se conserva para la próxima vez.</translation>
         </message>
         <message>
             <source>It computes on: {}. Open a scene and begin.</source>
@@ -2056,351 +2056,351 @@
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
-            <translation type="unfinished" />
+            <translation>El proveedor de procesos de MTMSD no está cargado.</translation>
         </message>
         <message>
             <source>The algorithm cannot be started.</source>
-            <translation type="unfinished" />
+            <translation>No se puede iniciar el algoritmo.</translation>
         </message>
         <message>
             <source>The algorithm failed; see its log.</source>
-            <translation type="unfinished" />
+            <translation>El algoritmo falló; vea su registro.</translation>
         </message>
     </context>
     <context>
         <name>SceneSection</name>
         <message>
             <source>1  Scene</source>
-            <translation type="unfinished" />
+            <translation>1  Escena</translation>
         </message>
         <message>
             <source>No scene chosen</source>
-            <translation type="unfinished" />
+            <translation>Ninguna escena elegida</translation>
         </message>
         <message>
             <source>The hyperspectral raster to map; follows the active layer in the layer tree</source>
-            <translation type="unfinished" />
+            <translation>El ráster hiperespectral que cartografiar; sigue a la capa activa del árbol de capas</translation>
         </message>
         <message>
             <source>Open a raster file…</source>
-            <translation type="unfinished" />
+            <translation>Abrir un archivo ráster…</translation>
         </message>
         <message>
             <source>&amp;True Colour</source>
-            <translation type="unfinished" />
+            <translation>Co&amp;lor real</translation>
         </message>
         <message>
             <source>Red 650, green 550, blue 470 nm</source>
-            <translation type="unfinished" />
+            <translation>Rojo 650, verde 550, azul 470 nm</translation>
         </message>
         <message>
             <source>&amp;Infrared</source>
-            <translation type="unfinished" />
+            <translation>Infrarro&amp;jo</translation>
         </message>
         <message>
             <source>Near infrared 860, red 650, green 550 nm</source>
-            <translation type="unfinished" />
+            <translation>Infrarrojo cercano 860, rojo 650, verde 550 nm</translation>
         </message>
         <message>
             <source>&amp;SWIR</source>
-            <translation type="unfinished" />
+            <translation>S&amp;WIR</translation>
         </message>
         <message>
             <source>Short-wave 2200, 1650 and near infrared 860 nm</source>
-            <translation type="unfinished" />
+            <translation>Onda corta 2200, 1650 e infrarrojo cercano 860 nm</translation>
         </message>
         <message>
             <source>Size</source>
-            <translation type="unfinished" />
+            <translation>Tamaño</translation>
         </message>
         <message>
             <source>Columns × rows, and the size of a pixel</source>
-            <translation type="unfinished" />
+            <translation>Columnas × filas, y el tamaño de un píxel</translation>
         </message>
         <message>
             <source>Bands</source>
-            <translation type="unfinished" />
+            <translation>Bandas</translation>
         </message>
         <message>
             <source>Bands used, of all in the file</source>
-            <translation type="unfinished" />
+            <translation>Bandas usadas, de todas las del archivo</translation>
         </message>
         <message>
             <source>Wavelengths</source>
-            <translation type="unfinished" />
+            <translation>Longitudes de onda</translation>
         </message>
         <message>
             <source>From the first to the last used band</source>
-            <translation type="unfinished" />
+            <translation>De la primera a la última banda usada</translation>
         </message>
         <message>
             <source>Left out</source>
-            <translation type="unfinished" />
+            <translation>Excluidas</translation>
         </message>
         <message>
             <source>Bands that are not used, and why</source>
-            <translation type="unfinished" />
+            <translation>Bandas que no se usan, y por qué</translation>
         </message>
         <message>
             <source>No data</source>
-            <translation type="unfinished" />
+            <translation>Sin datos</translation>
         </message>
         <message>
             <source>Share of pixels without data</source>
-            <translation type="unfinished" />
+            <translation>Parte de los píxeles sin datos</translation>
         </message>
         <message>
             <source>CRS</source>
-            <translation type="unfinished" />
+            <translation>SRC</translation>
         </message>
         <message>
             <source>Coordinate reference system</source>
-            <translation type="unfinished" />
+            <translation>Sistema de referencia de coordenadas</translation>
         </message>
         <message>
             <source>Open a Hyperspectral Raster</source>
-            <translation type="unfinished" />
+            <translation>Abrir un ráster hiperespectral</translation>
         </message>
         <message>
             <source>{} is not a raster that QGIS can read.</source>
-            <translation type="unfinished" />
+            <translation>{} no es un ráster que QGIS pueda leer.</translation>
         </message>
         <message>
             <source>Choose a hyperspectral raster, or open one.</source>
-            <translation type="unfinished" />
+            <translation>Elija un ráster hiperespectral o abra uno.</translation>
         </message>
         <message>
             <source>Looking at the raster…</source>
-            <translation type="unfinished" />
+            <translation>Examinando el ráster…</translation>
         </message>
         <message>
             <source>{} px, {} bands used</source>
-            <translation type="unfinished" />
+            <translation>{} px, {} bandas usadas</translation>
         </message>
         <message>
             <source>{:.0f} to {:.0f} nm</source>
-            <translation type="unfinished" />
+            <translation>{:.0f} a {:.0f} nm</translation>
         </message>
         <message>
             <source>not in the file</source>
-            <translation type="unfinished" />
+            <translation>no en el archivo</translation>
         </message>
         <message>
             <source>{} of {}</source>
-            <translation type="unfinished" />
+            <translation>{} de {}</translation>
         </message>
         <message>
             <source>none</source>
-            <translation type="unfinished" />
+            <translation>ninguno</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Elija primero una escena.</translation>
         </message>
         <message>
             <source>The bands are not known yet.</source>
-            <translation type="unfinished" />
+            <translation>Las bandas aún no se conocen.</translation>
         </message>
         <message>
             <source>The raster has no wavelengths.</source>
-            <translation type="unfinished" />
+            <translation>El ráster no tiene longitudes de onda.</translation>
         </message>
         <message>
             <source>The raster has no bands near {} nm.</source>
-            <translation type="unfinished" />
+            <translation>El ráster no tiene bandas cerca de {} nm.</translation>
         </message>
     </context>
     <context>
         <name>SetUpDialog</name>
         <message>
             <source>Set Up the MTMSD Engine</source>
-            <translation type="unfinished" />
+            <translation>Instalar el motor MTMSD</translation>
         </message>
         <message>
             <source>&amp;Back</source>
-            <translation type="unfinished" />
+            <translation>Atrá&amp;s</translation>
         </message>
         <message>
             <source>Choose otherwise: folder, device, source</source>
-            <translation type="unfinished" />
+            <translation>Elegir de otro modo: carpeta, dispositivo, origen</translation>
         </message>
         <message>
             <source>&amp;Cancel</source>
-            <translation type="unfinished" />
+            <translation>C&amp;ancelar</translation>
         </message>
         <message>
             <source>Stop; what was fetched is kept for the next time</source>
-            <translation type="unfinished" />
+            <translation>Parar; lo descargado se conserva para la próxima vez</translation>
         </message>
         <message>
             <source>Begin: now something is fetched and written</source>
-            <translation type="unfinished" />
+            <translation>Empezar: ahora se descarga y se escribe algo</translation>
         </message>
         <message>
             <source>C&amp;lose</source>
-            <translation type="unfinished" />
+            <translation>C&amp;errar</translation>
         </message>
         <message>
             <source>Close this window; the set-up goes on and the dock shows it</source>
-            <translation type="unfinished" />
+            <translation>Cerrar esta ventana; la instalación continúa y el panel la muestra</translation>
         </message>
         <message>
             <source>Close this window</source>
-            <translation type="unfinished" />
+            <translation>Cerrar esta ventana</translation>
         </message>
         <message>
             <source>&amp;Try Again</source>
-            <translation type="unfinished" />
+            <translation>&amp;Reintentar</translation>
         </message>
         <message>
             <source>&amp;Use This Python</source>
-            <translation type="unfinished" />
+            <translation>&amp;Usar este Python</translation>
         </message>
         <message>
             <source>&amp;Set Up</source>
-            <translation type="unfinished" />
+            <translation>I&amp;nstalar</translation>
         </message>
         <message>
             <source>Wait until the engine is set up.</source>
-            <translation type="unfinished" />
+            <translation>Espere hasta que el motor esté instalado.</translation>
         </message>
         <message>
             <source>Wait: this machine is being looked at.</source>
-            <translation type="unfinished" />
+            <translation>Espere: se examina este equipo.</translation>
         </message>
         <message>
             <source>This cannot be set up; the text above says why.</source>
-            <translation type="unfinished" />
+            <translation>Esto no se puede instalar; el texto de arriba dice por qué.</translation>
         </message>
     </context>
     <context>
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
-            <translation type="unfinished" />
+            <translation>Señale la escena en el mapa</translation>
         </message>
     </context>
     <context>
         <name>SpectraSection</name>
         <message>
             <source>5  Spectra</source>
-            <translation type="unfinished" />
+            <translation>5  Espectros</translation>
         </message>
         <message>
             <source>Mean and standard deviation of each class; dashed: the pixel at the cursor</source>
-            <translation type="unfinished" />
+            <translation>Media y desviación típica de cada clase; a trazos: el píxel bajo el cursor</translation>
         </message>
         <message>
             <source>Jeffries–Matusita distance of two classes: 0 alike, 2 well apart</source>
-            <translation type="unfinished" />
+            <translation>Distancia de Jeffries-Matusita de dos clases: 0 iguales, 2 bien separadas</translation>
         </message>
         <message>
             <source>nm</source>
-            <translation type="unfinished" />
+            <translation>nm</translation>
         </message>
         <message>
             <source>band</source>
-            <translation type="unfinished" />
+            <translation>banda</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Elija primero una escena.</translation>
         </message>
         <message>
             <source>Point at the map; classes appear with their polygons.</source>
-            <translation type="unfinished" />
+            <translation>Señale el mapa; las clases aparecen con sus polígonos.</translation>
         </message>
         <message>
             <source>Two classes of 5 pixels or more can be compared.</source>
-            <translation type="unfinished" />
+            <translation>Se pueden comparar dos clases de 5 píxeles o más.</translation>
         </message>
         <message>
             <source>Most alike: {} and {} ({:.2f} of 2)</source>
-            <translation type="unfinished" />
+            <translation>Las más parecidas: {} y {} ({:.2f} de 2)</translation>
         </message>
     </context>
     <context>
         <name>TrainingLayer</name>
         <message>
             <source>Add class</source>
-            <translation type="unfinished" />
+            <translation>Añadir clase</translation>
         </message>
         <message>
             <source>Rename class</source>
-            <translation type="unfinished" />
+            <translation>Renombrar clase</translation>
         </message>
         <message>
             <source>Recolour class</source>
-            <translation type="unfinished" />
+            <translation>Cambiar el color de la clase</translation>
         </message>
         <message>
             <source>Merge classes</source>
-            <translation type="unfinished" />
+            <translation>Fusionar clases</translation>
         </message>
         <message>
             <source>Delete classes</source>
-            <translation type="unfinished" />
+            <translation>Borrar clases</translation>
         </message>
         <message>
             <source>Add polygon</source>
-            <translation type="unfinished" />
+            <translation>Añadir polígono</translation>
         </message>
         <message>
             <source>Import polygons</source>
-            <translation type="unfinished" />
+            <translation>Importar polígonos</translation>
         </message>
     </context>
     <context>
         <name>Workspace</name>
         <message>
             <source>1 training polygon was recovered: it had not been saved.</source>
-            <translation type="unfinished" />
+            <translation>Se recuperó 1 polígono de entrenamiento: no estaba guardado.</translation>
         </message>
         <message>
             <source>{:,} training polygons were recovered: not all had been saved.</source>
-            <translation type="unfinished" />
+            <translation>Se recuperaron {:,} polígonos de entrenamiento: no todos estaban guardados.</translation>
         </message>
         <message>
             <source>Training – {}</source>
-            <translation type="unfinished" />
+            <translation>Entrenamiento – {}</translation>
         </message>
     </context>
     <context>
         <name>_Line</name>
         <message>
             <source>Stop this job; what it learned up to now is kept</source>
-            <translation type="unfinished" />
+            <translation>Parar este trabajo; lo que aprendió hasta ahora se conserva</translation>
         </message>
         <message>
             <source>&amp;Cancel</source>
-            <translation type="unfinished" />
+            <translation>C&amp;ancelar</translation>
         </message>
         <message>
             <source>Cancel</source>
-            <translation type="unfinished" />
+            <translation>Cancelar</translation>
         </message>
         <message>
             <source>{} – stopping…</source>
-            <translation type="unfinished" />
+            <translation>{} – parando…</translation>
         </message>
     </context>
     <context>
         <name>duration</name>
         <message>
             <source>{} s</source>
-            <translation type="unfinished" />
+            <translation>{} s</translation>
         </message>
         <message>
             <source>{} min</source>
-            <translation type="unfinished" />
+            <translation>{} min</translation>
         </message>
         <message>
             <source>{} h {} min</source>
-            <translation type="unfinished" />
+            <translation>{} h {} min</translation>
         </message>
         <message>
             <source>{} days</source>
-            <translation type="unfinished" />
+            <translation>{} días</translation>
         </message>
     </context>
 </TS>

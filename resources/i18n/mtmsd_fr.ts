@@ -5,2047 +5,2047 @@
         <name>AccuracySection</name>
         <message>
             <source>7  Accuracy</source>
-            <translation type="unfinished" />
+            <translation>7  Précision</translation>
         </message>
         <message>
             <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation type="unfinished" />
+            <translation>Globale : part des pixels justes ; moyenne : sur les classes ; κ : de Cohen</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
-            <translation type="unfinished" />
+            <translation>Comment les pixels comparés sont tenus à l'écart</translation>
         </message>
         <message>
             <source>Found: share of the reference that the map has; right: share of the map</source>
-            <translation type="unfinished" />
+            <translation>Trouvé : part de la référence que la carte contient ; juste : part de la carte</translation>
         </message>
         <message>
             <source>The same pixels by methods that see spectra only</source>
-            <translation type="unfinished" />
+            <translation>Les mêmes pixels par des méthodes qui ne voient que les spectres</translation>
         </message>
         <message>
             <source>No reference polygons</source>
-            <translation type="unfinished" />
+            <translation>Aucun polygone de référence</translation>
         </message>
         <message>
             <source>Polygons of known class that did not train the map; by their class field</source>
-            <translation type="unfinished" />
+            <translation>Polygones de classe connue qui n'ont pas entraîné la carte ; d'après leur champ de classe</translation>
         </message>
         <message>
             <source>R&amp;eference</source>
-            <translation type="unfinished" />
+            <translation>Ré&amp;férence</translation>
         </message>
         <message>
             <source>&amp;Assess</source>
-            <translation type="unfinished" />
+            <translation>É&amp;valuer</translation>
         </message>
         <message>
             <source>Ope&amp;n Report</source>
-            <translation type="unfinished" />
+            <translation>Ouvrir &amp;le rapport</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Choisissez d'abord une scène.</translation>
         </message>
         <message>
             <source>Map the scene first.</source>
-            <translation type="unfinished" />
+            <translation>Cartographiez d'abord la scène.</translation>
         </message>
         <message>
             <source>Choose reference polygons.</source>
-            <translation type="unfinished" />
+            <translation>Choisissez des polygones de référence.</translation>
         </message>
         <message>
             <source>Compare the class map with the reference and write a report</source>
-            <translation type="unfinished" />
+            <translation>Comparer la carte des classes à la référence et écrire un rapport</translation>
         </message>
         <message>
             <source>There is no report yet; Assess writes one.</source>
-            <translation type="unfinished" />
+            <translation>Il n'y a pas encore de rapport ; Évaluer en écrit un.</translation>
         </message>
         <message>
             <source>Open the full report in the browser</source>
-            <translation type="unfinished" />
+            <translation>Ouvrir le rapport complet dans le navigateur</translation>
         </message>
         <message>
             <source>{} right of {:,} pixels</source>
-            <translation type="unfinished" />
+            <translation>{} justes sur {:,} pixels</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
-            <translation type="unfinished" />
+            <translation>Aucun polygone n'a été réservé ; choisissez des polygones de référence.</translation>
         </message>
         <message>
             <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</source>
-            <translation type="unfinished" />
+            <translation>Globale &lt;b&gt;{}&lt;/b&gt; · moyenne &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</translation>
         </message>
         <message>
             <source>found</source>
-            <translation type="unfinished" />
+            <translation>trouvé</translation>
         </message>
         <message>
             <source>right</source>
-            <translation type="unfinished" />
+            <translation>juste</translation>
         </message>
         <message>
             <source>Spectra alone, same pixels:</source>
-            <translation type="unfinished" />
+            <translation>Spectres seuls, mêmes pixels :</translation>
         </message>
         <message>
             <source>No spectral baseline was computed.</source>
-            <translation type="unfinished" />
+            <translation>Aucune comparaison spectrale n'a été calculée.</translation>
         </message>
         <message>
             <source>Assessing the map</source>
-            <translation type="unfinished" />
+            <translation>Évaluation de la carte</translation>
         </message>
         <message>
             <source>Comparing the map with the reference…</source>
-            <translation type="unfinished" />
+            <translation>Comparaison de la carte à la référence…</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
-            <translation type="unfinished" />
+            <translation>Le rapport ne peut pas être ouvert ; c'est {}.</translation>
         </message>
     </context>
     <context>
         <name>Attached</name>
         <message>
             <source>The job in {} was never begun.</source>
-            <translation type="unfinished" />
+            <translation>La tâche dans {} n'a jamais commencé.</translation>
         </message>
     </context>
     <context>
         <name>BetterBaseline</name>
         <message>
             <source>Map with That One</source>
-            <translation type="unfinished" />
+            <translation>Cartographier avec lui</translation>
         </message>
         <message>
             <source>Choose it in the Map section and map the scene again</source>
-            <translation type="unfinished" />
+            <translation>Le choisir dans la section Carte et cartographier de nouveau la scène</translation>
         </message>
         <message>
             <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation type="unfinished" />
+            <translation>Un classificateur plus simple a fait nettement mieux : {}, {} justes contre {}.</translation>
         </message>
     </context>
     <context>
         <name>ClassesSection</name>
         <message>
             <source>3  Classes</source>
-            <translation type="unfinished" />
+            <translation>3  Classes</translation>
         </message>
         <message>
             <source>Name</source>
-            <translation type="unfinished" />
+            <translation>Nom</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygones</translation>
         </message>
         <message>
             <source>Pixels</source>
-            <translation type="unfinished" />
+            <translation>Pixels</translation>
         </message>
         <message>
             <source>Double-click a name or a colour to change it; the selected class is drawn</source>
-            <translation type="unfinished" />
+            <translation>Double-cliquez sur un nom ou une couleur pour les changer ; la classe choisie est dessinée</translation>
         </message>
         <message>
             <source>From &amp;Layer</source>
-            <translation type="unfinished" />
+            <translation>Depuis une couc&amp;he</translation>
         </message>
         <message>
             <source>Class {}; double-click to recolour</source>
-            <translation type="unfinished" />
+            <translation>Classe {} ; double-cliquez pour changer la couleur</translation>
         </message>
         <message>
             <source>Too few: at least {} pixels are needed</source>
-            <translation type="unfinished" />
+            <translation>Trop peu : il faut au moins {} pixels</translation>
         </message>
         <message>
             <source>Few: draw some more, {} pixels or so</source>
-            <translation type="unfinished" />
+            <translation>Peu : dessinez-en davantage, environ {} pixels</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Choisissez d'abord une scène.</translation>
         </message>
         <message>
             <source>Reading the layer…</source>
-            <translation type="unfinished" />
+            <translation>Lecture de la couche…</translation>
         </message>
         <message>
             <source>Add a class, or take classes from a layer.</source>
-            <translation type="unfinished" />
+            <translation>Ajoutez une classe ou prenez des classes d'une couche.</translation>
         </message>
         <message>
             <source>One class; add a second one.</source>
-            <translation type="unfinished" />
+            <translation>Une classe ; ajoutez-en une deuxième.</translation>
         </message>
         <message>
             <source>Too few pixels: {}</source>
-            <translation type="unfinished" />
+            <translation>Trop peu de pixels : {}</translation>
         </message>
         <message>
             <source>{} classes, {:,} pixels</source>
-            <translation type="unfinished" />
+            <translation>{} classes, {:,} pixels</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
-            <translation type="unfinished" />
+            <translation>Attendez que la couche soit lue.</translation>
         </message>
         <message>
             <source>Select two or more classes (Ctrl and click).</source>
-            <translation type="unfinished" />
+            <translation>Sélectionnez au moins deux classes (Ctrl et clic).</translation>
         </message>
         <message>
             <source>Select a class.</source>
-            <translation type="unfinished" />
+            <translation>Sélectionnez une classe.</translation>
         </message>
         <message>
             <source>There is nothing to undo.</source>
-            <translation type="unfinished" />
+            <translation>Il n'y a rien à annuler.</translation>
         </message>
         <message>
             <source>Undo: {}</source>
-            <translation type="unfinished" />
+            <translation>Annuler : {}</translation>
         </message>
         <message>
             <source>Redo: {}</source>
-            <translation type="unfinished" />
+            <translation>Rétablir : {}</translation>
         </message>
         <message>
             <source>Add a class</source>
-            <translation type="unfinished" />
+            <translation>Ajouter une classe</translation>
         </message>
         <message>
             <source>Merge the selected classes into the first</source>
-            <translation type="unfinished" />
+            <translation>Fusionner les classes sélectionnées dans la première</translation>
         </message>
         <message>
             <source>Delete the selected classes and their polygons</source>
-            <translation type="unfinished" />
+            <translation>Supprimer les classes sélectionnées et leurs polygones</translation>
         </message>
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
-            <translation type="unfinished" />
+            <translation>Prendre classes et polygones d'une couche de polygones ou d'un raster d'étiquettes</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
-            <translation type="unfinished" />
+            <translation>{} supprimé avec tous les polygones ; Annuler les ramène.</translation>
         </message>
         <message>
             <source>There is a class '{}' already; merge the two instead.</source>
-            <translation type="unfinished" />
+            <translation>Il y a déjà une classe '{}' ; fusionnez plutôt les deux.</translation>
         </message>
         <message>
             <source>Colour of {}</source>
-            <translation type="unfinished" />
+            <translation>Couleur de {}</translation>
         </message>
         <message>
             <source>No polygon layer or label raster in the project</source>
-            <translation type="unfinished" />
+            <translation>Aucune couche de polygones ni raster d'étiquettes dans le projet</translation>
         </message>
         <message>
             <source>Copy the polygons; the class is in the field {}</source>
-            <translation type="unfinished" />
+            <translation>Copier les polygones ; la classe est dans le champ {}</translation>
         </message>
         <message>
             <source>{} – another field</source>
-            <translation type="unfinished" />
+            <translation>{} – autre champ</translation>
         </message>
         <message>
             <source>{} has no polygons with a class.</source>
-            <translation type="unfinished" />
+            <translation>{} n'a aucun polygone avec une classe.</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
-            <translation type="unfinished" />
+            <translation>{} pris de {}.</translation>
         </message>
     </context>
     <context>
         <name>Engine</name>
         <message>
             <source>MTMSD Engine</source>
-            <translation type="unfinished" />
+            <translation>Moteur MTMSD</translation>
         </message>
     </context>
     <context>
         <name>EngineFacts</name>
         <message>
             <source>State</source>
-            <translation type="unfinished" />
+            <translation>État</translation>
         </message>
         <message>
             <source>Ready, outdated, broken or being checked</source>
-            <translation type="unfinished" />
+            <translation>Prêt, périmé, défectueux ou en cours de vérification</translation>
         </message>
         <message>
             <source>MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD</translation>
         </message>
         <message>
             <source>The version of plugin and engine</source>
-            <translation type="unfinished" />
+            <translation>La version de l'extension et du moteur</translation>
         </message>
         <message>
             <source>Python</source>
-            <translation type="unfinished" />
+            <translation>Python</translation>
         </message>
         <message>
             <source>The engine's interpreter</source>
-            <translation type="unfinished" />
+            <translation>L'interpréteur du moteur</translation>
         </message>
         <message>
             <source>PyTorch</source>
-            <translation type="unfinished" />
+            <translation>PyTorch</translation>
         </message>
         <message>
             <source>The library that learns</source>
-            <translation type="unfinished" />
+            <translation>La bibliothèque qui apprend</translation>
         </message>
         <message>
             <source>Devices</source>
-            <translation type="unfinished" />
+            <translation>Appareils</translation>
         </message>
         <message>
             <source>What computes, and its free memory</source>
-            <translation type="unfinished" />
+            <translation>Ce qui calcule, et sa mémoire libre</translation>
         </message>
         <message>
             <source>not looked at yet: Verify tells</source>
-            <translation type="unfinished" />
+            <translation>pas encore examiné : Vérifier le dit</translation>
         </message>
         <message>
             <source>none; ONNX Runtime {}, which classifies only</source>
-            <translation type="unfinished" />
+            <translation>aucun ; ONNX Runtime {}, qui ne fait que classer</translation>
         </message>
         <message>
             <source>{} does not compute: {}</source>
-            <translation type="unfinished" />
+            <translation>{} ne calcule pas : {}</translation>
         </message>
         <message>
             <source>{}: {} free</source>
-            <translation type="unfinished" />
+            <translation>{} : {} libres</translation>
         </message>
     </context>
     <context>
         <name>EnginePanel</name>
         <message>
             <source>Set Up Engine…</source>
-            <translation type="unfinished" />
+            <translation>Installer le moteur…</translation>
         </message>
         <message>
             <source>Says what is installed, from where and how large, before anything is done</source>
-            <translation type="unfinished" />
+            <translation>Dit ce qui est installé, d'où et de quelle taille, avant de rien faire</translation>
         </message>
         <message>
             <source>Choose Interpreter…</source>
-            <translation type="unfinished" />
+            <translation>Choisir l'interpréteur…</translation>
         </message>
         <message>
             <source>The python program of an environment that has the engine's libraries already</source>
-            <translation type="unfinished" />
+            <translation>Le programme python d'un environnement qui a déjà les bibliothèques du moteur</translation>
         </message>
         <message>
             <source>&amp;Verify</source>
-            <translation type="unfinished" />
+            <translation>&amp;Vérifier</translation>
         </message>
         <message>
             <source>Start the engine: imports, a computation on each device, a raster</source>
-            <translation type="unfinished" />
+            <translation>Démarrer le moteur : importations, un calcul sur chaque appareil, un raster</translation>
         </message>
         <message>
             <source>&amp;Update…</source>
-            <translation type="unfinished" />
+            <translation>Mettre à jo&amp;ur…</translation>
         </message>
         <message>
             <source>Set the engine up anew; the old one stays until the new one works</source>
-            <translation type="unfinished" />
+            <translation>Installer le moteur de nouveau ; l'ancien reste jusqu'à ce que le nouveau fonctionne</translation>
         </message>
         <message>
             <source>&amp;Remove…</source>
-            <translation type="unfinished" />
+            <translation>&amp;Retirer…</translation>
         </message>
         <message>
             <source>Delete the engine's environment; models and maps stay</source>
-            <translation type="unfinished" />
+            <translation>Supprimer l'environnement du moteur ; modèles et cartes restent</translation>
         </message>
         <message>
             <source>Copy &amp;Diagnostics</source>
-            <translation type="unfinished" />
+            <translation>Copier le &amp;diagnostic</translation>
         </message>
         <message>
             <source>Put one text on the clipboard that tells a helper all; without names</source>
-            <translation type="unfinished" />
+            <translation>Mettre dans le presse-papiers un texte qui dit tout à qui vous aide ; sans noms</translation>
         </message>
         <message>
             <source>More</source>
-            <translation type="unfinished" />
+            <translation>Plus</translation>
         </message>
         <message>
             <source>Verify, update or remove the engine; copy diagnostics</source>
-            <translation type="unfinished" />
+            <translation>Vérifier, mettre à jour ou retirer le moteur ; copier le diagnostic</translation>
         </message>
         <message>
             <source>The engine is being set up; QGIS can be used meanwhile.</source>
-            <translation type="unfinished" />
+            <translation>Le moteur s'installe ; QGIS reste utilisable pendant ce temps.</translation>
         </message>
         <message>
             <source>Show Set-Up…</source>
-            <translation type="unfinished" />
+            <translation>Voir l'installation…</translation>
         </message>
         <message>
             <source>Wait until the engine is set up.</source>
-            <translation type="unfinished" />
+            <translation>Attendez que le moteur soit installé.</translation>
         </message>
         <message>
             <source>Wait until the engine is removed.</source>
-            <translation type="unfinished" />
+            <translation>Attendez que le moteur soit retiré.</translation>
         </message>
         <message>
             <source>Wait for the check.</source>
-            <translation type="unfinished" />
+            <translation>Attendez la vérification.</translation>
         </message>
         <message>
             <source>There is no engine yet.</source>
-            <translation type="unfinished" />
+            <translation>Il n'y a pas encore de moteur.</translation>
         </message>
         <message>
             <source>There is no engine that was set up here.</source>
-            <translation type="unfinished" />
+            <translation>Il n'y a pas de moteur installé ici.</translation>
         </message>
         <message>
             <source>Choose the Engine's Python</source>
-            <translation type="unfinished" />
+            <translation>Choisir le Python du moteur</translation>
         </message>
         <message>
             <source>The engine is started: this takes up to a minute…</source>
-            <translation type="unfinished" />
+            <translation>Le moteur démarre : cela prend jusqu'à une minute…</translation>
         </message>
         <message>
             <source>Verified: the engine computes, and reads and writes rasters.</source>
-            <translation type="unfinished" />
+            <translation>Vérifié : le moteur calcule, lit et écrit des rasters.</translation>
         </message>
         <message>
             <source>Remove the Engine</source>
-            <translation type="unfinished" />
+            <translation>Retirer le moteur</translation>
         </message>
         <message>
             <source>Delete the engine's environment in {}?</source>
-            <translation type="unfinished" />
+            <translation>Supprimer l'environnement du moteur dans {} ?</translation>
         </message>
         <message>
             <source>Models, maps and jobs stay.</source>
-            <translation type="unfinished" />
+            <translation>Modèles, cartes et tâches restent.</translation>
         </message>
         <message>
             <source>&amp;Remove</source>
-            <translation type="unfinished" />
+            <translation>&amp;Retirer</translation>
         </message>
         <message>
             <source>&amp;Keep</source>
-            <translation type="unfinished" />
+            <translation>&amp;Garder</translation>
         </message>
         <message>
             <source>Looking at the machine…</source>
-            <translation type="unfinished" />
+            <translation>Examen de la machine…</translation>
         </message>
         <message>
             <source>Copied: paste it into your report.</source>
-            <translation type="unfinished" />
+            <translation>Copié : collez-le dans votre message.</translation>
         </message>
     </context>
     <context>
         <name>EngineSection</name>
         <message>
             <source>Engine</source>
-            <translation type="unfinished" />
+            <translation>Moteur</translation>
         </message>
         <message>
             <source>Being set up</source>
-            <translation type="unfinished" />
+            <translation>Installation en cours</translation>
         </message>
     </context>
     <context>
         <name>Facts</name>
         <message>
             <source>The engine cannot be started: {}.</source>
-            <translation type="unfinished" />
+            <translation>Le moteur ne peut pas démarrer : {}.</translation>
         </message>
         <message>
             <source>The engine said nothing about the raster.</source>
-            <translation type="unfinished" />
+            <translation>Le moteur n'a rien dit du raster.</translation>
         </message>
     </context>
     <context>
         <name>JobsSection</name>
         <message>
             <source>8  Jobs</source>
-            <translation type="unfinished" />
+            <translation>8  Tâches</translation>
         </message>
         <message>
             <source>Job</source>
-            <translation type="unfinished" />
+            <translation>Tâche</translation>
         </message>
         <message>
             <source>Started</source>
-            <translation type="unfinished" />
+            <translation>Commencée</translation>
         </message>
         <message>
             <source>State</source>
-            <translation type="unfinished" />
+            <translation>État</translation>
         </message>
         <message>
             <source>The newest jobs; each has a folder with its log</source>
-            <translation type="unfinished" />
+            <translation>Les tâches les plus récentes ; chacune a un dossier avec son journal</translation>
         </message>
         <message>
             <source>S&amp;how Log…</source>
-            <translation type="unfinished" />
+            <translation>Voir le &amp;journal…</translation>
         </message>
         <message>
             <source>&amp;Job Folder</source>
-            <translation type="unfinished" />
+            <translation>Montrer le &amp;dossier</translation>
         </message>
         <message>
             <source>{} running</source>
-            <translation type="unfinished" />
+            <translation>{} en cours</translation>
         </message>
         <message>
             <source>None running; {} ended</source>
-            <translation type="unfinished" />
+            <translation>Aucune en cours ; {} terminées</translation>
         </message>
         <message>
             <source>No jobs yet.</source>
-            <translation type="unfinished" />
+            <translation>Pas encore de tâches.</translation>
         </message>
         <message>
             <source>running</source>
-            <translation type="unfinished" />
+            <translation>en cours</translation>
         </message>
         <message>
             <source>done</source>
-            <translation type="unfinished" />
+            <translation>terminée</translation>
         </message>
         <message>
             <source>canceled</source>
-            <translation type="unfinished" />
+            <translation>annulée</translation>
         </message>
         <message>
             <source>failed</source>
-            <translation type="unfinished" />
+            <translation>échouée</translation>
         </message>
         <message>
             <source>{} (started elsewhere)</source>
-            <translation type="unfinished" />
+            <translation>{} (commencée ailleurs)</translation>
         </message>
         <message>
             <source>Select a job.</source>
-            <translation type="unfinished" />
+            <translation>Sélectionnez une tâche.</translation>
         </message>
         <message>
             <source>Show what the job said</source>
-            <translation type="unfinished" />
+            <translation>Montrer ce que la tâche a dit</translation>
         </message>
         <message>
             <source>Open the job's folder</source>
-            <translation type="unfinished" />
+            <translation>Ouvrir le dossier de la tâche</translation>
         </message>
         <message>
             <source>Log of {}</source>
-            <translation type="unfinished" />
+            <translation>Journal de {}</translation>
         </message>
     </context>
     <context>
         <name>LabelPoints</name>
         <message>
             <source>The two classes that are in doubt there</source>
-            <translation type="unfinished" />
+            <translation>Les deux classes entre lesquelles il y a doute ici</translation>
         </message>
         <message>
             <source>Label It</source>
-            <translation type="unfinished" />
+            <translation>Étiqueter</translation>
         </message>
         <message>
             <source>Give this pixel a class, as a training polygon</source>
-            <translation type="unfinished" />
+            <translation>Donner une classe à ce pixel, comme polygone d'entraînement</translation>
         </message>
         <message>
             <source>Next Point</source>
-            <translation type="unfinished" />
+            <translation>Point suivant</translation>
         </message>
         <message>
             <source>Leave this one and go to the next</source>
-            <translation type="unfinished" />
+            <translation>Laisser celui-ci et passer au suivant</translation>
         </message>
         <message>
             <source>Zoom to It</source>
-            <translation type="unfinished" />
+            <translation>Zoomer</translation>
         </message>
         <message>
             <source>Show the point in the middle of the map window</source>
-            <translation type="unfinished" />
+            <translation>Montrer le point au milieu de la fenêtre de carte</translation>
         </message>
         <message>
             <source>Point {} of {}: {} or {}?</source>
-            <translation type="unfinished" />
+            <translation>Point {} sur {} : {} ou {} ?</translation>
         </message>
         <message>
             <source>That was the last point. Map anew to see what it gained.</source>
-            <translation type="unfinished" />
+            <translation>C'était le dernier point. Cartographiez de nouveau pour voir le gain.</translation>
         </message>
         <message>
             <source>The point cannot be brought into the map window's coordinates.</source>
-            <translation type="unfinished" />
+            <translation>Le point ne peut pas être converti dans les coordonnées de la fenêtre de carte.</translation>
         </message>
     </context>
     <context>
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
-            <translation type="unfinished" />
+            <translation>Perte : attente des premiers pas</translation>
         </message>
         <message>
             <source>Loss</source>
-            <translation type="unfinished" />
+            <translation>Perte</translation>
         </message>
         <message>
             <source>step {:,.0f}</source>
-            <translation type="unfinished" />
+            <translation>pas {:,.0f}</translation>
         </message>
     </context>
     <context>
         <name>MTMSD</name>
         <message>
             <source>Jobs Are Running</source>
-            <translation type="unfinished" />
+            <translation>Des tâches sont en cours</translation>
         </message>
         <message>
             <source>The engine is at work:</source>
-            <translation type="unfinished" />
+            <translation>Le moteur travaille :</translation>
         </message>
         <message>
             <source>A job that goes on is taken up again when QGIS is next opened.</source>
-            <translation type="unfinished" />
+            <translation>Une tâche qui continue est reprise à la prochaine ouverture de QGIS.</translation>
         </message>
         <message>
             <source>&amp;Let It Go On</source>
-            <translation type="unfinished" />
+            <translation>&amp;La laisser continuer</translation>
         </message>
         <message>
             <source>&amp;Cancel Job</source>
-            <translation type="unfinished" />
+            <translation>Annuler la tâ&amp;che</translation>
         </message>
         <message>
             <source>&amp;Stay in QGIS</source>
-            <translation type="unfinished" />
+            <translation>Re&amp;ster dans QGIS</translation>
         </message>
         <message>
             <source>MTMSD: spectra and surroundings</source>
-            <translation type="unfinished" />
+            <translation>MTMSD : spectres et voisinage</translation>
         </message>
         <message>
             <source>Support vector machine: spectra</source>
-            <translation type="unfinished" />
+            <translation>Machine à vecteurs de support : spectres</translation>
         </message>
         <message>
             <source>Support vector machine, tuned by polygons: spectra</source>
-            <translation type="unfinished" />
+            <translation>Machine à vecteurs de support, réglée par polygones : spectres</translation>
         </message>
         <message>
             <source>Random forest: spectra</source>
-            <translation type="unfinished" />
+            <translation>Forêt aléatoire : spectres</translation>
         </message>
         <message>
             <source>1 polygon</source>
-            <translation type="unfinished" />
+            <translation>1 polygone</translation>
         </message>
         <message numerus="yes">
             <source>%Ln polygons</source>
-            <translation type="unfinished">
-                <numerusform />
-                <numerusform />
+            <translation>
+                <numerusform>%Ln polygone</numerusform>
+                <numerusform>%Ln polygones</numerusform>
             </translation>
         </message>
         <message>
             <source>1 pixel</source>
-            <translation type="unfinished" />
+            <translation>1 pixel</translation>
         </message>
         <message numerus="yes">
             <source>%Ln pixels</source>
-            <translation type="unfinished">
-                <numerusform />
-                <numerusform />
+            <translation>
+                <numerusform>%Ln pixel</numerusform>
+                <numerusform>%Ln pixels</numerusform>
             </translation>
         </message>
         <message>
             <source>Fold or unfold this section</source>
-            <translation type="unfinished" />
+            <translation>Plier ou déplier cette section</translation>
         </message>
         <message>
             <source>Not yet possible</source>
-            <translation type="unfinished" />
+            <translation>Pas encore possible</translation>
         </message>
         <message>
             <source>Ready: this can be done now</source>
-            <translation type="unfinished" />
+            <translation>Prêt : cela peut être fait maintenant</translation>
         </message>
         <message>
             <source>Running</source>
-            <translation type="unfinished" />
+            <translation>En cours</translation>
         </message>
         <message>
             <source>Done</source>
-            <translation type="unfinished" />
+            <translation>Terminé</translation>
         </message>
         <message>
             <source>Needs attention</source>
-            <translation type="unfinished" />
+            <translation>Demande attention</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
-            <translation type="unfinished" />
+            <translation>Vérification du moteur…</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>Le moteur est prêt.</translation>
         </message>
         <message>
             <source>A set-up of the engine was begun and not finished; it can go on.</source>
-            <translation type="unfinished" />
+            <translation>Une installation du moteur a été commencée et non achevée ; elle peut continuer.</translation>
         </message>
         <message>
             <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
-            <translation type="unfinished" />
+            <translation>Le moteur calcule dans son propre environnement Python. Un clic l'installe ; QGIS lui-même reste tel quel.</translation>
         </message>
         <message>
             <source>being checked</source>
-            <translation type="unfinished" />
+            <translation>en vérification</translation>
         </message>
         <message>
             <source>ready</source>
-            <translation type="unfinished" />
+            <translation>prêt</translation>
         </message>
         <message>
             <source>not set up</source>
-            <translation type="unfinished" />
+            <translation>non installé</translation>
         </message>
         <message>
             <source>broken</source>
-            <translation type="unfinished" />
+            <translation>défectueux</translation>
         </message>
         <message>
             <source>outdated</source>
-            <translation type="unfinished" />
+            <translation>périmé</translation>
         </message>
         <message>
             <source>CPU</source>
-            <translation type="unfinished" />
+            <translation>CPU</translation>
         </message>
         <message>
             <source>NVIDIA GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU NVIDIA</translation>
         </message>
         <message>
             <source>Apple GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU Apple</translation>
         </message>
         <message>
             <source>Preparing the folder</source>
-            <translation type="unfinished" />
+            <translation>Préparation du dossier</translation>
         </message>
         <message>
             <source>Fetching the installer uv</source>
-            <translation type="unfinished" />
+            <translation>Téléchargement de l'installateur uv</translation>
         </message>
         <message>
             <source>Making the Python environment</source>
-            <translation type="unfinished" />
+            <translation>Création de l'environnement Python</translation>
         </message>
         <message>
             <source>Fetching and installing the packages</source>
-            <translation type="unfinished" />
+            <translation>Téléchargement et installation des paquets</translation>
         </message>
         <message>
             <source>Fetching and installing PyTorch</source>
-            <translation type="unfinished" />
+            <translation>Téléchargement et installation de PyTorch</translation>
         </message>
         <message>
             <source>Checking that it computes</source>
-            <translation type="unfinished" />
+            <translation>Vérification que le moteur calcule</translation>
         </message>
         <message>
             <source>Putting it in place</source>
-            <translation type="unfinished" />
+            <translation>Mise en place</translation>
         </message>
         <message>
             <source>Beginning</source>
-            <translation type="unfinished" />
+            <translation>Début</translation>
         </message>
         <message>
             <source>{}: {} of {}</source>
-            <translation type="unfinished" />
+            <translation>{} : {} sur {}</translation>
         </message>
         <message>
             <source>&amp;MTMSD</source>
-            <translation type="unfinished" />
+            <translation>&amp;MTMSD</translation>
         </message>
         <message>
             <source>MTMSD Classification</source>
-            <translation type="unfinished" />
+            <translation>Classification MTMSD</translation>
         </message>
         <message>
             <source>Show or hide the MTMSD dock</source>
-            <translation type="unfinished" />
+            <translation>Afficher ou masquer le panneau MTMSD</translation>
         </message>
         <message>
             <source>&amp;Engine…</source>
-            <translation type="unfinished" />
+            <translation>Mot&amp;eur…</translation>
         </message>
         <message>
             <source>Parameters and outputs</source>
-            <translation type="unfinished" />
+            <translation>Paramètres et sorties</translation>
         </message>
         <message>
             <source>The job's folder {path} cannot be made: {reason}.</source>
-            <translation type="unfinished" />
+            <translation>Le dossier de la tâche {path} ne peut pas être créé : {reason}.</translation>
         </message>
         <message>
             <source>The file is temporary: it goes when QGIS is closed.</source>
-            <translation type="unfinished" />
+            <translation>Le fichier est temporaire : il disparaît à la fermeture de QGIS.</translation>
         </message>
         <message>
             <source>The layer for '{parameter}' cannot be opened: {value}.</source>
-            <translation type="unfinished" />
+            <translation>La couche pour '{parameter}' ne peut pas être ouverte : {value}.</translation>
         </message>
         <message>
             <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
-            <translation type="unfinished" />
+            <translation>'{layer}' est la scène elle-même ; choisissez la couche des polygones.</translation>
         </message>
         <message>
             <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
-            <translation type="unfinished" />
+            <translation>La couche '{layer}' n'a pas de champ '{field}' ; elle a {fields}.</translation>
         </message>
         <message>
             <source>Assess a class map</source>
-            <translation type="unfinished" />
+            <translation>Évaluer une carte des classes</translation>
         </message>
         <message>
             <source>Compares a class map with reference polygons and writes an accuracy report.</source>
-            <translation type="unfinished" />
+            <translation>Compare une carte des classes à des polygones de référence et écrit un rapport de précision.</translation>
         </message>
         <message>
             <source>Class map</source>
-            <translation type="unfinished" />
+            <translation>Carte des classes</translation>
         </message>
         <message>
             <source>Reference that was not used for training.</source>
-            <translation type="unfinished" />
+            <translation>Référence qui n'a pas servi à l'entraînement.</translation>
         </message>
         <message>
             <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Les polygones qui ont entraîné la carte ; les méthodes de comparaison apprennent d'eux. Par défaut : aucun.</translation>
         </message>
         <message>
             <source>Figures</source>
-            <translation type="unfinished" />
+            <translation>Chiffres</translation>
         </message>
         <message>
             <source>The raster that 'Classify a scene' has written.</source>
-            <translation type="unfinished" />
+            <translation>Le raster que 'Classer une scène' a écrit.</translation>
         </message>
         <message>
             <source>Reference polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygones de référence</translation>
         </message>
         <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>La scène de la carte. Avec elle et les polygones d'entraînement, une machine à vecteurs de support et une forêt aléatoire sur les spectres seuls sont rapportées à côté de la carte. Par défaut : aucune.</translation>
         </message>
         <message>
             <source>Training polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygones d'entraînement</translation>
         </message>
         <message>
             <source>The figures as JSON. Default: beside the report.</source>
-            <translation type="unfinished" />
+            <translation>Les chiffres en JSON. Par défaut : à côté du rapport.</translation>
         </message>
         <message>
             <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
-            <translation type="unfinished" />
+            <translation>Les comparaisons spectrales demandent la scène et les polygones d'entraînement ; donnez les deux ou aucun.</translation>
         </message>
         <message>
             <source>Classify a scene</source>
-            <translation type="unfinished" />
+            <translation>Classer une scène</translation>
         </message>
         <message>
             <source>Maps a scene with a trained classifier; class map and confidence.</source>
-            <translation type="unfinished" />
+            <translation>Cartographie une scène avec un classificateur entraîné ; carte des classes et confiance.</translation>
         </message>
         <message>
             <source>Classifier</source>
-            <translation type="unfinished" />
+            <translation>Classificateur</translation>
         </message>
         <message>
             <source>Extent</source>
-            <translation type="unfinished" />
+            <translation>Emprise</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation type="unfinished" />
+            <translation>Le fichier .safetensors que 'Entraîner un classificateur' a écrit.</translation>
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
-            <translation type="unfinished" />
+            <translation>Seule cette partie de la scène est cartographiée, sur les pixels de la scène. Par défaut : toute la scène.</translation>
         </message>
         <message>
             <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF sur la grille de la scène avec numéros, noms et couleurs des classes ; 0 = pas de données.</translation>
         </message>
         <message>
             <source>The extent does not touch the scene '{name}'; choose one that does.</source>
-            <translation type="unfinished" />
+            <translation>L'emprise ne touche pas la scène '{name}' ; choisissez-en une qui la touche.</translation>
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
-            <translation type="unfinished" />
+            <translation>Précision globale (0 à 1)</translation>
         </message>
         <message>
             <source>Average accuracy (0 to 1)</source>
-            <translation type="unfinished" />
+            <translation>Précision moyenne (0 à 1)</translation>
         </message>
         <message>
             <source>Kappa</source>
-            <translation type="unfinished" />
+            <translation>Kappa</translation>
         </message>
         <message>
             <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
-            <translation type="unfinished" />
+            <translation>La couche raster '{name}' vient du fournisseur '{provider}', que le moteur ne sait pas lire ; enregistrez-la en GeoTIFF et utilisez celui-ci.</translation>
         </message>
         <message>
             <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
-            <translation type="unfinished" />
+            <translation>La couche raster '{name}' n'est que dans la mémoire de QGIS ; enregistrez-la en GeoTIFF et utilisez celui-ci.</translation>
         </message>
         <message>
             <source>The layer '{name}' is neither a vector nor a raster layer.</source>
-            <translation type="unfinished" />
+            <translation>La couche '{name}' n'est ni vectorielle ni raster.</translation>
         </message>
         <message>
             <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
-            <translation type="unfinished" />
+            <translation>Aucun polygone de la couche '{name}' n'est sélectionné ; sélectionnez-en ou laissez 'Polygones sélectionnés seulement' décoché.</translation>
         </message>
         <message>
             <source>The layer '{name}' could not be written for the engine: {reason}</source>
-            <translation type="unfinished" />
+            <translation>La couche '{name}' n'a pas pu être écrite pour le moteur : {reason}</translation>
         </message>
         <message>
             <source>Map a scene from polygons</source>
-            <translation type="unfinished" />
+            <translation>Cartographier une scène à partir de polygones</translation>
         </message>
         <message>
             <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
-            <translation type="unfinished" />
+            <translation>D'un raster hyperspectral et de quelques polygones à une carte des classes, en une étape.</translation>
         </message>
         <message>
             <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
-            <translation type="unfinished" />
+            <translation>Les polygones d'entraînement, au moins 3 pixels dans chacune d'au moins deux classes.</translation>
         </message>
         <message>
             <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
-            <translation type="unfinished" />
+            <translation>Référence qui ne sert pas à l'entraînement. Par défaut : un quart des polygones d'entraînement est réservé aux chiffres de précision ; la carte apprend ensuite de tous.</translation>
         </message>
         <message>
             <source>Validation polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygones de validation</translation>
         </message>
         <message>
             <source>New diffusion model</source>
-            <translation type="unfinished" />
+            <translation>Nouveau modèle de diffusion</translation>
         </message>
         <message>
             <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation type="unfinished" />
+            <translation>Gardé pour cartographier de nouveau la scène sans préentraînement. Par défaut : non gardé.</translation>
         </message>
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
-            <translation type="unfinished" />
+            <translation>Gardé pour cartographier d'autres scènes du même capteur. Par défaut : non gardé.</translation>
         </message>
         <message>
             <source>mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation type="unfinished" />
+            <translation>mtmsd (par défaut), ou un classificateur simple des spectres seuls, qui se passe de modèle de diffusion et ne prend que des secondes : svm (machine à vecteurs de support), svm-polygons (la même, réglée sur des polygones entiers), rf (forêt aléatoire). Le rapport de précision dit quand l'un d'eux est meilleur.</translation>
         </message>
         <message>
             <source>How polygons are held out</source>
-            <translation type="unfinished" />
+            <translation>Comment les polygones sont réservés</translation>
         </message>
         <message>
             <source>Share held out</source>
-            <translation type="unfinished" />
+            <translation>Part réservée</translation>
         </message>
         <message>
             <source>Guard distance in pixels</source>
-            <translation type="unfinished" />
+            <translation>Distance de garde en pixels</translation>
         </message>
         <message>
             <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
-            <translation type="unfinished" />
+            <translation>polygons : des polygones entiers. cross : validation croisée spatiale, chaque polygone testé une fois. auto (par défaut) : cross où la plupart des classes ont moins de 4 polygones, sinon polygons. random : des pixels isolés, dont les chiffres sont optimistes parce qu'ils voisinent des pixels d'entraînement.</translation>
         </message>
         <message>
             <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
-            <translation type="unfinished" />
+            <translation>Part de chaque classe qui est réservée, de 0 à 0.9. Avec 0, aucune précision n'est donnée et la confiance n'est pas calibrée. Par défaut : 0.25.</translation>
         </message>
         <message>
             <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
-            <translation type="unfinished" />
+            <translation>Les pixels d'entraînement plus proches que cela d'un pixel réservé sont laissés de côté. Par défaut : 0.</translation>
         </message>
         <message>
             <source>Unknown below a confidence of</source>
-            <translation type="unfinished" />
+            <translation>Inconnu sous une confiance de</translation>
         </message>
         <message>
             <source>Majority filter, side in pixels</source>
-            <translation type="unfinished" />
+            <translation>Filtre majoritaire, côté en pixels</translation>
         </message>
         <message>
             <source>Minimum mapping unit in pixels</source>
-            <translation type="unfinished" />
+            <translation>Unité cartographique minimale en pixels</translation>
         </message>
         <message>
             <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Les pixels de confiance moindre, de 0 à 1, reçoivent la classe 255 'unknown'. Par défaut : aucun.</translation>
         </message>
         <message>
             <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Chaque pixel reçoit la classe la plus fréquente d'un carré de 3, 5, 7, … pixels autour de lui ; à égalité il garde la sienne. Par défaut : aucun.</translation>
         </message>
         <message>
             <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
-            <translation type="unfinished" />
+            <translation>Les régions plus petites rejoignent leur plus grande voisine. Par défaut : toutes restent.</translation>
         </message>
         <message>
             <source>Class probabilities</source>
-            <translation type="unfinished" />
+            <translation>Probabilités des classes</translation>
         </message>
         <message>
             <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF avec une bande par classe, de 0 à 1 ; quatre octets par pixel et classe. 'Où étiqueter ensuite' en a besoin. Par défaut : non écrit.</translation>
         </message>
         <message>
             <source>Entropy</source>
-            <translation type="unfinished" />
+            <translation>Entropie</translation>
         </message>
         <message>
             <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF : 0 où une classe est certaine, 1 où toutes sont aussi probables. Par défaut : non écrit.</translation>
         </message>
         <message>
             <source>Disagreement</source>
-            <translation type="unfinished" />
+            <translation>Désaccord</translation>
         </message>
         <message>
             <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF : à quel point les membres de l'ensemble diffèrent, de 0 à 1 ; pas pour les classificateurs simples. Par défaut : non écrit.</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygones</translation>
         </message>
         <message>
             <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage des régions de la carte, comme par 'Convertir une carte des classes en polygones'. Par défaut : non écrit.</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation type="unfinished" />
+            <translation>Points à étiqueter</translation>
         </message>
         <message>
             <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage de 20 endroits à étiqueter ensuite, comme par 'Où étiqueter ensuite'. Par défaut : non écrit.</translation>
         </message>
         <message>
             <source>Where to label next</source>
-            <translation type="unfinished" />
+            <translation>Où étiqueter ensuite</translation>
         </message>
         <message>
             <source>Points in doubt, spread over the scene, with the two classes in question.</source>
-            <translation type="unfinished" />
+            <translation>Points douteux, répartis sur la scène, avec les deux classes en question.</translation>
         </message>
         <message>
             <source>Number of points</source>
-            <translation type="unfinished" />
+            <translation>Nombre de points</translation>
         </message>
         <message>
             <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Étiquettes qui existent déjà ; les points s'en tiennent à distance. Par défaut : aucune.</translation>
         </message>
         <message>
             <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
-            <translation type="unfinished" />
+            <translation>Une bande par classe, de 'Classer une scène' ou 'Cartographier une scène à partir de polygones'.</translation>
         </message>
         <message>
             <source>How many points are proposed. Default: 20.</source>
-            <translation type="unfinished" />
+            <translation>Combien de points sont proposés. Par défaut : 20.</translation>
         </message>
         <message>
             <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage avec rang (1 est le meilleur), doute (0 à 1), les deux classes en doute et leurs probabilités.</translation>
         </message>
         <message>
             <source>Number of points found</source>
-            <translation type="unfinished" />
+            <translation>Nombre de points trouvés</translation>
         </message>
         <message>
             <source>Scene</source>
-            <translation type="unfinished" />
+            <translation>Scène</translation>
         </message>
         <message>
             <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
-            <translation type="unfinished" />
+            <translation>Le raster hyperspectral. Les pixels sans données et les mauvaises bandes (marquées dans le fichier, constantes ou vides) sont laissés de côté d'eux-mêmes.</translation>
         </message>
         <message>
             <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation type="unfinished" />
+            <translation>Une couche de polygones dans un SCR quelconque avec un champ de classe, ou un raster sur la grille de la scène avec des numéros de classe (0 = sans étiquette).</translation>
         </message>
         <message>
             <source>Class field</source>
-            <translation type="unfinished" />
+            <translation>Champ de classe</translation>
         </message>
         <message>
             <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
-            <translation type="unfinished" />
+            <translation>Numéro ou nom de la classe de chaque polygone ; pour un numéro, le nom est pris d'un champ tel que class_name. Par défaut : le champ nommé class_id, class ou semblable.</translation>
         </message>
         <message>
             <source>Selected polygons only</source>
-            <translation type="unfinished" />
+            <translation>Polygones sélectionnés seulement</translation>
         </message>
         <message>
             <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation type="unfinished" />
+            <translation>Seuls les polygones sélectionnés des étiquettes sont lus. Par défaut : non, tous.</translation>
         </message>
         <message>
             <source>Diffusion model</source>
-            <translation type="unfinished" />
+            <translation>Modèle de diffusion</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
-            <translation type="unfinished" />
+            <translation>Le fichier .safetensors que 'Préentraîner sur une scène' a écrit.</translation>
         </message>
         <message>
             <source>With it, pretraining is skipped. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Avec lui, le préentraînement est omis. Par défaut : aucun.</translation>
         </message>
         <message>
             <source>Preset</source>
-            <translation type="unfinished" />
+            <translation>Préréglage</translation>
         </message>
         <message>
             <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
-            <translation type="unfinished" />
+            <translation>quick : environ 3 minutes de préentraînement sur deux cœurs de CPU, pour un premier aperçu. balanced (par défaut) : environ 10 à 15 minutes, la carte à garder. paper : le réseau et la durée publiés ; demande un GPU.</translation>
         </message>
         <message>
             <source>Device</source>
-            <translation type="unfinished" />
+            <translation>Appareil</translation>
         </message>
         <message>
             <source>auto (default) takes a GPU that works, else the CPU.</source>
-            <translation type="unfinished" />
+            <translation>auto (par défaut) prend un GPU qui fonctionne, sinon le CPU.</translation>
         </message>
         <message>
             <source>Seed</source>
-            <translation type="unfinished" />
+            <translation>Graine</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same result. Default: 0.</source>
-            <translation type="unfinished" />
+            <translation>La même graine sur la même machine donne le même résultat. Par défaut : 0.</translation>
         </message>
         <message>
             <source>Other settings</source>
-            <translation type="unfinished" />
+            <translation>Autres réglages</translation>
         </message>
         <message>
             <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Nombres isolés du préréglage remplacés, sous la forme KEY=VALUE séparés par des espaces : 'iterations=2000 members=5'. Par défaut : aucun.</translation>
         </message>
         <message>
             <source>Bands to leave out</source>
-            <translation type="unfinished" />
+            <translation>Bandes à exclure</translation>
         </message>
         <message>
             <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Numéros de bandes ou longueurs d'onde en plus de celles exclues d'elles-mêmes : '1-5,130-135' ou '1340-1460nm,1790-1960nm' (vapeur d'eau). Par défaut : aucune.</translation>
         </message>
         <message>
             <source>Resume</source>
-            <translation type="unfinished" />
+            <translation>Reprendre</translation>
         </message>
         <message>
             <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
-            <translation type="unfinished" />
+            <translation>Continuer du dernier point de reprise d'une exécution annulée ou interrompue avec le même fichier de sortie. Par défaut : non.</translation>
         </message>
         <message>
             <source>Confidence</source>
-            <translation type="unfinished" />
+            <translation>Confiance</translation>
         </message>
         <message>
             <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF avec la probabilité de la classe cartographiée, de 0 à 1.</translation>
         </message>
         <message>
             <source>Accuracy report</source>
-            <translation type="unfinished" />
+            <translation>Rapport de précision</translation>
         </message>
         <message>
             <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
-            <translation type="unfinished" />
+            <translation>Un fichier HTML avec la matrice de confusion (lignes : référence, colonnes : carte), les précisions et, où c'est possible, des comparaisons spectrales.</translation>
         </message>
         <message>
             <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
-            <translation type="unfinished" />
+            <translation>'{word}' dans Autres réglages n'a pas la forme KEY=VALUE.</translation>
         </message>
         <message>
             <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
-            <translation type="unfinished" />
+            <translation>'{path}' n'est pas un GeoTIFF, le seul format écrit ; terminez-le par .tif.</translation>
         </message>
         <message>
             <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
-            <translation type="unfinished" />
+            <translation>'{path}' n'est pas un GeoPackage, le seul format écrit ; terminez-le par .gpkg.</translation>
         </message>
         <message>
             <source>Pretrain on a scene</source>
-            <translation type="unfinished" />
+            <translation>Préentraîner sur une scène</translation>
         </message>
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation type="unfinished" />
+            <translation>Apprend une scène hyperspectrale sans étiquettes et écrit un modèle de diffusion.</translation>
         </message>
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
-            <translation type="unfinished" />
+            <translation>Un fichier .safetensors de 5 à 110 Mo, pour 'Entraîner un classificateur' et 'Cartographier une scène à partir de polygones'. Des points de reprise sont à côté jusqu'à ce qu'il soit complet.</translation>
         </message>
         <message>
             <source>Canceled.</source>
-            <translation type="unfinished" />
+            <translation>Annulé.</translation>
         </message>
         <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
-            <translation type="unfinished" />
+            <translation>La tâche dans {folder} n'a pas pu démarrer avec {python} : {reason}.</translation>
         </message>
         <message>
             <source>Job folder: {folder}</source>
-            <translation type="unfinished" />
+            <translation>Dossier de la tâche : {folder}</translation>
         </message>
         <message>
             <source>Train a classifier</source>
-            <translation type="unfinished" />
+            <translation>Entraîner un classificateur</translation>
         </message>
         <message>
             <source>Learns the classes of training polygons and writes a classifier.</source>
-            <translation type="unfinished" />
+            <translation>Apprend les classes de polygones d'entraînement et écrit un classificateur.</translation>
         </message>
         <message>
             <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
-            <translation type="unfinished" />
+            <translation>Un fichier .safetensors qui contient le modèle de diffusion, les classes avec noms et couleurs, et la précision sur des polygones réservés ; c'est tout ce qu'il faut à 'Classer une scène'.</translation>
         </message>
         <message>
             <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
-            <translation type="unfinished" />
+            <translation>Le classificateur 'mtmsd' demande un modèle de diffusion ; donnez celui que 'Préentraîner sur une scène' a écrit, ou choisissez un autre classificateur.</translation>
         </message>
         <message>
             <source>Turn a class map into polygons</source>
-            <translation type="unfinished" />
+            <translation>Convertir une carte des classes en polygones</translation>
         </message>
         <message>
             <source>Polygons with class, area and mean confidence, and the area of each class.</source>
-            <translation type="unfinished" />
+            <translation>Polygones avec classe, surface et confiance moyenne, et la surface de chaque classe.</translation>
         </message>
         <message>
             <source>Area table</source>
-            <translation type="unfinished" />
+            <translation>Tableau des surfaces</translation>
         </message>
         <message>
             <source>Written with the map; its mean is told for each polygon. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Écrite avec la carte ; sa moyenne est donnée pour chaque polygone. Par défaut : aucune.</translation>
         </message>
         <message>
             <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage avec un polygone pour chaque région d'un seul tenant : class_id, class_name, color, pixels, area_ha, confidence.</translation>
         </message>
         <message>
             <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>Pixels, part et hectares de chaque classe en CSV. Par défaut : non écrit.</translation>
         </message>
         <message>
             <source>Number of polygons</source>
-            <translation type="unfinished" />
+            <translation>Nombre de polygones</translation>
         </message>
     </context>
     <context>
         <name>MapOptions</name>
         <message>
             <source>Another classifier, and filters for the finished map</source>
-            <translation type="unfinished" />
+            <translation>Un autre classificateur, et des filtres pour la carte finie</translation>
         </message>
         <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
-            <translation type="unfinished" />
+            <translation>MTMSD apprend des spectres et de leur voisinage sur le modèle préentraîné ; les autres ne voient que les spectres, se passent de modèle et ne prennent que des secondes</translation>
         </message>
         <message>
             <source> %</source>
-            <translation type="unfinished" />
+            <translation> %</translation>
         </message>
         <message>
             <source>Pixels of lower confidence get a class of their own, 'unknown'</source>
-            <translation type="unfinished" />
+            <translation>Les pixels de confiance moindre reçoivent une classe à part, 'unknown'</translation>
         </message>
         <message>
             <source>Off</source>
-            <translation type="unfinished" />
+            <translation>Non</translation>
         </message>
         <message>
             <source>{0} × {0} px</source>
-            <translation type="unfinished" />
+            <translation>{0} × {0} px</translation>
         </message>
         <message>
             <source>Each pixel gets the most frequent class of the square around it</source>
-            <translation type="unfinished" />
+            <translation>Chaque pixel reçoit la classe la plus fréquente du carré autour de lui</translation>
         </message>
         <message>
             <source> px</source>
-            <translation type="unfinished" />
+            <translation> px</translation>
         </message>
         <message>
             <source>Minimum mapping unit: smaller regions join their largest neighbour</source>
-            <translation type="unfinished" />
+            <translation>Unité cartographique minimale : les régions plus petites rejoignent leur plus grande voisine</translation>
         </message>
         <message>
             <source>Classifier</source>
-            <translation type="unfinished" />
+            <translation>Classificateur</translation>
         </message>
         <message>
             <source>Unknown below</source>
-            <translation type="unfinished" />
+            <translation>Inconnu sous</translation>
         </message>
         <message>
             <source>Smooth by majority</source>
-            <translation type="unfinished" />
+            <translation>Lisser</translation>
         </message>
         <message>
             <source>Smallest region</source>
-            <translation type="unfinished" />
+            <translation>Plus petite région</translation>
         </message>
         <message>
             <source>unknown below {} %</source>
-            <translation type="unfinished" />
+            <translation>inconnu sous {} %</translation>
         </message>
         <message>
             <source>smoothed</source>
-            <translation type="unfinished" />
+            <translation>lissée</translation>
         </message>
         <message>
             <source>from {} px</source>
-            <translation type="unfinished" />
+            <translation>dès {} px</translation>
         </message>
         <message>
             <source>More</source>
-            <translation type="unfinished" />
+            <translation>Plus</translation>
         </message>
     </context>
     <context>
         <name>MapProducts</name>
         <message>
             <source>Polygoni&amp;ze</source>
-            <translation type="unfinished" />
+            <translation>Pol&amp;ygoniser</translation>
         </message>
         <message>
             <source>Where to Label Ne&amp;xt</source>
-            <translation type="unfinished" />
+            <translation>Où éti&amp;queter ensuite</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
-            <translation type="unfinished" />
+            <translation>Les régions de la carte avec classe, surface et confiance, en GeoPackage</translation>
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
-            <translation type="unfinished" />
+            <translation>20 endroits douteux, répartis sur la scène, à étiqueter</translation>
         </message>
         <message>
             <source>Map Scene comes first.</source>
-            <translation type="unfinished" />
+            <translation>D'abord Cartographier la scène.</translation>
         </message>
         <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
-            <translation type="unfinished" />
+            <translation>Le fichier du classificateur a disparu ; pressez de nouveau Cartographier la scène.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
-            <translation type="unfinished" />
+            <translation>Tracé des régions de la carte</translation>
         </message>
         <message>
             <source>Looking for places to label</source>
-            <translation type="unfinished" />
+            <translation>Recherche d'endroits à étiqueter</translation>
         </message>
         <message>
             <source>Mapping with probabilities</source>
-            <translation type="unfinished" />
+            <translation>Cartographie avec probabilités</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polygones</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation type="unfinished" />
+            <translation>Points à étiqueter</translation>
         </message>
         <message>
             <source>{} cannot be opened as a vector layer.</source>
-            <translation type="unfinished" />
+            <translation>{} ne peut pas être ouvert comme couche vectorielle.</translation>
         </message>
     </context>
     <context>
         <name>MapSection</name>
         <message>
             <source>6  Map</source>
-            <translation type="unfinished" />
+            <translation>6  Carte</translation>
         </message>
         <message>
             <source>Previe&amp;w</source>
-            <translation type="unfinished" />
+            <translation>Aperç&amp;u</translation>
         </message>
         <message>
             <source>&amp;Map Scene</source>
-            <translation type="unfinished" />
+            <translation>C&amp;artographier</translation>
         </message>
         <message>
             <source>Map what the map window shows, as a temporary layer</source>
-            <translation type="unfinished" />
+            <translation>Cartographier ce que montre la fenêtre de carte, comme couche temporaire</translation>
         </message>
         <message>
             <source>Map the whole raster into a GeoTIFF, with its confidence</source>
-            <translation type="unfinished" />
+            <translation>Cartographier tout le raster dans un GeoTIFF, avec sa confiance</translation>
         </message>
         <message>
             <source>Polygons or classifier have changed since {}.</source>
-            <translation type="unfinished" />
+            <translation>Les polygones ou le classificateur ont changé depuis {}.</translation>
         </message>
         <message>
             <source>The filters have changed since {}.</source>
-            <translation type="unfinished" />
+            <translation>Les filtres ont changé depuis {}.</translation>
         </message>
         <message>
             <source>Map: {}</source>
-            <translation type="unfinished" />
+            <translation>Carte : {}</translation>
         </message>
         <message>
             <source>Ready to map.</source>
-            <translation type="unfinished" />
+            <translation>Prêt à cartographier.</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Choisissez d'abord une scène.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Attente des bandes du raster.</translation>
         </message>
         <message>
             <source>Pretrain the scene first, or choose another classifier under More.</source>
-            <translation type="unfinished" />
+            <translation>Préentraînez d'abord la scène, ou choisissez un autre classificateur sous Plus.</translation>
         </message>
         <message>
             <source>Draw training polygons first.</source>
-            <translation type="unfinished" />
+            <translation>Dessinez d'abord des polygones d'entraînement.</translation>
         </message>
         <message>
             <source>Draw polygons of at least two classes.</source>
-            <translation type="unfinished" />
+            <translation>Dessinez des polygones d'au moins deux classes.</translation>
         </message>
         <message>
             <source>Draw more of {}: each class needs {} pixels.</source>
-            <translation type="unfinished" />
+            <translation>Dessinez davantage de {} : chaque classe demande {} pixels.</translation>
         </message>
         <message>
             <source>The map window shows no part of the scene; zoom to it first.</source>
-            <translation type="unfinished" />
+            <translation>La fenêtre de carte ne montre rien de la scène ; zoomez d'abord dessus.</translation>
         </message>
         <message>
             <source>Learning the classes</source>
-            <translation type="unfinished" />
+            <translation>Apprentissage des classes</translation>
         </message>
         <message>
             <source>Mapping the view</source>
-            <translation type="unfinished" />
+            <translation>Cartographie de la vue</translation>
         </message>
         <message>
             <source>Mapping the scene</source>
-            <translation type="unfinished" />
+            <translation>Cartographie de la scène</translation>
         </message>
         <message>
             <source>{}…</source>
-            <translation type="unfinished" />
+            <translation>{}…</translation>
         </message>
         <message>
             <source>Canceled; nothing was changed.</source>
-            <translation type="unfinished" />
+            <translation>Annulé ; rien n'a été changé.</translation>
         </message>
         <message>
             <source>Class map</source>
-            <translation type="unfinished" />
+            <translation>Carte des classes</translation>
         </message>
         <message>
             <source>Preview</source>
-            <translation type="unfinished" />
+            <translation>Aperçu</translation>
         </message>
         <message>
             <source>{} cannot be opened as a raster.</source>
-            <translation type="unfinished" />
+            <translation>{} ne peut pas être ouvert comme raster.</translation>
         </message>
     </context>
     <context>
         <name>MapView</name>
         <message>
             <source>Opacity of the map over the scene</source>
-            <translation type="unfinished" />
+            <translation>Opacité de la carte sur la scène</translation>
         </message>
         <message>
             <source>Flic&amp;ker</source>
-            <translation type="unfinished" />
+            <translation>&amp;Basculer</translation>
         </message>
         <message>
             <source>Show the map and the scene in turn</source>
-            <translation type="unfinished" />
+            <translation>Montrer tour à tour la carte et la scène</translation>
         </message>
         <message>
             <source>Con&amp;fidence</source>
-            <translation type="unfinished" />
+            <translation>C&amp;onfiance</translation>
         </message>
         <message>
             <source>Map Scene writes the confidence too.</source>
-            <translation type="unfinished" />
+            <translation>Cartographier écrit aussi la confiance.</translation>
         </message>
         <message>
             <source>Class</source>
-            <translation type="unfinished" />
+            <translation>Classe</translation>
         </message>
         <message>
             <source>Pixels</source>
-            <translation type="unfinished" />
+            <translation>Pixels</translation>
         </message>
         <message>
             <source>Area</source>
-            <translation type="unfinished" />
+            <translation>Surface</translation>
         </message>
         <message>
             <source>Pixels and area of each class in the map</source>
-            <translation type="unfinished" />
+            <translation>Pixels et surface de chaque classe dans la carte</translation>
         </message>
         <message>
             <source>Opacit&amp;y</source>
-            <translation type="unfinished" />
+            <translation>Opaci&amp;té</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
-            <translation type="unfinished" />
+            <translation>Montrer à quel point le classificateur est sûr, de 0 à 1</translation>
         </message>
         <message>
             <source>Confidence</source>
-            <translation type="unfinished" />
+            <translation>Confiance</translation>
         </message>
     </context>
     <context>
         <name>MatrixView</name>
         <message>
             <source>Map</source>
-            <translation type="unfinished" />
+            <translation>Carte</translation>
         </message>
         <message>
             <source>Reference</source>
-            <translation type="unfinished" />
+            <translation>Référence</translation>
         </message>
         <message>
             <source>{} pixels of {} are mapped as {}</source>
-            <translation type="unfinished" />
+            <translation>{} pixels de {} sont cartographiés en {}</translation>
         </message>
     </context>
     <context>
         <name>MtmsdDock</name>
         <message>
             <source>MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>Le moteur est prêt.</translation>
         </message>
         <message>
             <source>{} came to its end while QGIS was closed.</source>
-            <translation type="unfinished" />
+            <translation>{} s'est terminé pendant que QGIS était fermé.</translation>
         </message>
         <message>
             <source>{} is done after {}.</source>
-            <translation type="unfinished" />
+            <translation>{} est terminé après {}.</translation>
         </message>
         <message>
             <source>{} was removed; the running job goes on with its file.</source>
-            <translation type="unfinished" />
+            <translation>{} a été retiré ; la tâche en cours continue avec son fichier.</translation>
         </message>
     </context>
     <context>
         <name>PlanPage</name>
         <message>
             <source>Learns, trains, maps and assesses, with PyTorch</source>
-            <translation type="unfinished" />
+            <translation>Apprend, entraîne, cartographie et évalue, avec PyTorch</translation>
         </message>
         <message>
             <source>Classifies and assesses with models that others trained</source>
-            <translation type="unfinished" />
+            <translation>Classe et évalue avec des modèles que d'autres ont entraînés</translation>
         </message>
         <message>
             <source>For which device PyTorch is installed</source>
-            <translation type="unfinished" />
+            <translation>Pour quel appareil PyTorch est installé</translation>
         </message>
         <message>
             <source>Where the environment will lie; an update of the plugin does not touch it</source>
-            <translation type="unfinished" />
+            <translation>Où l'environnement se trouvera ; une mise à jour de l'extension n'y touche pas</translation>
         </message>
         <message>
             <source>De&amp;vice</source>
-            <translation type="unfinished" />
+            <translation>A&amp;ppareil</translation>
         </message>
         <message>
             <source>Fol&amp;der</source>
-            <translation type="unfinished" />
+            <translation>&amp;Dossier</translation>
         </message>
         <message>
             <source>An index of packages that replaces the ordinary one, PyTorch's too</source>
-            <translation type="unfinished" />
+            <translation>Un index de paquets à la place de l'ordinaire, aussi pour PyTorch</translation>
         </message>
         <message>
             <source>http://user:password@host:port; empty: the one QGIS has</source>
-            <translation type="unfinished" />
+            <translation>http://user:password@host:port ; vide : celui de QGIS</translation>
         </message>
         <message>
             <source>A folder of wheels, for a machine without network; then none is used</source>
-            <translation type="unfinished" />
+            <translation>Un dossier de wheels, pour une machine sans réseau ; aucun n'est alors utilisé</translation>
         </message>
         <message>
             <source>The Python to build from, or that of an environment that has everything</source>
-            <translation type="unfinished" />
+            <translation>Le Python à partir duquel construire, ou celui d'un environnement qui a tout</translation>
         </message>
         <message>
             <source>Advanced</source>
-            <translation type="unfinished" />
+            <translation>Avancé</translation>
         </message>
         <message>
             <source>&amp;Index URL</source>
-            <translation type="unfinished" />
+            <translation>URL de l'&amp;index</translation>
         </message>
         <message>
             <source>Pro&amp;xy</source>
-            <translation type="unfinished" />
+            <translation>Pro&amp;xy</translation>
         </message>
         <message>
             <source>&amp;Wheel folder</source>
-            <translation type="unfinished" />
+            <translation>Dossier de &amp;wheels</translation>
         </message>
         <message>
             <source>P&amp;ython</source>
-            <translation type="unfinished" />
+            <translation>P&amp;ython</translation>
         </message>
         <message>
             <source>the ordinary one</source>
-            <translation type="unfinished" />
+            <translation>l'ordinaire</translation>
         </message>
         <message>
             <source>none</source>
-            <translation type="unfinished" />
+            <translation>aucun</translation>
         </message>
         <message>
             <source>the best that is there</source>
-            <translation type="unfinished" />
+            <translation>le meilleur disponible</translation>
         </message>
         <message>
             <source>&amp;Everything</source>
-            <translation type="unfinished" />
+            <translation>&amp;Tout</translation>
         </message>
         <message>
             <source>Classify &amp;only</source>
-            <translation type="unfinished" />
+            <translation>&amp;Classer seulement</translation>
         </message>
         <message>
             <source>{} (≈ {})</source>
-            <translation type="unfinished" />
+            <translation>{} (≈ {})</translation>
         </message>
         <message>
             <source>Looking at this machine…</source>
-            <translation type="unfinished" />
+            <translation>Examen de cette machine…</translation>
         </message>
         <message>
             <source>{} (Python {}) has all the engine's libraries already: nothing is installed.</source>
-            <translation type="unfinished" />
+            <translation>{} (Python {}) a déjà toutes les bibliothèques du moteur : rien n'est installé.</translation>
         </message>
     </context>
     <context>
         <name>PolygonsSection</name>
         <message>
             <source>4  Training polygons</source>
-            <translation type="unfinished" />
+            <translation>4  Polygones d'entraînement</translation>
         </message>
         <message>
             <source>Draw a polygon; right click ends it</source>
-            <translation type="unfinished" />
+            <translation>Dessiner un polygone ; le clic droit le termine</translation>
         </message>
         <message>
             <source>Drag a rectangle</source>
-            <translation type="unfinished" />
+            <translation>Tirer un rectangle</translation>
         </message>
         <message>
             <source>Drag an outline freehand</source>
-            <translation type="unfinished" />
+            <translation>Tirer un contour à main levée</translation>
         </message>
         <message>
             <source>Click a pixel: similar neighbours join it</source>
-            <translation type="unfinished" />
+            <translation>Cliquer un pixel : ses voisins semblables le rejoignent</translation>
         </message>
         <message>
             <source>Select polygons</source>
-            <translation type="unfinished" />
+            <translation>Sélectionner des polygones</translation>
         </message>
         <message>
             <source>Move vertices of a polygon</source>
-            <translation type="unfinished" />
+            <translation>Déplacer les sommets d'un polygone</translation>
         </message>
         <message>
             <source>Move polygons</source>
-            <translation type="unfinished" />
+            <translation>Déplacer des polygones</translation>
         </message>
         <message>
             <source>Delete the selected polygons</source>
-            <translation type="unfinished" />
+            <translation>Supprimer les polygones sélectionnés</translation>
         </message>
         <message>
             <source>Save the polygons to their file</source>
-            <translation type="unfinished" />
+            <translation>Enregistrer les polygones dans leur fichier</translation>
         </message>
         <message>
             <source>How far a pixel's spectrum may be from the clicked one</source>
-            <translation type="unfinished" />
+            <translation>À quel point le spectre d'un pixel peut s'écarter de celui du pixel cliqué</translation>
         </message>
         <message>
             <source>Add Re&amp;gion</source>
-            <translation type="unfinished" />
+            <translation>Ajouter la région</translation>
         </message>
         <message>
             <source>Take the shown region as a polygon (right click, Enter)</source>
-            <translation type="unfinished" />
+            <translation>Prendre la région montrée comme polygone (clic droit, Entrée)</translation>
         </message>
         <message>
             <source>Tolerance</source>
-            <translation type="unfinished" />
+            <translation>Tolérance</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Choisissez d'abord une scène.</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
-            <translation type="unfinished" />
+            <translation>Attendez que la couche soit lue.</translation>
         </message>
         <message>
             <source>Add a class first, and select it.</source>
-            <translation type="unfinished" />
+            <translation>Ajoutez d'abord une classe et sélectionnez-la.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Attente des bandes du raster.</translation>
         </message>
         <message>
             <source>There are no polygons yet.</source>
-            <translation type="unfinished" />
+            <translation>Il n'y a pas encore de polygones.</translation>
         </message>
         <message>
             <source>All polygons are saved.</source>
-            <translation type="unfinished" />
+            <translation>Tous les polygones sont enregistrés.</translation>
         </message>
         <message>
             <source>Draw some polygons of {}.</source>
-            <translation type="unfinished" />
+            <translation>Dessinez des polygones de {}.</translation>
         </message>
         <message>
             <source>{}; drawing {}</source>
-            <translation type="unfinished" />
+            <translation>{} ; dessin de {}</translation>
         </message>
         <message>
             <source>not saved</source>
-            <translation type="unfinished" />
+            <translation>non enregistré</translation>
         </message>
         <message>
             <source>Click the corners; right click ends, Escape drops it.</source>
-            <translation type="unfinished" />
+            <translation>Cliquez les coins ; le clic droit termine, Échap abandonne.</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
-            <translation type="unfinished" />
+            <translation>Tirez d'un coin à l'autre.</translation>
         </message>
         <message>
             <source>Hold the button and go around.</source>
-            <translation type="unfinished" />
+            <translation>Tenez le bouton et faites le tour.</translation>
         </message>
         <message>
             <source>Click a pixel, then move the slider; right click takes the region.</source>
-            <translation type="unfinished" />
+            <translation>Cliquez un pixel, puis bougez le curseur ; le clic droit prend la région.</translation>
         </message>
         <message>
             <source>The polygon cannot be brought into the scene's coordinates.</source>
-            <translation type="unfinished" />
+            <translation>Le polygone ne peut pas être converti dans les coordonnées de la scène.</translation>
         </message>
         <message>
             <source>The polygon is outside the scene and was not added.</source>
-            <translation type="unfinished" />
+            <translation>Le polygone est hors de la scène et n'a pas été ajouté.</translation>
         </message>
         <message>
             <source>The polygon crossed itself and was mended into {} parts.</source>
-            <translation type="unfinished" />
+            <translation>Le polygone se croisait lui-même et a été réparé en {} parties.</translation>
         </message>
         <message>
             <source>{}; right click or Add Region takes the region.</source>
-            <translation type="unfinished" />
+            <translation>{} ; clic droit ou Ajouter la région prend la région.</translation>
         </message>
         <message>
             <source>Select polygons first.</source>
-            <translation type="unfinished" />
+            <translation>Sélectionnez d'abord des polygones.</translation>
         </message>
         <message>
             <source>Delete polygons</source>
-            <translation type="unfinished" />
+            <translation>Supprimer des polygones</translation>
         </message>
     </context>
     <context>
         <name>PretrainingSection</name>
         <message>
             <source>2  Pretraining</source>
-            <translation type="unfinished" />
+            <translation>2  Préentraînement</translation>
         </message>
         <message>
             <source>Quick – a first look</source>
-            <translation type="unfinished" />
+            <translation>Rapide – un premier aperçu</translation>
         </message>
         <message>
             <source>Balanced – good maps</source>
-            <translation type="unfinished" />
+            <translation>Équilibré – de bonnes cartes</translation>
         </message>
         <message>
             <source>Paper – as published, needs a GPU</source>
-            <translation type="unfinished" />
+            <translation>Article – comme publié, avec GPU</translation>
         </message>
         <message>
             <source>How long and how large the model learns</source>
-            <translation type="unfinished" />
+            <translation>Combien de temps le modèle apprend, et sa taille</translation>
         </message>
         <message>
             <source>Automatic</source>
-            <translation type="unfinished" />
+            <translation>Automatique</translation>
         </message>
         <message>
             <source>CPU</source>
-            <translation type="unfinished" />
+            <translation>CPU</translation>
         </message>
         <message>
             <source>NVIDIA GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU NVIDIA</translation>
         </message>
         <message>
             <source>Apple GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU Apple</translation>
         </message>
         <message>
             <source>Where the engine computes; automatic takes a GPU if any</source>
-            <translation type="unfinished" />
+            <translation>Où le moteur calcule ; Automatique prend un GPU s'il y en a un</translation>
         </message>
         <message>
             <source>&amp;Preset</source>
-            <translation type="unfinished" />
+            <translation>P&amp;réréglage</translation>
         </message>
         <message>
             <source>De&amp;vice</source>
-            <translation type="unfinished" />
+            <translation>A&amp;ppareil</translation>
         </message>
         <message>
             <source>Meas&amp;ure</source>
-            <translation type="unfinished" />
+            <translation>Me&amp;surer</translation>
         </message>
         <message>
             <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation type="unfinished" />
+            <translation>Exécuter quelques pas sur cette machine pour savoir combien dure ce préréglage</translation>
         </message>
         <message>
             <source>P&amp;retrain</source>
-            <translation type="unfinished" />
+            <translation>Pré&amp;entraîner</translation>
         </message>
         <message>
             <source>Take a model that exists, of this scene or one of the same sensor…</source>
-            <translation type="unfinished" />
+            <translation>Prendre un modèle existant, de cette scène ou d'une scène du même capteur…</translation>
         </message>
         <message>
             <source>The loss of pretraining: it falls fast, then slowly</source>
-            <translation type="unfinished" />
+            <translation>La perte du préentraînement : elle baisse vite, puis lentement</translation>
         </message>
         <message>
             <source>More settings</source>
-            <translation type="unfinished" />
+            <translation>Plus de réglages</translation>
         </message>
         <message>
             <source>Seldom needed; the Processing help lists every number</source>
-            <translation type="unfinished" />
+            <translation>Rarement utile ; l'aide de Traitements donne chaque nombre</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same map</source>
-            <translation type="unfinished" />
+            <translation>La même graine sur la même machine donne la même carte</translation>
         </message>
         <message>
             <source>Bands to leave out besides the bad ones that are found</source>
-            <translation type="unfinished" />
+            <translation>Bandes à exclure en plus des mauvaises qui sont trouvées</translation>
         </message>
         <message>
             <source>Single numbers of the preset, as KEY=VALUE</source>
-            <translation type="unfinished" />
+            <translation>Nombres isolés du préréglage, sous la forme KEY=VALUE</translation>
         </message>
         <message>
             <source>See&amp;d</source>
-            <translation type="unfinished" />
+            <translation>&amp;Graine</translation>
         </message>
         <message>
             <source>Leave &amp;out</source>
-            <translation type="unfinished" />
+            <translation>E&amp;xclure</translation>
         </message>
         <message>
             <source>Num&amp;bers</source>
-            <translation type="unfinished" />
+            <translation>No&amp;mbres</translation>
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
-            <translation type="unfinished" />
+            <translation>Modèle {} de cette scène trouvé.</translation>
         </message>
         <message>
             <source>Pa&amp;use</source>
-            <translation type="unfinished" />
+            <translation>Pau&amp;se</translation>
         </message>
         <message>
             <source>Stop after the present step; what was learned is kept</source>
-            <translation type="unfinished" />
+            <translation>Arrêter après le pas présent ; ce qui est appris est gardé</translation>
         </message>
         <message>
             <source>&amp;Resume</source>
-            <translation type="unfinished" />
+            <translation>R&amp;eprendre</translation>
         </message>
         <message>
             <source>Learn the scene in the background; go on drawing meanwhile</source>
-            <translation type="unfinished" />
+            <translation>Apprendre la scène en arrière-plan ; continuez à dessiner pendant ce temps</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Choisissez d'abord une scène.</translation>
         </message>
         <message>
             <source>Wait until the running job has ended.</source>
-            <translation type="unfinished" />
+            <translation>Attendez la fin de la tâche en cours.</translation>
         </message>
         <message>
             <source>Paused; Resume goes on from the last checkpoint.</source>
-            <translation type="unfinished" />
+            <translation>En pause ; Reprendre continue du dernier point de reprise.</translation>
         </message>
         <message>
             <source>Model: {}</source>
-            <translation type="unfinished" />
+            <translation>Modèle : {}</translation>
         </message>
         <message>
             <source>No model yet: press Pretrain.</source>
-            <translation type="unfinished" />
+            <translation>Pas encore de modèle : pressez Préentraîner.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Attente des bandes du raster.</translation>
         </message>
         <message>
             <source>Measuring on this machine…</source>
-            <translation type="unfinished" />
+            <translation>Mesure sur cette machine…</translation>
         </message>
         <message>
             <source>Takes about {} here</source>
-            <translation type="unfinished" />
+            <translation>Prend ici environ {}</translation>
         </message>
         <message>
             <source>Time on this machine not measured yet</source>
-            <translation type="unfinished" />
+            <translation>Durée sur cette machine pas encore mesurée</translation>
         </message>
         <message>
             <source>Measuring the speed</source>
-            <translation type="unfinished" />
+            <translation>Mesure de la vitesse</translation>
         </message>
         <message>
             <source>Pausing: writing a checkpoint…</source>
-            <translation type="unfinished" />
+            <translation>Mise en pause : écriture d'un point de reprise…</translation>
         </message>
         <message>
             <source>Pretraining</source>
-            <translation type="unfinished" />
+            <translation>Préentraînement</translation>
         </message>
         <message>
             <source>Starting the engine…</source>
-            <translation type="unfinished" />
+            <translation>Démarrage du moteur…</translation>
         </message>
         <message>
             <source>Taking up the job that went on without QGIS…</source>
-            <translation type="unfinished" />
+            <translation>Reprise de la tâche qui a continué sans QGIS…</translation>
         </message>
         <message>
             <source>{} {:,.0f} of {:,.0f}</source>
-            <translation type="unfinished" />
+            <translation>{} {:,.0f} sur {:,.0f}</translation>
         </message>
         <message>
             <source>{} left</source>
-            <translation type="unfinished" />
+            <translation>reste {}</translation>
         </message>
         <message>
             <source>Choose a Diffusion Model</source>
-            <translation type="unfinished" />
+            <translation>Choisir un modèle de diffusion</translation>
         </message>
         <message>
             <source>Diffusion models (*.safetensors)</source>
-            <translation type="unfinished" />
+            <translation>Modèles de diffusion (*.safetensors)</translation>
         </message>
         <message>
             <source>{} is not a diffusion model.</source>
-            <translation type="unfinished" />
+            <translation>{} n'est pas un modèle de diffusion.</translation>
         </message>
         <message>
             <source>{} was learned on a raster with other bands.</source>
-            <translation type="unfinished" />
+            <translation>{} a été appris sur un raster d'autres bandes.</translation>
         </message>
         <message>
             <source>The model is of another scene of the same sensor.</source>
-            <translation type="unfinished" />
+            <translation>Le modèle est d'une autre scène du même capteur.</translation>
         </message>
     </context>
     <context>
         <name>ProgressPage</name>
         <message>
             <source>What the tools said</source>
-            <translation type="unfinished" />
+            <translation>Ce que les outils ont dit</translation>
         </message>
         <message>
             <source>Log</source>
-            <translation type="unfinished" />
+            <translation>Journal</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>Le moteur est prêt.</translation>
         </message>
         <message>
             <source>Canceled; what was fetched is kept for the next time.</source>
-            <translation type="unfinished" />
+            <translation>Annulé ; ce qui a été téléchargé est gardé pour la prochaine fois.</translation>
         </message>
         <message>
             <source>It computes on: {}. Open a scene and begin.</source>
@@ -2056,351 +2056,351 @@
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
-            <translation type="unfinished" />
+            <translation>Le fournisseur de traitements de MTMSD n'est pas chargé.</translation>
         </message>
         <message>
             <source>The algorithm cannot be started.</source>
-            <translation type="unfinished" />
+            <translation>L'algorithme ne peut pas démarrer.</translation>
         </message>
         <message>
             <source>The algorithm failed; see its log.</source>
-            <translation type="unfinished" />
+            <translation>L'algorithme a échoué ; voyez son journal.</translation>
         </message>
     </context>
     <context>
         <name>SceneSection</name>
         <message>
             <source>1  Scene</source>
-            <translation type="unfinished" />
+            <translation>1  Scène</translation>
         </message>
         <message>
             <source>No scene chosen</source>
-            <translation type="unfinished" />
+            <translation>Aucune scène choisie</translation>
         </message>
         <message>
             <source>The hyperspectral raster to map; follows the active layer in the layer tree</source>
-            <translation type="unfinished" />
+            <translation>Le raster hyperspectral à cartographier ; suit la couche active de l'arbre des couches</translation>
         </message>
         <message>
             <source>Open a raster file…</source>
-            <translation type="unfinished" />
+            <translation>Ouvrir un fichier raster…</translation>
         </message>
         <message>
             <source>&amp;True Colour</source>
-            <translation type="unfinished" />
+            <translation>&amp;Couleurs vraies</translation>
         </message>
         <message>
             <source>Red 650, green 550, blue 470 nm</source>
-            <translation type="unfinished" />
+            <translation>Rouge 650, vert 550, bleu 470 nm</translation>
         </message>
         <message>
             <source>&amp;Infrared</source>
-            <translation type="unfinished" />
+            <translation>&amp;Infrarouge</translation>
         </message>
         <message>
             <source>Near infrared 860, red 650, green 550 nm</source>
-            <translation type="unfinished" />
+            <translation>Proche infrarouge 860, rouge 650, vert 550 nm</translation>
         </message>
         <message>
             <source>&amp;SWIR</source>
-            <translation type="unfinished" />
+            <translation>S&amp;WIR</translation>
         </message>
         <message>
             <source>Short-wave 2200, 1650 and near infrared 860 nm</source>
-            <translation type="unfinished" />
+            <translation>Ondes courtes 2200, 1650 et proche infrarouge 860 nm</translation>
         </message>
         <message>
             <source>Size</source>
-            <translation type="unfinished" />
+            <translation>Taille</translation>
         </message>
         <message>
             <source>Columns × rows, and the size of a pixel</source>
-            <translation type="unfinished" />
+            <translation>Colonnes × lignes, et la taille d'un pixel</translation>
         </message>
         <message>
             <source>Bands</source>
-            <translation type="unfinished" />
+            <translation>Bandes</translation>
         </message>
         <message>
             <source>Bands used, of all in the file</source>
-            <translation type="unfinished" />
+            <translation>Bandes utilisées, sur toutes celles du fichier</translation>
         </message>
         <message>
             <source>Wavelengths</source>
-            <translation type="unfinished" />
+            <translation>Longueurs d'onde</translation>
         </message>
         <message>
             <source>From the first to the last used band</source>
-            <translation type="unfinished" />
+            <translation>De la première à la dernière bande utilisée</translation>
         </message>
         <message>
             <source>Left out</source>
-            <translation type="unfinished" />
+            <translation>Exclues</translation>
         </message>
         <message>
             <source>Bands that are not used, and why</source>
-            <translation type="unfinished" />
+            <translation>Bandes non utilisées, et pourquoi</translation>
         </message>
         <message>
             <source>No data</source>
-            <translation type="unfinished" />
+            <translation>Sans données</translation>
         </message>
         <message>
             <source>Share of pixels without data</source>
-            <translation type="unfinished" />
+            <translation>Part des pixels sans données</translation>
         </message>
         <message>
             <source>CRS</source>
-            <translation type="unfinished" />
+            <translation>SCR</translation>
         </message>
         <message>
             <source>Coordinate reference system</source>
-            <translation type="unfinished" />
+            <translation>Système de coordonnées de référence</translation>
         </message>
         <message>
             <source>Open a Hyperspectral Raster</source>
-            <translation type="unfinished" />
+            <translation>Ouvrir un raster hyperspectral</translation>
         </message>
         <message>
             <source>{} is not a raster that QGIS can read.</source>
-            <translation type="unfinished" />
+            <translation>{} n'est pas un raster que QGIS sait lire.</translation>
         </message>
         <message>
             <source>Choose a hyperspectral raster, or open one.</source>
-            <translation type="unfinished" />
+            <translation>Choisissez un raster hyperspectral, ou ouvrez-en un.</translation>
         </message>
         <message>
             <source>Looking at the raster…</source>
-            <translation type="unfinished" />
+            <translation>Examen du raster…</translation>
         </message>
         <message>
             <source>{} px, {} bands used</source>
-            <translation type="unfinished" />
+            <translation>{} px, {} bandes utilisées</translation>
         </message>
         <message>
             <source>{:.0f} to {:.0f} nm</source>
-            <translation type="unfinished" />
+            <translation>{:.0f} à {:.0f} nm</translation>
         </message>
         <message>
             <source>not in the file</source>
-            <translation type="unfinished" />
+            <translation>pas dans le fichier</translation>
         </message>
         <message>
             <source>{} of {}</source>
-            <translation type="unfinished" />
+            <translation>{} sur {}</translation>
         </message>
         <message>
             <source>none</source>
-            <translation type="unfinished" />
+            <translation>aucun</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Choisissez d'abord une scène.</translation>
         </message>
         <message>
             <source>The bands are not known yet.</source>
-            <translation type="unfinished" />
+            <translation>Les bandes ne sont pas encore connues.</translation>
         </message>
         <message>
             <source>The raster has no wavelengths.</source>
-            <translation type="unfinished" />
+            <translation>Le raster n'a pas de longueurs d'onde.</translation>
         </message>
         <message>
             <source>The raster has no bands near {} nm.</source>
-            <translation type="unfinished" />
+            <translation>Le raster n'a pas de bandes vers {} nm.</translation>
         </message>
     </context>
     <context>
         <name>SetUpDialog</name>
         <message>
             <source>Set Up the MTMSD Engine</source>
-            <translation type="unfinished" />
+            <translation>Installer le moteur MTMSD</translation>
         </message>
         <message>
             <source>&amp;Back</source>
-            <translation type="unfinished" />
+            <translation>R&amp;etour</translation>
         </message>
         <message>
             <source>Choose otherwise: folder, device, source</source>
-            <translation type="unfinished" />
+            <translation>Choisir autrement : dossier, appareil, source</translation>
         </message>
         <message>
             <source>&amp;Cancel</source>
-            <translation type="unfinished" />
+            <translation>A&amp;nnuler</translation>
         </message>
         <message>
             <source>Stop; what was fetched is kept for the next time</source>
-            <translation type="unfinished" />
+            <translation>Arrêter ; ce qui a été téléchargé est gardé pour la prochaine fois</translation>
         </message>
         <message>
             <source>Begin: now something is fetched and written</source>
-            <translation type="unfinished" />
+            <translation>Commencer : maintenant quelque chose est téléchargé et écrit</translation>
         </message>
         <message>
             <source>C&amp;lose</source>
-            <translation type="unfinished" />
+            <translation>&amp;Fermer</translation>
         </message>
         <message>
             <source>Close this window; the set-up goes on and the dock shows it</source>
-            <translation type="unfinished" />
+            <translation>Fermer cette fenêtre ; l'installation continue et le panneau la montre</translation>
         </message>
         <message>
             <source>Close this window</source>
-            <translation type="unfinished" />
+            <translation>Fermer cette fenêtre</translation>
         </message>
         <message>
             <source>&amp;Try Again</source>
-            <translation type="unfinished" />
+            <translation>&amp;Réessayer</translation>
         </message>
         <message>
             <source>&amp;Use This Python</source>
-            <translation type="unfinished" />
+            <translation>&amp;Utiliser ce Python</translation>
         </message>
         <message>
             <source>&amp;Set Up</source>
-            <translation type="unfinished" />
+            <translation>In&amp;staller</translation>
         </message>
         <message>
             <source>Wait until the engine is set up.</source>
-            <translation type="unfinished" />
+            <translation>Attendez que le moteur soit installé.</translation>
         </message>
         <message>
             <source>Wait: this machine is being looked at.</source>
-            <translation type="unfinished" />
+            <translation>Attendez : cette machine est examinée.</translation>
         </message>
         <message>
             <source>This cannot be set up; the text above says why.</source>
-            <translation type="unfinished" />
+            <translation>Ceci ne peut pas être installé ; le texte ci-dessus dit pourquoi.</translation>
         </message>
     </context>
     <context>
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
-            <translation type="unfinished" />
+            <translation>Pointez la scène sur la carte</translation>
         </message>
     </context>
     <context>
         <name>SpectraSection</name>
         <message>
             <source>5  Spectra</source>
-            <translation type="unfinished" />
+            <translation>5  Spectres</translation>
         </message>
         <message>
             <source>Mean and standard deviation of each class; dashed: the pixel at the cursor</source>
-            <translation type="unfinished" />
+            <translation>Moyenne et écart-type de chaque classe ; tirets : le pixel sous le curseur</translation>
         </message>
         <message>
             <source>Jeffries–Matusita distance of two classes: 0 alike, 2 well apart</source>
-            <translation type="unfinished" />
+            <translation>Distance de Jeffries-Matusita de deux classes : 0 semblables, 2 bien séparées</translation>
         </message>
         <message>
             <source>nm</source>
-            <translation type="unfinished" />
+            <translation>nm</translation>
         </message>
         <message>
             <source>band</source>
-            <translation type="unfinished" />
+            <translation>bande</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Choisissez d'abord une scène.</translation>
         </message>
         <message>
             <source>Point at the map; classes appear with their polygons.</source>
-            <translation type="unfinished" />
+            <translation>Pointez la carte ; les classes apparaissent avec leurs polygones.</translation>
         </message>
         <message>
             <source>Two classes of 5 pixels or more can be compared.</source>
-            <translation type="unfinished" />
+            <translation>Deux classes d'au moins 5 pixels peuvent être comparées.</translation>
         </message>
         <message>
             <source>Most alike: {} and {} ({:.2f} of 2)</source>
-            <translation type="unfinished" />
+            <translation>Les plus semblables : {} et {} ({:.2f} sur 2)</translation>
         </message>
     </context>
     <context>
         <name>TrainingLayer</name>
         <message>
             <source>Add class</source>
-            <translation type="unfinished" />
+            <translation>Ajouter une classe</translation>
         </message>
         <message>
             <source>Rename class</source>
-            <translation type="unfinished" />
+            <translation>Renommer la classe</translation>
         </message>
         <message>
             <source>Recolour class</source>
-            <translation type="unfinished" />
+            <translation>Changer la couleur de la classe</translation>
         </message>
         <message>
             <source>Merge classes</source>
-            <translation type="unfinished" />
+            <translation>Fusionner des classes</translation>
         </message>
         <message>
             <source>Delete classes</source>
-            <translation type="unfinished" />
+            <translation>Supprimer des classes</translation>
         </message>
         <message>
             <source>Add polygon</source>
-            <translation type="unfinished" />
+            <translation>Ajouter un polygone</translation>
         </message>
         <message>
             <source>Import polygons</source>
-            <translation type="unfinished" />
+            <translation>Importer des polygones</translation>
         </message>
     </context>
     <context>
         <name>Workspace</name>
         <message>
             <source>1 training polygon was recovered: it had not been saved.</source>
-            <translation type="unfinished" />
+            <translation>1 polygone d'entraînement a été récupéré : il n'était pas enregistré.</translation>
         </message>
         <message>
             <source>{:,} training polygons were recovered: not all had been saved.</source>
-            <translation type="unfinished" />
+            <translation>{:,} polygones d'entraînement ont été récupérés : tous n'étaient pas enregistrés.</translation>
         </message>
         <message>
             <source>Training – {}</source>
-            <translation type="unfinished" />
+            <translation>Entraînement – {}</translation>
         </message>
     </context>
     <context>
         <name>_Line</name>
         <message>
             <source>Stop this job; what it learned up to now is kept</source>
-            <translation type="unfinished" />
+            <translation>Arrêter cette tâche ; ce qu'elle a appris jusqu'ici est gardé</translation>
         </message>
         <message>
             <source>&amp;Cancel</source>
-            <translation type="unfinished" />
+            <translation>A&amp;nnuler</translation>
         </message>
         <message>
             <source>Cancel</source>
-            <translation type="unfinished" />
+            <translation>Annuler</translation>
         </message>
         <message>
             <source>{} – stopping…</source>
-            <translation type="unfinished" />
+            <translation>{} – arrêt…</translation>
         </message>
     </context>
     <context>
         <name>duration</name>
         <message>
             <source>{} s</source>
-            <translation type="unfinished" />
+            <translation>{} s</translation>
         </message>
         <message>
             <source>{} min</source>
-            <translation type="unfinished" />
+            <translation>{} min</translation>
         </message>
         <message>
             <source>{} h {} min</source>
-            <translation type="unfinished" />
+            <translation>{} h {} min</translation>
         </message>
         <message>
             <source>{} days</source>
-            <translation type="unfinished" />
+            <translation>{} jours</translation>
         </message>
     </context>
 </TS>

@@ -5,2047 +5,2047 @@
         <name>AccuracySection</name>
         <message>
             <source>7  Accuracy</source>
-            <translation type="unfinished" />
+            <translation>7  Acurácia</translation>
         </message>
         <message>
             <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation type="unfinished" />
+            <translation>Global: parcela de pixels certos; média: sobre as classes; κ: de Cohen</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
-            <translation type="unfinished" />
+            <translation>Como os pixels comparados são mantidos à parte</translation>
         </message>
         <message>
             <source>Found: share of the reference that the map has; right: share of the map</source>
-            <translation type="unfinished" />
+            <translation>Achado: parcela da referência que o mapa tem; certo: parcela do mapa</translation>
         </message>
         <message>
             <source>The same pixels by methods that see spectra only</source>
-            <translation type="unfinished" />
+            <translation>Os mesmos pixels por métodos que só veem espectros</translation>
         </message>
         <message>
             <source>No reference polygons</source>
-            <translation type="unfinished" />
+            <translation>Sem polígonos de referência</translation>
         </message>
         <message>
             <source>Polygons of known class that did not train the map; by their class field</source>
-            <translation type="unfinished" />
+            <translation>Polígonos de classe conhecida que não treinaram o mapa; pelo seu campo de classe</translation>
         </message>
         <message>
             <source>R&amp;eference</source>
-            <translation type="unfinished" />
+            <translation>R&amp;eferência</translation>
         </message>
         <message>
             <source>&amp;Assess</source>
-            <translation type="unfinished" />
+            <translation>A&amp;valiar</translation>
         </message>
         <message>
             <source>Ope&amp;n Report</source>
-            <translation type="unfinished" />
+            <translation>A&amp;brir relatório</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Escolha primeiro uma cena.</translation>
         </message>
         <message>
             <source>Map the scene first.</source>
-            <translation type="unfinished" />
+            <translation>Mapeie primeiro a cena.</translation>
         </message>
         <message>
             <source>Choose reference polygons.</source>
-            <translation type="unfinished" />
+            <translation>Escolha polígonos de referência.</translation>
         </message>
         <message>
             <source>Compare the class map with the reference and write a report</source>
-            <translation type="unfinished" />
+            <translation>Comparar o mapa de classes com a referência e escrever um relatório</translation>
         </message>
         <message>
             <source>There is no report yet; Assess writes one.</source>
-            <translation type="unfinished" />
+            <translation>Ainda não há relatório; Avaliar escreve um.</translation>
         </message>
         <message>
             <source>Open the full report in the browser</source>
-            <translation type="unfinished" />
+            <translation>Abrir o relatório completo no navegador</translation>
         </message>
         <message>
             <source>{} right of {:,} pixels</source>
-            <translation type="unfinished" />
+            <translation>{} certos de {:,} pixels</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
-            <translation type="unfinished" />
+            <translation>Nenhum polígono foi reservado; escolha polígonos de referência.</translation>
         </message>
         <message>
             <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</source>
-            <translation type="unfinished" />
+            <translation>Global &lt;b&gt;{}&lt;/b&gt; · média &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</translation>
         </message>
         <message>
             <source>found</source>
-            <translation type="unfinished" />
+            <translation>achado</translation>
         </message>
         <message>
             <source>right</source>
-            <translation type="unfinished" />
+            <translation>certo</translation>
         </message>
         <message>
             <source>Spectra alone, same pixels:</source>
-            <translation type="unfinished" />
+            <translation>Só espectros, mesmos pixels:</translation>
         </message>
         <message>
             <source>No spectral baseline was computed.</source>
-            <translation type="unfinished" />
+            <translation>Nenhuma comparação espectral foi calculada.</translation>
         </message>
         <message>
             <source>Assessing the map</source>
-            <translation type="unfinished" />
+            <translation>Avaliando o mapa</translation>
         </message>
         <message>
             <source>Comparing the map with the reference…</source>
-            <translation type="unfinished" />
+            <translation>Comparando o mapa com a referência…</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
-            <translation type="unfinished" />
+            <translation>O relatório não pode ser aberto; é {}.</translation>
         </message>
     </context>
     <context>
         <name>Attached</name>
         <message>
             <source>The job in {} was never begun.</source>
-            <translation type="unfinished" />
+            <translation>A tarefa em {} nunca começou.</translation>
         </message>
     </context>
     <context>
         <name>BetterBaseline</name>
         <message>
             <source>Map with That One</source>
-            <translation type="unfinished" />
+            <translation>Mapear com esse</translation>
         </message>
         <message>
             <source>Choose it in the Map section and map the scene again</source>
-            <translation type="unfinished" />
+            <translation>Escolhê-lo na seção Mapa e mapear a cena de novo</translation>
         </message>
         <message>
             <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation type="unfinished" />
+            <translation>Um classificador mais simples foi claramente melhor: {}, {} certos contra {}.</translation>
         </message>
     </context>
     <context>
         <name>ClassesSection</name>
         <message>
             <source>3  Classes</source>
-            <translation type="unfinished" />
+            <translation>3  Classes</translation>
         </message>
         <message>
             <source>Name</source>
-            <translation type="unfinished" />
+            <translation>Nome</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos</translation>
         </message>
         <message>
             <source>Pixels</source>
-            <translation type="unfinished" />
+            <translation>Pixels</translation>
         </message>
         <message>
             <source>Double-click a name or a colour to change it; the selected class is drawn</source>
-            <translation type="unfinished" />
+            <translation>Clique duas vezes num nome ou numa cor para mudá-los; a classe escolhida é desenhada</translation>
         </message>
         <message>
             <source>From &amp;Layer</source>
-            <translation type="unfinished" />
+            <translation>De &amp;uma camada</translation>
         </message>
         <message>
             <source>Class {}; double-click to recolour</source>
-            <translation type="unfinished" />
+            <translation>Classe {}; clique duas vezes para mudar a cor</translation>
         </message>
         <message>
             <source>Too few: at least {} pixels are needed</source>
-            <translation type="unfinished" />
+            <translation>Poucos demais: são precisos pelo menos {} pixels</translation>
         </message>
         <message>
             <source>Few: draw some more, {} pixels or so</source>
-            <translation type="unfinished" />
+            <translation>Poucos: desenhe mais, uns {} pixels</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Escolha primeiro uma cena.</translation>
         </message>
         <message>
             <source>Reading the layer…</source>
-            <translation type="unfinished" />
+            <translation>Lendo a camada…</translation>
         </message>
         <message>
             <source>Add a class, or take classes from a layer.</source>
-            <translation type="unfinished" />
+            <translation>Adicione uma classe ou tome classes de uma camada.</translation>
         </message>
         <message>
             <source>One class; add a second one.</source>
-            <translation type="unfinished" />
+            <translation>Uma classe; adicione uma segunda.</translation>
         </message>
         <message>
             <source>Too few pixels: {}</source>
-            <translation type="unfinished" />
+            <translation>Pixels de menos: {}</translation>
         </message>
         <message>
             <source>{} classes, {:,} pixels</source>
-            <translation type="unfinished" />
+            <translation>{} classes, {:,} pixels</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
-            <translation type="unfinished" />
+            <translation>Espere até a camada ser lida.</translation>
         </message>
         <message>
             <source>Select two or more classes (Ctrl and click).</source>
-            <translation type="unfinished" />
+            <translation>Selecione pelo menos duas classes (Ctrl e clique).</translation>
         </message>
         <message>
             <source>Select a class.</source>
-            <translation type="unfinished" />
+            <translation>Selecione uma classe.</translation>
         </message>
         <message>
             <source>There is nothing to undo.</source>
-            <translation type="unfinished" />
+            <translation>Não há nada a desfazer.</translation>
         </message>
         <message>
             <source>Undo: {}</source>
-            <translation type="unfinished" />
+            <translation>Desfazer: {}</translation>
         </message>
         <message>
             <source>Redo: {}</source>
-            <translation type="unfinished" />
+            <translation>Refazer: {}</translation>
         </message>
         <message>
             <source>Add a class</source>
-            <translation type="unfinished" />
+            <translation>Adicionar uma classe</translation>
         </message>
         <message>
             <source>Merge the selected classes into the first</source>
-            <translation type="unfinished" />
+            <translation>Unir as classes selecionadas à primeira</translation>
         </message>
         <message>
             <source>Delete the selected classes and their polygons</source>
-            <translation type="unfinished" />
+            <translation>Excluir as classes selecionadas e seus polígonos</translation>
         </message>
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
-            <translation type="unfinished" />
+            <translation>Tomar classes e polígonos de uma camada de polígonos ou de um raster de rótulos</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
-            <translation type="unfinished" />
+            <translation>{} excluído com todos os polígonos; Desfazer os traz de volta.</translation>
         </message>
         <message>
             <source>There is a class '{}' already; merge the two instead.</source>
-            <translation type="unfinished" />
+            <translation>Já há uma classe '{}'; una as duas.</translation>
         </message>
         <message>
             <source>Colour of {}</source>
-            <translation type="unfinished" />
+            <translation>Cor de {}</translation>
         </message>
         <message>
             <source>No polygon layer or label raster in the project</source>
-            <translation type="unfinished" />
+            <translation>Nenhuma camada de polígonos nem raster de rótulos no projeto</translation>
         </message>
         <message>
             <source>Copy the polygons; the class is in the field {}</source>
-            <translation type="unfinished" />
+            <translation>Copiar os polígonos; a classe está no campo {}</translation>
         </message>
         <message>
             <source>{} – another field</source>
-            <translation type="unfinished" />
+            <translation>{} – outro campo</translation>
         </message>
         <message>
             <source>{} has no polygons with a class.</source>
-            <translation type="unfinished" />
+            <translation>{} não tem polígonos com classe.</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
-            <translation type="unfinished" />
+            <translation>{} tomados de {}.</translation>
         </message>
     </context>
     <context>
         <name>Engine</name>
         <message>
             <source>MTMSD Engine</source>
-            <translation type="unfinished" />
+            <translation>Motor MTMSD</translation>
         </message>
     </context>
     <context>
         <name>EngineFacts</name>
         <message>
             <source>State</source>
-            <translation type="unfinished" />
+            <translation>Estado</translation>
         </message>
         <message>
             <source>Ready, outdated, broken or being checked</source>
-            <translation type="unfinished" />
+            <translation>Pronto, desatualizado, com defeito ou em verificação</translation>
         </message>
         <message>
             <source>MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD</translation>
         </message>
         <message>
             <source>The version of plugin and engine</source>
-            <translation type="unfinished" />
+            <translation>A versão do complemento e do motor</translation>
         </message>
         <message>
             <source>Python</source>
-            <translation type="unfinished" />
+            <translation>Python</translation>
         </message>
         <message>
             <source>The engine's interpreter</source>
-            <translation type="unfinished" />
+            <translation>O interpretador do motor</translation>
         </message>
         <message>
             <source>PyTorch</source>
-            <translation type="unfinished" />
+            <translation>PyTorch</translation>
         </message>
         <message>
             <source>The library that learns</source>
-            <translation type="unfinished" />
+            <translation>A biblioteca que aprende</translation>
         </message>
         <message>
             <source>Devices</source>
-            <translation type="unfinished" />
+            <translation>Dispositivos</translation>
         </message>
         <message>
             <source>What computes, and its free memory</source>
-            <translation type="unfinished" />
+            <translation>O que calcula, e sua memória livre</translation>
         </message>
         <message>
             <source>not looked at yet: Verify tells</source>
-            <translation type="unfinished" />
+            <translation>ainda não examinado: Verificar diz</translation>
         </message>
         <message>
             <source>none; ONNX Runtime {}, which classifies only</source>
-            <translation type="unfinished" />
+            <translation>nenhum; ONNX Runtime {}, que só classifica</translation>
         </message>
         <message>
             <source>{} does not compute: {}</source>
-            <translation type="unfinished" />
+            <translation>{} não calcula: {}</translation>
         </message>
         <message>
             <source>{}: {} free</source>
-            <translation type="unfinished" />
+            <translation>{}: {} livres</translation>
         </message>
     </context>
     <context>
         <name>EnginePanel</name>
         <message>
             <source>Set Up Engine…</source>
-            <translation type="unfinished" />
+            <translation>Instalar motor…</translation>
         </message>
         <message>
             <source>Says what is installed, from where and how large, before anything is done</source>
-            <translation type="unfinished" />
+            <translation>Diz o que é instalado, de onde e de que tamanho, antes de fazer algo</translation>
         </message>
         <message>
             <source>Choose Interpreter…</source>
-            <translation type="unfinished" />
+            <translation>Escolher interpretador…</translation>
         </message>
         <message>
             <source>The python program of an environment that has the engine's libraries already</source>
-            <translation type="unfinished" />
+            <translation>O programa python de um ambiente que já tem as bibliotecas do motor</translation>
         </message>
         <message>
             <source>&amp;Verify</source>
-            <translation type="unfinished" />
+            <translation>&amp;Verificar</translation>
         </message>
         <message>
             <source>Start the engine: imports, a computation on each device, a raster</source>
-            <translation type="unfinished" />
+            <translation>Iniciar o motor: importações, um cálculo em cada dispositivo, um raster</translation>
         </message>
         <message>
             <source>&amp;Update…</source>
-            <translation type="unfinished" />
+            <translation>At&amp;ualizar…</translation>
         </message>
         <message>
             <source>Set the engine up anew; the old one stays until the new one works</source>
-            <translation type="unfinished" />
+            <translation>Instalar o motor de novo; o antigo fica até o novo funcionar</translation>
         </message>
         <message>
             <source>&amp;Remove…</source>
-            <translation type="unfinished" />
+            <translation>&amp;Remover…</translation>
         </message>
         <message>
             <source>Delete the engine's environment; models and maps stay</source>
-            <translation type="unfinished" />
+            <translation>Excluir o ambiente do motor; modelos e mapas ficam</translation>
         </message>
         <message>
             <source>Copy &amp;Diagnostics</source>
-            <translation type="unfinished" />
+            <translation>Copiar &amp;diagnóstico</translation>
         </message>
         <message>
             <source>Put one text on the clipboard that tells a helper all; without names</source>
-            <translation type="unfinished" />
+            <translation>Pôr na área de transferência um texto que diz tudo a quem ajuda; sem nomes</translation>
         </message>
         <message>
             <source>More</source>
-            <translation type="unfinished" />
+            <translation>Mais</translation>
         </message>
         <message>
             <source>Verify, update or remove the engine; copy diagnostics</source>
-            <translation type="unfinished" />
+            <translation>Verificar, atualizar ou remover o motor; copiar o diagnóstico</translation>
         </message>
         <message>
             <source>The engine is being set up; QGIS can be used meanwhile.</source>
-            <translation type="unfinished" />
+            <translation>O motor está sendo instalado; o QGIS pode ser usado enquanto isso.</translation>
         </message>
         <message>
             <source>Show Set-Up…</source>
-            <translation type="unfinished" />
+            <translation>Mostrar instalação…</translation>
         </message>
         <message>
             <source>Wait until the engine is set up.</source>
-            <translation type="unfinished" />
+            <translation>Espere até o motor estar instalado.</translation>
         </message>
         <message>
             <source>Wait until the engine is removed.</source>
-            <translation type="unfinished" />
+            <translation>Espere até o motor estar removido.</translation>
         </message>
         <message>
             <source>Wait for the check.</source>
-            <translation type="unfinished" />
+            <translation>Espere pela verificação.</translation>
         </message>
         <message>
             <source>There is no engine yet.</source>
-            <translation type="unfinished" />
+            <translation>Ainda não há motor.</translation>
         </message>
         <message>
             <source>There is no engine that was set up here.</source>
-            <translation type="unfinished" />
+            <translation>Não há motor instalado aqui.</translation>
         </message>
         <message>
             <source>Choose the Engine's Python</source>
-            <translation type="unfinished" />
+            <translation>Escolher o Python do motor</translation>
         </message>
         <message>
             <source>The engine is started: this takes up to a minute…</source>
-            <translation type="unfinished" />
+            <translation>O motor está sendo iniciado: leva até um minuto…</translation>
         </message>
         <message>
             <source>Verified: the engine computes, and reads and writes rasters.</source>
-            <translation type="unfinished" />
+            <translation>Verificado: o motor calcula, lê e escreve rasters.</translation>
         </message>
         <message>
             <source>Remove the Engine</source>
-            <translation type="unfinished" />
+            <translation>Remover o motor</translation>
         </message>
         <message>
             <source>Delete the engine's environment in {}?</source>
-            <translation type="unfinished" />
+            <translation>Excluir o ambiente do motor em {}?</translation>
         </message>
         <message>
             <source>Models, maps and jobs stay.</source>
-            <translation type="unfinished" />
+            <translation>Modelos, mapas e tarefas ficam.</translation>
         </message>
         <message>
             <source>&amp;Remove</source>
-            <translation type="unfinished" />
+            <translation>&amp;Remover</translation>
         </message>
         <message>
             <source>&amp;Keep</source>
-            <translation type="unfinished" />
+            <translation>&amp;Manter</translation>
         </message>
         <message>
             <source>Looking at the machine…</source>
-            <translation type="unfinished" />
+            <translation>Examinando a máquina…</translation>
         </message>
         <message>
             <source>Copied: paste it into your report.</source>
-            <translation type="unfinished" />
+            <translation>Copiado: cole na sua mensagem.</translation>
         </message>
     </context>
     <context>
         <name>EngineSection</name>
         <message>
             <source>Engine</source>
-            <translation type="unfinished" />
+            <translation>Motor</translation>
         </message>
         <message>
             <source>Being set up</source>
-            <translation type="unfinished" />
+            <translation>Sendo instalado</translation>
         </message>
     </context>
     <context>
         <name>Facts</name>
         <message>
             <source>The engine cannot be started: {}.</source>
-            <translation type="unfinished" />
+            <translation>O motor não pode ser iniciado: {}.</translation>
         </message>
         <message>
             <source>The engine said nothing about the raster.</source>
-            <translation type="unfinished" />
+            <translation>O motor não disse nada do raster.</translation>
         </message>
     </context>
     <context>
         <name>JobsSection</name>
         <message>
             <source>8  Jobs</source>
-            <translation type="unfinished" />
+            <translation>8  Tarefas</translation>
         </message>
         <message>
             <source>Job</source>
-            <translation type="unfinished" />
+            <translation>Tarefa</translation>
         </message>
         <message>
             <source>Started</source>
-            <translation type="unfinished" />
+            <translation>Começada</translation>
         </message>
         <message>
             <source>State</source>
-            <translation type="unfinished" />
+            <translation>Estado</translation>
         </message>
         <message>
             <source>The newest jobs; each has a folder with its log</source>
-            <translation type="unfinished" />
+            <translation>As tarefas mais recentes; cada uma tem uma pasta com seu registro</translation>
         </message>
         <message>
             <source>S&amp;how Log…</source>
-            <translation type="unfinished" />
+            <translation>Ver re&amp;gistro…</translation>
         </message>
         <message>
             <source>&amp;Job Folder</source>
-            <translation type="unfinished" />
+            <translation>&amp;Pasta da tarefa</translation>
         </message>
         <message>
             <source>{} running</source>
-            <translation type="unfinished" />
+            <translation>{} em execução</translation>
         </message>
         <message>
             <source>None running; {} ended</source>
-            <translation type="unfinished" />
+            <translation>Nenhuma em execução; {} terminadas</translation>
         </message>
         <message>
             <source>No jobs yet.</source>
-            <translation type="unfinished" />
+            <translation>Ainda não há tarefas.</translation>
         </message>
         <message>
             <source>running</source>
-            <translation type="unfinished" />
+            <translation>em execução</translation>
         </message>
         <message>
             <source>done</source>
-            <translation type="unfinished" />
+            <translation>terminada</translation>
         </message>
         <message>
             <source>canceled</source>
-            <translation type="unfinished" />
+            <translation>cancelada</translation>
         </message>
         <message>
             <source>failed</source>
-            <translation type="unfinished" />
+            <translation>falhou</translation>
         </message>
         <message>
             <source>{} (started elsewhere)</source>
-            <translation type="unfinished" />
+            <translation>{} (começada em outro lugar)</translation>
         </message>
         <message>
             <source>Select a job.</source>
-            <translation type="unfinished" />
+            <translation>Selecione uma tarefa.</translation>
         </message>
         <message>
             <source>Show what the job said</source>
-            <translation type="unfinished" />
+            <translation>Mostrar o que a tarefa disse</translation>
         </message>
         <message>
             <source>Open the job's folder</source>
-            <translation type="unfinished" />
+            <translation>Abrir a pasta da tarefa</translation>
         </message>
         <message>
             <source>Log of {}</source>
-            <translation type="unfinished" />
+            <translation>Registro de {}</translation>
         </message>
     </context>
     <context>
         <name>LabelPoints</name>
         <message>
             <source>The two classes that are in doubt there</source>
-            <translation type="unfinished" />
+            <translation>As duas classes que estão em dúvida ali</translation>
         </message>
         <message>
             <source>Label It</source>
-            <translation type="unfinished" />
+            <translation>Rotular</translation>
         </message>
         <message>
             <source>Give this pixel a class, as a training polygon</source>
-            <translation type="unfinished" />
+            <translation>Dar uma classe a este pixel, como polígono de treinamento</translation>
         </message>
         <message>
             <source>Next Point</source>
-            <translation type="unfinished" />
+            <translation>Próximo ponto</translation>
         </message>
         <message>
             <source>Leave this one and go to the next</source>
-            <translation type="unfinished" />
+            <translation>Deixar este e ir ao próximo</translation>
         </message>
         <message>
             <source>Zoom to It</source>
-            <translation type="unfinished" />
+            <translation>Aproximar</translation>
         </message>
         <message>
             <source>Show the point in the middle of the map window</source>
-            <translation type="unfinished" />
+            <translation>Mostrar o ponto no meio da janela do mapa</translation>
         </message>
         <message>
             <source>Point {} of {}: {} or {}?</source>
-            <translation type="unfinished" />
+            <translation>Ponto {} de {}: {} ou {}?</translation>
         </message>
         <message>
             <source>That was the last point. Map anew to see what it gained.</source>
-            <translation type="unfinished" />
+            <translation>Esse era o último ponto. Mapeie de novo para ver o ganho.</translation>
         </message>
         <message>
             <source>The point cannot be brought into the map window's coordinates.</source>
-            <translation type="unfinished" />
+            <translation>O ponto não pode ser levado às coordenadas da janela do mapa.</translation>
         </message>
     </context>
     <context>
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
-            <translation type="unfinished" />
+            <translation>Perda: esperando os primeiros passos</translation>
         </message>
         <message>
             <source>Loss</source>
-            <translation type="unfinished" />
+            <translation>Perda</translation>
         </message>
         <message>
             <source>step {:,.0f}</source>
-            <translation type="unfinished" />
+            <translation>passo {:,.0f}</translation>
         </message>
     </context>
     <context>
         <name>MTMSD</name>
         <message>
             <source>Jobs Are Running</source>
-            <translation type="unfinished" />
+            <translation>Há tarefas em execução</translation>
         </message>
         <message>
             <source>The engine is at work:</source>
-            <translation type="unfinished" />
+            <translation>O motor está trabalhando:</translation>
         </message>
         <message>
             <source>A job that goes on is taken up again when QGIS is next opened.</source>
-            <translation type="unfinished" />
+            <translation>Uma tarefa que continua é retomada na próxima vez que o QGIS for aberto.</translation>
         </message>
         <message>
             <source>&amp;Let It Go On</source>
-            <translation type="unfinished" />
+            <translation>&amp;Deixar continuar</translation>
         </message>
         <message>
             <source>&amp;Cancel Job</source>
-            <translation type="unfinished" />
+            <translation>&amp;Cancelar tarefa</translation>
         </message>
         <message>
             <source>&amp;Stay in QGIS</source>
-            <translation type="unfinished" />
+            <translation>Ficar no QGI&amp;S</translation>
         </message>
         <message>
             <source>MTMSD: spectra and surroundings</source>
-            <translation type="unfinished" />
+            <translation>MTMSD: espectros e vizinhança</translation>
         </message>
         <message>
             <source>Support vector machine: spectra</source>
-            <translation type="unfinished" />
+            <translation>Máquina de vetores de suporte: espectros</translation>
         </message>
         <message>
             <source>Support vector machine, tuned by polygons: spectra</source>
-            <translation type="unfinished" />
+            <translation>Máquina de vetores de suporte, ajustada por polígonos: espectros</translation>
         </message>
         <message>
             <source>Random forest: spectra</source>
-            <translation type="unfinished" />
+            <translation>Floresta aleatória: espectros</translation>
         </message>
         <message>
             <source>1 polygon</source>
-            <translation type="unfinished" />
+            <translation>1 polígono</translation>
         </message>
         <message numerus="yes">
             <source>%Ln polygons</source>
-            <translation type="unfinished">
-                <numerusform />
-                <numerusform />
+            <translation>
+                <numerusform>%Ln polígono</numerusform>
+                <numerusform>%Ln polígonos</numerusform>
             </translation>
         </message>
         <message>
             <source>1 pixel</source>
-            <translation type="unfinished" />
+            <translation>1 pixel</translation>
         </message>
         <message numerus="yes">
             <source>%Ln pixels</source>
-            <translation type="unfinished">
-                <numerusform />
-                <numerusform />
+            <translation>
+                <numerusform>%Ln pixel</numerusform>
+                <numerusform>%Ln pixels</numerusform>
             </translation>
         </message>
         <message>
             <source>Fold or unfold this section</source>
-            <translation type="unfinished" />
+            <translation>Dobrar ou desdobrar esta seção</translation>
         </message>
         <message>
             <source>Not yet possible</source>
-            <translation type="unfinished" />
+            <translation>Ainda não é possível</translation>
         </message>
         <message>
             <source>Ready: this can be done now</source>
-            <translation type="unfinished" />
+            <translation>Pronto: isto pode ser feito agora</translation>
         </message>
         <message>
             <source>Running</source>
-            <translation type="unfinished" />
+            <translation>Em execução</translation>
         </message>
         <message>
             <source>Done</source>
-            <translation type="unfinished" />
+            <translation>Feito</translation>
         </message>
         <message>
             <source>Needs attention</source>
-            <translation type="unfinished" />
+            <translation>Pede atenção</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
-            <translation type="unfinished" />
+            <translation>O motor está sendo verificado…</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>O motor está pronto.</translation>
         </message>
         <message>
             <source>A set-up of the engine was begun and not finished; it can go on.</source>
-            <translation type="unfinished" />
+            <translation>Uma instalação do motor foi começada e não terminada; ela pode continuar.</translation>
         </message>
         <message>
             <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
-            <translation type="unfinished" />
+            <translation>O motor calcula num ambiente Python próprio. Um clique o instala; o próprio QGIS fica como está.</translation>
         </message>
         <message>
             <source>being checked</source>
-            <translation type="unfinished" />
+            <translation>em verificação</translation>
         </message>
         <message>
             <source>ready</source>
-            <translation type="unfinished" />
+            <translation>pronto</translation>
         </message>
         <message>
             <source>not set up</source>
-            <translation type="unfinished" />
+            <translation>não instalado</translation>
         </message>
         <message>
             <source>broken</source>
-            <translation type="unfinished" />
+            <translation>com defeito</translation>
         </message>
         <message>
             <source>outdated</source>
-            <translation type="unfinished" />
+            <translation>desatualizado</translation>
         </message>
         <message>
             <source>CPU</source>
-            <translation type="unfinished" />
+            <translation>CPU</translation>
         </message>
         <message>
             <source>NVIDIA GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU NVIDIA</translation>
         </message>
         <message>
             <source>Apple GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU Apple</translation>
         </message>
         <message>
             <source>Preparing the folder</source>
-            <translation type="unfinished" />
+            <translation>Preparando a pasta</translation>
         </message>
         <message>
             <source>Fetching the installer uv</source>
-            <translation type="unfinished" />
+            <translation>Baixando o instalador uv</translation>
         </message>
         <message>
             <source>Making the Python environment</source>
-            <translation type="unfinished" />
+            <translation>Criando o ambiente Python</translation>
         </message>
         <message>
             <source>Fetching and installing the packages</source>
-            <translation type="unfinished" />
+            <translation>Baixando e instalando os pacotes</translation>
         </message>
         <message>
             <source>Fetching and installing PyTorch</source>
-            <translation type="unfinished" />
+            <translation>Baixando e instalando o PyTorch</translation>
         </message>
         <message>
             <source>Checking that it computes</source>
-            <translation type="unfinished" />
+            <translation>Verificando que calcula</translation>
         </message>
         <message>
             <source>Putting it in place</source>
-            <translation type="unfinished" />
+            <translation>Pondo no lugar</translation>
         </message>
         <message>
             <source>Beginning</source>
-            <translation type="unfinished" />
+            <translation>Começo</translation>
         </message>
         <message>
             <source>{}: {} of {}</source>
-            <translation type="unfinished" />
+            <translation>{}: {} de {}</translation>
         </message>
         <message>
             <source>&amp;MTMSD</source>
-            <translation type="unfinished" />
+            <translation>&amp;MTMSD</translation>
         </message>
         <message>
             <source>MTMSD Classification</source>
-            <translation type="unfinished" />
+            <translation>Classificação MTMSD</translation>
         </message>
         <message>
             <source>Show or hide the MTMSD dock</source>
-            <translation type="unfinished" />
+            <translation>Mostrar ou ocultar o painel MTMSD</translation>
         </message>
         <message>
             <source>&amp;Engine…</source>
-            <translation type="unfinished" />
+            <translation>&amp;Motor…</translation>
         </message>
         <message>
             <source>Parameters and outputs</source>
-            <translation type="unfinished" />
+            <translation>Parâmetros e saídas</translation>
         </message>
         <message>
             <source>The job's folder {path} cannot be made: {reason}.</source>
-            <translation type="unfinished" />
+            <translation>A pasta da tarefa {path} não pode ser criada: {reason}.</translation>
         </message>
         <message>
             <source>The file is temporary: it goes when QGIS is closed.</source>
-            <translation type="unfinished" />
+            <translation>O arquivo é temporário: some quando o QGIS é fechado.</translation>
         </message>
         <message>
             <source>The layer for '{parameter}' cannot be opened: {value}.</source>
-            <translation type="unfinished" />
+            <translation>A camada para '{parameter}' não pode ser aberta: {value}.</translation>
         </message>
         <message>
             <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
-            <translation type="unfinished" />
+            <translation>'{layer}' é a própria cena; escolha a camada com os polígonos.</translation>
         </message>
         <message>
             <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
-            <translation type="unfinished" />
+            <translation>A camada '{layer}' não tem o campo '{field}'; ela tem {fields}.</translation>
         </message>
         <message>
             <source>Assess a class map</source>
-            <translation type="unfinished" />
+            <translation>Avaliar um mapa de classes</translation>
         </message>
         <message>
             <source>Compares a class map with reference polygons and writes an accuracy report.</source>
-            <translation type="unfinished" />
+            <translation>Compara um mapa de classes com polígonos de referência e escreve um relatório de acurácia.</translation>
         </message>
         <message>
             <source>Class map</source>
-            <translation type="unfinished" />
+            <translation>Mapa de classes</translation>
         </message>
         <message>
             <source>Reference that was not used for training.</source>
-            <translation type="unfinished" />
+            <translation>Referência que não foi usada no treinamento.</translation>
         </message>
         <message>
             <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Os polígonos que treinaram o mapa; os métodos de comparação aprendem deles. Padrão: nenhum.</translation>
         </message>
         <message>
             <source>Figures</source>
-            <translation type="unfinished" />
+            <translation>Números</translation>
         </message>
         <message>
             <source>The raster that 'Classify a scene' has written.</source>
-            <translation type="unfinished" />
+            <translation>O raster que 'Classificar uma cena' escreveu.</translation>
         </message>
         <message>
             <source>Reference polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos de referência</translation>
         </message>
         <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>A cena do mapa. Com ela e os polígonos de treinamento, uma máquina de vetores de suporte e uma floresta aleatória sobre os espectros puros são relatadas ao lado do mapa. Padrão: nenhuma.</translation>
         </message>
         <message>
             <source>Training polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos de treinamento</translation>
         </message>
         <message>
             <source>The figures as JSON. Default: beside the report.</source>
-            <translation type="unfinished" />
+            <translation>Os números como JSON. Padrão: ao lado do relatório.</translation>
         </message>
         <message>
             <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
-            <translation type="unfinished" />
+            <translation>Comparações espectrais precisam da cena e dos polígonos de treinamento; dê ambos ou nenhum.</translation>
         </message>
         <message>
             <source>Classify a scene</source>
-            <translation type="unfinished" />
+            <translation>Classificar uma cena</translation>
         </message>
         <message>
             <source>Maps a scene with a trained classifier; class map and confidence.</source>
-            <translation type="unfinished" />
+            <translation>Mapeia uma cena com um classificador treinado; mapa de classes e confiança.</translation>
         </message>
         <message>
             <source>Classifier</source>
-            <translation type="unfinished" />
+            <translation>Classificador</translation>
         </message>
         <message>
             <source>Extent</source>
-            <translation type="unfinished" />
+            <translation>Extensão</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation type="unfinished" />
+            <translation>O arquivo .safetensors que 'Treinar um classificador' escreveu.</translation>
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
-            <translation type="unfinished" />
+            <translation>Só esta parte da cena é mapeada, nos pixels da própria cena. Padrão: a cena toda.</translation>
         </message>
         <message>
             <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF na grade da cena com números, nomes e cores das classes; 0 = sem dados.</translation>
         </message>
         <message>
             <source>The extent does not touch the scene '{name}'; choose one that does.</source>
-            <translation type="unfinished" />
+            <translation>A extensão não toca a cena '{name}'; escolha uma que toque.</translation>
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
-            <translation type="unfinished" />
+            <translation>Acurácia global (0 a 1)</translation>
         </message>
         <message>
             <source>Average accuracy (0 to 1)</source>
-            <translation type="unfinished" />
+            <translation>Acurácia média (0 a 1)</translation>
         </message>
         <message>
             <source>Kappa</source>
-            <translation type="unfinished" />
+            <translation>Kappa</translation>
         </message>
         <message>
             <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
-            <translation type="unfinished" />
+            <translation>A camada raster '{name}' vem do provedor '{provider}', que o motor não sabe ler; salve-a como GeoTIFF e use esse.</translation>
         </message>
         <message>
             <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
-            <translation type="unfinished" />
+            <translation>A camada raster '{name}' está só na memória do QGIS; salve-a como GeoTIFF e use esse.</translation>
         </message>
         <message>
             <source>The layer '{name}' is neither a vector nor a raster layer.</source>
-            <translation type="unfinished" />
+            <translation>A camada '{name}' não é vetorial nem raster.</translation>
         </message>
         <message>
             <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
-            <translation type="unfinished" />
+            <translation>Nenhum polígono da camada '{name}' está selecionado; selecione alguns ou deixe 'Só polígonos selecionados' desmarcado.</translation>
         </message>
         <message>
             <source>The layer '{name}' could not be written for the engine: {reason}</source>
-            <translation type="unfinished" />
+            <translation>A camada '{name}' não pôde ser escrita para o motor: {reason}</translation>
         </message>
         <message>
             <source>Map a scene from polygons</source>
-            <translation type="unfinished" />
+            <translation>Mapear uma cena a partir de polígonos</translation>
         </message>
         <message>
             <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
-            <translation type="unfinished" />
+            <translation>De um raster hiperespectral e poucos polígonos a um mapa de classes, num passo.</translation>
         </message>
         <message>
             <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
-            <translation type="unfinished" />
+            <translation>Os polígonos de treinamento, pelo menos 3 pixels em cada uma de duas ou mais classes.</translation>
         </message>
         <message>
             <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
-            <translation type="unfinished" />
+            <translation>Referência que não é usada no treinamento. Padrão: um quarto dos polígonos de treinamento é reservado para os números de acurácia; o mapa aprende depois de todos.</translation>
         </message>
         <message>
             <source>Validation polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos de validação</translation>
         </message>
         <message>
             <source>New diffusion model</source>
-            <translation type="unfinished" />
+            <translation>Novo modelo de difusão</translation>
         </message>
         <message>
             <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation type="unfinished" />
+            <translation>Guardado para mapear a cena de novo sem pré-treinamento. Padrão: não guardado.</translation>
         </message>
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
-            <translation type="unfinished" />
+            <translation>Guardado para mapear outras cenas do mesmo sensor. Padrão: não guardado.</translation>
         </message>
         <message>
             <source>mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation type="unfinished" />
+            <translation>mtmsd (padrão), ou um simples de espectros puros, que não precisa de modelo de difusão e leva segundos: svm (máquina de vetores de suporte), svm-polygons (a mesma, ajustada com polígonos inteiros), rf (floresta aleatória). O relatório de acurácia diz quando um deles é melhor.</translation>
         </message>
         <message>
             <source>How polygons are held out</source>
-            <translation type="unfinished" />
+            <translation>Como os polígonos são reservados</translation>
         </message>
         <message>
             <source>Share held out</source>
-            <translation type="unfinished" />
+            <translation>Parcela reservada</translation>
         </message>
         <message>
             <source>Guard distance in pixels</source>
-            <translation type="unfinished" />
+            <translation>Distância de guarda em pixels</translation>
         </message>
         <message>
             <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
-            <translation type="unfinished" />
+            <translation>polygons: inteiros. cross: validação cruzada espacial, cada polígono testado uma vez. auto (padrão): cross onde a maioria das classes tem menos de 4 polígonos, senão polygons. random: pixels soltos, cujos números são otimistas porque ficam ao lado de pixels de treinamento.</translation>
         </message>
         <message>
             <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
-            <translation type="unfinished" />
+            <translation>Parcela de cada classe que é reservada, de 0 a 0.9. Com 0 nenhuma acurácia é dada e a confiança não é calibrada. Padrão: 0.25.</translation>
         </message>
         <message>
             <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
-            <translation type="unfinished" />
+            <translation>Pixels de treinamento mais próximos que isto de um reservado são deixados de fora. Padrão: 0.</translation>
         </message>
         <message>
             <source>Unknown below a confidence of</source>
-            <translation type="unfinished" />
+            <translation>Desconhecido abaixo da confiança de</translation>
         </message>
         <message>
             <source>Majority filter, side in pixels</source>
-            <translation type="unfinished" />
+            <translation>Filtro de maioria, lado em pixels</translation>
         </message>
         <message>
             <source>Minimum mapping unit in pixels</source>
-            <translation type="unfinished" />
+            <translation>Unidade mínima de mapeamento em pixels</translation>
         </message>
         <message>
             <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Pixels de confiança menor, de 0 a 1, recebem a classe 255 'unknown'. Padrão: nenhum.</translation>
         </message>
         <message>
             <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Cada pixel recebe a classe mais frequente de um quadrado de 3, 5, 7, … pixels ao seu redor; em empate mantém a sua. Padrão: nenhum.</translation>
         </message>
         <message>
             <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
-            <translation type="unfinished" />
+            <translation>Regiões menores juntam-se à maior vizinha. Padrão: todas ficam.</translation>
         </message>
         <message>
             <source>Class probabilities</source>
-            <translation type="unfinished" />
+            <translation>Probabilidades das classes</translation>
         </message>
         <message>
             <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF com uma banda por classe, de 0 a 1; quatro bytes por pixel e classe. 'Onde rotular a seguir' precisa dele. Padrão: não escrito.</translation>
         </message>
         <message>
             <source>Entropy</source>
-            <translation type="unfinished" />
+            <translation>Entropia</translation>
         </message>
         <message>
             <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF: 0 onde uma classe é certa, 1 onde todas são igualmente prováveis. Padrão: não escrito.</translation>
         </message>
         <message>
             <source>Disagreement</source>
-            <translation type="unfinished" />
+            <translation>Desacordo</translation>
         </message>
         <message>
             <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF: quanto os membros do conjunto diferem, de 0 a 1; não para os classificadores simples. Padrão: não escrito.</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos</translation>
         </message>
         <message>
             <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage com as regiões do mapa, como por 'Converter um mapa de classes em polígonos'. Padrão: não escrito.</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation type="unfinished" />
+            <translation>Pontos a rotular</translation>
         </message>
         <message>
             <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage com 20 lugares que merecem um rótulo, como por 'Onde rotular a seguir'. Padrão: não escrito.</translation>
         </message>
         <message>
             <source>Where to label next</source>
-            <translation type="unfinished" />
+            <translation>Onde rotular a seguir</translation>
         </message>
         <message>
             <source>Points in doubt, spread over the scene, with the two classes in question.</source>
-            <translation type="unfinished" />
+            <translation>Pontos em dúvida, espalhados pela cena, com as duas classes em questão.</translation>
         </message>
         <message>
             <source>Number of points</source>
-            <translation type="unfinished" />
+            <translation>Número de pontos</translation>
         </message>
         <message>
             <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Rótulos que já existem; os pontos ficam longe. Padrão: nenhum.</translation>
         </message>
         <message>
             <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
-            <translation type="unfinished" />
+            <translation>Uma banda por classe, de 'Classificar uma cena' ou 'Mapear uma cena a partir de polígonos'.</translation>
         </message>
         <message>
             <source>How many points are proposed. Default: 20.</source>
-            <translation type="unfinished" />
+            <translation>Quantos pontos são propostos. Padrão: 20.</translation>
         </message>
         <message>
             <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage com posto (1 é o melhor), dúvida (0 a 1), as duas classes em dúvida e suas probabilidades.</translation>
         </message>
         <message>
             <source>Number of points found</source>
-            <translation type="unfinished" />
+            <translation>Número de pontos achados</translation>
         </message>
         <message>
             <source>Scene</source>
-            <translation type="unfinished" />
+            <translation>Cena</translation>
         </message>
         <message>
             <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
-            <translation type="unfinished" />
+            <translation>O raster hiperespectral. Pixels sem dados e bandas ruins (marcadas no arquivo, constantes ou vazias) são deixados de fora por si.</translation>
         </message>
         <message>
             <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation type="unfinished" />
+            <translation>Uma camada de polígonos em qualquer SRC com um campo de classe, ou um raster na grade da cena com números de classe (0 = sem rótulo).</translation>
         </message>
         <message>
             <source>Class field</source>
-            <translation type="unfinished" />
+            <translation>Campo de classe</translation>
         </message>
         <message>
             <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
-            <translation type="unfinished" />
+            <translation>Número ou nome da classe de cada polígono; para um número, o nome é tomado de um campo como class_name. Padrão: o campo chamado class_id, class ou parecido.</translation>
         </message>
         <message>
             <source>Selected polygons only</source>
-            <translation type="unfinished" />
+            <translation>Só polígonos selecionados</translation>
         </message>
         <message>
             <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation type="unfinished" />
+            <translation>Só os polígonos selecionados dos rótulos são lidos. Padrão: não, todos.</translation>
         </message>
         <message>
             <source>Diffusion model</source>
-            <translation type="unfinished" />
+            <translation>Modelo de difusão</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
-            <translation type="unfinished" />
+            <translation>O arquivo .safetensors que 'Pré-treinar numa cena' escreveu.</translation>
         </message>
         <message>
             <source>With it, pretraining is skipped. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Com ele, o pré-treinamento é pulado. Padrão: nenhum.</translation>
         </message>
         <message>
             <source>Preset</source>
-            <translation type="unfinished" />
+            <translation>Predefinição</translation>
         </message>
         <message>
             <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
-            <translation type="unfinished" />
+            <translation>quick: uns 3 minutos de pré-treinamento em dois núcleos de CPU, para uma primeira olhada. balanced (padrão): uns 10 a 15 minutos, o mapa para guardar. paper: a rede e a duração publicadas; precisa de GPU.</translation>
         </message>
         <message>
             <source>Device</source>
-            <translation type="unfinished" />
+            <translation>Dispositivo</translation>
         </message>
         <message>
             <source>auto (default) takes a GPU that works, else the CPU.</source>
-            <translation type="unfinished" />
+            <translation>auto (padrão) toma uma GPU que funcione, senão a CPU.</translation>
         </message>
         <message>
             <source>Seed</source>
-            <translation type="unfinished" />
+            <translation>Semente</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same result. Default: 0.</source>
-            <translation type="unfinished" />
+            <translation>A mesma semente na mesma máquina dá o mesmo resultado. Padrão: 0.</translation>
         </message>
         <message>
             <source>Other settings</source>
-            <translation type="unfinished" />
+            <translation>Outras configurações</translation>
         </message>
         <message>
             <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Números soltos da predefinição substituídos, como KEY=VALUE separados por espaços: 'iterations=2000 members=5'. Padrão: nenhum.</translation>
         </message>
         <message>
             <source>Bands to leave out</source>
-            <translation type="unfinished" />
+            <translation>Bandas a deixar de fora</translation>
         </message>
         <message>
             <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Números de banda ou comprimentos de onda além dos que são deixados de fora por si: '1-5,130-135' ou '1340-1460nm,1790-1960nm' (vapor d'água). Padrão: nenhum.</translation>
         </message>
         <message>
             <source>Resume</source>
-            <translation type="unfinished" />
+            <translation>Retomar</translation>
         </message>
         <message>
             <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
-            <translation type="unfinished" />
+            <translation>Continuar do último ponto de controle de uma execução cancelada ou quebrada com o mesmo arquivo de saída. Padrão: não.</translation>
         </message>
         <message>
             <source>Confidence</source>
-            <translation type="unfinished" />
+            <translation>Confiança</translation>
         </message>
         <message>
             <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF com a probabilidade da classe mapeada, de 0 a 1.</translation>
         </message>
         <message>
             <source>Accuracy report</source>
-            <translation type="unfinished" />
+            <translation>Relatório de acurácia</translation>
         </message>
         <message>
             <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
-            <translation type="unfinished" />
+            <translation>Um arquivo HTML com a matriz de confusão (linhas: referência, colunas: mapa), acurácias e, onde possível, comparações espectrais.</translation>
         </message>
         <message>
             <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
-            <translation type="unfinished" />
+            <translation>'{word}' em Outras configurações não tem a forma KEY=VALUE.</translation>
         </message>
         <message>
             <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
-            <translation type="unfinished" />
+            <translation>'{path}' não é um GeoTIFF, o único formato escrito; termine-o em .tif.</translation>
         </message>
         <message>
             <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
-            <translation type="unfinished" />
+            <translation>'{path}' não é um GeoPackage, o único formato escrito; termine-o em .gpkg.</translation>
         </message>
         <message>
             <source>Pretrain on a scene</source>
-            <translation type="unfinished" />
+            <translation>Pré-treinar numa cena</translation>
         </message>
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation type="unfinished" />
+            <translation>Aprende uma cena hiperespectral sem rótulos e escreve um modelo de difusão.</translation>
         </message>
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
-            <translation type="unfinished" />
+            <translation>Um arquivo .safetensors de 5 a 110 MB, para 'Treinar um classificador' e 'Mapear uma cena a partir de polígonos'. Pontos de controle ficam ao lado até ele estar completo.</translation>
         </message>
         <message>
             <source>Canceled.</source>
-            <translation type="unfinished" />
+            <translation>Cancelado.</translation>
         </message>
         <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
-            <translation type="unfinished" />
+            <translation>A tarefa em {folder} não pôde ser iniciada com {python}: {reason}.</translation>
         </message>
         <message>
             <source>Job folder: {folder}</source>
-            <translation type="unfinished" />
+            <translation>Pasta da tarefa: {folder}</translation>
         </message>
         <message>
             <source>Train a classifier</source>
-            <translation type="unfinished" />
+            <translation>Treinar um classificador</translation>
         </message>
         <message>
             <source>Learns the classes of training polygons and writes a classifier.</source>
-            <translation type="unfinished" />
+            <translation>Aprende as classes de polígonos de treinamento e escreve um classificador.</translation>
         </message>
         <message>
             <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
-            <translation type="unfinished" />
+            <translation>Um arquivo .safetensors com o modelo de difusão, as classes com nomes e cores e a acurácia em polígonos reservados; é tudo de que 'Classificar uma cena' precisa.</translation>
         </message>
         <message>
             <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
-            <translation type="unfinished" />
+            <translation>O classificador 'mtmsd' precisa de um modelo de difusão; dê o que 'Pré-treinar numa cena' escreveu ou escolha outro classificador.</translation>
         </message>
         <message>
             <source>Turn a class map into polygons</source>
-            <translation type="unfinished" />
+            <translation>Converter um mapa de classes em polígonos</translation>
         </message>
         <message>
             <source>Polygons with class, area and mean confidence, and the area of each class.</source>
-            <translation type="unfinished" />
+            <translation>Polígonos com classe, área e confiança média, e a área de cada classe.</translation>
         </message>
         <message>
             <source>Area table</source>
-            <translation type="unfinished" />
+            <translation>Tabela de áreas</translation>
         </message>
         <message>
             <source>Written with the map; its mean is told for each polygon. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>Escrita com o mapa; sua média é dada para cada polígono. Padrão: nenhuma.</translation>
         </message>
         <message>
             <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
-            <translation type="unfinished" />
+            <translation>GeoPackage com um polígono para cada região contígua: class_id, class_name, color, pixels, area_ha, confidence.</translation>
         </message>
         <message>
             <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>Pixels, parcela e hectares de cada classe como CSV. Padrão: não escrito.</translation>
         </message>
         <message>
             <source>Number of polygons</source>
-            <translation type="unfinished" />
+            <translation>Número de polígonos</translation>
         </message>
     </context>
     <context>
         <name>MapOptions</name>
         <message>
             <source>Another classifier, and filters for the finished map</source>
-            <translation type="unfinished" />
+            <translation>Outro classificador, e filtros para o mapa pronto</translation>
         </message>
         <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
-            <translation type="unfinished" />
+            <translation>O MTMSD aprende dos espectros e de sua vizinhança no modelo pré-treinado; os outros só veem espectros, não precisam de modelo e levam segundos</translation>
         </message>
         <message>
             <source> %</source>
-            <translation type="unfinished" />
+            <translation> %</translation>
         </message>
         <message>
             <source>Pixels of lower confidence get a class of their own, 'unknown'</source>
-            <translation type="unfinished" />
+            <translation>Pixels de confiança menor recebem uma classe própria, 'unknown'</translation>
         </message>
         <message>
             <source>Off</source>
-            <translation type="unfinished" />
+            <translation>Não</translation>
         </message>
         <message>
             <source>{0} × {0} px</source>
-            <translation type="unfinished" />
+            <translation>{0} × {0} px</translation>
         </message>
         <message>
             <source>Each pixel gets the most frequent class of the square around it</source>
-            <translation type="unfinished" />
+            <translation>Cada pixel recebe a classe mais frequente do quadrado ao seu redor</translation>
         </message>
         <message>
             <source> px</source>
-            <translation type="unfinished" />
+            <translation> px</translation>
         </message>
         <message>
             <source>Minimum mapping unit: smaller regions join their largest neighbour</source>
-            <translation type="unfinished" />
+            <translation>Unidade mínima de mapeamento: regiões menores juntam-se à maior vizinha</translation>
         </message>
         <message>
             <source>Classifier</source>
-            <translation type="unfinished" />
+            <translation>Classificador</translation>
         </message>
         <message>
             <source>Unknown below</source>
-            <translation type="unfinished" />
+            <translation>Desconhecido sob</translation>
         </message>
         <message>
             <source>Smooth by majority</source>
-            <translation type="unfinished" />
+            <translation>Suavizar</translation>
         </message>
         <message>
             <source>Smallest region</source>
-            <translation type="unfinished" />
+            <translation>Menor região</translation>
         </message>
         <message>
             <source>unknown below {} %</source>
-            <translation type="unfinished" />
+            <translation>desconhecido sob {} %</translation>
         </message>
         <message>
             <source>smoothed</source>
-            <translation type="unfinished" />
+            <translation>suavizado</translation>
         </message>
         <message>
             <source>from {} px</source>
-            <translation type="unfinished" />
+            <translation>de {} px</translation>
         </message>
         <message>
             <source>More</source>
-            <translation type="unfinished" />
+            <translation>Mais</translation>
         </message>
     </context>
     <context>
         <name>MapProducts</name>
         <message>
             <source>Polygoni&amp;ze</source>
-            <translation type="unfinished" />
+            <translation>Poligoni&amp;zar</translation>
         </message>
         <message>
             <source>Where to Label Ne&amp;xt</source>
-            <translation type="unfinished" />
+            <translation>Onde rotular a seguir</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
-            <translation type="unfinished" />
+            <translation>As regiões do mapa com classe, área e confiança, como GeoPackage</translation>
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
-            <translation type="unfinished" />
+            <translation>20 lugares em dúvida, espalhados pela cena, a rotular</translation>
         </message>
         <message>
             <source>Map Scene comes first.</source>
-            <translation type="unfinished" />
+            <translation>Primeiro vem Mapear cena.</translation>
         </message>
         <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
-            <translation type="unfinished" />
+            <translation>O arquivo do classificador sumiu; aperte Mapear cena mais uma vez.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
-            <translation type="unfinished" />
+            <translation>Traçando as regiões do mapa</translation>
         </message>
         <message>
             <source>Looking for places to label</source>
-            <translation type="unfinished" />
+            <translation>Procurando lugares a rotular</translation>
         </message>
         <message>
             <source>Mapping with probabilities</source>
-            <translation type="unfinished" />
+            <translation>Mapeando com probabilidades</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>Polígonos</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation type="unfinished" />
+            <translation>Pontos a rotular</translation>
         </message>
         <message>
             <source>{} cannot be opened as a vector layer.</source>
-            <translation type="unfinished" />
+            <translation>{} não pode ser aberto como camada vetorial.</translation>
         </message>
     </context>
     <context>
         <name>MapSection</name>
         <message>
             <source>6  Map</source>
-            <translation type="unfinished" />
+            <translation>6  Mapa</translation>
         </message>
         <message>
             <source>Previe&amp;w</source>
-            <translation type="unfinished" />
+            <translation>Prév&amp;ia</translation>
         </message>
         <message>
             <source>&amp;Map Scene</source>
-            <translation type="unfinished" />
+            <translation>&amp;Mapear cena</translation>
         </message>
         <message>
             <source>Map what the map window shows, as a temporary layer</source>
-            <translation type="unfinished" />
+            <translation>Mapear o que a janela do mapa mostra, como camada temporária</translation>
         </message>
         <message>
             <source>Map the whole raster into a GeoTIFF, with its confidence</source>
-            <translation type="unfinished" />
+            <translation>Mapear todo o raster num GeoTIFF, com sua confiança</translation>
         </message>
         <message>
             <source>Polygons or classifier have changed since {}.</source>
-            <translation type="unfinished" />
+            <translation>Polígonos ou classificador mudaram desde {}.</translation>
         </message>
         <message>
             <source>The filters have changed since {}.</source>
-            <translation type="unfinished" />
+            <translation>Os filtros mudaram desde {}.</translation>
         </message>
         <message>
             <source>Map: {}</source>
-            <translation type="unfinished" />
+            <translation>Mapa: {}</translation>
         </message>
         <message>
             <source>Ready to map.</source>
-            <translation type="unfinished" />
+            <translation>Pronto para mapear.</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Escolha primeiro uma cena.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Esperando as bandas do raster.</translation>
         </message>
         <message>
             <source>Pretrain the scene first, or choose another classifier under More.</source>
-            <translation type="unfinished" />
+            <translation>Pré-treine primeiro a cena, ou escolha outro classificador em Mais.</translation>
         </message>
         <message>
             <source>Draw training polygons first.</source>
-            <translation type="unfinished" />
+            <translation>Desenhe primeiro polígonos de treinamento.</translation>
         </message>
         <message>
             <source>Draw polygons of at least two classes.</source>
-            <translation type="unfinished" />
+            <translation>Desenhe polígonos de pelo menos duas classes.</translation>
         </message>
         <message>
             <source>Draw more of {}: each class needs {} pixels.</source>
-            <translation type="unfinished" />
+            <translation>Desenhe mais de {}: cada classe precisa de {} pixels.</translation>
         </message>
         <message>
             <source>The map window shows no part of the scene; zoom to it first.</source>
-            <translation type="unfinished" />
+            <translation>A janela do mapa não mostra nada da cena; aproxime-se dela primeiro.</translation>
         </message>
         <message>
             <source>Learning the classes</source>
-            <translation type="unfinished" />
+            <translation>Aprendendo as classes</translation>
         </message>
         <message>
             <source>Mapping the view</source>
-            <translation type="unfinished" />
+            <translation>Mapeando a vista</translation>
         </message>
         <message>
             <source>Mapping the scene</source>
-            <translation type="unfinished" />
+            <translation>Mapeando a cena</translation>
         </message>
         <message>
             <source>{}…</source>
-            <translation type="unfinished" />
+            <translation>{}…</translation>
         </message>
         <message>
             <source>Canceled; nothing was changed.</source>
-            <translation type="unfinished" />
+            <translation>Cancelado; nada foi mudado.</translation>
         </message>
         <message>
             <source>Class map</source>
-            <translation type="unfinished" />
+            <translation>Mapa de classes</translation>
         </message>
         <message>
             <source>Preview</source>
-            <translation type="unfinished" />
+            <translation>Prévia</translation>
         </message>
         <message>
             <source>{} cannot be opened as a raster.</source>
-            <translation type="unfinished" />
+            <translation>{} não pode ser aberto como raster.</translation>
         </message>
     </context>
     <context>
         <name>MapView</name>
         <message>
             <source>Opacity of the map over the scene</source>
-            <translation type="unfinished" />
+            <translation>Opacidade do mapa sobre a cena</translation>
         </message>
         <message>
             <source>Flic&amp;ker</source>
-            <translation type="unfinished" />
+            <translation>A&amp;lternar</translation>
         </message>
         <message>
             <source>Show the map and the scene in turn</source>
-            <translation type="unfinished" />
+            <translation>Mostrar o mapa e a cena por turnos</translation>
         </message>
         <message>
             <source>Con&amp;fidence</source>
-            <translation type="unfinished" />
+            <translation>Con&amp;fiança</translation>
         </message>
         <message>
             <source>Map Scene writes the confidence too.</source>
-            <translation type="unfinished" />
+            <translation>Mapear cena escreve também a confiança.</translation>
         </message>
         <message>
             <source>Class</source>
-            <translation type="unfinished" />
+            <translation>Classe</translation>
         </message>
         <message>
             <source>Pixels</source>
-            <translation type="unfinished" />
+            <translation>Pixels</translation>
         </message>
         <message>
             <source>Area</source>
-            <translation type="unfinished" />
+            <translation>Área</translation>
         </message>
         <message>
             <source>Pixels and area of each class in the map</source>
-            <translation type="unfinished" />
+            <translation>Pixels e área de cada classe no mapa</translation>
         </message>
         <message>
             <source>Opacit&amp;y</source>
-            <translation type="unfinished" />
+            <translation>&amp;Opacidade</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
-            <translation type="unfinished" />
+            <translation>Mostrar quão seguro está o classificador, de 0 a 1</translation>
         </message>
         <message>
             <source>Confidence</source>
-            <translation type="unfinished" />
+            <translation>Confiança</translation>
         </message>
     </context>
     <context>
         <name>MatrixView</name>
         <message>
             <source>Map</source>
-            <translation type="unfinished" />
+            <translation>Mapa</translation>
         </message>
         <message>
             <source>Reference</source>
-            <translation type="unfinished" />
+            <translation>Referência</translation>
         </message>
         <message>
             <source>{} pixels of {} are mapped as {}</source>
-            <translation type="unfinished" />
+            <translation>{} pixels de {} estão mapeados como {}</translation>
         </message>
     </context>
     <context>
         <name>MtmsdDock</name>
         <message>
             <source>MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>O motor está pronto.</translation>
         </message>
         <message>
             <source>{} came to its end while QGIS was closed.</source>
-            <translation type="unfinished" />
+            <translation>{} terminou enquanto o QGIS estava fechado.</translation>
         </message>
         <message>
             <source>{} is done after {}.</source>
-            <translation type="unfinished" />
+            <translation>{} terminou após {}.</translation>
         </message>
         <message>
             <source>{} was removed; the running job goes on with its file.</source>
-            <translation type="unfinished" />
+            <translation>{} foi removido; a tarefa em execução continua com seu arquivo.</translation>
         </message>
     </context>
     <context>
         <name>PlanPage</name>
         <message>
             <source>Learns, trains, maps and assesses, with PyTorch</source>
-            <translation type="unfinished" />
+            <translation>Aprende, treina, mapeia e avalia, com PyTorch</translation>
         </message>
         <message>
             <source>Classifies and assesses with models that others trained</source>
-            <translation type="unfinished" />
+            <translation>Classifica e avalia com modelos que outros treinaram</translation>
         </message>
         <message>
             <source>For which device PyTorch is installed</source>
-            <translation type="unfinished" />
+            <translation>Para qual dispositivo o PyTorch é instalado</translation>
         </message>
         <message>
             <source>Where the environment will lie; an update of the plugin does not touch it</source>
-            <translation type="unfinished" />
+            <translation>Onde ficará o ambiente; uma atualização do complemento não o toca</translation>
         </message>
         <message>
             <source>De&amp;vice</source>
-            <translation type="unfinished" />
+            <translation>&amp;Dispositivo</translation>
         </message>
         <message>
             <source>Fol&amp;der</source>
-            <translation type="unfinished" />
+            <translation>&amp;Pasta</translation>
         </message>
         <message>
             <source>An index of packages that replaces the ordinary one, PyTorch's too</source>
-            <translation type="unfinished" />
+            <translation>Um índice de pacotes no lugar do comum, também para o PyTorch</translation>
         </message>
         <message>
             <source>http://user:password@host:port; empty: the one QGIS has</source>
-            <translation type="unfinished" />
+            <translation>http://user:password@host:port; vazio: o do QGIS</translation>
         </message>
         <message>
             <source>A folder of wheels, for a machine without network; then none is used</source>
-            <translation type="unfinished" />
+            <translation>Uma pasta de wheels, para uma máquina sem rede; então nenhuma é usada</translation>
         </message>
         <message>
             <source>The Python to build from, or that of an environment that has everything</source>
-            <translation type="unfinished" />
+            <translation>O Python de que construir, ou o de um ambiente que tem tudo</translation>
         </message>
         <message>
             <source>Advanced</source>
-            <translation type="unfinished" />
+            <translation>Avançado</translation>
         </message>
         <message>
             <source>&amp;Index URL</source>
-            <translation type="unfinished" />
+            <translation>URL do índ&amp;ice</translation>
         </message>
         <message>
             <source>Pro&amp;xy</source>
-            <translation type="unfinished" />
+            <translation>Pro&amp;xy</translation>
         </message>
         <message>
             <source>&amp;Wheel folder</source>
-            <translation type="unfinished" />
+            <translation>Pasta de &amp;wheels</translation>
         </message>
         <message>
             <source>P&amp;ython</source>
-            <translation type="unfinished" />
+            <translation>P&amp;ython</translation>
         </message>
         <message>
             <source>the ordinary one</source>
-            <translation type="unfinished" />
+            <translation>o comum</translation>
         </message>
         <message>
             <source>none</source>
-            <translation type="unfinished" />
+            <translation>nenhum</translation>
         </message>
         <message>
             <source>the best that is there</source>
-            <translation type="unfinished" />
+            <translation>o melhor que houver</translation>
         </message>
         <message>
             <source>&amp;Everything</source>
-            <translation type="unfinished" />
+            <translation>&amp;Tudo</translation>
         </message>
         <message>
             <source>Classify &amp;only</source>
-            <translation type="unfinished" />
+            <translation>Só &amp;classificar</translation>
         </message>
         <message>
             <source>{} (≈ {})</source>
-            <translation type="unfinished" />
+            <translation>{} (≈ {})</translation>
         </message>
         <message>
             <source>Looking at this machine…</source>
-            <translation type="unfinished" />
+            <translation>Examinando esta máquina…</translation>
         </message>
         <message>
             <source>{} (Python {}) has all the engine's libraries already: nothing is installed.</source>
-            <translation type="unfinished" />
+            <translation>{} (Python {}) já tem todas as bibliotecas do motor: nada é instalado.</translation>
         </message>
     </context>
     <context>
         <name>PolygonsSection</name>
         <message>
             <source>4  Training polygons</source>
-            <translation type="unfinished" />
+            <translation>4  Polígonos de treinamento</translation>
         </message>
         <message>
             <source>Draw a polygon; right click ends it</source>
-            <translation type="unfinished" />
+            <translation>Desenhar um polígono; o clique direito termina</translation>
         </message>
         <message>
             <source>Drag a rectangle</source>
-            <translation type="unfinished" />
+            <translation>Arrastar um retângulo</translation>
         </message>
         <message>
             <source>Drag an outline freehand</source>
-            <translation type="unfinished" />
+            <translation>Arrastar um contorno à mão livre</translation>
         </message>
         <message>
             <source>Click a pixel: similar neighbours join it</source>
-            <translation type="unfinished" />
+            <translation>Clicar um pixel: vizinhos parecidos juntam-se a ele</translation>
         </message>
         <message>
             <source>Select polygons</source>
-            <translation type="unfinished" />
+            <translation>Selecionar polígonos</translation>
         </message>
         <message>
             <source>Move vertices of a polygon</source>
-            <translation type="unfinished" />
+            <translation>Mover vértices de um polígono</translation>
         </message>
         <message>
             <source>Move polygons</source>
-            <translation type="unfinished" />
+            <translation>Mover polígonos</translation>
         </message>
         <message>
             <source>Delete the selected polygons</source>
-            <translation type="unfinished" />
+            <translation>Excluir os polígonos selecionados</translation>
         </message>
         <message>
             <source>Save the polygons to their file</source>
-            <translation type="unfinished" />
+            <translation>Salvar os polígonos no seu arquivo</translation>
         </message>
         <message>
             <source>How far a pixel's spectrum may be from the clicked one</source>
-            <translation type="unfinished" />
+            <translation>Quanto o espectro de um pixel pode diferir do clicado</translation>
         </message>
         <message>
             <source>Add Re&amp;gion</source>
-            <translation type="unfinished" />
+            <translation>Adicionar região</translation>
         </message>
         <message>
             <source>Take the shown region as a polygon (right click, Enter)</source>
-            <translation type="unfinished" />
+            <translation>Tomar a região mostrada como polígono (clique direito, Enter)</translation>
         </message>
         <message>
             <source>Tolerance</source>
-            <translation type="unfinished" />
+            <translation>Tolerância</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Escolha primeiro uma cena.</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
-            <translation type="unfinished" />
+            <translation>Espere até a camada ser lida.</translation>
         </message>
         <message>
             <source>Add a class first, and select it.</source>
-            <translation type="unfinished" />
+            <translation>Adicione primeiro uma classe e selecione-a.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Esperando as bandas do raster.</translation>
         </message>
         <message>
             <source>There are no polygons yet.</source>
-            <translation type="unfinished" />
+            <translation>Ainda não há polígonos.</translation>
         </message>
         <message>
             <source>All polygons are saved.</source>
-            <translation type="unfinished" />
+            <translation>Todos os polígonos estão salvos.</translation>
         </message>
         <message>
             <source>Draw some polygons of {}.</source>
-            <translation type="unfinished" />
+            <translation>Desenhe alguns polígonos de {}.</translation>
         </message>
         <message>
             <source>{}; drawing {}</source>
-            <translation type="unfinished" />
+            <translation>{}; desenhando {}</translation>
         </message>
         <message>
             <source>not saved</source>
-            <translation type="unfinished" />
+            <translation>não salvo</translation>
         </message>
         <message>
             <source>Click the corners; right click ends, Escape drops it.</source>
-            <translation type="unfinished" />
+            <translation>Clique os cantos; o clique direito termina, Esc descarta.</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
-            <translation type="unfinished" />
+            <translation>Arraste de canto a canto.</translation>
         </message>
         <message>
             <source>Hold the button and go around.</source>
-            <translation type="unfinished" />
+            <translation>Segure o botão e dê a volta.</translation>
         </message>
         <message>
             <source>Click a pixel, then move the slider; right click takes the region.</source>
-            <translation type="unfinished" />
+            <translation>Clique um pixel, depois mova o controle; o clique direito toma a região.</translation>
         </message>
         <message>
             <source>The polygon cannot be brought into the scene's coordinates.</source>
-            <translation type="unfinished" />
+            <translation>O polígono não pode ser levado às coordenadas da cena.</translation>
         </message>
         <message>
             <source>The polygon is outside the scene and was not added.</source>
-            <translation type="unfinished" />
+            <translation>O polígono está fora da cena e não foi adicionado.</translation>
         </message>
         <message>
             <source>The polygon crossed itself and was mended into {} parts.</source>
-            <translation type="unfinished" />
+            <translation>O polígono cruzava a si mesmo e foi reparado em {} partes.</translation>
         </message>
         <message>
             <source>{}; right click or Add Region takes the region.</source>
-            <translation type="unfinished" />
+            <translation>{}; o clique direito ou Adicionar região toma a região.</translation>
         </message>
         <message>
             <source>Select polygons first.</source>
-            <translation type="unfinished" />
+            <translation>Selecione primeiro polígonos.</translation>
         </message>
         <message>
             <source>Delete polygons</source>
-            <translation type="unfinished" />
+            <translation>Excluir polígonos</translation>
         </message>
     </context>
     <context>
         <name>PretrainingSection</name>
         <message>
             <source>2  Pretraining</source>
-            <translation type="unfinished" />
+            <translation>2  Pré-treinamento</translation>
         </message>
         <message>
             <source>Quick – a first look</source>
-            <translation type="unfinished" />
+            <translation>Rápido – uma primeira olhada</translation>
         </message>
         <message>
             <source>Balanced – good maps</source>
-            <translation type="unfinished" />
+            <translation>Equilibrado – bons mapas</translation>
         </message>
         <message>
             <source>Paper – as published, needs a GPU</source>
-            <translation type="unfinished" />
+            <translation>Artigo – como publicado, com GPU</translation>
         </message>
         <message>
             <source>How long and how large the model learns</source>
-            <translation type="unfinished" />
+            <translation>Por quanto tempo o modelo aprende, e seu tamanho</translation>
         </message>
         <message>
             <source>Automatic</source>
-            <translation type="unfinished" />
+            <translation>Automático</translation>
         </message>
         <message>
             <source>CPU</source>
-            <translation type="unfinished" />
+            <translation>CPU</translation>
         </message>
         <message>
             <source>NVIDIA GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU NVIDIA</translation>
         </message>
         <message>
             <source>Apple GPU</source>
-            <translation type="unfinished" />
+            <translation>GPU Apple</translation>
         </message>
         <message>
             <source>Where the engine computes; automatic takes a GPU if any</source>
-            <translation type="unfinished" />
+            <translation>Onde o motor calcula; Automático toma uma GPU se houver</translation>
         </message>
         <message>
             <source>&amp;Preset</source>
-            <translation type="unfinished" />
+            <translation>Predefinição</translation>
         </message>
         <message>
             <source>De&amp;vice</source>
-            <translation type="unfinished" />
+            <translation>&amp;Dispositivo</translation>
         </message>
         <message>
             <source>Meas&amp;ure</source>
-            <translation type="unfinished" />
+            <translation>Medi&amp;r</translation>
         </message>
         <message>
             <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation type="unfinished" />
+            <translation>Executar alguns passos nesta máquina para saber quanto demora esta predefinição</translation>
         </message>
         <message>
             <source>P&amp;retrain</source>
-            <translation type="unfinished" />
+            <translation>Pré-&amp;treinar</translation>
         </message>
         <message>
             <source>Take a model that exists, of this scene or one of the same sensor…</source>
-            <translation type="unfinished" />
+            <translation>Tomar um modelo que existe, desta cena ou de uma do mesmo sensor…</translation>
         </message>
         <message>
             <source>The loss of pretraining: it falls fast, then slowly</source>
-            <translation type="unfinished" />
+            <translation>A perda do pré-treinamento: cai depressa, depois devagar</translation>
         </message>
         <message>
             <source>More settings</source>
-            <translation type="unfinished" />
+            <translation>Mais configurações</translation>
         </message>
         <message>
             <source>Seldom needed; the Processing help lists every number</source>
-            <translation type="unfinished" />
+            <translation>Raramente preciso; a ajuda do Processamento dá cada número</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same map</source>
-            <translation type="unfinished" />
+            <translation>A mesma semente na mesma máquina dá o mesmo mapa</translation>
         </message>
         <message>
             <source>Bands to leave out besides the bad ones that are found</source>
-            <translation type="unfinished" />
+            <translation>Bandas a deixar de fora além das ruins que são achadas</translation>
         </message>
         <message>
             <source>Single numbers of the preset, as KEY=VALUE</source>
-            <translation type="unfinished" />
+            <translation>Números soltos da predefinição, como KEY=VALUE</translation>
         </message>
         <message>
             <source>See&amp;d</source>
-            <translation type="unfinished" />
+            <translation>&amp;Semente</translation>
         </message>
         <message>
             <source>Leave &amp;out</source>
-            <translation type="unfinished" />
+            <translation>Dei&amp;xar fora</translation>
         </message>
         <message>
             <source>Num&amp;bers</source>
-            <translation type="unfinished" />
+            <translation>&amp;Números</translation>
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
-            <translation type="unfinished" />
+            <translation>Achado o modelo {} desta cena.</translation>
         </message>
         <message>
             <source>Pa&amp;use</source>
-            <translation type="unfinished" />
+            <translation>Pausa&amp;r</translation>
         </message>
         <message>
             <source>Stop after the present step; what was learned is kept</source>
-            <translation type="unfinished" />
+            <translation>Parar após o passo presente; o que foi aprendido fica</translation>
         </message>
         <message>
             <source>&amp;Resume</source>
-            <translation type="unfinished" />
+            <translation>Re&amp;tomar</translation>
         </message>
         <message>
             <source>Learn the scene in the background; go on drawing meanwhile</source>
-            <translation type="unfinished" />
+            <translation>Aprender a cena em segundo plano; siga desenhando enquanto isso</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Escolha primeiro uma cena.</translation>
         </message>
         <message>
             <source>Wait until the running job has ended.</source>
-            <translation type="unfinished" />
+            <translation>Espere até a tarefa em execução terminar.</translation>
         </message>
         <message>
             <source>Paused; Resume goes on from the last checkpoint.</source>
-            <translation type="unfinished" />
+            <translation>Em pausa; Retomar continua do último ponto de controle.</translation>
         </message>
         <message>
             <source>Model: {}</source>
-            <translation type="unfinished" />
+            <translation>Modelo: {}</translation>
         </message>
         <message>
             <source>No model yet: press Pretrain.</source>
-            <translation type="unfinished" />
+            <translation>Ainda sem modelo: aperte Pré-treinar.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>Esperando as bandas do raster.</translation>
         </message>
         <message>
             <source>Measuring on this machine…</source>
-            <translation type="unfinished" />
+            <translation>Medindo nesta máquina…</translation>
         </message>
         <message>
             <source>Takes about {} here</source>
-            <translation type="unfinished" />
+            <translation>Leva aqui uns {}</translation>
         </message>
         <message>
             <source>Time on this machine not measured yet</source>
-            <translation type="unfinished" />
+            <translation>Tempo nesta máquina ainda não medido</translation>
         </message>
         <message>
             <source>Measuring the speed</source>
-            <translation type="unfinished" />
+            <translation>Medindo a velocidade</translation>
         </message>
         <message>
             <source>Pausing: writing a checkpoint…</source>
-            <translation type="unfinished" />
+            <translation>Pausando: escrevendo um ponto de controle…</translation>
         </message>
         <message>
             <source>Pretraining</source>
-            <translation type="unfinished" />
+            <translation>Pré-treinamento</translation>
         </message>
         <message>
             <source>Starting the engine…</source>
-            <translation type="unfinished" />
+            <translation>Iniciando o motor…</translation>
         </message>
         <message>
             <source>Taking up the job that went on without QGIS…</source>
-            <translation type="unfinished" />
+            <translation>Retomando a tarefa que continuou sem o QGIS…</translation>
         </message>
         <message>
             <source>{} {:,.0f} of {:,.0f}</source>
-            <translation type="unfinished" />
+            <translation>{} {:,.0f} de {:,.0f}</translation>
         </message>
         <message>
             <source>{} left</source>
-            <translation type="unfinished" />
+            <translation>faltam {}</translation>
         </message>
         <message>
             <source>Choose a Diffusion Model</source>
-            <translation type="unfinished" />
+            <translation>Escolher um modelo de difusão</translation>
         </message>
         <message>
             <source>Diffusion models (*.safetensors)</source>
-            <translation type="unfinished" />
+            <translation>Modelos de difusão (*.safetensors)</translation>
         </message>
         <message>
             <source>{} is not a diffusion model.</source>
-            <translation type="unfinished" />
+            <translation>{} não é um modelo de difusão.</translation>
         </message>
         <message>
             <source>{} was learned on a raster with other bands.</source>
-            <translation type="unfinished" />
+            <translation>{} foi aprendido num raster com outras bandas.</translation>
         </message>
         <message>
             <source>The model is of another scene of the same sensor.</source>
-            <translation type="unfinished" />
+            <translation>O modelo é de outra cena do mesmo sensor.</translation>
         </message>
     </context>
     <context>
         <name>ProgressPage</name>
         <message>
             <source>What the tools said</source>
-            <translation type="unfinished" />
+            <translation>O que as ferramentas disseram</translation>
         </message>
         <message>
             <source>Log</source>
-            <translation type="unfinished" />
+            <translation>Registro</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>O motor está pronto.</translation>
         </message>
         <message>
             <source>Canceled; what was fetched is kept for the next time.</source>
-            <translation type="unfinished" />
+            <translation>Cancelado; o que foi baixado fica para a próxima vez.</translation>
         </message>
         <message>
             <source>It computes on: {}. Open a scene and begin.</source>
@@ -2056,351 +2056,351 @@
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
-            <translation type="unfinished" />
+            <translation>O provedor de processamento do MTMSD não está carregado.</translation>
         </message>
         <message>
             <source>The algorithm cannot be started.</source>
-            <translation type="unfinished" />
+            <translation>O algoritmo não pode ser iniciado.</translation>
         </message>
         <message>
             <source>The algorithm failed; see its log.</source>
-            <translation type="unfinished" />
+            <translation>O algoritmo falhou; veja seu registro.</translation>
         </message>
     </context>
     <context>
         <name>SceneSection</name>
         <message>
             <source>1  Scene</source>
-            <translation type="unfinished" />
+            <translation>1  Cena</translation>
         </message>
         <message>
             <source>No scene chosen</source>
-            <translation type="unfinished" />
+            <translation>Nenhuma cena escolhida</translation>
         </message>
         <message>
             <source>The hyperspectral raster to map; follows the active layer in the layer tree</source>
-            <translation type="unfinished" />
+            <translation>O raster hiperespectral a mapear; segue a camada ativa da árvore de camadas</translation>
         </message>
         <message>
             <source>Open a raster file…</source>
-            <translation type="unfinished" />
+            <translation>Abrir um arquivo raster…</translation>
         </message>
         <message>
             <source>&amp;True Colour</source>
-            <translation type="unfinished" />
+            <translation>&amp;Cor real</translation>
         </message>
         <message>
             <source>Red 650, green 550, blue 470 nm</source>
-            <translation type="unfinished" />
+            <translation>Vermelho 650, verde 550, azul 470 nm</translation>
         </message>
         <message>
             <source>&amp;Infrared</source>
-            <translation type="unfinished" />
+            <translation>Infravermel&amp;ho</translation>
         </message>
         <message>
             <source>Near infrared 860, red 650, green 550 nm</source>
-            <translation type="unfinished" />
+            <translation>Infravermelho próximo 860, vermelho 650, verde 550 nm</translation>
         </message>
         <message>
             <source>&amp;SWIR</source>
-            <translation type="unfinished" />
+            <translation>S&amp;WIR</translation>
         </message>
         <message>
             <source>Short-wave 2200, 1650 and near infrared 860 nm</source>
-            <translation type="unfinished" />
+            <translation>Onda curta 2200, 1650 e infravermelho próximo 860 nm</translation>
         </message>
         <message>
             <source>Size</source>
-            <translation type="unfinished" />
+            <translation>Tamanho</translation>
         </message>
         <message>
             <source>Columns × rows, and the size of a pixel</source>
-            <translation type="unfinished" />
+            <translation>Colunas × linhas, e o tamanho de um pixel</translation>
         </message>
         <message>
             <source>Bands</source>
-            <translation type="unfinished" />
+            <translation>Bandas</translation>
         </message>
         <message>
             <source>Bands used, of all in the file</source>
-            <translation type="unfinished" />
+            <translation>Bandas usadas, de todas as do arquivo</translation>
         </message>
         <message>
             <source>Wavelengths</source>
-            <translation type="unfinished" />
+            <translation>Comprimentos de onda</translation>
         </message>
         <message>
             <source>From the first to the last used band</source>
-            <translation type="unfinished" />
+            <translation>Da primeira à última banda usada</translation>
         </message>
         <message>
             <source>Left out</source>
-            <translation type="unfinished" />
+            <translation>De fora</translation>
         </message>
         <message>
             <source>Bands that are not used, and why</source>
-            <translation type="unfinished" />
+            <translation>Bandas que não são usadas, e por quê</translation>
         </message>
         <message>
             <source>No data</source>
-            <translation type="unfinished" />
+            <translation>Sem dados</translation>
         </message>
         <message>
             <source>Share of pixels without data</source>
-            <translation type="unfinished" />
+            <translation>Parcela de pixels sem dados</translation>
         </message>
         <message>
             <source>CRS</source>
-            <translation type="unfinished" />
+            <translation>SRC</translation>
         </message>
         <message>
             <source>Coordinate reference system</source>
-            <translation type="unfinished" />
+            <translation>Sistema de referência de coordenadas</translation>
         </message>
         <message>
             <source>Open a Hyperspectral Raster</source>
-            <translation type="unfinished" />
+            <translation>Abrir um raster hiperespectral</translation>
         </message>
         <message>
             <source>{} is not a raster that QGIS can read.</source>
-            <translation type="unfinished" />
+            <translation>{} não é um raster que o QGIS possa ler.</translation>
         </message>
         <message>
             <source>Choose a hyperspectral raster, or open one.</source>
-            <translation type="unfinished" />
+            <translation>Escolha um raster hiperespectral, ou abra um.</translation>
         </message>
         <message>
             <source>Looking at the raster…</source>
-            <translation type="unfinished" />
+            <translation>Examinando o raster…</translation>
         </message>
         <message>
             <source>{} px, {} bands used</source>
-            <translation type="unfinished" />
+            <translation>{} px, {} bandas usadas</translation>
         </message>
         <message>
             <source>{:.0f} to {:.0f} nm</source>
-            <translation type="unfinished" />
+            <translation>{:.0f} a {:.0f} nm</translation>
         </message>
         <message>
             <source>not in the file</source>
-            <translation type="unfinished" />
+            <translation>não no arquivo</translation>
         </message>
         <message>
             <source>{} of {}</source>
-            <translation type="unfinished" />
+            <translation>{} de {}</translation>
         </message>
         <message>
             <source>none</source>
-            <translation type="unfinished" />
+            <translation>nenhum</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Escolha primeiro uma cena.</translation>
         </message>
         <message>
             <source>The bands are not known yet.</source>
-            <translation type="unfinished" />
+            <translation>As bandas ainda não são conhecidas.</translation>
         </message>
         <message>
             <source>The raster has no wavelengths.</source>
-            <translation type="unfinished" />
+            <translation>O raster não tem comprimentos de onda.</translation>
         </message>
         <message>
             <source>The raster has no bands near {} nm.</source>
-            <translation type="unfinished" />
+            <translation>O raster não tem bandas perto de {} nm.</translation>
         </message>
     </context>
     <context>
         <name>SetUpDialog</name>
         <message>
             <source>Set Up the MTMSD Engine</source>
-            <translation type="unfinished" />
+            <translation>Instalar o motor MTMSD</translation>
         </message>
         <message>
             <source>&amp;Back</source>
-            <translation type="unfinished" />
+            <translation>&amp;Voltar</translation>
         </message>
         <message>
             <source>Choose otherwise: folder, device, source</source>
-            <translation type="unfinished" />
+            <translation>Escolher de outro modo: pasta, dispositivo, fonte</translation>
         </message>
         <message>
             <source>&amp;Cancel</source>
-            <translation type="unfinished" />
+            <translation>C&amp;ancelar</translation>
         </message>
         <message>
             <source>Stop; what was fetched is kept for the next time</source>
-            <translation type="unfinished" />
+            <translation>Parar; o que foi baixado fica para a próxima vez</translation>
         </message>
         <message>
             <source>Begin: now something is fetched and written</source>
-            <translation type="unfinished" />
+            <translation>Começar: agora algo é baixado e escrito</translation>
         </message>
         <message>
             <source>C&amp;lose</source>
-            <translation type="unfinished" />
+            <translation>&amp;Fechar</translation>
         </message>
         <message>
             <source>Close this window; the set-up goes on and the dock shows it</source>
-            <translation type="unfinished" />
+            <translation>Fechar esta janela; a instalação continua e o painel a mostra</translation>
         </message>
         <message>
             <source>Close this window</source>
-            <translation type="unfinished" />
+            <translation>Fechar esta janela</translation>
         </message>
         <message>
             <source>&amp;Try Again</source>
-            <translation type="unfinished" />
+            <translation>Tentar de &amp;novo</translation>
         </message>
         <message>
             <source>&amp;Use This Python</source>
-            <translation type="unfinished" />
+            <translation>&amp;Usar este Python</translation>
         </message>
         <message>
             <source>&amp;Set Up</source>
-            <translation type="unfinished" />
+            <translation>In&amp;stalar</translation>
         </message>
         <message>
             <source>Wait until the engine is set up.</source>
-            <translation type="unfinished" />
+            <translation>Espere até o motor estar instalado.</translation>
         </message>
         <message>
             <source>Wait: this machine is being looked at.</source>
-            <translation type="unfinished" />
+            <translation>Espere: esta máquina está sendo examinada.</translation>
         </message>
         <message>
             <source>This cannot be set up; the text above says why.</source>
-            <translation type="unfinished" />
+            <translation>Isto não pode ser instalado; o texto acima diz por quê.</translation>
         </message>
     </context>
     <context>
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
-            <translation type="unfinished" />
+            <translation>Aponte a cena no mapa</translation>
         </message>
     </context>
     <context>
         <name>SpectraSection</name>
         <message>
             <source>5  Spectra</source>
-            <translation type="unfinished" />
+            <translation>5  Espectros</translation>
         </message>
         <message>
             <source>Mean and standard deviation of each class; dashed: the pixel at the cursor</source>
-            <translation type="unfinished" />
+            <translation>Média e desvio padrão de cada classe; tracejado: o pixel sob o cursor</translation>
         </message>
         <message>
             <source>Jeffries–Matusita distance of two classes: 0 alike, 2 well apart</source>
-            <translation type="unfinished" />
+            <translation>Distância de Jeffries-Matusita de duas classes: 0 iguais, 2 bem separadas</translation>
         </message>
         <message>
             <source>nm</source>
-            <translation type="unfinished" />
+            <translation>nm</translation>
         </message>
         <message>
             <source>band</source>
-            <translation type="unfinished" />
+            <translation>banda</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>Escolha primeiro uma cena.</translation>
         </message>
         <message>
             <source>Point at the map; classes appear with their polygons.</source>
-            <translation type="unfinished" />
+            <translation>Aponte o mapa; as classes aparecem com seus polígonos.</translation>
         </message>
         <message>
             <source>Two classes of 5 pixels or more can be compared.</source>
-            <translation type="unfinished" />
+            <translation>Duas classes de 5 pixels ou mais podem ser comparadas.</translation>
         </message>
         <message>
             <source>Most alike: {} and {} ({:.2f} of 2)</source>
-            <translation type="unfinished" />
+            <translation>Mais parecidas: {} e {} ({:.2f} de 2)</translation>
         </message>
     </context>
     <context>
         <name>TrainingLayer</name>
         <message>
             <source>Add class</source>
-            <translation type="unfinished" />
+            <translation>Adicionar classe</translation>
         </message>
         <message>
             <source>Rename class</source>
-            <translation type="unfinished" />
+            <translation>Renomear classe</translation>
         </message>
         <message>
             <source>Recolour class</source>
-            <translation type="unfinished" />
+            <translation>Mudar a cor da classe</translation>
         </message>
         <message>
             <source>Merge classes</source>
-            <translation type="unfinished" />
+            <translation>Unir classes</translation>
         </message>
         <message>
             <source>Delete classes</source>
-            <translation type="unfinished" />
+            <translation>Excluir classes</translation>
         </message>
         <message>
             <source>Add polygon</source>
-            <translation type="unfinished" />
+            <translation>Adicionar polígono</translation>
         </message>
         <message>
             <source>Import polygons</source>
-            <translation type="unfinished" />
+            <translation>Importar polígonos</translation>
         </message>
     </context>
     <context>
         <name>Workspace</name>
         <message>
             <source>1 training polygon was recovered: it had not been saved.</source>
-            <translation type="unfinished" />
+            <translation>1 polígono de treinamento foi recuperado: não estava salvo.</translation>
         </message>
         <message>
             <source>{:,} training polygons were recovered: not all had been saved.</source>
-            <translation type="unfinished" />
+            <translation>{:,} polígonos de treinamento foram recuperados: nem todos estavam salvos.</translation>
         </message>
         <message>
             <source>Training – {}</source>
-            <translation type="unfinished" />
+            <translation>Treinamento – {}</translation>
         </message>
     </context>
     <context>
         <name>_Line</name>
         <message>
             <source>Stop this job; what it learned up to now is kept</source>
-            <translation type="unfinished" />
+            <translation>Parar esta tarefa; o que ela aprendeu até agora fica</translation>
         </message>
         <message>
             <source>&amp;Cancel</source>
-            <translation type="unfinished" />
+            <translation>C&amp;ancelar</translation>
         </message>
         <message>
             <source>Cancel</source>
-            <translation type="unfinished" />
+            <translation>Cancelar</translation>
         </message>
         <message>
             <source>{} – stopping…</source>
-            <translation type="unfinished" />
+            <translation>{} – parando…</translation>
         </message>
     </context>
     <context>
         <name>duration</name>
         <message>
             <source>{} s</source>
-            <translation type="unfinished" />
+            <translation>{} s</translation>
         </message>
         <message>
             <source>{} min</source>
-            <translation type="unfinished" />
+            <translation>{} min</translation>
         </message>
         <message>
             <source>{} h {} min</source>
-            <translation type="unfinished" />
+            <translation>{} h {} min</translation>
         </message>
         <message>
             <source>{} days</source>
-            <translation type="unfinished" />
+            <translation>{} dias</translation>
         </message>
     </context>
 </TS>
