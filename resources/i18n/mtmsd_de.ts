@@ -644,20 +644,20 @@
             <translation>In QGI&amp;S bleiben</translation>
         </message>
         <message>
-            <source>MTMSD: spectra and surroundings</source>
-            <translation>MTMSD: Spektren und Umgebung</translation>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
         </message>
         <message>
-            <source>Support vector machine: spectra</source>
-            <translation>Support Vector Machine: Spektren</translation>
+            <source>Support vector machine</source>
+            <translation type="unfinished" />
         </message>
         <message>
-            <source>Support vector machine, tuned by polygons: spectra</source>
-            <translation>Support Vector Machine, nach Polygonen abgestimmt: Spektren</translation>
+            <source>SVM, tuned by polygons</source>
+            <translation type="unfinished" />
         </message>
         <message>
-            <source>Random forest: spectra</source>
-            <translation>Random Forest: Spektren</translation>
+            <source>Random forest</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>1 polygon</source>
@@ -1289,6 +1289,14 @@
             <translation>Ein anderer Klassifikator und Filter für die fertige Karte</translation>
         </message>
         <message>
+            <source>spectra and surroundings</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>spectra only</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
             <translation>MTMSD lernt mit dem vortrainierten Modell aus Spektren und ihrer Umgebung; die anderen sehen nur Spektren, brauchen kein Modell und nur Sekunden</translation>
         </message>
@@ -1321,10 +1329,6 @@
             <translation>Kleinste Kartiereinheit: kleinere Flächen gehen in ihrem größten Nachbarn auf</translation>
         </message>
         <message>
-            <source>Classifier</source>
-            <translation>Klassifikator</translation>
-        </message>
-        <message>
             <source>Unknown below</source>
             <translation>Unbekannt unter</translation>
         </message>
@@ -1337,16 +1341,8 @@
             <translation>Kleinste Fläche</translation>
         </message>
         <message>
-            <source>unknown below {} %</source>
-            <translation>unbekannt unter {} %</translation>
-        </message>
-        <message>
-            <source>smoothed</source>
-            <translation>geglättet</translation>
-        </message>
-        <message>
-            <source>from {} px</source>
-            <translation>ab {} px</translation>
+            <source>filters</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>More</source>

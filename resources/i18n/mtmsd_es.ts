@@ -644,20 +644,20 @@
             <translation>&amp;Seguir en QGIS</translation>
         </message>
         <message>
-            <source>MTMSD: spectra and surroundings</source>
-            <translation>MTMSD: espectros y entorno</translation>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
         </message>
         <message>
-            <source>Support vector machine: spectra</source>
-            <translation>Máquina de vectores de soporte: espectros</translation>
+            <source>Support vector machine</source>
+            <translation type="unfinished" />
         </message>
         <message>
-            <source>Support vector machine, tuned by polygons: spectra</source>
-            <translation>Máquina de vectores de soporte, ajustada por polígonos: espectros</translation>
+            <source>SVM, tuned by polygons</source>
+            <translation type="unfinished" />
         </message>
         <message>
-            <source>Random forest: spectra</source>
-            <translation>Bosque aleatorio: espectros</translation>
+            <source>Random forest</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>1 polygon</source>
@@ -1289,6 +1289,14 @@
             <translation>Otro clasificador, y filtros para el mapa terminado</translation>
         </message>
         <message>
+            <source>spectra and surroundings</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>spectra only</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
             <translation>MTMSD aprende de los espectros y su entorno con el modelo preentrenado; los otros solo ven espectros, no necesitan modelo y tardan segundos</translation>
         </message>
@@ -1321,10 +1329,6 @@
             <translation>Unidad mínima cartografiable: las regiones menores se unen a su mayor vecina</translation>
         </message>
         <message>
-            <source>Classifier</source>
-            <translation>Clasificador</translation>
-        </message>
-        <message>
             <source>Unknown below</source>
             <translation>Desconocido bajo</translation>
         </message>
@@ -1337,16 +1341,8 @@
             <translation>Región mínima</translation>
         </message>
         <message>
-            <source>unknown below {} %</source>
-            <translation>desconocido bajo {} %</translation>
-        </message>
-        <message>
-            <source>smoothed</source>
-            <translation>suavizado</translation>
-        </message>
-        <message>
-            <source>from {} px</source>
-            <translation>desde {} px</translation>
+            <source>filters</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>More</source>

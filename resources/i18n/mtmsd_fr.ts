@@ -644,20 +644,20 @@
             <translation>Re&amp;ster dans QGIS</translation>
         </message>
         <message>
-            <source>MTMSD: spectra and surroundings</source>
-            <translation>MTMSD : spectres et voisinage</translation>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
         </message>
         <message>
-            <source>Support vector machine: spectra</source>
-            <translation>Machine à vecteurs de support : spectres</translation>
+            <source>Support vector machine</source>
+            <translation type="unfinished" />
         </message>
         <message>
-            <source>Support vector machine, tuned by polygons: spectra</source>
-            <translation>Machine à vecteurs de support, réglée par polygones : spectres</translation>
+            <source>SVM, tuned by polygons</source>
+            <translation type="unfinished" />
         </message>
         <message>
-            <source>Random forest: spectra</source>
-            <translation>Forêt aléatoire : spectres</translation>
+            <source>Random forest</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>1 polygon</source>
@@ -1289,6 +1289,14 @@
             <translation>Un autre classificateur, et des filtres pour la carte finie</translation>
         </message>
         <message>
+            <source>spectra and surroundings</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>spectra only</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
             <translation>MTMSD apprend des spectres et de leur voisinage sur le modèle préentraîné ; les autres ne voient que les spectres, se passent de modèle et ne prennent que des secondes</translation>
         </message>
@@ -1321,10 +1329,6 @@
             <translation>Unité cartographique minimale : les régions plus petites rejoignent leur plus grande voisine</translation>
         </message>
         <message>
-            <source>Classifier</source>
-            <translation>Classificateur</translation>
-        </message>
-        <message>
             <source>Unknown below</source>
             <translation>Inconnu sous</translation>
         </message>
@@ -1337,16 +1341,8 @@
             <translation>Plus petite région</translation>
         </message>
         <message>
-            <source>unknown below {} %</source>
-            <translation>inconnu sous {} %</translation>
-        </message>
-        <message>
-            <source>smoothed</source>
-            <translation>lissée</translation>
-        </message>
-        <message>
-            <source>from {} px</source>
-            <translation>dès {} px</translation>
+            <source>filters</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>More</source>

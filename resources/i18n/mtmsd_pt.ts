@@ -644,20 +644,20 @@
             <translation>Ficar no QGI&amp;S</translation>
         </message>
         <message>
-            <source>MTMSD: spectra and surroundings</source>
-            <translation>MTMSD: espectros e vizinhança</translation>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
         </message>
         <message>
-            <source>Support vector machine: spectra</source>
-            <translation>Máquina de vetores de suporte: espectros</translation>
+            <source>Support vector machine</source>
+            <translation type="unfinished" />
         </message>
         <message>
-            <source>Support vector machine, tuned by polygons: spectra</source>
-            <translation>Máquina de vetores de suporte, ajustada por polígonos: espectros</translation>
+            <source>SVM, tuned by polygons</source>
+            <translation type="unfinished" />
         </message>
         <message>
-            <source>Random forest: spectra</source>
-            <translation>Floresta aleatória: espectros</translation>
+            <source>Random forest</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>1 polygon</source>
@@ -1289,6 +1289,14 @@
             <translation>Outro classificador, e filtros para o mapa pronto</translation>
         </message>
         <message>
+            <source>spectra and surroundings</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>spectra only</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
             <translation>O MTMSD aprende dos espectros e de sua vizinhança no modelo pré-treinado; os outros só veem espectros, não precisam de modelo e levam segundos</translation>
         </message>
@@ -1321,10 +1329,6 @@
             <translation>Unidade mínima de mapeamento: regiões menores juntam-se à maior vizinha</translation>
         </message>
         <message>
-            <source>Classifier</source>
-            <translation>Classificador</translation>
-        </message>
-        <message>
             <source>Unknown below</source>
             <translation>Desconhecido sob</translation>
         </message>
@@ -1337,16 +1341,8 @@
             <translation>Menor região</translation>
         </message>
         <message>
-            <source>unknown below {} %</source>
-            <translation>desconhecido sob {} %</translation>
-        </message>
-        <message>
-            <source>smoothed</source>
-            <translation>suavizado</translation>
-        </message>
-        <message>
-            <source>from {} px</source>
-            <translation>de {} px</translation>
+            <source>filters</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>More</source>

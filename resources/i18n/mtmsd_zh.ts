@@ -5,2045 +5,2041 @@
         <name>AccuracySection</name>
         <message>
             <source>7  Accuracy</source>
-            <translation type="unfinished" />
+            <translation>7  精度</translation>
         </message>
         <message>
             <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation type="unfinished" />
+            <translation>总体：正确像元的比例；平均：各类别的均值；κ：Cohen 系数</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
-            <translation type="unfinished" />
+            <translation>参与比较的像元如何隔开</translation>
         </message>
         <message>
             <source>Found: share of the reference that the map has; right: share of the map</source>
-            <translation type="unfinished" />
+            <translation>查出：参考中被地图标出的比例；正确：地图中正确的比例</translation>
         </message>
         <message>
             <source>The same pixels by methods that see spectra only</source>
-            <translation type="unfinished" />
+            <translation>仅用光谱的方法在相同像元上的结果</translation>
         </message>
         <message>
             <source>No reference polygons</source>
-            <translation type="unfinished" />
+            <translation>无参考多边形</translation>
         </message>
         <message>
             <source>Polygons of known class that did not train the map; by their class field</source>
-            <translation type="unfinished" />
+            <translation>类别已知且未参与训练的多边形；取其类别字段</translation>
         </message>
         <message>
             <source>R&amp;eference</source>
-            <translation type="unfinished" />
+            <translation>参考(&amp;E)</translation>
         </message>
         <message>
             <source>&amp;Assess</source>
-            <translation type="unfinished" />
+            <translation>评估(&amp;A)</translation>
         </message>
         <message>
             <source>Ope&amp;n Report</source>
-            <translation type="unfinished" />
+            <translation>打开报告(&amp;N)</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>请先选择影像。</translation>
         </message>
         <message>
             <source>Map the scene first.</source>
-            <translation type="unfinished" />
+            <translation>请先对影像制图。</translation>
         </message>
         <message>
             <source>Choose reference polygons.</source>
-            <translation type="unfinished" />
+            <translation>请选择参考多边形。</translation>
         </message>
         <message>
             <source>Compare the class map with the reference and write a report</source>
-            <translation type="unfinished" />
+            <translation>将类别图与参考比较并写出报告</translation>
         </message>
         <message>
             <source>There is no report yet; Assess writes one.</source>
-            <translation type="unfinished" />
+            <translation>尚无报告；“评估”会写出一份。</translation>
         </message>
         <message>
             <source>Open the full report in the browser</source>
-            <translation type="unfinished" />
+            <translation>在浏览器中打开完整报告</translation>
         </message>
         <message>
             <source>{} right of {:,} pixels</source>
-            <translation type="unfinished" />
+            <translation>{} 正确，共 {:,} 个像元</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
-            <translation type="unfinished" />
+            <translation>没有预留多边形；请选择参考多边形。</translation>
         </message>
         <message>
             <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</source>
-            <translation type="unfinished" />
+            <translation>总体 &lt;b&gt;{}&lt;/b&gt; · 平均 &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</translation>
         </message>
         <message>
             <source>found</source>
-            <translation type="unfinished" />
+            <translation>查出</translation>
         </message>
         <message>
             <source>right</source>
-            <translation type="unfinished" />
+            <translation>正确</translation>
         </message>
         <message>
             <source>Spectra alone, same pixels:</source>
-            <translation type="unfinished" />
+            <translation>仅光谱，相同像元：</translation>
         </message>
         <message>
             <source>No spectral baseline was computed.</source>
-            <translation type="unfinished" />
+            <translation>未计算光谱基线。</translation>
         </message>
         <message>
             <source>Assessing the map</source>
-            <translation type="unfinished" />
+            <translation>正在评估地图</translation>
         </message>
         <message>
             <source>Comparing the map with the reference…</source>
-            <translation type="unfinished" />
+            <translation>正在将地图与参考比较…</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
-            <translation type="unfinished" />
+            <translation>无法打开报告；它是 {}。</translation>
         </message>
     </context>
     <context>
         <name>Attached</name>
         <message>
             <source>The job in {} was never begun.</source>
-            <translation type="unfinished" />
+            <translation>{} 中的任务从未开始。</translation>
         </message>
     </context>
     <context>
         <name>BetterBaseline</name>
         <message>
             <source>Map with That One</source>
-            <translation type="unfinished" />
+            <translation>用它制图</translation>
         </message>
         <message>
             <source>Choose it in the Map section and map the scene again</source>
-            <translation type="unfinished" />
+            <translation>在“地图”部分选择它并重新制图</translation>
         </message>
         <message>
             <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation type="unfinished" />
+            <translation>更简单的分类器明显更好：{}，正确率 {}，对比 {}。</translation>
         </message>
     </context>
     <context>
         <name>ClassesSection</name>
         <message>
             <source>3  Classes</source>
-            <translation type="unfinished" />
+            <translation>3  类别</translation>
         </message>
         <message>
             <source>Name</source>
-            <translation type="unfinished" />
+            <translation>名称</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>多边形</translation>
         </message>
         <message>
             <source>Pixels</source>
-            <translation type="unfinished" />
+            <translation>像元</translation>
         </message>
         <message>
             <source>Double-click a name or a colour to change it; the selected class is drawn</source>
-            <translation type="unfinished" />
+            <translation>双击名称或颜色可修改；绘制所选的类别</translation>
         </message>
         <message>
             <source>From &amp;Layer</source>
-            <translation type="unfinished" />
+            <translation>来自图层(&amp;L)</translation>
         </message>
         <message>
             <source>Class {}; double-click to recolour</source>
-            <translation type="unfinished" />
+            <translation>类别 {}；双击可更改颜色</translation>
         </message>
         <message>
             <source>Too few: at least {} pixels are needed</source>
-            <translation type="unfinished" />
+            <translation>太少：至少需要 {} 个像元</translation>
         </message>
         <message>
             <source>Few: draw some more, {} pixels or so</source>
-            <translation type="unfinished" />
+            <translation>偏少：请再画一些，约 {} 个像元</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>请先选择影像。</translation>
         </message>
         <message>
             <source>Reading the layer…</source>
-            <translation type="unfinished" />
+            <translation>正在读取图层…</translation>
         </message>
         <message>
             <source>Add a class, or take classes from a layer.</source>
-            <translation type="unfinished" />
+            <translation>请添加类别，或从图层取得类别。</translation>
         </message>
         <message>
             <source>One class; add a second one.</source>
-            <translation type="unfinished" />
+            <translation>只有一个类别；请添加第二个。</translation>
         </message>
         <message>
             <source>Too few pixels: {}</source>
-            <translation type="unfinished" />
+            <translation>像元太少：{}</translation>
         </message>
         <message>
             <source>{} classes, {:,} pixels</source>
-            <translation type="unfinished" />
+            <translation>{} 个类别，{:,} 个像元</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
-            <translation type="unfinished" />
+            <translation>请等待图层读取完毕。</translation>
         </message>
         <message>
             <source>Select two or more classes (Ctrl and click).</source>
-            <translation type="unfinished" />
+            <translation>请选择两个或更多类别（Ctrl 加单击）。</translation>
         </message>
         <message>
             <source>Select a class.</source>
-            <translation type="unfinished" />
+            <translation>请选择一个类别。</translation>
         </message>
         <message>
             <source>There is nothing to undo.</source>
-            <translation type="unfinished" />
+            <translation>没有可撤销的操作。</translation>
         </message>
         <message>
             <source>Undo: {}</source>
-            <translation type="unfinished" />
+            <translation>撤销：{}</translation>
         </message>
         <message>
             <source>Redo: {}</source>
-            <translation type="unfinished" />
+            <translation>重做：{}</translation>
         </message>
         <message>
             <source>Add a class</source>
-            <translation type="unfinished" />
+            <translation>添加类别</translation>
         </message>
         <message>
             <source>Merge the selected classes into the first</source>
-            <translation type="unfinished" />
+            <translation>将所选类别合并到第一个</translation>
         </message>
         <message>
             <source>Delete the selected classes and their polygons</source>
-            <translation type="unfinished" />
+            <translation>删除所选类别及其多边形</translation>
         </message>
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
-            <translation type="unfinished" />
+            <translation>从多边形图层或标签栅格取得类别和多边形</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
-            <translation type="unfinished" />
+            <translation>已删除 {} 及其所有多边形；“撤销”可恢复。</translation>
         </message>
         <message>
             <source>There is a class '{}' already; merge the two instead.</source>
-            <translation type="unfinished" />
+            <translation>已有类别“{}”；请将两者合并。</translation>
         </message>
         <message>
             <source>Colour of {}</source>
-            <translation type="unfinished" />
+            <translation>{} 的颜色</translation>
         </message>
         <message>
             <source>No polygon layer or label raster in the project</source>
-            <translation type="unfinished" />
+            <translation>工程中没有多边形图层或标签栅格</translation>
         </message>
         <message>
             <source>Copy the polygons; the class is in the field {}</source>
-            <translation type="unfinished" />
+            <translation>复制多边形；类别在字段 {} 中</translation>
         </message>
         <message>
             <source>{} – another field</source>
-            <translation type="unfinished" />
+            <translation>{} – 其他字段</translation>
         </message>
         <message>
             <source>{} has no polygons with a class.</source>
-            <translation type="unfinished" />
+            <translation>{} 没有带类别的多边形。</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
-            <translation type="unfinished" />
+            <translation>{} 取自 {}。</translation>
         </message>
     </context>
     <context>
         <name>Engine</name>
         <message>
             <source>MTMSD Engine</source>
-            <translation type="unfinished" />
+            <translation>MTMSD 引擎</translation>
         </message>
     </context>
     <context>
         <name>EngineFacts</name>
         <message>
             <source>State</source>
-            <translation type="unfinished" />
+            <translation>状态</translation>
         </message>
         <message>
             <source>Ready, outdated, broken or being checked</source>
-            <translation type="unfinished" />
+            <translation>就绪、过期、损坏或检查中</translation>
         </message>
         <message>
             <source>MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD</translation>
         </message>
         <message>
             <source>The version of plugin and engine</source>
-            <translation type="unfinished" />
+            <translation>插件和引擎的版本</translation>
         </message>
         <message>
             <source>Python</source>
-            <translation type="unfinished" />
+            <translation>Python</translation>
         </message>
         <message>
             <source>The engine's interpreter</source>
-            <translation type="unfinished" />
+            <translation>引擎的解释器</translation>
         </message>
         <message>
             <source>PyTorch</source>
-            <translation type="unfinished" />
+            <translation>PyTorch</translation>
         </message>
         <message>
             <source>The library that learns</source>
-            <translation type="unfinished" />
+            <translation>学习所用的库</translation>
         </message>
         <message>
             <source>Devices</source>
-            <translation type="unfinished" />
+            <translation>设备</translation>
         </message>
         <message>
             <source>What computes, and its free memory</source>
-            <translation type="unfinished" />
+            <translation>进行计算的设备及其可用内存</translation>
         </message>
         <message>
             <source>not looked at yet: Verify tells</source>
-            <translation type="unfinished" />
+            <translation>尚未查看：“验证”会给出</translation>
         </message>
         <message>
             <source>none; ONNX Runtime {}, which classifies only</source>
-            <translation type="unfinished" />
+            <translation>无；ONNX Runtime {}，仅能分类</translation>
         </message>
         <message>
             <source>{} does not compute: {}</source>
-            <translation type="unfinished" />
+            <translation>{} 无法计算：{}</translation>
         </message>
         <message>
             <source>{}: {} free</source>
-            <translation type="unfinished" />
+            <translation>{}：可用 {}</translation>
         </message>
     </context>
     <context>
         <name>EnginePanel</name>
         <message>
             <source>Set Up Engine…</source>
-            <translation type="unfinished" />
+            <translation>安装引擎…</translation>
         </message>
         <message>
             <source>Says what is installed, from where and how large, before anything is done</source>
-            <translation type="unfinished" />
+            <translation>在执行之前说明安装什么、来自何处、多大</translation>
         </message>
         <message>
             <source>Choose Interpreter…</source>
-            <translation type="unfinished" />
+            <translation>选择解释器…</translation>
         </message>
         <message>
             <source>The python program of an environment that has the engine's libraries already</source>
-            <translation type="unfinished" />
+            <translation>已含引擎所需库的环境中的 python 程序</translation>
         </message>
         <message>
             <source>&amp;Verify</source>
-            <translation type="unfinished" />
+            <translation>验证(&amp;V)</translation>
         </message>
         <message>
             <source>Start the engine: imports, a computation on each device, a raster</source>
-            <translation type="unfinished" />
+            <translation>启动引擎：导入、在每个设备上计算、读写栅格</translation>
         </message>
         <message>
             <source>&amp;Update…</source>
-            <translation type="unfinished" />
+            <translation>更新(&amp;U)…</translation>
         </message>
         <message>
             <source>Set the engine up anew; the old one stays until the new one works</source>
-            <translation type="unfinished" />
+            <translation>重新安装引擎；旧的保留到新的可用为止</translation>
         </message>
         <message>
             <source>&amp;Remove…</source>
-            <translation type="unfinished" />
+            <translation>移除(&amp;R)…</translation>
         </message>
         <message>
             <source>Delete the engine's environment; models and maps stay</source>
-            <translation type="unfinished" />
+            <translation>删除引擎的环境；模型和地图保留</translation>
         </message>
         <message>
             <source>Copy &amp;Diagnostics</source>
-            <translation type="unfinished" />
+            <translation>复制诊断信息(&amp;D)</translation>
         </message>
         <message>
             <source>Put one text on the clipboard that tells a helper all; without names</source>
-            <translation type="unfinished" />
+            <translation>将一段完整说明放到剪贴板供求助之用；不含姓名</translation>
         </message>
         <message>
             <source>More</source>
-            <translation type="unfinished" />
+            <translation>更多</translation>
         </message>
         <message>
             <source>Verify, update or remove the engine; copy diagnostics</source>
-            <translation type="unfinished" />
+            <translation>验证、更新或移除引擎；复制诊断信息</translation>
         </message>
         <message>
             <source>The engine is being set up; QGIS can be used meanwhile.</source>
-            <translation type="unfinished" />
+            <translation>正在安装引擎；期间可继续使用 QGIS。</translation>
         </message>
         <message>
             <source>Show Set-Up…</source>
-            <translation type="unfinished" />
+            <translation>显示安装过程…</translation>
         </message>
         <message>
             <source>Wait until the engine is set up.</source>
-            <translation type="unfinished" />
+            <translation>请等待引擎安装完毕。</translation>
         </message>
         <message>
             <source>Wait until the engine is removed.</source>
-            <translation type="unfinished" />
+            <translation>请等待引擎移除完毕。</translation>
         </message>
         <message>
             <source>Wait for the check.</source>
-            <translation type="unfinished" />
+            <translation>请等待检查。</translation>
         </message>
         <message>
             <source>There is no engine yet.</source>
-            <translation type="unfinished" />
+            <translation>尚无引擎。</translation>
         </message>
         <message>
             <source>There is no engine that was set up here.</source>
-            <translation type="unfinished" />
+            <translation>没有在此安装的引擎。</translation>
         </message>
         <message>
             <source>Choose the Engine's Python</source>
-            <translation type="unfinished" />
+            <translation>选择引擎的 Python</translation>
         </message>
         <message>
             <source>The engine is started: this takes up to a minute…</source>
-            <translation type="unfinished" />
+            <translation>正在启动引擎：最多需要一分钟…</translation>
         </message>
         <message>
             <source>Verified: the engine computes, and reads and writes rasters.</source>
-            <translation type="unfinished" />
+            <translation>已验证：引擎可以计算并读写栅格。</translation>
         </message>
         <message>
             <source>Remove the Engine</source>
-            <translation type="unfinished" />
+            <translation>移除引擎</translation>
         </message>
         <message>
             <source>Delete the engine's environment in {}?</source>
-            <translation type="unfinished" />
+            <translation>删除 {} 中的引擎环境？</translation>
         </message>
         <message>
             <source>Models, maps and jobs stay.</source>
-            <translation type="unfinished" />
+            <translation>模型、地图和任务会保留。</translation>
         </message>
         <message>
             <source>&amp;Remove</source>
-            <translation type="unfinished" />
+            <translation>移除(&amp;R)</translation>
         </message>
         <message>
             <source>&amp;Keep</source>
-            <translation type="unfinished" />
+            <translation>保留(&amp;K)</translation>
         </message>
         <message>
             <source>Looking at the machine…</source>
-            <translation type="unfinished" />
+            <translation>正在查看本机…</translation>
         </message>
         <message>
             <source>Copied: paste it into your report.</source>
-            <translation type="unfinished" />
+            <translation>已复制：请粘贴到您的报告中。</translation>
         </message>
     </context>
     <context>
         <name>EngineSection</name>
         <message>
             <source>Engine</source>
-            <translation type="unfinished" />
+            <translation>引擎</translation>
         </message>
         <message>
             <source>Being set up</source>
-            <translation type="unfinished" />
+            <translation>正在安装</translation>
         </message>
     </context>
     <context>
         <name>Facts</name>
         <message>
             <source>The engine cannot be started: {}.</source>
-            <translation type="unfinished" />
+            <translation>无法启动引擎：{}。</translation>
         </message>
         <message>
             <source>The engine said nothing about the raster.</source>
-            <translation type="unfinished" />
+            <translation>引擎没有给出栅格的信息。</translation>
         </message>
     </context>
     <context>
         <name>JobsSection</name>
         <message>
             <source>8  Jobs</source>
-            <translation type="unfinished" />
+            <translation>8  任务</translation>
         </message>
         <message>
             <source>Job</source>
-            <translation type="unfinished" />
+            <translation>任务</translation>
         </message>
         <message>
             <source>Started</source>
-            <translation type="unfinished" />
+            <translation>开始时间</translation>
         </message>
         <message>
             <source>State</source>
-            <translation type="unfinished" />
+            <translation>状态</translation>
         </message>
         <message>
             <source>The newest jobs; each has a folder with its log</source>
-            <translation type="unfinished" />
+            <translation>最新的任务；每个都有一个含日志的文件夹</translation>
         </message>
         <message>
             <source>S&amp;how Log…</source>
-            <translation type="unfinished" />
+            <translation>显示日志(&amp;H)…</translation>
         </message>
         <message>
             <source>&amp;Job Folder</source>
-            <translation type="unfinished" />
+            <translation>任务文件夹(&amp;J)</translation>
         </message>
         <message>
             <source>{} running</source>
-            <translation type="unfinished" />
+            <translation>{} 个运行中</translation>
         </message>
         <message>
             <source>None running; {} ended</source>
-            <translation type="unfinished" />
+            <translation>无运行；{} 个已结束</translation>
         </message>
         <message>
             <source>No jobs yet.</source>
-            <translation type="unfinished" />
+            <translation>尚无任务。</translation>
         </message>
         <message>
             <source>running</source>
-            <translation type="unfinished" />
+            <translation>运行中</translation>
         </message>
         <message>
             <source>done</source>
-            <translation type="unfinished" />
+            <translation>完成</translation>
         </message>
         <message>
             <source>canceled</source>
-            <translation type="unfinished" />
+            <translation>已取消</translation>
         </message>
         <message>
             <source>failed</source>
-            <translation type="unfinished" />
+            <translation>失败</translation>
         </message>
         <message>
             <source>{} (started elsewhere)</source>
-            <translation type="unfinished" />
+            <translation>{}（在别处启动）</translation>
         </message>
         <message>
             <source>Select a job.</source>
-            <translation type="unfinished" />
+            <translation>请选择一个任务。</translation>
         </message>
         <message>
             <source>Show what the job said</source>
-            <translation type="unfinished" />
+            <translation>显示任务的输出</translation>
         </message>
         <message>
             <source>Open the job's folder</source>
-            <translation type="unfinished" />
+            <translation>打开任务的文件夹</translation>
         </message>
         <message>
             <source>Log of {}</source>
-            <translation type="unfinished" />
+            <translation>{} 的日志</translation>
         </message>
     </context>
     <context>
         <name>LabelPoints</name>
         <message>
             <source>The two classes that are in doubt there</source>
-            <translation type="unfinished" />
+            <translation>该处难以区分的两个类别</translation>
         </message>
         <message>
             <source>Label It</source>
-            <translation type="unfinished" />
+            <translation>标注</translation>
         </message>
         <message>
             <source>Give this pixel a class, as a training polygon</source>
-            <translation type="unfinished" />
+            <translation>将此像元作为训练多边形归入一个类别</translation>
         </message>
         <message>
             <source>Next Point</source>
-            <translation type="unfinished" />
+            <translation>下一个点</translation>
         </message>
         <message>
             <source>Leave this one and go to the next</source>
-            <translation type="unfinished" />
+            <translation>跳过此点，转到下一个</translation>
         </message>
         <message>
             <source>Zoom to It</source>
-            <translation type="unfinished" />
+            <translation>缩放至此</translation>
         </message>
         <message>
             <source>Show the point in the middle of the map window</source>
-            <translation type="unfinished" />
+            <translation>在地图窗口中央显示该点</translation>
         </message>
         <message>
             <source>Point {} of {}: {} or {}?</source>
-            <translation type="unfinished" />
+            <translation>第 {} 点，共 {}：{} 还是 {}？</translation>
         </message>
         <message>
             <source>That was the last point. Map anew to see what it gained.</source>
-            <translation type="unfinished" />
+            <translation>这是最后一点。请重新制图以查看改进。</translation>
         </message>
         <message>
             <source>The point cannot be brought into the map window's coordinates.</source>
-            <translation type="unfinished" />
+            <translation>无法将该点转换到地图窗口的坐标。</translation>
         </message>
     </context>
     <context>
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
-            <translation type="unfinished" />
+            <translation>损失：等待最初的步骤</translation>
         </message>
         <message>
             <source>Loss</source>
-            <translation type="unfinished" />
+            <translation>损失</translation>
         </message>
         <message>
             <source>step {:,.0f}</source>
-            <translation type="unfinished" />
+            <translation>步 {:,.0f}</translation>
         </message>
     </context>
     <context>
         <name>MTMSD</name>
         <message>
             <source>Jobs Are Running</source>
-            <translation type="unfinished" />
+            <translation>任务正在运行</translation>
         </message>
         <message>
             <source>The engine is at work:</source>
-            <translation type="unfinished" />
+            <translation>引擎正在工作：</translation>
         </message>
         <message>
             <source>A job that goes on is taken up again when QGIS is next opened.</source>
-            <translation type="unfinished" />
+            <translation>继续运行的任务会在下次打开 QGIS 时接上。</translation>
         </message>
         <message>
             <source>&amp;Let It Go On</source>
-            <translation type="unfinished" />
+            <translation>让它继续(&amp;L)</translation>
         </message>
         <message>
             <source>&amp;Cancel Job</source>
-            <translation type="unfinished" />
+            <translation>取消任务(&amp;C)</translation>
         </message>
         <message>
             <source>&amp;Stay in QGIS</source>
+            <translation>留在 QGIS(&amp;S)</translation>
+        </message>
+        <message>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Support vector machine</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>MTMSD: spectra and surroundings</source>
+            <source>SVM, tuned by polygons</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Support vector machine: spectra</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Support vector machine, tuned by polygons: spectra</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Random forest: spectra</source>
+            <source>Random forest</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>1 polygon</source>
-            <translation type="unfinished" />
+            <translation>1 个多边形</translation>
         </message>
         <message numerus="yes">
             <source>%Ln polygons</source>
-            <translation type="unfinished">
-                <numerusform />
+            <translation>
+                <numerusform>%Ln 个多边形</numerusform>
             </translation>
         </message>
         <message>
             <source>1 pixel</source>
-            <translation type="unfinished" />
+            <translation>1 个像元</translation>
         </message>
         <message numerus="yes">
             <source>%Ln pixels</source>
-            <translation type="unfinished">
-                <numerusform />
+            <translation>
+                <numerusform>%Ln 个像元</numerusform>
             </translation>
         </message>
         <message>
             <source>Fold or unfold this section</source>
-            <translation type="unfinished" />
+            <translation>折叠或展开此部分</translation>
         </message>
         <message>
             <source>Not yet possible</source>
-            <translation type="unfinished" />
+            <translation>尚不可行</translation>
         </message>
         <message>
             <source>Ready: this can be done now</source>
-            <translation type="unfinished" />
+            <translation>就绪：现在可以执行</translation>
         </message>
         <message>
             <source>Running</source>
-            <translation type="unfinished" />
+            <translation>运行中</translation>
         </message>
         <message>
             <source>Done</source>
-            <translation type="unfinished" />
+            <translation>完成</translation>
         </message>
         <message>
             <source>Needs attention</source>
-            <translation type="unfinished" />
+            <translation>需要注意</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
-            <translation type="unfinished" />
+            <translation>正在检查引擎…</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>引擎就绪。</translation>
         </message>
         <message>
             <source>A set-up of the engine was begun and not finished; it can go on.</source>
-            <translation type="unfinished" />
+            <translation>引擎的安装已开始但未完成；可以继续。</translation>
         </message>
         <message>
             <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
-            <translation type="unfinished" />
+            <translation>引擎在自己的 Python 环境中进行计算。单击一次即可安装；QGIS 本身保持不变。</translation>
         </message>
         <message>
             <source>being checked</source>
-            <translation type="unfinished" />
+            <translation>检查中</translation>
         </message>
         <message>
             <source>ready</source>
-            <translation type="unfinished" />
+            <translation>就绪</translation>
         </message>
         <message>
             <source>not set up</source>
-            <translation type="unfinished" />
+            <translation>未安装</translation>
         </message>
         <message>
             <source>broken</source>
-            <translation type="unfinished" />
+            <translation>损坏</translation>
         </message>
         <message>
             <source>outdated</source>
-            <translation type="unfinished" />
+            <translation>过期</translation>
         </message>
         <message>
             <source>CPU</source>
-            <translation type="unfinished" />
+            <translation>CPU</translation>
         </message>
         <message>
             <source>NVIDIA GPU</source>
-            <translation type="unfinished" />
+            <translation>NVIDIA GPU</translation>
         </message>
         <message>
             <source>Apple GPU</source>
-            <translation type="unfinished" />
+            <translation>Apple GPU</translation>
         </message>
         <message>
             <source>Preparing the folder</source>
-            <translation type="unfinished" />
+            <translation>正在准备文件夹</translation>
         </message>
         <message>
             <source>Fetching the installer uv</source>
-            <translation type="unfinished" />
+            <translation>正在下载安装工具 uv</translation>
         </message>
         <message>
             <source>Making the Python environment</source>
-            <translation type="unfinished" />
+            <translation>正在创建 Python 环境</translation>
         </message>
         <message>
             <source>Fetching and installing the packages</source>
-            <translation type="unfinished" />
+            <translation>正在下载并安装软件包</translation>
         </message>
         <message>
             <source>Fetching and installing PyTorch</source>
-            <translation type="unfinished" />
+            <translation>正在下载并安装 PyTorch</translation>
         </message>
         <message>
             <source>Checking that it computes</source>
-            <translation type="unfinished" />
+            <translation>正在检查能否计算</translation>
         </message>
         <message>
             <source>Putting it in place</source>
-            <translation type="unfinished" />
+            <translation>正在放置到位</translation>
         </message>
         <message>
             <source>Beginning</source>
-            <translation type="unfinished" />
+            <translation>开始</translation>
         </message>
         <message>
             <source>{}: {} of {}</source>
-            <translation type="unfinished" />
+            <translation>{}：{} / {}</translation>
         </message>
         <message>
             <source>&amp;MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD(&amp;M)</translation>
         </message>
         <message>
             <source>MTMSD Classification</source>
-            <translation type="unfinished" />
+            <translation>MTMSD 分类</translation>
         </message>
         <message>
             <source>Show or hide the MTMSD dock</source>
-            <translation type="unfinished" />
+            <translation>显示或隐藏 MTMSD 面板</translation>
         </message>
         <message>
             <source>&amp;Engine…</source>
-            <translation type="unfinished" />
+            <translation>引擎(&amp;E)…</translation>
         </message>
         <message>
             <source>Parameters and outputs</source>
-            <translation type="unfinished" />
+            <translation>参数和输出</translation>
         </message>
         <message>
             <source>The job's folder {path} cannot be made: {reason}.</source>
-            <translation type="unfinished" />
+            <translation>无法创建任务文件夹 {path}：{reason}。</translation>
         </message>
         <message>
             <source>The file is temporary: it goes when QGIS is closed.</source>
-            <translation type="unfinished" />
+            <translation>该文件是临时的：关闭 QGIS 时会消失。</translation>
         </message>
         <message>
             <source>The layer for '{parameter}' cannot be opened: {value}.</source>
-            <translation type="unfinished" />
+            <translation>无法打开“{parameter}”的图层：{value}。</translation>
         </message>
         <message>
             <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
-            <translation type="unfinished" />
+            <translation>“{layer}”就是影像本身；请选择含多边形的图层。</translation>
         </message>
         <message>
             <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
-            <translation type="unfinished" />
+            <translation>图层“{layer}”没有字段“{field}”；它有 {fields}。</translation>
         </message>
         <message>
             <source>Assess a class map</source>
-            <translation type="unfinished" />
+            <translation>评估类别图</translation>
         </message>
         <message>
             <source>Compares a class map with reference polygons and writes an accuracy report.</source>
-            <translation type="unfinished" />
+            <translation>将类别图与参考多边形比较，并写出精度报告。</translation>
         </message>
         <message>
             <source>Class map</source>
-            <translation type="unfinished" />
+            <translation>类别图</translation>
         </message>
         <message>
             <source>Reference that was not used for training.</source>
-            <translation type="unfinished" />
+            <translation>未用于训练的参考。</translation>
         </message>
         <message>
             <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>训练该地图的多边形；基线从中学习。默认：无。</translation>
         </message>
         <message>
             <source>Figures</source>
-            <translation type="unfinished" />
+            <translation>数值</translation>
         </message>
         <message>
             <source>The raster that 'Classify a scene' has written.</source>
-            <translation type="unfinished" />
+            <translation>“对影像分类”写出的栅格。</translation>
         </message>
         <message>
             <source>Reference polygons</source>
-            <translation type="unfinished" />
+            <translation>参考多边形</translation>
         </message>
         <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>地图所对应的影像。有了它和训练多边形，会在地图之外报告基于纯光谱的支持向量机和随机森林。默认：无。</translation>
         </message>
         <message>
             <source>Training polygons</source>
-            <translation type="unfinished" />
+            <translation>训练多边形</translation>
         </message>
         <message>
             <source>The figures as JSON. Default: beside the report.</source>
-            <translation type="unfinished" />
+            <translation>JSON 格式的数值。默认：在报告旁边。</translation>
         </message>
         <message>
             <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
-            <translation type="unfinished" />
+            <translation>光谱基线同时需要影像和训练多边形；请都给出或都不给。</translation>
         </message>
         <message>
             <source>Classify a scene</source>
-            <translation type="unfinished" />
+            <translation>对影像分类</translation>
         </message>
         <message>
             <source>Maps a scene with a trained classifier; class map and confidence.</source>
-            <translation type="unfinished" />
+            <translation>用训练好的分类器对影像制图；类别图和置信度。</translation>
         </message>
         <message>
             <source>Classifier</source>
-            <translation type="unfinished" />
+            <translation>分类器</translation>
         </message>
         <message>
             <source>Extent</source>
-            <translation type="unfinished" />
+            <translation>范围</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation type="unfinished" />
+            <translation>“训练分类器”写出的 .safetensors 文件。</translation>
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
-            <translation type="unfinished" />
+            <translation>只对影像的这一部分制图，采用影像自身的像元。默认：整幅影像。</translation>
         </message>
         <message>
             <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
-            <translation type="unfinished" />
+            <translation>与影像网格一致的 GeoTIFF，含类别编号、名称和颜色；0 = 无数据。</translation>
         </message>
         <message>
             <source>The extent does not touch the scene '{name}'; choose one that does.</source>
-            <translation type="unfinished" />
+            <translation>该范围与影像“{name}”不相交；请选择相交的范围。</translation>
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
-            <translation type="unfinished" />
+            <translation>总体精度（0 到 1）</translation>
         </message>
         <message>
             <source>Average accuracy (0 to 1)</source>
-            <translation type="unfinished" />
+            <translation>平均精度（0 到 1）</translation>
         </message>
         <message>
             <source>Kappa</source>
-            <translation type="unfinished" />
+            <translation>Kappa</translation>
         </message>
         <message>
             <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
-            <translation type="unfinished" />
+            <translation>栅格图层“{name}”来自数据源“{provider}”，引擎无法读取；请另存为 GeoTIFF 并使用它。</translation>
         </message>
         <message>
             <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
-            <translation type="unfinished" />
+            <translation>栅格图层“{name}”只在 QGIS 的内存中；请另存为 GeoTIFF 并使用它。</translation>
         </message>
         <message>
             <source>The layer '{name}' is neither a vector nor a raster layer.</source>
-            <translation type="unfinished" />
+            <translation>图层“{name}”既不是矢量图层也不是栅格图层。</translation>
         </message>
         <message>
             <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
-            <translation type="unfinished" />
+            <translation>图层“{name}”没有选中的多边形；请选中一些，或不勾选“仅选中的多边形”。</translation>
         </message>
         <message>
             <source>The layer '{name}' could not be written for the engine: {reason}</source>
-            <translation type="unfinished" />
+            <translation>无法为引擎写出图层“{name}”：{reason}</translation>
         </message>
         <message>
             <source>Map a scene from polygons</source>
-            <translation type="unfinished" />
+            <translation>由多边形对影像制图</translation>
         </message>
         <message>
             <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
-            <translation type="unfinished" />
+            <translation>从高光谱栅格和少量多边形一步得到类别图。</translation>
         </message>
         <message>
             <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
-            <translation type="unfinished" />
+            <translation>训练多边形，两个或更多类别，每类至少 3 个像元。</translation>
         </message>
         <message>
             <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
-            <translation type="unfinished" />
+            <translation>不用于训练的参考。默认：预留四分之一的训练多边形用于精度数值；之后地图从全部多边形学习。</translation>
         </message>
         <message>
             <source>Validation polygons</source>
-            <translation type="unfinished" />
+            <translation>验证多边形</translation>
         </message>
         <message>
             <source>New diffusion model</source>
-            <translation type="unfinished" />
+            <translation>新的扩散模型</translation>
         </message>
         <message>
             <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation type="unfinished" />
+            <translation>保留以便不经预训练再次对影像制图。默认：不保留。</translation>
         </message>
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
-            <translation type="unfinished" />
+            <translation>保留以便对同一传感器的其他影像制图。默认：不保留。</translation>
         </message>
         <message>
             <source>mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation type="unfinished" />
+            <translation>mtmsd（默认），或基于纯光谱的简单分类器，无需扩散模型且只需数秒：svm（支持向量机）、svm-polygons（同上，按整个多边形调参）、rf（随机森林）。精度报告会说明其中哪个更好。</translation>
         </message>
         <message>
             <source>How polygons are held out</source>
-            <translation type="unfinished" />
+            <translation>多边形如何预留</translation>
         </message>
         <message>
             <source>Share held out</source>
-            <translation type="unfinished" />
+            <translation>预留比例</translation>
         </message>
         <message>
             <source>Guard distance in pixels</source>
-            <translation type="unfinished" />
+            <translation>保护距离（像元）</translation>
         </message>
         <message>
             <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
-            <translation type="unfinished" />
+            <translation>polygons：整个多边形。cross：空间交叉验证，每个多边形测试一次。auto（默认）：若多数类别少于 4 个多边形则用 cross，否则用 polygons。random：单个像元，因紧邻训练像元，其数值偏乐观。</translation>
         </message>
         <message>
             <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
-            <translation type="unfinished" />
+            <translation>每个类别预留的比例，0 到 0.9。为 0 时不给出精度，置信度也不校准。默认：0.25。</translation>
         </message>
         <message>
             <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
-            <translation type="unfinished" />
+            <translation>距预留像元小于此值的训练像元会被舍去。默认：0。</translation>
         </message>
         <message>
             <source>Unknown below a confidence of</source>
-            <translation type="unfinished" />
+            <translation>低于此置信度为未知</translation>
         </message>
         <message>
             <source>Majority filter, side in pixels</source>
-            <translation type="unfinished" />
+            <translation>众数滤波，边长（像元）</translation>
         </message>
         <message>
             <source>Minimum mapping unit in pixels</source>
-            <translation type="unfinished" />
+            <translation>最小制图单元（像元）</translation>
         </message>
         <message>
             <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>置信度较低（0 到 1）的像元归入类别 255 'unknown'。默认：无。</translation>
         </message>
         <message>
             <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>每个像元取其周围 3、5、7、… 像元方块中最常见的类别；并列时保持不变。默认：无。</translation>
         </message>
         <message>
             <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
-            <translation type="unfinished" />
+            <translation>较小的区域并入其最大的相邻区域。默认：保留所有区域。</translation>
         </message>
         <message>
             <source>Class probabilities</source>
-            <translation type="unfinished" />
+            <translation>类别概率</translation>
         </message>
         <message>
             <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>每个类别一个波段的 GeoTIFF，0 到 1；每个像元和类别四字节。“下一步标注何处”需要它。默认：不写出。</translation>
         </message>
         <message>
             <source>Entropy</source>
-            <translation type="unfinished" />
+            <translation>熵</translation>
         </message>
         <message>
             <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF：0 表示某一类别确定，1 表示所有类别同样可能。默认：不写出。</translation>
         </message>
         <message>
             <source>Disagreement</source>
-            <translation type="unfinished" />
+            <translation>分歧</translation>
         </message>
         <message>
             <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>GeoTIFF：集成成员之间的差异，0 到 1；不适用于简单分类器。默认：不写出。</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>多边形</translation>
         </message>
         <message>
             <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>含地图各区域的 GeoPackage，同“将类别图转为多边形”。默认：不写出。</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation type="unfinished" />
+            <translation>待标注的点</translation>
         </message>
         <message>
             <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>含 20 个值得标注之处的 GeoPackage，同“下一步标注何处”。默认：不写出。</translation>
         </message>
         <message>
             <source>Where to label next</source>
-            <translation type="unfinished" />
+            <translation>下一步标注何处</translation>
         </message>
         <message>
             <source>Points in doubt, spread over the scene, with the two classes in question.</source>
-            <translation type="unfinished" />
+            <translation>分布于影像各处的存疑点，附两个待辨的类别。</translation>
         </message>
         <message>
             <source>Number of points</source>
-            <translation type="unfinished" />
+            <translation>点的数量</translation>
         </message>
         <message>
             <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>已有的标签；点会与其保持距离。默认：无。</translation>
         </message>
         <message>
             <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
-            <translation type="unfinished" />
+            <translation>每个类别一个波段，来自“对影像分类”或“由多边形对影像制图”。</translation>
         </message>
         <message>
             <source>How many points are proposed. Default: 20.</source>
-            <translation type="unfinished" />
+            <translation>建议多少个点。默认：20。</translation>
         </message>
         <message>
             <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
-            <translation type="unfinished" />
+            <translation>含排名（1 为最佳）、疑度（0 到 1）、两个存疑类别及其概率的 GeoPackage。</translation>
         </message>
         <message>
             <source>Number of points found</source>
-            <translation type="unfinished" />
+            <translation>找到的点数</translation>
         </message>
         <message>
             <source>Scene</source>
-            <translation type="unfinished" />
+            <translation>影像</translation>
         </message>
         <message>
             <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
-            <translation type="unfinished" />
+            <translation>高光谱栅格。无数据的像元和坏波段（文件中标记、恒定或为空）会自动舍去。</translation>
         </message>
         <message>
             <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation type="unfinished" />
+            <translation>任意坐标参照系且含类别字段的多边形图层，或与影像网格一致、含类别编号的栅格（0 = 未标注）。</translation>
         </message>
         <message>
             <source>Class field</source>
-            <translation type="unfinished" />
+            <translation>类别字段</translation>
         </message>
         <message>
             <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
-            <translation type="unfinished" />
+            <translation>每个多边形的类别编号或名称；若为编号，名称取自如 class_name 的字段。默认：名为 class_id、class 或类似的字段。</translation>
         </message>
         <message>
             <source>Selected polygons only</source>
-            <translation type="unfinished" />
+            <translation>仅选中的多边形</translation>
         </message>
         <message>
             <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation type="unfinished" />
+            <translation>只读取标签中选中的多边形。默认：否，全部。</translation>
         </message>
         <message>
             <source>Diffusion model</source>
-            <translation type="unfinished" />
+            <translation>扩散模型</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
-            <translation type="unfinished" />
+            <translation>“在影像上预训练”写出的 .safetensors 文件。</translation>
         </message>
         <message>
             <source>With it, pretraining is skipped. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>有了它就跳过预训练。默认：无。</translation>
         </message>
         <message>
             <source>Preset</source>
-            <translation type="unfinished" />
+            <translation>预设</translation>
         </message>
         <message>
             <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
-            <translation type="unfinished" />
+            <translation>quick：在两个 CPU 核上预训练约 3 分钟，用于初看。balanced（默认）：约 10 到 15 分钟，可供使用的地图。paper：论文的网络和时长；需要 GPU。</translation>
         </message>
         <message>
             <source>Device</source>
-            <translation type="unfinished" />
+            <translation>设备</translation>
         </message>
         <message>
             <source>auto (default) takes a GPU that works, else the CPU.</source>
-            <translation type="unfinished" />
+            <translation>auto（默认）使用可用的 GPU，否则使用 CPU。</translation>
         </message>
         <message>
             <source>Seed</source>
-            <translation type="unfinished" />
+            <translation>随机种子</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same result. Default: 0.</source>
-            <translation type="unfinished" />
+            <translation>同一机器上相同的种子得到相同的结果。默认：0。</translation>
         </message>
         <message>
             <source>Other settings</source>
-            <translation type="unfinished" />
+            <translation>其他设置</translation>
         </message>
         <message>
             <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>替换预设中的个别数值，写作 KEY=VALUE，以空格分隔：'iterations=2000 members=5'。默认：无。</translation>
         </message>
         <message>
             <source>Bands to leave out</source>
-            <translation type="unfinished" />
+            <translation>舍去的波段</translation>
         </message>
         <message>
             <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
-            <translation type="unfinished" />
+            <translation>除自动舍去者之外的波段编号或波长：'1-5,130-135' 或 '1340-1460nm,1790-1960nm'（水汽）。默认：无。</translation>
         </message>
         <message>
             <source>Resume</source>
-            <translation type="unfinished" />
+            <translation>继续</translation>
         </message>
         <message>
             <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
-            <translation type="unfinished" />
+            <translation>从同一输出文件的已取消或中断的运行的最后检查点继续。默认：否。</translation>
         </message>
         <message>
             <source>Confidence</source>
-            <translation type="unfinished" />
+            <translation>置信度</translation>
         </message>
         <message>
             <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
-            <translation type="unfinished" />
+            <translation>所绘类别的概率的 GeoTIFF，0 到 1。</translation>
         </message>
         <message>
             <source>Accuracy report</source>
-            <translation type="unfinished" />
+            <translation>精度报告</translation>
         </message>
         <message>
             <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
-            <translation type="unfinished" />
+            <translation>一个 HTML 文件，含混淆矩阵（行：参考，列：地图）、各项精度，以及可行时的光谱基线。</translation>
         </message>
         <message>
             <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
-            <translation type="unfinished" />
+            <translation>其他设置中的“{word}”不是 KEY=VALUE 的形式。</translation>
         </message>
         <message>
             <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
-            <translation type="unfinished" />
+            <translation>“{path}”不是 GeoTIFF（唯一可写的格式）；请以 .tif 结尾。</translation>
         </message>
         <message>
             <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
-            <translation type="unfinished" />
+            <translation>“{path}”不是 GeoPackage（唯一可写的格式）；请以 .gpkg 结尾。</translation>
         </message>
         <message>
             <source>Pretrain on a scene</source>
-            <translation type="unfinished" />
+            <translation>在影像上预训练</translation>
         </message>
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation type="unfinished" />
+            <translation>无标签地学习高光谱影像并写出扩散模型。</translation>
         </message>
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
-            <translation type="unfinished" />
+            <translation>5 到 110 MB 的 .safetensors 文件，供“训练分类器”和“由多边形对影像制图”使用。完成之前检查点在其旁边。</translation>
         </message>
         <message>
             <source>Canceled.</source>
-            <translation type="unfinished" />
+            <translation>已取消。</translation>
         </message>
         <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
-            <translation type="unfinished" />
+            <translation>无法用 {python} 启动 {folder} 中的任务：{reason}。</translation>
         </message>
         <message>
             <source>Job folder: {folder}</source>
-            <translation type="unfinished" />
+            <translation>任务文件夹：{folder}</translation>
         </message>
         <message>
             <source>Train a classifier</source>
-            <translation type="unfinished" />
+            <translation>训练分类器</translation>
         </message>
         <message>
             <source>Learns the classes of training polygons and writes a classifier.</source>
-            <translation type="unfinished" />
+            <translation>学习训练多边形的类别并写出分类器。</translation>
         </message>
         <message>
             <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
-            <translation type="unfinished" />
+            <translation>含扩散模型、类别的名称和颜色以及预留多边形上精度的 .safetensors 文件；“对影像分类”只需要它。</translation>
         </message>
         <message>
             <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
-            <translation type="unfinished" />
+            <translation>分类器 'mtmsd' 需要扩散模型；请给出“在影像上预训练”写出的模型，或选择其他分类器。</translation>
         </message>
         <message>
             <source>Turn a class map into polygons</source>
-            <translation type="unfinished" />
+            <translation>将类别图转为多边形</translation>
         </message>
         <message>
             <source>Polygons with class, area and mean confidence, and the area of each class.</source>
-            <translation type="unfinished" />
+            <translation>含类别、面积和平均置信度的多边形，以及各类别的面积。</translation>
         </message>
         <message>
             <source>Area table</source>
-            <translation type="unfinished" />
+            <translation>面积表</translation>
         </message>
         <message>
             <source>Written with the map; its mean is told for each polygon. Default: none.</source>
-            <translation type="unfinished" />
+            <translation>随地图写出；给出每个多边形的平均值。默认：无。</translation>
         </message>
         <message>
             <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
-            <translation type="unfinished" />
+            <translation>每个连通区域一个多边形的 GeoPackage：class_id、class_name、color、pixels、area_ha、confidence。</translation>
         </message>
         <message>
             <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
-            <translation type="unfinished" />
+            <translation>各类别的像元数、比例和公顷数的 CSV。默认：不写出。</translation>
         </message>
         <message>
             <source>Number of polygons</source>
-            <translation type="unfinished" />
+            <translation>多边形数量</translation>
         </message>
     </context>
     <context>
         <name>MapOptions</name>
         <message>
             <source>Another classifier, and filters for the finished map</source>
+            <translation>其他分类器，以及对成图的滤波</translation>
+        </message>
+        <message>
+            <source>spectra and surroundings</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>spectra only</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
-            <translation type="unfinished" />
+            <translation>MTMSD 在预训练模型上从光谱及其邻域学习；其他分类器只看光谱，无需模型，只需数秒</translation>
         </message>
         <message>
             <source> %</source>
-            <translation type="unfinished" />
+            <translation> %</translation>
         </message>
         <message>
             <source>Pixels of lower confidence get a class of their own, 'unknown'</source>
-            <translation type="unfinished" />
+            <translation>置信度较低的像元归入单独的类别 'unknown'</translation>
         </message>
         <message>
             <source>Off</source>
-            <translation type="unfinished" />
+            <translation>关</translation>
         </message>
         <message>
             <source>{0} × {0} px</source>
-            <translation type="unfinished" />
+            <translation>{0} × {0} px</translation>
         </message>
         <message>
             <source>Each pixel gets the most frequent class of the square around it</source>
-            <translation type="unfinished" />
+            <translation>每个像元取其周围方块中最常见的类别</translation>
         </message>
         <message>
             <source> px</source>
-            <translation type="unfinished" />
+            <translation> px</translation>
         </message>
         <message>
             <source>Minimum mapping unit: smaller regions join their largest neighbour</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Classifier</source>
-            <translation type="unfinished" />
+            <translation>最小制图单元：较小的区域并入其最大的相邻区域</translation>
         </message>
         <message>
             <source>Unknown below</source>
-            <translation type="unfinished" />
+            <translation>低于此值为未知</translation>
         </message>
         <message>
             <source>Smooth by majority</source>
-            <translation type="unfinished" />
+            <translation>众数平滑</translation>
         </message>
         <message>
             <source>Smallest region</source>
-            <translation type="unfinished" />
+            <translation>最小区域</translation>
         </message>
         <message>
-            <source>unknown below {} %</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>smoothed</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>from {} px</source>
+            <source>filters</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>More</source>
-            <translation type="unfinished" />
+            <translation>更多</translation>
         </message>
     </context>
     <context>
         <name>MapProducts</name>
         <message>
             <source>Polygoni&amp;ze</source>
-            <translation type="unfinished" />
+            <translation>矢量化(&amp;Z)</translation>
         </message>
         <message>
             <source>Where to Label Ne&amp;xt</source>
-            <translation type="unfinished" />
+            <translation>下一步标注何处(&amp;X)</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
-            <translation type="unfinished" />
+            <translation>地图的各区域，含类别、面积和置信度，存为 GeoPackage</translation>
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
-            <translation type="unfinished" />
+            <translation>影像各处 20 个存疑之处，供标注</translation>
         </message>
         <message>
             <source>Map Scene comes first.</source>
-            <translation type="unfinished" />
+            <translation>请先“影像制图”。</translation>
         </message>
         <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
-            <translation type="unfinished" />
+            <translation>分类器的文件已不存在；请再按一次“影像制图”。</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
-            <translation type="unfinished" />
+            <translation>正在勾绘地图的区域</translation>
         </message>
         <message>
             <source>Looking for places to label</source>
-            <translation type="unfinished" />
+            <translation>正在寻找待标注之处</translation>
         </message>
         <message>
             <source>Mapping with probabilities</source>
-            <translation type="unfinished" />
+            <translation>正在带概率制图</translation>
         </message>
         <message>
             <source>Polygons</source>
-            <translation type="unfinished" />
+            <translation>多边形</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation type="unfinished" />
+            <translation>待标注的点</translation>
         </message>
         <message>
             <source>{} cannot be opened as a vector layer.</source>
-            <translation type="unfinished" />
+            <translation>无法将 {} 作为矢量图层打开。</translation>
         </message>
     </context>
     <context>
         <name>MapSection</name>
         <message>
             <source>6  Map</source>
-            <translation type="unfinished" />
+            <translation>6  地图</translation>
         </message>
         <message>
             <source>Previe&amp;w</source>
-            <translation type="unfinished" />
+            <translation>预览(&amp;W)</translation>
         </message>
         <message>
             <source>&amp;Map Scene</source>
-            <translation type="unfinished" />
+            <translation>影像制图(&amp;M)</translation>
         </message>
         <message>
             <source>Map what the map window shows, as a temporary layer</source>
-            <translation type="unfinished" />
+            <translation>对地图窗口所示部分制图，作为临时图层</translation>
         </message>
         <message>
             <source>Map the whole raster into a GeoTIFF, with its confidence</source>
-            <translation type="unfinished" />
+            <translation>将整幅栅格制图为 GeoTIFF，附置信度</translation>
         </message>
         <message>
             <source>Polygons or classifier have changed since {}.</source>
-            <translation type="unfinished" />
+            <translation>自 {} 以来多边形或分类器已更改。</translation>
         </message>
         <message>
             <source>The filters have changed since {}.</source>
-            <translation type="unfinished" />
+            <translation>自 {} 以来滤波已更改。</translation>
         </message>
         <message>
             <source>Map: {}</source>
-            <translation type="unfinished" />
+            <translation>地图：{}</translation>
         </message>
         <message>
             <source>Ready to map.</source>
-            <translation type="unfinished" />
+            <translation>可以制图。</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>请先选择影像。</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>正在等待栅格的波段。</translation>
         </message>
         <message>
             <source>Pretrain the scene first, or choose another classifier under More.</source>
-            <translation type="unfinished" />
+            <translation>请先对影像预训练，或在“更多”下选择其他分类器。</translation>
         </message>
         <message>
             <source>Draw training polygons first.</source>
-            <translation type="unfinished" />
+            <translation>请先绘制训练多边形。</translation>
         </message>
         <message>
             <source>Draw polygons of at least two classes.</source>
-            <translation type="unfinished" />
+            <translation>请至少绘制两个类别的多边形。</translation>
         </message>
         <message>
             <source>Draw more of {}: each class needs {} pixels.</source>
-            <translation type="unfinished" />
+            <translation>请多画一些 {}：每个类别需要 {} 个像元。</translation>
         </message>
         <message>
             <source>The map window shows no part of the scene; zoom to it first.</source>
-            <translation type="unfinished" />
+            <translation>地图窗口未显示影像的任何部分；请先缩放至影像。</translation>
         </message>
         <message>
             <source>Learning the classes</source>
-            <translation type="unfinished" />
+            <translation>正在学习类别</translation>
         </message>
         <message>
             <source>Mapping the view</source>
-            <translation type="unfinished" />
+            <translation>正在对视图制图</translation>
         </message>
         <message>
             <source>Mapping the scene</source>
-            <translation type="unfinished" />
+            <translation>正在对影像制图</translation>
         </message>
         <message>
             <source>{}…</source>
-            <translation type="unfinished" />
+            <translation>{}…</translation>
         </message>
         <message>
             <source>Canceled; nothing was changed.</source>
-            <translation type="unfinished" />
+            <translation>已取消；未作任何更改。</translation>
         </message>
         <message>
             <source>Class map</source>
-            <translation type="unfinished" />
+            <translation>类别图</translation>
         </message>
         <message>
             <source>Preview</source>
-            <translation type="unfinished" />
+            <translation>预览</translation>
         </message>
         <message>
             <source>{} cannot be opened as a raster.</source>
-            <translation type="unfinished" />
+            <translation>无法将 {} 作为栅格打开。</translation>
         </message>
     </context>
     <context>
         <name>MapView</name>
         <message>
             <source>Opacity of the map over the scene</source>
-            <translation type="unfinished" />
+            <translation>地图叠加于影像的不透明度</translation>
         </message>
         <message>
             <source>Flic&amp;ker</source>
-            <translation type="unfinished" />
+            <translation>闪烁(&amp;K)</translation>
         </message>
         <message>
             <source>Show the map and the scene in turn</source>
-            <translation type="unfinished" />
+            <translation>交替显示地图和影像</translation>
         </message>
         <message>
             <source>Con&amp;fidence</source>
-            <translation type="unfinished" />
+            <translation>置信度(&amp;F)</translation>
         </message>
         <message>
             <source>Map Scene writes the confidence too.</source>
-            <translation type="unfinished" />
+            <translation>“影像制图”也会写出置信度。</translation>
         </message>
         <message>
             <source>Class</source>
-            <translation type="unfinished" />
+            <translation>类别</translation>
         </message>
         <message>
             <source>Pixels</source>
-            <translation type="unfinished" />
+            <translation>像元</translation>
         </message>
         <message>
             <source>Area</source>
-            <translation type="unfinished" />
+            <translation>面积</translation>
         </message>
         <message>
             <source>Pixels and area of each class in the map</source>
-            <translation type="unfinished" />
+            <translation>地图中各类别的像元数和面积</translation>
         </message>
         <message>
             <source>Opacit&amp;y</source>
-            <translation type="unfinished" />
+            <translation>不透明度(&amp;Y)</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
-            <translation type="unfinished" />
+            <translation>显示分类器的把握，0 到 1</translation>
         </message>
         <message>
             <source>Confidence</source>
-            <translation type="unfinished" />
+            <translation>置信度</translation>
         </message>
     </context>
     <context>
         <name>MatrixView</name>
         <message>
             <source>Map</source>
-            <translation type="unfinished" />
+            <translation>地图</translation>
         </message>
         <message>
             <source>Reference</source>
-            <translation type="unfinished" />
+            <translation>参考</translation>
         </message>
         <message>
             <source>{} pixels of {} are mapped as {}</source>
-            <translation type="unfinished" />
+            <translation>{} 个 {} 的像元被绘为 {}</translation>
         </message>
     </context>
     <context>
         <name>MtmsdDock</name>
         <message>
             <source>MTMSD</source>
-            <translation type="unfinished" />
+            <translation>MTMSD</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>引擎就绪。</translation>
         </message>
         <message>
             <source>{} came to its end while QGIS was closed.</source>
-            <translation type="unfinished" />
+            <translation>{} 在 QGIS 关闭期间结束。</translation>
         </message>
         <message>
             <source>{} is done after {}.</source>
-            <translation type="unfinished" />
+            <translation>{} 已完成，用时 {}。</translation>
         </message>
         <message>
             <source>{} was removed; the running job goes on with its file.</source>
-            <translation type="unfinished" />
+            <translation>{} 已移除；运行中的任务继续使用其文件。</translation>
         </message>
     </context>
     <context>
         <name>PlanPage</name>
         <message>
             <source>Learns, trains, maps and assesses, with PyTorch</source>
-            <translation type="unfinished" />
+            <translation>学习、训练、制图和评估，使用 PyTorch</translation>
         </message>
         <message>
             <source>Classifies and assesses with models that others trained</source>
-            <translation type="unfinished" />
+            <translation>用他人训练的模型分类和评估</translation>
         </message>
         <message>
             <source>For which device PyTorch is installed</source>
-            <translation type="unfinished" />
+            <translation>PyTorch 针对哪种设备安装</translation>
         </message>
         <message>
             <source>Where the environment will lie; an update of the plugin does not touch it</source>
-            <translation type="unfinished" />
+            <translation>环境所在之处；更新插件不会影响它</translation>
         </message>
         <message>
             <source>De&amp;vice</source>
-            <translation type="unfinished" />
+            <translation>设备(&amp;V)</translation>
         </message>
         <message>
             <source>Fol&amp;der</source>
-            <translation type="unfinished" />
+            <translation>文件夹(&amp;D)</translation>
         </message>
         <message>
             <source>An index of packages that replaces the ordinary one, PyTorch's too</source>
-            <translation type="unfinished" />
+            <translation>替代常用索引的软件包索引，也用于 PyTorch</translation>
         </message>
         <message>
             <source>http://user:password@host:port; empty: the one QGIS has</source>
-            <translation type="unfinished" />
+            <translation>http://user:password@host:port；留空：采用 QGIS 的</translation>
         </message>
         <message>
             <source>A folder of wheels, for a machine without network; then none is used</source>
-            <translation type="unfinished" />
+            <translation>wheel 文件夹，供没有网络的机器；此时不使用网络</translation>
         </message>
         <message>
             <source>The Python to build from, or that of an environment that has everything</source>
-            <translation type="unfinished" />
+            <translation>用来构建的 Python，或已含全部库的环境的 Python</translation>
         </message>
         <message>
             <source>Advanced</source>
-            <translation type="unfinished" />
+            <translation>高级</translation>
         </message>
         <message>
             <source>&amp;Index URL</source>
-            <translation type="unfinished" />
+            <translation>索引 URL(&amp;I)</translation>
         </message>
         <message>
             <source>Pro&amp;xy</source>
-            <translation type="unfinished" />
+            <translation>代理(&amp;X)</translation>
         </message>
         <message>
             <source>&amp;Wheel folder</source>
-            <translation type="unfinished" />
+            <translation>wheel 文件夹(&amp;W)</translation>
         </message>
         <message>
             <source>P&amp;ython</source>
-            <translation type="unfinished" />
+            <translation>Python(&amp;Y)</translation>
         </message>
         <message>
             <source>the ordinary one</source>
-            <translation type="unfinished" />
+            <translation>常用索引</translation>
         </message>
         <message>
             <source>none</source>
-            <translation type="unfinished" />
+            <translation>无</translation>
         </message>
         <message>
             <source>the best that is there</source>
-            <translation type="unfinished" />
+            <translation>现有最佳者</translation>
         </message>
         <message>
             <source>&amp;Everything</source>
-            <translation type="unfinished" />
+            <translation>全部(&amp;E)</translation>
         </message>
         <message>
             <source>Classify &amp;only</source>
-            <translation type="unfinished" />
+            <translation>仅分类(&amp;O)</translation>
         </message>
         <message>
             <source>{} (≈ {})</source>
-            <translation type="unfinished" />
+            <translation>{}（≈ {}）</translation>
         </message>
         <message>
             <source>Looking at this machine…</source>
-            <translation type="unfinished" />
+            <translation>正在查看本机…</translation>
         </message>
         <message>
             <source>{} (Python {}) has all the engine's libraries already: nothing is installed.</source>
-            <translation type="unfinished" />
+            <translation>{}（Python {}）已有引擎的全部库：无需安装。</translation>
         </message>
     </context>
     <context>
         <name>PolygonsSection</name>
         <message>
             <source>4  Training polygons</source>
-            <translation type="unfinished" />
+            <translation>4  训练多边形</translation>
         </message>
         <message>
             <source>Draw a polygon; right click ends it</source>
-            <translation type="unfinished" />
+            <translation>绘制多边形；右键结束</translation>
         </message>
         <message>
             <source>Drag a rectangle</source>
-            <translation type="unfinished" />
+            <translation>拖出矩形</translation>
         </message>
         <message>
             <source>Drag an outline freehand</source>
-            <translation type="unfinished" />
+            <translation>徒手拖出轮廓</translation>
         </message>
         <message>
             <source>Click a pixel: similar neighbours join it</source>
-            <translation type="unfinished" />
+            <translation>单击一个像元：相似的相邻像元会并入</translation>
         </message>
         <message>
             <source>Select polygons</source>
-            <translation type="unfinished" />
+            <translation>选择多边形</translation>
         </message>
         <message>
             <source>Move vertices of a polygon</source>
-            <translation type="unfinished" />
+            <translation>移动多边形的顶点</translation>
         </message>
         <message>
             <source>Move polygons</source>
-            <translation type="unfinished" />
+            <translation>移动多边形</translation>
         </message>
         <message>
             <source>Delete the selected polygons</source>
-            <translation type="unfinished" />
+            <translation>删除所选的多边形</translation>
         </message>
         <message>
             <source>Save the polygons to their file</source>
-            <translation type="unfinished" />
+            <translation>将多边形保存到文件</translation>
         </message>
         <message>
             <source>How far a pixel's spectrum may be from the clicked one</source>
-            <translation type="unfinished" />
+            <translation>像元的光谱可与所单击者相差多少</translation>
         </message>
         <message>
             <source>Add Re&amp;gion</source>
-            <translation type="unfinished" />
+            <translation>添加区域(&amp;G)</translation>
         </message>
         <message>
             <source>Take the shown region as a polygon (right click, Enter)</source>
-            <translation type="unfinished" />
+            <translation>将所示区域取为多边形（右键、回车）</translation>
         </message>
         <message>
             <source>Tolerance</source>
-            <translation type="unfinished" />
+            <translation>容差</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>请先选择影像。</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
-            <translation type="unfinished" />
+            <translation>请等待图层读取完毕。</translation>
         </message>
         <message>
             <source>Add a class first, and select it.</source>
-            <translation type="unfinished" />
+            <translation>请先添加类别并选中它。</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>正在等待栅格的波段。</translation>
         </message>
         <message>
             <source>There are no polygons yet.</source>
-            <translation type="unfinished" />
+            <translation>尚无多边形。</translation>
         </message>
         <message>
             <source>All polygons are saved.</source>
-            <translation type="unfinished" />
+            <translation>所有多边形均已保存。</translation>
         </message>
         <message>
             <source>Draw some polygons of {}.</source>
-            <translation type="unfinished" />
+            <translation>请绘制一些 {} 的多边形。</translation>
         </message>
         <message>
             <source>{}; drawing {}</source>
-            <translation type="unfinished" />
+            <translation>{}；正在绘制 {}</translation>
         </message>
         <message>
             <source>not saved</source>
-            <translation type="unfinished" />
+            <translation>未保存</translation>
         </message>
         <message>
             <source>Click the corners; right click ends, Escape drops it.</source>
-            <translation type="unfinished" />
+            <translation>单击各角；右键结束，Esc 放弃。</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
-            <translation type="unfinished" />
+            <translation>从一角拖到另一角。</translation>
         </message>
         <message>
             <source>Hold the button and go around.</source>
-            <translation type="unfinished" />
+            <translation>按住按钮绕行一周。</translation>
         </message>
         <message>
             <source>Click a pixel, then move the slider; right click takes the region.</source>
-            <translation type="unfinished" />
+            <translation>单击一个像元，再移动滑块；右键取得区域。</translation>
         </message>
         <message>
             <source>The polygon cannot be brought into the scene's coordinates.</source>
-            <translation type="unfinished" />
+            <translation>无法将多边形转换到影像的坐标。</translation>
         </message>
         <message>
             <source>The polygon is outside the scene and was not added.</source>
-            <translation type="unfinished" />
+            <translation>多边形在影像之外，未添加。</translation>
         </message>
         <message>
             <source>The polygon crossed itself and was mended into {} parts.</source>
-            <translation type="unfinished" />
+            <translation>多边形自相交，已修复为 {} 个部分。</translation>
         </message>
         <message>
             <source>{}; right click or Add Region takes the region.</source>
-            <translation type="unfinished" />
+            <translation>{}；右键或“添加区域”可取得区域。</translation>
         </message>
         <message>
             <source>Select polygons first.</source>
-            <translation type="unfinished" />
+            <translation>请先选择多边形。</translation>
         </message>
         <message>
             <source>Delete polygons</source>
-            <translation type="unfinished" />
+            <translation>删除多边形</translation>
         </message>
     </context>
     <context>
         <name>PretrainingSection</name>
         <message>
             <source>2  Pretraining</source>
-            <translation type="unfinished" />
+            <translation>2  预训练</translation>
         </message>
         <message>
             <source>Quick – a first look</source>
-            <translation type="unfinished" />
+            <translation>快速 – 初看</translation>
         </message>
         <message>
             <source>Balanced – good maps</source>
-            <translation type="unfinished" />
+            <translation>均衡 – 好的地图</translation>
         </message>
         <message>
             <source>Paper – as published, needs a GPU</source>
-            <translation type="unfinished" />
+            <translation>论文 – 按发表，需要 GPU</translation>
         </message>
         <message>
             <source>How long and how large the model learns</source>
-            <translation type="unfinished" />
+            <translation>模型学习的时长和规模</translation>
         </message>
         <message>
             <source>Automatic</source>
-            <translation type="unfinished" />
+            <translation>自动</translation>
         </message>
         <message>
             <source>CPU</source>
-            <translation type="unfinished" />
+            <translation>CPU</translation>
         </message>
         <message>
             <source>NVIDIA GPU</source>
-            <translation type="unfinished" />
+            <translation>NVIDIA GPU</translation>
         </message>
         <message>
             <source>Apple GPU</source>
-            <translation type="unfinished" />
+            <translation>Apple GPU</translation>
         </message>
         <message>
             <source>Where the engine computes; automatic takes a GPU if any</source>
-            <translation type="unfinished" />
+            <translation>引擎在何处计算；“自动”在有 GPU 时使用它</translation>
         </message>
         <message>
             <source>&amp;Preset</source>
-            <translation type="unfinished" />
+            <translation>预设(&amp;P)</translation>
         </message>
         <message>
             <source>De&amp;vice</source>
-            <translation type="unfinished" />
+            <translation>设备(&amp;V)</translation>
         </message>
         <message>
             <source>Meas&amp;ure</source>
-            <translation type="unfinished" />
+            <translation>测量(&amp;U)</translation>
         </message>
         <message>
             <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation type="unfinished" />
+            <translation>在本机运行几步以得知此预设需要多久</translation>
         </message>
         <message>
             <source>P&amp;retrain</source>
-            <translation type="unfinished" />
+            <translation>预训练(&amp;R)</translation>
         </message>
         <message>
             <source>Take a model that exists, of this scene or one of the same sensor…</source>
-            <translation type="unfinished" />
+            <translation>采用已有的模型，属于此影像或同一传感器的影像…</translation>
         </message>
         <message>
             <source>The loss of pretraining: it falls fast, then slowly</source>
-            <translation type="unfinished" />
+            <translation>预训练的损失：先快后慢地下降</translation>
         </message>
         <message>
             <source>More settings</source>
-            <translation type="unfinished" />
+            <translation>更多设置</translation>
         </message>
         <message>
             <source>Seldom needed; the Processing help lists every number</source>
-            <translation type="unfinished" />
+            <translation>很少需要；处理帮助列出了每个数值</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same map</source>
-            <translation type="unfinished" />
+            <translation>同一机器上相同的种子得到相同的地图</translation>
         </message>
         <message>
             <source>Bands to leave out besides the bad ones that are found</source>
-            <translation type="unfinished" />
+            <translation>除已找出的坏波段外还要舍去的波段</translation>
         </message>
         <message>
             <source>Single numbers of the preset, as KEY=VALUE</source>
-            <translation type="unfinished" />
+            <translation>预设中的个别数值，写作 KEY=VALUE</translation>
         </message>
         <message>
             <source>See&amp;d</source>
-            <translation type="unfinished" />
+            <translation>种子(&amp;D)</translation>
         </message>
         <message>
             <source>Leave &amp;out</source>
-            <translation type="unfinished" />
+            <translation>舍去(&amp;O)</translation>
         </message>
         <message>
             <source>Num&amp;bers</source>
-            <translation type="unfinished" />
+            <translation>数值(&amp;B)</translation>
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
-            <translation type="unfinished" />
+            <translation>找到此影像的模型 {}。</translation>
         </message>
         <message>
             <source>Pa&amp;use</source>
-            <translation type="unfinished" />
+            <translation>暂停(&amp;U)</translation>
         </message>
         <message>
             <source>Stop after the present step; what was learned is kept</source>
-            <translation type="unfinished" />
+            <translation>在当前步骤后停止；已学到的会保留</translation>
         </message>
         <message>
             <source>&amp;Resume</source>
-            <translation type="unfinished" />
+            <translation>继续(&amp;R)</translation>
         </message>
         <message>
             <source>Learn the scene in the background; go on drawing meanwhile</source>
-            <translation type="unfinished" />
+            <translation>在后台学习影像；期间可继续绘制</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>请先选择影像。</translation>
         </message>
         <message>
             <source>Wait until the running job has ended.</source>
-            <translation type="unfinished" />
+            <translation>请等待运行中的任务结束。</translation>
         </message>
         <message>
             <source>Paused; Resume goes on from the last checkpoint.</source>
-            <translation type="unfinished" />
+            <translation>已暂停；“继续”从最后的检查点接着进行。</translation>
         </message>
         <message>
             <source>Model: {}</source>
-            <translation type="unfinished" />
+            <translation>模型：{}</translation>
         </message>
         <message>
             <source>No model yet: press Pretrain.</source>
-            <translation type="unfinished" />
+            <translation>尚无模型：请按“预训练”。</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
-            <translation type="unfinished" />
+            <translation>正在等待栅格的波段。</translation>
         </message>
         <message>
             <source>Measuring on this machine…</source>
-            <translation type="unfinished" />
+            <translation>正在本机上测量…</translation>
         </message>
         <message>
             <source>Takes about {} here</source>
-            <translation type="unfinished" />
+            <translation>在此约需 {}</translation>
         </message>
         <message>
             <source>Time on this machine not measured yet</source>
-            <translation type="unfinished" />
+            <translation>尚未在本机上测量时间</translation>
         </message>
         <message>
             <source>Measuring the speed</source>
-            <translation type="unfinished" />
+            <translation>正在测量速度</translation>
         </message>
         <message>
             <source>Pausing: writing a checkpoint…</source>
-            <translation type="unfinished" />
+            <translation>正在暂停：写出检查点…</translation>
         </message>
         <message>
             <source>Pretraining</source>
-            <translation type="unfinished" />
+            <translation>预训练</translation>
         </message>
         <message>
             <source>Starting the engine…</source>
-            <translation type="unfinished" />
+            <translation>正在启动引擎…</translation>
         </message>
         <message>
             <source>Taking up the job that went on without QGIS…</source>
-            <translation type="unfinished" />
+            <translation>正在接上在 QGIS 之外继续的任务…</translation>
         </message>
         <message>
             <source>{} {:,.0f} of {:,.0f}</source>
-            <translation type="unfinished" />
+            <translation>{} {:,.0f} / {:,.0f}</translation>
         </message>
         <message>
             <source>{} left</source>
-            <translation type="unfinished" />
+            <translation>剩余 {}</translation>
         </message>
         <message>
             <source>Choose a Diffusion Model</source>
-            <translation type="unfinished" />
+            <translation>选择扩散模型</translation>
         </message>
         <message>
             <source>Diffusion models (*.safetensors)</source>
-            <translation type="unfinished" />
+            <translation>扩散模型 (*.safetensors)</translation>
         </message>
         <message>
             <source>{} is not a diffusion model.</source>
-            <translation type="unfinished" />
+            <translation>{} 不是扩散模型。</translation>
         </message>
         <message>
             <source>{} was learned on a raster with other bands.</source>
-            <translation type="unfinished" />
+            <translation>{} 是在其他波段的栅格上学得的。</translation>
         </message>
         <message>
             <source>The model is of another scene of the same sensor.</source>
-            <translation type="unfinished" />
+            <translation>该模型来自同一传感器的另一幅影像。</translation>
         </message>
     </context>
     <context>
         <name>ProgressPage</name>
         <message>
             <source>What the tools said</source>
-            <translation type="unfinished" />
+            <translation>工具的输出</translation>
         </message>
         <message>
             <source>Log</source>
-            <translation type="unfinished" />
+            <translation>日志</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
-            <translation type="unfinished" />
+            <translation>引擎就绪。</translation>
         </message>
         <message>
             <source>Canceled; what was fetched is kept for the next time.</source>
-            <translation type="unfinished" />
+            <translation>已取消；已下载的内容留待下次使用。</translation>
         </message>
         <message>
             <source>It computes on: {}. Open a scene and begin.</source>
@@ -2054,351 +2050,351 @@
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
-            <translation type="unfinished" />
+            <translation>MTMSD 的处理提供者未加载。</translation>
         </message>
         <message>
             <source>The algorithm cannot be started.</source>
-            <translation type="unfinished" />
+            <translation>无法启动算法。</translation>
         </message>
         <message>
             <source>The algorithm failed; see its log.</source>
-            <translation type="unfinished" />
+            <translation>算法失败；请查看其日志。</translation>
         </message>
     </context>
     <context>
         <name>SceneSection</name>
         <message>
             <source>1  Scene</source>
-            <translation type="unfinished" />
+            <translation>1  影像</translation>
         </message>
         <message>
             <source>No scene chosen</source>
-            <translation type="unfinished" />
+            <translation>未选择影像</translation>
         </message>
         <message>
             <source>The hyperspectral raster to map; follows the active layer in the layer tree</source>
-            <translation type="unfinished" />
+            <translation>要制图的高光谱栅格；跟随图层树中的活动图层</translation>
         </message>
         <message>
             <source>Open a raster file…</source>
-            <translation type="unfinished" />
+            <translation>打开栅格文件…</translation>
         </message>
         <message>
             <source>&amp;True Colour</source>
-            <translation type="unfinished" />
+            <translation>真彩色(&amp;T)</translation>
         </message>
         <message>
             <source>Red 650, green 550, blue 470 nm</source>
-            <translation type="unfinished" />
+            <translation>红 650、绿 550、蓝 470 nm</translation>
         </message>
         <message>
             <source>&amp;Infrared</source>
-            <translation type="unfinished" />
+            <translation>红外(&amp;I)</translation>
         </message>
         <message>
             <source>Near infrared 860, red 650, green 550 nm</source>
-            <translation type="unfinished" />
+            <translation>近红外 860、红 650、绿 550 nm</translation>
         </message>
         <message>
             <source>&amp;SWIR</source>
-            <translation type="unfinished" />
+            <translation>短波红外(&amp;S)</translation>
         </message>
         <message>
             <source>Short-wave 2200, 1650 and near infrared 860 nm</source>
-            <translation type="unfinished" />
+            <translation>短波 2200、1650 和近红外 860 nm</translation>
         </message>
         <message>
             <source>Size</source>
-            <translation type="unfinished" />
+            <translation>大小</translation>
         </message>
         <message>
             <source>Columns × rows, and the size of a pixel</source>
-            <translation type="unfinished" />
+            <translation>列 × 行，以及像元大小</translation>
         </message>
         <message>
             <source>Bands</source>
-            <translation type="unfinished" />
+            <translation>波段</translation>
         </message>
         <message>
             <source>Bands used, of all in the file</source>
-            <translation type="unfinished" />
+            <translation>所用波段，占文件全部波段</translation>
         </message>
         <message>
             <source>Wavelengths</source>
-            <translation type="unfinished" />
+            <translation>波长</translation>
         </message>
         <message>
             <source>From the first to the last used band</source>
-            <translation type="unfinished" />
+            <translation>从第一个到最后一个所用波段</translation>
         </message>
         <message>
             <source>Left out</source>
-            <translation type="unfinished" />
+            <translation>舍去</translation>
         </message>
         <message>
             <source>Bands that are not used, and why</source>
-            <translation type="unfinished" />
+            <translation>未使用的波段及原因</translation>
         </message>
         <message>
             <source>No data</source>
-            <translation type="unfinished" />
+            <translation>无数据</translation>
         </message>
         <message>
             <source>Share of pixels without data</source>
-            <translation type="unfinished" />
+            <translation>无数据像元的比例</translation>
         </message>
         <message>
             <source>CRS</source>
-            <translation type="unfinished" />
+            <translation>坐标系</translation>
         </message>
         <message>
             <source>Coordinate reference system</source>
-            <translation type="unfinished" />
+            <translation>坐标参照系</translation>
         </message>
         <message>
             <source>Open a Hyperspectral Raster</source>
-            <translation type="unfinished" />
+            <translation>打开高光谱栅格</translation>
         </message>
         <message>
             <source>{} is not a raster that QGIS can read.</source>
-            <translation type="unfinished" />
+            <translation>{} 不是 QGIS 能读取的栅格。</translation>
         </message>
         <message>
             <source>Choose a hyperspectral raster, or open one.</source>
-            <translation type="unfinished" />
+            <translation>请选择高光谱栅格，或打开一个。</translation>
         </message>
         <message>
             <source>Looking at the raster…</source>
-            <translation type="unfinished" />
+            <translation>正在查看栅格…</translation>
         </message>
         <message>
             <source>{} px, {} bands used</source>
-            <translation type="unfinished" />
+            <translation>{} px，使用 {} 个波段</translation>
         </message>
         <message>
             <source>{:.0f} to {:.0f} nm</source>
-            <translation type="unfinished" />
+            <translation>{:.0f} 到 {:.0f} nm</translation>
         </message>
         <message>
             <source>not in the file</source>
-            <translation type="unfinished" />
+            <translation>文件中没有</translation>
         </message>
         <message>
             <source>{} of {}</source>
-            <translation type="unfinished" />
+            <translation>{} / {}</translation>
         </message>
         <message>
             <source>none</source>
-            <translation type="unfinished" />
+            <translation>无</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>请先选择影像。</translation>
         </message>
         <message>
             <source>The bands are not known yet.</source>
-            <translation type="unfinished" />
+            <translation>波段尚不清楚。</translation>
         </message>
         <message>
             <source>The raster has no wavelengths.</source>
-            <translation type="unfinished" />
+            <translation>栅格没有波长信息。</translation>
         </message>
         <message>
             <source>The raster has no bands near {} nm.</source>
-            <translation type="unfinished" />
+            <translation>栅格在 {} nm 附近没有波段。</translation>
         </message>
     </context>
     <context>
         <name>SetUpDialog</name>
         <message>
             <source>Set Up the MTMSD Engine</source>
-            <translation type="unfinished" />
+            <translation>安装 MTMSD 引擎</translation>
         </message>
         <message>
             <source>&amp;Back</source>
-            <translation type="unfinished" />
+            <translation>上一步(&amp;B)</translation>
         </message>
         <message>
             <source>Choose otherwise: folder, device, source</source>
-            <translation type="unfinished" />
+            <translation>另行选择：文件夹、设备、来源</translation>
         </message>
         <message>
             <source>&amp;Cancel</source>
-            <translation type="unfinished" />
+            <translation>取消(&amp;C)</translation>
         </message>
         <message>
             <source>Stop; what was fetched is kept for the next time</source>
-            <translation type="unfinished" />
+            <translation>停止；已下载的内容留待下次使用</translation>
         </message>
         <message>
             <source>Begin: now something is fetched and written</source>
-            <translation type="unfinished" />
+            <translation>开始：现在会下载并写入</translation>
         </message>
         <message>
             <source>C&amp;lose</source>
-            <translation type="unfinished" />
+            <translation>关闭(&amp;L)</translation>
         </message>
         <message>
             <source>Close this window; the set-up goes on and the dock shows it</source>
-            <translation type="unfinished" />
+            <translation>关闭此窗口；安装继续进行，面板会显示</translation>
         </message>
         <message>
             <source>Close this window</source>
-            <translation type="unfinished" />
+            <translation>关闭此窗口</translation>
         </message>
         <message>
             <source>&amp;Try Again</source>
-            <translation type="unfinished" />
+            <translation>重试(&amp;T)</translation>
         </message>
         <message>
             <source>&amp;Use This Python</source>
-            <translation type="unfinished" />
+            <translation>使用此 Python(&amp;U)</translation>
         </message>
         <message>
             <source>&amp;Set Up</source>
-            <translation type="unfinished" />
+            <translation>安装(&amp;S)</translation>
         </message>
         <message>
             <source>Wait until the engine is set up.</source>
-            <translation type="unfinished" />
+            <translation>请等待引擎安装完毕。</translation>
         </message>
         <message>
             <source>Wait: this machine is being looked at.</source>
-            <translation type="unfinished" />
+            <translation>请稍候：正在查看本机。</translation>
         </message>
         <message>
             <source>This cannot be set up; the text above says why.</source>
-            <translation type="unfinished" />
+            <translation>无法安装；上面的文字说明了原因。</translation>
         </message>
     </context>
     <context>
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
-            <translation type="unfinished" />
+            <translation>请在地图上指向影像</translation>
         </message>
     </context>
     <context>
         <name>SpectraSection</name>
         <message>
             <source>5  Spectra</source>
-            <translation type="unfinished" />
+            <translation>5  光谱</translation>
         </message>
         <message>
             <source>Mean and standard deviation of each class; dashed: the pixel at the cursor</source>
-            <translation type="unfinished" />
+            <translation>各类别的均值和标准差；虚线：光标处的像元</translation>
         </message>
         <message>
             <source>Jeffries–Matusita distance of two classes: 0 alike, 2 well apart</source>
-            <translation type="unfinished" />
+            <translation>两个类别的 Jeffries–Matusita 距离：0 相同，2 完全分开</translation>
         </message>
         <message>
             <source>nm</source>
-            <translation type="unfinished" />
+            <translation>nm</translation>
         </message>
         <message>
             <source>band</source>
-            <translation type="unfinished" />
+            <translation>波段</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
-            <translation type="unfinished" />
+            <translation>请先选择影像。</translation>
         </message>
         <message>
             <source>Point at the map; classes appear with their polygons.</source>
-            <translation type="unfinished" />
+            <translation>请指向地图；类别随其多边形出现。</translation>
         </message>
         <message>
             <source>Two classes of 5 pixels or more can be compared.</source>
-            <translation type="unfinished" />
+            <translation>可比较两个各有 5 个以上像元的类别。</translation>
         </message>
         <message>
             <source>Most alike: {} and {} ({:.2f} of 2)</source>
-            <translation type="unfinished" />
+            <translation>最相似：{} 和 {}（{:.2f} / 2）</translation>
         </message>
     </context>
     <context>
         <name>TrainingLayer</name>
         <message>
             <source>Add class</source>
-            <translation type="unfinished" />
+            <translation>添加类别</translation>
         </message>
         <message>
             <source>Rename class</source>
-            <translation type="unfinished" />
+            <translation>重命名类别</translation>
         </message>
         <message>
             <source>Recolour class</source>
-            <translation type="unfinished" />
+            <translation>更改类别颜色</translation>
         </message>
         <message>
             <source>Merge classes</source>
-            <translation type="unfinished" />
+            <translation>合并类别</translation>
         </message>
         <message>
             <source>Delete classes</source>
-            <translation type="unfinished" />
+            <translation>删除类别</translation>
         </message>
         <message>
             <source>Add polygon</source>
-            <translation type="unfinished" />
+            <translation>添加多边形</translation>
         </message>
         <message>
             <source>Import polygons</source>
-            <translation type="unfinished" />
+            <translation>导入多边形</translation>
         </message>
     </context>
     <context>
         <name>Workspace</name>
         <message>
             <source>1 training polygon was recovered: it had not been saved.</source>
-            <translation type="unfinished" />
+            <translation>已恢复 1 个训练多边形：它未曾保存。</translation>
         </message>
         <message>
             <source>{:,} training polygons were recovered: not all had been saved.</source>
-            <translation type="unfinished" />
+            <translation>已恢复 {:,} 个训练多边形：并非全部都已保存。</translation>
         </message>
         <message>
             <source>Training – {}</source>
-            <translation type="unfinished" />
+            <translation>训练 – {}</translation>
         </message>
     </context>
     <context>
         <name>_Line</name>
         <message>
             <source>Stop this job; what it learned up to now is kept</source>
-            <translation type="unfinished" />
+            <translation>停止此任务；至今学到的会保留</translation>
         </message>
         <message>
             <source>&amp;Cancel</source>
-            <translation type="unfinished" />
+            <translation>取消(&amp;C)</translation>
         </message>
         <message>
             <source>Cancel</source>
-            <translation type="unfinished" />
+            <translation>取消</translation>
         </message>
         <message>
             <source>{} – stopping…</source>
-            <translation type="unfinished" />
+            <translation>{} – 正在停止…</translation>
         </message>
     </context>
     <context>
         <name>duration</name>
         <message>
             <source>{} s</source>
-            <translation type="unfinished" />
+            <translation>{} 秒</translation>
         </message>
         <message>
             <source>{} min</source>
-            <translation type="unfinished" />
+            <translation>{} 分钟</translation>
         </message>
         <message>
             <source>{} h {} min</source>
-            <translation type="unfinished" />
+            <translation>{} 小时 {} 分钟</translation>
         </message>
         <message>
             <source>{} days</source>
-            <translation type="unfinished" />
+            <translation>{} 天</translation>
         </message>
     </context>
 </TS>
