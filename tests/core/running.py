@@ -19,6 +19,8 @@ TINY = {
     "patch_size": 16,
     "iterations": 20,
     "batch_size": 2,
+    "learning_rate": 1e-3,
+    "classifier.learning_rate": 2e-3,
     "checkpoint_every": 5,
     "precision": "fp32",
     "timesteps": "100,400",
