@@ -30,6 +30,7 @@ from qgis.core import (  # noqa: E402
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+from setup_stage import index, stage  # noqa: E402, F401
 
 from mtmsd_qgis.engine import interpreter, job  # noqa: E402
 from mtmsd_qgis.processing.provider import MtmsdProvider  # noqa: E402

@@ -20,8 +20,6 @@ from mtmsd_qgis.engine.setup import installer, place
 from mtmsd_qgis.engine.setup.installer import CANCELED, DONE, FAILED, Installer, remove
 from mtmsd_qgis.engine.setup.surroundings import Sources
 
-pytest_plugins = ("setup_stage",)
-
 
 def beside(engine: Path) -> set[str]:
     return {path.name for path in engine.parent.iterdir()}

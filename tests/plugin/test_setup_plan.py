@@ -74,7 +74,7 @@ def test_a_wheel_folder_and_an_own_index_take_the_place_of_all_sources():
     [
         (Surroundings("macos", "x86_64", "QGIS.app", (PYTHON,)), "cpu", "macos on x86_64"),
         (Surroundings("linux", "riscv64", "Debian", (PYTHON,)), "cpu", "linux on riscv64"),
-        (Surroundings("windows", "x86_64", "OSGeo4W", (PYTHON,)), "mps", "no PyTorch for the Apple"),
+        (Surroundings("windows", "x86_64", "OSGeo4W", (PYTHON,)), "mps", "no PyTorch for the"),
         (Surroundings("linux", "x86_64", "Debian", (PYTHON,), driver="470.1",
                       cards=(Card("K80", 1, 1),)), "cuda", "driver 470.1 is too old"),
         (Surroundings("linux", "x86_64", "Debian", (BasePython("/p", "3.9.2", "too old"),)), "cpu",

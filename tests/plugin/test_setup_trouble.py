@@ -22,7 +22,6 @@ from mtmsd_qgis.engine.setup.plan import SetupOptions, make_plan
 from mtmsd_qgis.engine.setup.surroundings import Sources, Surroundings, ask, parse_nvidia
 from mtmsd_qgis.engine.setup.trouble import explain
 
-pytest_plugins = ("setup_stage",)
 both_tools = pytest.mark.parametrize("tool", ["uv", "pip"])
 
 
