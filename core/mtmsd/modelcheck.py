@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 N = TypeVar("N", bound="nn.Module")
 
 LARGEST_PATCH = 1024
+LARGEST_WIDTH = 4096
 LONGEST_NAME = 1000
 MOST = {"members": 1000, "timesteps": 1000, "blocks": 100, "stride": LARGEST_PATCH}
 """Far beyond any use; what is larger was written to do harm, or by a broken disk."""
@@ -77,6 +78,18 @@ def check_scene(metadata: Mapping[str, Any], bands: int) -> None:
 def check_patch_size(side: Any) -> None:
     """Check the side of a patch in pixels; raises ValueError."""
     _need(_whole(side, 4, LARGEST_PATCH) and side % 4 == 0, f"patches of {side} px")
+
+
+def read_temperature(metadata: Mapping[str, Any]) -> float:
+    """Return what calibrates the probabilities, 1 where a file says nothing; or ValueError."""
+    temperature = metadata.get("temperature", 1.0)
+    _need(_is(temperature, float) and temperature > 0, f"a temperature {str(temperature)[:40]}")
+    return float(temperature)
+
+
+def check_width(width: Any) -> None:
+    """Check the channels of the U-Net's first level; raises ValueError."""
+    _need(_whole(width, 1, LARGEST_WIDTH), f"a U-Net of {str(width)[:40]} channels")
 
 
 def read_classes(listed: Sequence[Mapping[str, Any]]) -> tuple[ClassInfo, ...]:

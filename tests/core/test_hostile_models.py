@@ -168,6 +168,8 @@ HOSTILE = {
     "a class name of a megabyte": changed("classes.0.name", "x" * 2**20),
     "a class name with a line break": changed("classes.0.name", "left\n../../x"),
     "a colour that is none": changed("classes.0.color", "#zzz"),
+    "a temperature of words": changed("metadata.temperature", "hot"),
+    "a temperature below nothing": changed("metadata.temperature", -1.0),
     "classes that are a text": changed("classes", "grass"),
     "settings that are a list": changed("settings", [1, 2]),
     "a whitening of other bands": reshaped("whitening.mean", 7),

@@ -23,7 +23,13 @@ from mtmsd.features.stages import (
     neighbourhood_spectra,
 )
 from mtmsd.features.tiles import TileGrid
-from mtmsd.modelcheck import load_weights, parts_of, read_classes, read_settings
+from mtmsd.modelcheck import (
+    load_weights,
+    parts_of,
+    read_classes,
+    read_settings,
+    read_temperature,
+)
 from mtmsd.runtime.eager import EagerRuntime
 from mtmsd.scene.labels import ClassInfo
 from mtmsd.settings import ClassifierSettings
@@ -105,7 +111,7 @@ class Classifier:
     @property
     def temperature(self) -> float:
         """What calibrates the probabilities; 1 changes nothing."""
-        return float(self.metadata.get("temperature", 1.0))
+        return read_temperature(self.metadata)
 
     @property
     def reader(self) -> StageReader:
@@ -175,6 +181,7 @@ class Classifier:
         """Undo :meth:`save`."""
         settings = read_settings(metadata["settings"])
         classes = read_classes(metadata["classes"])
+        read_temperature(metadata["metadata"])
         model = DiffusionModel.from_tensors(tensors, metadata["model"])
         local, global_ = (
             Selection(*(tensors[f"{stream}.{f.name}"] for f in dataclasses.fields(Selection)))

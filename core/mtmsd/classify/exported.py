@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,11 @@ from mtmsd.features.tiles import TileGrid
 from mtmsd.modelcheck import (
     check_patch_size,
     check_scene,
+    check_width,
     parts_of,
     read_classes,
     read_settings,
+    read_temperature,
 )
 from mtmsd.runtime.session import SessionRuntime
 from mtmsd.scene.labels import ClassInfo
@@ -67,10 +68,10 @@ class ExportedClassifier:
     classes: tuple[ClassInfo, ...]
     metadata: dict[str, Any] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def temperature(self) -> float:
         """What calibrates the probabilities; 1 changes nothing."""
-        return float(self.metadata.get("temperature", 1.0))
+        return read_temperature(self.metadata)
 
     def on(self, device: str) -> SessionRuntime:
         """Return what computes tiles on that device.
@@ -99,7 +100,9 @@ def load_classifier(path: Path) -> ExportedClassifier:
         whitening = Whitening.of(arrays)
         check_scene(metadata["model"], len(whitening.mean))
         check_patch_size(metadata["model"]["patch_size"])
-        model = ExportedModel(whitening, int(metadata["width"]), metadata["model"])
+        check_width(metadata["width"])
+        read_temperature(metadata["metadata"])
+        model = ExportedModel(whitening, metadata["width"], metadata["model"])
         side = model.patch_size
         voters = settings.members if settings.vote == "mode" else 1
         pixels = TileGrid(side, settings.stride).core ** 2 if settings.features == "dense" else 1

@@ -17,7 +17,7 @@ import numpy as np
 from mtmsd import __version__
 from mtmsd.classify.decision import Block, Tick, Window, blank, decide, no_tick
 from mtmsd.classify.spectra import LARGEST_TRAINING, METHODS, Fitted, fit, stratified_subsample
-from mtmsd.modelcheck import check_scene, describe_bands, read_classes
+from mtmsd.modelcheck import check_scene, describe_bands, read_classes, read_temperature
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import ClassInfo, Labels
 from mtmsd.scene.pixels import read_spectra
@@ -98,7 +98,7 @@ class SpectralClassifier:
     @property
     def temperature(self) -> float:
         """What calibrates the probabilities; 1 changes nothing."""
-        return float(self.metadata.get("temperature", 1.0))
+        return read_temperature(self.metadata)
 
     def probabilities(self, spectra: np.ndarray) -> np.ndarray:
         """Class probabilities (n, K) of spectra (n, bands), not calibrated by temperature."""
@@ -141,6 +141,7 @@ class SpectralClassifier:
         if not all(value in grid[name] for name, value in settings.parameters.items()):
             raise ValueError(f"the parameters {str(settings.parameters)[:100]}")
         classes = read_classes(metadata["classes"])
+        read_temperature(metadata["metadata"])
         shapes = [arrays[name].shape for name in ("spectra", "values", "groups")]
         if shapes != [(samples, bands), (samples,), (samples,)]:
             raise ValueError(f"training spectra of the shapes {shapes}")

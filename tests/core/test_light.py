@@ -1,0 +1,161 @@
+"""The light engine, in an environment of its own without torch: what it does and what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from mtmsd.classify.classifier import load_classifier
+from mtmsd.classify.export import export
+from mtmsd.cli import main
+from mtmsd.reporting import Reporter
+from small_files import rectangle, write_polygons
+
+REPOSITORY = Path(__file__).parents[2]
+PYTHON = REPOSITORY / ".env-light" / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def files(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a classifier in both forms, and torch's map."""
+    folder = tmp_path_factory.mktemp("light")
+    classifier = load_classifier(trained / "classifier.safetensors")
+    classifier.settings = dataclasses.replace(classifier.settings, precision="fp32")
+    classifier.save(folder / "classifier.safetensors")
+    export(classifier, folder / "classifier.onnx", Reporter())
+    words = ["classify", trained / "scene.tif", "--classifier", folder / "classifier.safetensors"]
+    rasters = ["-o", folder / "map.tif", "--probabilities", folder / "probabilities.tif"]
+    assert main([str(word) for word in words + rasters]) == 0
+    return folder
+
+
+def light(*words: str | Path) -> tuple[int, list[dict], str]:
+    """Run the engine's code in the light environment: status, messages, stderr."""
+    ended = subprocess.run(
+        [PYTHON, "-m", "mtmsd", *map(str, words), "--json"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "core")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()], ended.stderr
+
+
+def done(*words: str | Path) -> dict:
+    """Run the engine to a good end; its results."""
+    status, messages, told = light(*words)
+    assert status == 0, (messages[-1:], told)
+    return messages[-1]["results"]
+
+
+def refusal(*words: str | Path) -> tuple[int, dict]:
+    """Run the engine to a bad end: the status and its one sentence."""
+    status, messages, told = light(*words)
+    assert "Traceback" not in told
+    assert messages[-1]["type"] == "error"
+    return status, messages[-1]
+
+
+def test_it_is_the_engine_without_torch():
+    core = REPOSITORY / "core"
+    block = re.search(r"\ndependencies = \[(.*?)\n\]", (core / "pyproject.toml").read_text(), re.S)
+    needed = set(re.findall(r'"([^"]+)"', block[1]))
+    lines = (core / "light-requirements.in").read_text().splitlines()
+    listed = {line for line in lines if not line.startswith("#")}
+    (torch,) = needed - listed
+    assert torch.startswith("torch>=")
+    assert listed < needed
+    ended = subprocess.run([PYTHON, "-c", "import torch"], capture_output=True, text=True)
+    assert "No module named 'torch'" in ended.stderr
+
+
+def test_doctor_says_what_it_is():
+    results = done("doctor")
+    assert results["kind"] == "light"
+    assert results["packages"]["torch"] is None
+    assert results["runtime"] == "onnxruntime"
+    (cpu,) = [row for row in results["devices"] if row["name"] == "cpu"]
+    assert cpu["ok"]
+    assert cpu["seconds"] > 0
+
+
+def test_it_maps_as_torch_does(trained: Path, files: Path, tmp_path: Path):
+    status, messages, told = light(
+        "classify", trained / "scene.tif", "-o", tmp_path / "map.tif",
+        "--classifier", files / "classifier.onnx", "--probabilities", tmp_path / "p.tif",
+        "--runtime", "onnx", "--majority", "3",
+    )  # fmt: skip
+    assert status == 0, told
+    (hello,) = [message for message in messages if message["type"] == "hello"]
+    assert hello["device"] == "cpu"
+    with rasterio.open(tmp_path / "p.tif") as p, rasterio.open(files / "probabilities.tif") as q:
+        found, expected = p.read(), q.read()
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert (found.argmax(0) == expected.argmax(0)).mean() >= 0.9999
+    with rasterio.open(tmp_path / "map.tif") as made:
+        assert set(np.unique(made.read(1))) == {1, 2}
+
+
+def test_it_assesses_and_outlines_a_map(trained: Path, files: Path, tmp_path: Path):
+    expected = tmp_path / "expected.json"
+    reference = write_polygons(
+        tmp_path / "reference.gpkg",
+        [rectangle(9, 12, 4, 5), rectangle(9, 33, 4, 5)],
+        class_id=np.array([1, 2]),
+        class_name=np.array(["left", "right"], object),
+    )
+    words = [files / "map.tif", reference, "-o"]
+    line = ["assess", *words, tmp_path / "expected.html", "--json-out", expected]
+    assert main([str(word) for word in line]) == 0
+    spectra = ["--scene", trained / "scene.tif", "--training", trained / "labels.gpkg"]
+    found = done("assess", *words, tmp_path / "report.html", *spectra)
+    figures = json.loads(expected.read_text())
+    assert found["overall"] == figures["overall"] > 0.5
+    assert {row["name"] for row in found["baselines"]} >= {"svm", "rf"}
+    assert "data:image/png" in (tmp_path / "report.html").read_text()
+    assert done("vectorize", files / "map.tif", "-o", tmp_path / "regions.gpkg")["count"] > 1
+    points = tmp_path / "points.gpkg"
+    assert done("nextlabels", files / "probabilities.tif", "-o", points)
+    assert points.is_file()
+
+
+def test_it_looks_at_rasters_and_imports_them(trained: Path, tmp_path: Path):
+    assert done("info", trained / "scene.tif")["bands"] == 6
+    done("import", trained / "scene.tif", "-o", tmp_path / "copy.tif")
+    with rasterio.open(tmp_path / "copy.tif") as copy, rasterio.open(trained / "scene.tif") as own:
+        np.testing.assert_array_equal(copy.read(), own.read())
+
+
+def test_a_classifier_file_is_told_to_be_exported_first(trained: Path, files: Path, tmp_path: Path):
+    classifier = files / "classifier.safetensors"
+    words = ["-o", tmp_path / "map.tif", "--classifier", classifier]
+    status, error = refusal("classify", trained / "scene.tif", *words)
+    assert (status, error["code"]) == (4, "no-package")
+    assert error["message"].startswith("classifier.safetensors needs torch, which the engine's")
+    assert "mtmsd export classifier.safetensors -o classifier.onnx" in error["hint"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_learning_is_told_to_need_the_full_engine(trained: Path, files: Path, tmp_path: Path):
+    scene, labels, out = (
+        trained / "scene.tif",
+        trained / "labels.gpkg",
+        tmp_path / "out.safetensors",
+    )
+    for words in (
+        ["pretrain", scene, "-o", out],
+        ["train", scene, labels, "-o", out, "--model", trained / "model.safetensors"],
+        ["map", scene, labels, "-o", tmp_path / "map.tif"],
+        ["export", files / "classifier.safetensors", "-o", tmp_path / "out.onnx"],
+    ):
+        status, error = refusal(*words)
+        assert (status, error["code"]) == (4, "no-package"), words
+        assert "needs torch" in error["message"]
+        assert not list(tmp_path.iterdir())
