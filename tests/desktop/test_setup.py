@@ -201,5 +201,5 @@ def test_the_whole_engine_from_wheels_without_a_network_maps_the_sample(
     apart = ("unshare", "--net")
     screen = start("training_polygons.gpkg", environment=named, around=apart)
     routes = Path(f"/proc/{screen.qgis.pid}/net/route").read_text().splitlines()
-    assert len(routes) == 1, "there is a way out of the namespace"
+    assert routes[1:] == [], "there is a way out of the namespace"
     set_up_and_map(screen, sample, "offline", os.environ[WHEELHOUSE])
