@@ -35,6 +35,7 @@ from .plural import polygons_text
 from .roles import role
 from .samples import TrainingSamples
 from .section import BUSY, DONE, NEXT, TODO, WRONG, Section, color_icon, row
+from .training_layer import TrainingLayer
 from .workspace import Workspace
 
 COLOR_COLUMN, NAME_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN = range(4)
@@ -231,9 +232,9 @@ class ClassesSection(Section):
 
     def add(self) -> None:
         """Add a class and begin to edit its name."""
-        training = self._workspace.need_training()
-        if training is None:
-            return
+        self._workspace.with_training(self._add_to)
+
+    def _add_to(self, training: TrainingLayer) -> None:
         new = training.add_class()
         self.select(new.value)
         index = self._table.currentRow()

@@ -192,8 +192,7 @@ class PolygonsSection(Section):
         if not on:
             self._canvas.unsetMapTool(tool)
             return
-        training = self._workspace.need_training()
-        if training is None:
+        if self._workspace.training is None:
             self._buttons[kind].setChecked(False)
             return
         self._canvas.setMapTool(tool)

@@ -15,6 +15,7 @@ from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..engine.folders import data_folder
 from ..engine.interpreter import Engine
+from .background import Background
 from .classes import from_json, to_json
 from .training_file import create, open_layer
 from .training_layer import TrainingLayer
@@ -52,6 +53,7 @@ class Workspace(QObject):
         self.facts: dict[str, Any] | None = None
         self.facts_error = ""
         self._state: dict[str, Any] = {}
+        self._wait_for_training: list[Callable[[TrainingLayer], None]] = []
         self._training_timer = QTimer(self)
         self._training_timer.setSingleShot(True)
         self._training_timer.setInterval(150)
@@ -122,14 +124,34 @@ class Workspace(QObject):
         else:
             self.take_training(path)
 
-    def need_training(self) -> TrainingLayer | None:
-        """Return the training polygons; an empty GeoPackage is made where there are none."""
-        if self.training is None and self.scene is not None:
-            try:
-                self.take_training(self.training_maker()())
-            except OSError as error:
-                self.said.emit(str(error), Qgis.MessageLevel.Critical)
-        return self.training
+    def with_training(self, then: Callable[[TrainingLayer], None]) -> None:
+        """Call with the training polygons; where there are none, a file is first made in a thread.
+
+        Nothing is called if that fails, which is said, or if another scene is chosen meanwhile.
+        """
+        if self.training is not None:
+            then(self.training)
+            return
+        if self.scene is None:
+            return
+        self._wait_for_training.append(then)
+        if len(self._wait_for_training) > 1:
+            return
+        scene = self.scene_path
+
+        def done(path: Path | None, error: str | None) -> None:
+            waiting, self._wait_for_training = self._wait_for_training, []
+            if error is not None:
+                self.said.emit(error, Qgis.MessageLevel.Critical)
+            elif self.scene_path == scene:
+                self.take_training(path)
+                for call in waiting if self.training is not None else []:
+                    call(self.training)
+
+        try:
+            Background(self.training_maker(), done, self).start()
+        except OSError as error:
+            done(None, str(error))
 
     def training_maker(self) -> Callable[[], Path | None]:
         """Return what makes an empty GeoPackage where there is none, also in a thread.

@@ -16,7 +16,9 @@ def counts(screen: Screen) -> dict[str, tuple[str, str]]:
 
 
 def add_class(screen: Screen, name: str) -> None:
+    before = len(counts(screen))
     screen.click("mtmsdClassAdd")
+    screen.wait(lambda: len(counts(screen)) > before, 10, "no new class")
     time.sleep(0.4)
     screen.type(name)
     screen.key("Return")

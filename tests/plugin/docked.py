@@ -72,8 +72,10 @@ class Docked:
         return layer
 
     def add_class(self, name: str) -> None:
-        self.click("mtmsdClassAdd")
         table = self.part("mtmsdClassTable", QTableWidget)
+        before = table.rowCount()
+        self.click("mtmsdClassAdd")
+        self.wait(lambda: table.rowCount() > before, "no new class", 10)
         table.item(table.currentRow(), 1).setText(name)
 
     def drag(self, x0: float, y0: float, x1: float, y1: float) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from qgis.PyQt.QtCore import QTimer
 
 from mtmsd_qgis.dock.classes import Label
 from mtmsd_qgis.dock.intake import Intake
+from mtmsd_qgis.dock.training_file import create
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +40,8 @@ class Ticker:
 
 def test_three_thousand_polygons_are_taken_in_slices(docked: Docked, scene: Path) -> None:  # noqa: F811
     docked.open(scene)
-    training = docked.workspace.need_training()
+    docked.workspace.with_training(lambda _training: None)
+    training = docked.wait(lambda: docked.workspace.training, "no training polygons")
     shapes = [square(row, col, 2) for row in range(28) for col in range(36)]
     wkbs = [bytes(shape.asWkb()) for shape in shapes]
     labels = [Label(wkbs[i % len(wkbs)], f"class {i % 5}") for i in range(COUNT)]
@@ -58,3 +62,25 @@ def test_three_thousand_polygons_are_taken_in_slices(docked: Docked, scene: Path
     docked.wait(lambda: sum(int(p) for p, _ in docked.classes().values()) == COUNT, "no counts")
     training.undo_stack.undo()
     assert training.layer.featureCount() == 0
+
+
+def test_the_file_of_the_first_class_is_made_in_a_thread_once(
+    docked: Docked,  # noqa: F811
+    scene: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+
+    def noted(path: Path, crs: object) -> None:
+        made.append((threading.current_thread() is threading.main_thread(), path))
+        create(path, crs)
+
+    monkeypatch.setattr("mtmsd_qgis.dock.workspace.create", noted)
+    shutil.copy(scene, tmp_path / "fields.tif")
+    docked.open(tmp_path / "fields.tif")
+    docked.click("mtmsdClassAdd")
+    docked.click("mtmsdClassAdd")  # before the file is there
+    docked.wait(lambda: len(docked.classes()) == 2, "not two classes", 10)
+    assert [in_main for in_main, _ in made] == [False]
+    assert docked.workspace.training.path == made[0][1]
