@@ -398,6 +398,14 @@
             <translation>Einrichtung zeigen…</translation>
         </message>
         <message>
+            <source>The engine is started: this takes up to a minute…</source>
+            <translation>Die Engine wird gestartet: das dauert bis zu einer Minute…</translation>
+        </message>
+        <message>
+            <source>Verified: the engine computes, and reads and writes rasters.</source>
+            <translation>Geprüft: die Engine rechnet, liest und schreibt Raster.</translation>
+        </message>
+        <message>
             <source>Wait until the engine is set up.</source>
             <translation>Warten Sie, bis die Engine eingerichtet ist.</translation>
         </message>
@@ -420,14 +428,6 @@
         <message>
             <source>Choose the Engine's Python</source>
             <translation>Das Python der Engine wählen</translation>
-        </message>
-        <message>
-            <source>The engine is started: this takes up to a minute…</source>
-            <translation>Die Engine wird gestartet: das dauert bis zu einer Minute…</translation>
-        </message>
-        <message>
-            <source>Verified: the engine computes, and reads and writes rasters.</source>
-            <translation>Geprüft: die Engine rechnet, liest und schreibt Raster.</translation>
         </message>
         <message>
             <source>Remove the Engine</source>
@@ -649,15 +649,15 @@
         </message>
         <message>
             <source>Support vector machine</source>
-            <translation type="unfinished" />
+            <translation>Support Vector Machine</translation>
         </message>
         <message>
             <source>SVM, tuned by polygons</source>
-            <translation type="unfinished" />
+            <translation>SVM, nach Polygonen abgestimmt</translation>
         </message>
         <message>
             <source>Random forest</source>
-            <translation type="unfinished" />
+            <translation>Random Forest</translation>
         </message>
         <message>
             <source>1 polygon</source>
@@ -894,8 +894,8 @@
             <translation>Ausdehnung</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation>Die .safetensors-Datei, die 'Klassifikator trainieren' geschrieben hat.</translation>
+            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
@@ -908,6 +908,30 @@
         <message>
             <source>The extent does not touch the scene '{name}'; choose one that does.</source>
             <translation>Die Ausdehnung berührt die Szene '{name}' nicht; wählen Sie eine, die es tut.</translation>
+        </message>
+        <message>
+            <source>Export a classifier</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Exported classifier</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written.</source>
+            <translation>Die .safetensors-Datei, die 'Klassifikator trainieren' geschrieben hat.</translation>
+        </message>
+        <message>
+            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>'{name}' does not end in .onnx; choose another name.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
@@ -1290,11 +1314,11 @@
         </message>
         <message>
             <source>spectra and surroundings</source>
-            <translation type="unfinished" />
+            <translation>Spektren und Umgebung</translation>
         </message>
         <message>
             <source>spectra only</source>
-            <translation type="unfinished" />
+            <translation>nur Spektren</translation>
         </message>
         <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
@@ -1342,7 +1366,7 @@
         </message>
         <message>
             <source>filters</source>
-            <translation type="unfinished" />
+            <translation>Filter</translation>
         </message>
         <message>
             <source>More</source>
@@ -2045,7 +2069,7 @@
         </message>
         <message>
             <source>It computes on: {}. Open a scene and begin.</source>
-            <translation type="unfinished" />
+            <translation>Sie rechnet auf: {}. Öffnen Sie eine Szene und beginnen Sie.</translation>
         </message>
     </context>
     <context>

@@ -398,6 +398,14 @@
             <translation>Mostrar instalación…</translation>
         </message>
         <message>
+            <source>The engine is started: this takes up to a minute…</source>
+            <translation>Se inicia el motor: tarda hasta un minuto…</translation>
+        </message>
+        <message>
+            <source>Verified: the engine computes, and reads and writes rasters.</source>
+            <translation>Comprobado: el motor calcula, y lee y escribe rásteres.</translation>
+        </message>
+        <message>
             <source>Wait until the engine is set up.</source>
             <translation>Espere hasta que el motor esté instalado.</translation>
         </message>
@@ -422,14 +430,6 @@
             <translation>Elegir el Python del motor</translation>
         </message>
         <message>
-            <source>The engine is started: this takes up to a minute…</source>
-            <translation>Se inicia el motor: tarda hasta un minuto…</translation>
-        </message>
-        <message>
-            <source>Verified: the engine computes, and reads and writes rasters.</source>
-            <translation>Comprobado: el motor calcula, y lee y escribe rásteres.</translation>
-        </message>
-        <message>
             <source>Remove the Engine</source>
             <translation>Quitar el motor</translation>
         </message>
@@ -447,7 +447,7 @@
         </message>
         <message>
             <source>&amp;Keep</source>
-            <translation>&amp;Conservar</translation>
+            <translation>Conser&amp;var</translation>
         </message>
         <message>
             <source>Looking at the machine…</source>
@@ -649,15 +649,15 @@
         </message>
         <message>
             <source>Support vector machine</source>
-            <translation type="unfinished" />
+            <translation>Máquina de vectores de soporte</translation>
         </message>
         <message>
             <source>SVM, tuned by polygons</source>
-            <translation type="unfinished" />
+            <translation>SVM, ajustada por polígonos</translation>
         </message>
         <message>
             <source>Random forest</source>
-            <translation type="unfinished" />
+            <translation>Bosque aleatorio</translation>
         </message>
         <message>
             <source>1 polygon</source>
@@ -803,7 +803,7 @@
         </message>
         <message>
             <source>&amp;Engine…</source>
-            <translation>&amp;Motor…</translation>
+            <translation>M&amp;otor…</translation>
         </message>
         <message>
             <source>Parameters and outputs</source>
@@ -894,8 +894,8 @@
             <translation>Extensión</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation>El archivo .safetensors que ha escrito 'Entrenar un clasificador'.</translation>
+            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
@@ -908,6 +908,30 @@
         <message>
             <source>The extent does not touch the scene '{name}'; choose one that does.</source>
             <translation>La extensión no toca la escena '{name}'; elija una que lo haga.</translation>
+        </message>
+        <message>
+            <source>Export a classifier</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Exported classifier</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written.</source>
+            <translation>El archivo .safetensors que ha escrito 'Entrenar un clasificador'.</translation>
+        </message>
+        <message>
+            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>'{name}' does not end in .onnx; choose another name.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
@@ -1290,11 +1314,11 @@
         </message>
         <message>
             <source>spectra and surroundings</source>
-            <translation type="unfinished" />
+            <translation>espectros y entorno</translation>
         </message>
         <message>
             <source>spectra only</source>
-            <translation type="unfinished" />
+            <translation>solo espectros</translation>
         </message>
         <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
@@ -1342,7 +1366,7 @@
         </message>
         <message>
             <source>filters</source>
-            <translation type="unfinished" />
+            <translation>filtros</translation>
         </message>
         <message>
             <source>More</source>
@@ -2045,7 +2069,7 @@
         </message>
         <message>
             <source>It computes on: {}. Open a scene and begin.</source>
-            <translation type="unfinished" />
+            <translation>Calcula en: {}. Abra una escena y empiece.</translation>
         </message>
     </context>
     <context>

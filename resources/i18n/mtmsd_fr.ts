@@ -398,6 +398,14 @@
             <translation>Voir l'installation…</translation>
         </message>
         <message>
+            <source>The engine is started: this takes up to a minute…</source>
+            <translation>Le moteur démarre : cela prend jusqu'à une minute…</translation>
+        </message>
+        <message>
+            <source>Verified: the engine computes, and reads and writes rasters.</source>
+            <translation>Vérifié : le moteur calcule, lit et écrit des rasters.</translation>
+        </message>
+        <message>
             <source>Wait until the engine is set up.</source>
             <translation>Attendez que le moteur soit installé.</translation>
         </message>
@@ -420,14 +428,6 @@
         <message>
             <source>Choose the Engine's Python</source>
             <translation>Choisir le Python du moteur</translation>
-        </message>
-        <message>
-            <source>The engine is started: this takes up to a minute…</source>
-            <translation>Le moteur démarre : cela prend jusqu'à une minute…</translation>
-        </message>
-        <message>
-            <source>Verified: the engine computes, and reads and writes rasters.</source>
-            <translation>Vérifié : le moteur calcule, lit et écrit des rasters.</translation>
         </message>
         <message>
             <source>Remove the Engine</source>
@@ -649,15 +649,15 @@
         </message>
         <message>
             <source>Support vector machine</source>
-            <translation type="unfinished" />
+            <translation>Machine à vecteurs de support</translation>
         </message>
         <message>
             <source>SVM, tuned by polygons</source>
-            <translation type="unfinished" />
+            <translation>SVM, réglée par polygones</translation>
         </message>
         <message>
             <source>Random forest</source>
-            <translation type="unfinished" />
+            <translation>Forêt aléatoire</translation>
         </message>
         <message>
             <source>1 polygon</source>
@@ -894,8 +894,8 @@
             <translation>Emprise</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation>Le fichier .safetensors que 'Entraîner un classificateur' a écrit.</translation>
+            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
@@ -908,6 +908,30 @@
         <message>
             <source>The extent does not touch the scene '{name}'; choose one that does.</source>
             <translation>L'emprise ne touche pas la scène '{name}' ; choisissez-en une qui la touche.</translation>
+        </message>
+        <message>
+            <source>Export a classifier</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Exported classifier</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written.</source>
+            <translation>Le fichier .safetensors que 'Entraîner un classificateur' a écrit.</translation>
+        </message>
+        <message>
+            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>'{name}' does not end in .onnx; choose another name.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
@@ -1290,11 +1314,11 @@
         </message>
         <message>
             <source>spectra and surroundings</source>
-            <translation type="unfinished" />
+            <translation>spectres et voisinage</translation>
         </message>
         <message>
             <source>spectra only</source>
-            <translation type="unfinished" />
+            <translation>spectres seuls</translation>
         </message>
         <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
@@ -1342,7 +1366,7 @@
         </message>
         <message>
             <source>filters</source>
-            <translation type="unfinished" />
+            <translation>filtres</translation>
         </message>
         <message>
             <source>More</source>
@@ -2045,7 +2069,7 @@
         </message>
         <message>
             <source>It computes on: {}. Open a scene and begin.</source>
-            <translation type="unfinished" />
+            <translation>Il calcule sur : {}. Ouvrez une scène et commencez.</translation>
         </message>
     </context>
     <context>

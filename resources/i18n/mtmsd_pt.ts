@@ -398,6 +398,14 @@
             <translation>Mostrar instalação…</translation>
         </message>
         <message>
+            <source>The engine is started: this takes up to a minute…</source>
+            <translation>O motor está sendo iniciado: leva até um minuto…</translation>
+        </message>
+        <message>
+            <source>Verified: the engine computes, and reads and writes rasters.</source>
+            <translation>Verificado: o motor calcula, lê e escreve rasters.</translation>
+        </message>
+        <message>
             <source>Wait until the engine is set up.</source>
             <translation>Espere até o motor estar instalado.</translation>
         </message>
@@ -420,14 +428,6 @@
         <message>
             <source>Choose the Engine's Python</source>
             <translation>Escolher o Python do motor</translation>
-        </message>
-        <message>
-            <source>The engine is started: this takes up to a minute…</source>
-            <translation>O motor está sendo iniciado: leva até um minuto…</translation>
-        </message>
-        <message>
-            <source>Verified: the engine computes, and reads and writes rasters.</source>
-            <translation>Verificado: o motor calcula, lê e escreve rasters.</translation>
         </message>
         <message>
             <source>Remove the Engine</source>
@@ -649,15 +649,15 @@
         </message>
         <message>
             <source>Support vector machine</source>
-            <translation type="unfinished" />
+            <translation>Máquina de vetores de suporte</translation>
         </message>
         <message>
             <source>SVM, tuned by polygons</source>
-            <translation type="unfinished" />
+            <translation>SVM, ajustada por polígonos</translation>
         </message>
         <message>
             <source>Random forest</source>
-            <translation type="unfinished" />
+            <translation>Floresta aleatória</translation>
         </message>
         <message>
             <source>1 polygon</source>
@@ -803,7 +803,7 @@
         </message>
         <message>
             <source>&amp;Engine…</source>
-            <translation>&amp;Motor…</translation>
+            <translation>M&amp;otor…</translation>
         </message>
         <message>
             <source>Parameters and outputs</source>
@@ -894,8 +894,8 @@
             <translation>Extensão</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation>O arquivo .safetensors que 'Treinar um classificador' escreveu.</translation>
+            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
@@ -908,6 +908,30 @@
         <message>
             <source>The extent does not touch the scene '{name}'; choose one that does.</source>
             <translation>A extensão não toca a cena '{name}'; escolha uma que toque.</translation>
+        </message>
+        <message>
+            <source>Export a classifier</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Exported classifier</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written.</source>
+            <translation>O arquivo .safetensors que 'Treinar um classificador' escreveu.</translation>
+        </message>
+        <message>
+            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>'{name}' does not end in .onnx; choose another name.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
@@ -1290,11 +1314,11 @@
         </message>
         <message>
             <source>spectra and surroundings</source>
-            <translation type="unfinished" />
+            <translation>espectros e vizinhança</translation>
         </message>
         <message>
             <source>spectra only</source>
-            <translation type="unfinished" />
+            <translation>só espectros</translation>
         </message>
         <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
@@ -1342,7 +1366,7 @@
         </message>
         <message>
             <source>filters</source>
-            <translation type="unfinished" />
+            <translation>filtros</translation>
         </message>
         <message>
             <source>More</source>
@@ -2045,7 +2069,7 @@
         </message>
         <message>
             <source>It computes on: {}. Open a scene and begin.</source>
-            <translation type="unfinished" />
+            <translation>Calcula em: {}. Abra uma cena e comece.</translation>
         </message>
     </context>
     <context>

@@ -398,6 +398,14 @@
             <translation>显示安装过程…</translation>
         </message>
         <message>
+            <source>The engine is started: this takes up to a minute…</source>
+            <translation>正在启动引擎：最多需要一分钟…</translation>
+        </message>
+        <message>
+            <source>Verified: the engine computes, and reads and writes rasters.</source>
+            <translation>已验证：引擎可以计算并读写栅格。</translation>
+        </message>
+        <message>
             <source>Wait until the engine is set up.</source>
             <translation>请等待引擎安装完毕。</translation>
         </message>
@@ -420,14 +428,6 @@
         <message>
             <source>Choose the Engine's Python</source>
             <translation>选择引擎的 Python</translation>
-        </message>
-        <message>
-            <source>The engine is started: this takes up to a minute…</source>
-            <translation>正在启动引擎：最多需要一分钟…</translation>
-        </message>
-        <message>
-            <source>Verified: the engine computes, and reads and writes rasters.</source>
-            <translation>已验证：引擎可以计算并读写栅格。</translation>
         </message>
         <message>
             <source>Remove the Engine</source>
@@ -649,15 +649,15 @@
         </message>
         <message>
             <source>Support vector machine</source>
-            <translation type="unfinished" />
+            <translation>支持向量机</translation>
         </message>
         <message>
             <source>SVM, tuned by polygons</source>
-            <translation type="unfinished" />
+            <translation>SVM（按多边形调参）</translation>
         </message>
         <message>
             <source>Random forest</source>
-            <translation type="unfinished" />
+            <translation>随机森林</translation>
         </message>
         <message>
             <source>1 polygon</source>
@@ -892,8 +892,8 @@
             <translation>范围</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation>“训练分类器”写出的 .safetensors 文件。</translation>
+            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
@@ -906,6 +906,30 @@
         <message>
             <source>The extent does not touch the scene '{name}'; choose one that does.</source>
             <translation>该范围与影像“{name}”不相交；请选择相交的范围。</translation>
+        </message>
+        <message>
+            <source>Export a classifier</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Exported classifier</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written.</source>
+            <translation>“训练分类器”写出的 .safetensors 文件。</translation>
+        </message>
+        <message>
+            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>'{name}' does not end in .onnx; choose another name.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
@@ -1288,11 +1312,11 @@
         </message>
         <message>
             <source>spectra and surroundings</source>
-            <translation type="unfinished" />
+            <translation>光谱与邻域</translation>
         </message>
         <message>
             <source>spectra only</source>
-            <translation type="unfinished" />
+            <translation>仅光谱</translation>
         </message>
         <message>
             <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
@@ -1340,7 +1364,7 @@
         </message>
         <message>
             <source>filters</source>
-            <translation type="unfinished" />
+            <translation>滤波</translation>
         </message>
         <message>
             <source>More</source>
@@ -2043,7 +2067,7 @@
         </message>
         <message>
             <source>It computes on: {}. Open a scene and begin.</source>
-            <translation type="unfinished" />
+            <translation>计算设备：{}。请打开影像并开始。</translation>
         </message>
     </context>
     <context>

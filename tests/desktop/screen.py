@@ -30,6 +30,8 @@ class Screen:
         Qt's scale factor.
     size : tuple of int
         Pixels of the screen.
+    language : str
+        QGIS's own, such as ``de``.
     around : tuple of str
         A program that starts QGIS, such as ``unshare --net``.
     """
@@ -41,6 +43,7 @@ class Screen:
         theme: str = "default",
         scale: float = 1.0,
         size: tuple[int, int] = (1400, 900),
+        language: str = "en",
         environment: dict[str, str] | None = None,
         around: tuple[str, ...] = (),
     ) -> None:
@@ -58,7 +61,7 @@ class Screen:
         os.close(write)
         with os.fdopen(read) as answer:
             self.display = f":{answer.readline().strip()}"
-        self._environment = self._make_environment(theme, environment or {})
+        self._environment = self._make_environment(theme, language, environment or {})
         self._log = (folder / "qgis.log").open("ab")
         try:
             self.qgis = self._start(files)
@@ -66,7 +69,7 @@ class Screen:
             self.close()
             raise
 
-    def _make_environment(self, theme: str, extra: dict[str, str]) -> dict[str, str]:
+    def _make_environment(self, theme: str, language: str, extra: dict[str, str]) -> dict[str, str]:
         ini = self.folder / "profiles/profiles/default/QGIS/QGIS3.ini"
         ini.parent.mkdir(parents=True, exist_ok=True)
         ini.write_text(
@@ -74,6 +77,7 @@ class Screen:
             "[qgis]\ncheckVersion=false\naskToSaveProjectChanges=false\n"
             "[app]\naskToSaveMemoryLayers=false\n"  # so are files in the folder for temporary ones
             f"[UI]\nUITheme={theme}\n"
+            f"[locale]\noverrideFlag=true\nuserLocale={language}\n"
             "[Projections]\nunknownCrsBehavior=NoAction\n",
             encoding="utf-8",
         )

@@ -9,19 +9,21 @@ from conftest import open_scene, take_polygons
 
 
 @pytest.mark.parametrize(
-    ("theme", "scale", "width"),
-    [("Night Mapping", 1.0, 320), ("default", 1.5, 320)],
+    ("theme", "scale", "width", "language"),
+    [("Night Mapping", 1.0, 320, "en"), ("default", 1.5, 320, "en"), ("default", 1.0, 320, "de")],
 )
-def test_nothing_is_cut_off(start, sample: Path, theme: str, scale: float, width: int) -> None:
+def test_nothing_is_cut_off(
+    start, sample: Path, theme: str, scale: float, width: int, language: str
+) -> None:
     size = (round(1200 * scale), round(1000 * scale))
-    screen = start("training_polygons.gpkg", theme=theme, scale=scale, size=size)
+    screen = start("training_polygons.gpkg", theme=theme, scale=scale, size=size, language=language)
     screen.layout(dock=width)
     open_scene(screen, sample)
     screen.click("mtmsdShow_true")
     take_polygons(screen)
     for section in ("Spectra", "Accuracy", "Jobs"):
         screen.click(f"mtmsd{section}Fold")
-    name = f"{'dark' if 'Night' in theme else 'light'}-{scale:g}"
+    name = f"{'dark' if 'Night' in theme else 'light'}-{scale:g}-{language}"
     screen.place("mtmsdSceneLayer")
     screen.shot(f"looks-{name}-top")
     assert screen.ask("widget", name="mtmsdScroll")["w"] <= width + 5
