@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mtmsd.assess.independence import distances
-from mtmsd.assess.validation import hold_out, judge, positions
+from mtmsd.assess.validation import crossed_temperature, hold_out, judge, positions
 from mtmsd.classify.spectral import SpectralTrainingSet
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import Labels, read_labels
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.splits import spatial_folds
-from running import fields_scene
+from mtmsd.tensorfile import load_tensors
+from running import end, fields_scene, messages, start
 from small_files import cube, rectangle, write_polygons, write_raster
 
 
@@ -121,3 +122,41 @@ def test_distances_are_those_within_each_fold(given: tuple[Path, Path]) -> None:
     both = distances([(near, far), (far, near)], 9)
     assert first["nearest"] == both["nearest"] == 66.0
     assert (first["n"], both["inside_patch"]) == (80, 0)
+
+
+def test_without_held_out_polygons_the_confidence_is_calibrated_by_cross_validation(given) -> None:
+    _, result = told(given, "cross", "rf")
+    with Scene.open(given[0]) as scene:
+        labels = read_labels(given[1], scene)
+        samples = SpectralTrainingSet.extract(scene, labels, "rf", Reporter())
+        found = crossed_temperature(samples, 0, 1, Reporter())
+        assert found == result["calibration"]["temperature"]
+        assert found != 1
+        single = labels.subset(np.isin(labels.groups, [labels.groups[0], labels.groups[-1]]))
+        assert single.counts() == {1: 20, 2: 20}
+        lonely = SpectralTrainingSet.extract(scene, single, "rf", Reporter())
+        assert crossed_temperature(lonely, 0, 1, Reporter()) is None
+
+
+def test_who_judges_with_other_polygons_gets_a_calibrated_map_and_who_does_not_is_told(
+    given: tuple[Path, Path], tmp_path: Path
+) -> None:
+    scene, labels = given
+    classifier = tmp_path / "k.safetensors"
+    simple = ["--classifier", "rf", "--json"]
+    others = write_polygons(
+        tmp_path / "others.gpkg",
+        [rectangle(row, col, 4, 5) for row in (10, 50) for col in (30, 60)],
+        class_id=np.array([1, 2, 1, 2]),
+    )
+    judged = ["--validation", others, "--classifier-out", classifier, *simple]
+    status, out, _ = end(start("map", scene, labels, "-o", tmp_path / "map.tif", *judged), 120)
+    assert status == 0, out[-500:]
+    assert "not calibrated" not in out
+    assert load_tensors(classifier, "classifier")[1]["metadata"]["temperature"] != 1
+    train = ["train", scene, labels, "-o", classifier, "--holdout", "0", *simple]
+    status, out, _ = end(start(*train), 120)
+    assert status == 0
+    warnings = [m["message"] for m in messages(out) if m["type"] == "warning"]
+    assert any(text.startswith("The confidence is not calibrated, for no") for text in warnings)
+    assert "temperature" not in load_tensors(classifier, "classifier")[1]["metadata"]

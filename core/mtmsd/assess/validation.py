@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmsd.assess.baseline import spectral_baselines
-from mtmsd.assess.calibration import calibrate
+from mtmsd.assess.calibration import Calibration, calibrate
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import distances
 from mtmsd.reporting import Reporter
@@ -103,6 +103,11 @@ class _Answers:
     def test(self) -> Labels:
         return joined([test for _, test in self.parts])
 
+    def calibration(self) -> Calibration:
+        test = self.test
+        truth = np.searchsorted(_values(test), test.values)
+        return calibrate(self.probabilities, truth, test.groups)
+
 
 def joined(parts: Sequence[Labels]) -> Labels:
     """Return the pixels of all parts of the same labels."""
@@ -142,13 +147,12 @@ def judge(
     """
     answers = _answers(learner, held, seed, reporter)
     test, classes = answers.test, learner.labels.classes
-    values = np.array([c.value for c in classes], np.uint16)
+    values = _values(learner.labels)
     reporter.phase("baseline", "Classifying the plain spectra for comparison")
     baselines = spectral_baselines(
         scene, answers.parts, seed=seed, leave_out=method, reporter=reporter
     )
-    truth = np.searchsorted(values, test.values)
-    calibration = calibrate(answers.probabilities, truth, test.groups)
+    calibration = answers.calibration()
     result = evaluate(
         test.values,
         values[answers.probabilities.argmax(1)],
@@ -168,6 +172,26 @@ def judge(
     result["training"] = distances(answers.parts, patch)
     result["learning_curve"] = learning_curve(learner.brief(), held.splits[0], seed, reporter)
     return result
+
+
+def crossed_temperature(
+    learner: Learner, guard: float, seed: int, reporter: Reporter
+) -> float | None:
+    """Find the temperature by cross-validation over polygons, where none are held out.
+
+    Returns
+    -------
+    float or None
+        None with one polygon per class.
+    """
+    held = hold_out(learner.labels, "cross", 0.0, guard, seed)
+    if not held.splits:
+        return None
+    return _answers(learner, held, seed, reporter).calibration().temperature
+
+
+def _values(labels: Labels) -> NDArray[np.uint16]:
+    return np.array([c.value for c in labels.classes], np.uint16)
 
 
 def _answers(learner: Learner, held: HeldOut, seed: int, reporter: Reporter) -> _Answers:
@@ -197,7 +221,7 @@ def learning_curve(
         ``labels`` (pixels), ``polygons``, ``overall`` (0…1), ``interval``; fewest labels first.
     """
     labels, train, test = learner.labels, split.train, split.test
-    values = np.array([c.value for c in labels.classes], np.uint16)
+    values = _values(labels)
     asked = positions(test, labels)
     rank = _rank_of_polygon(train, seed)
     points: list[dict[str, Any]] = []

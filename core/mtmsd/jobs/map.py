@@ -191,6 +191,7 @@ class _Sequence:
             class_field=given.class_field,
             exclude=given.exclude,
             holdout=0 if given.validation else given.holdout,
+            calibrate=given.validation is not None,
             guard=given.guard,
             split=given.split,
             resume=given.resume and work_path(output).is_dir(),

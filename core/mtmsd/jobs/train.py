@@ -49,6 +49,8 @@ class Arguments(Method):
     """Training pixels nearer than this to a held-out pixel are left out of the figures."""
     split: str = "auto"
     """How labels are held out: auto, polygons, cross or random."""
+    calibrate: bool = False
+    """With ``holdout`` 0: calibrate the confidence by cross-validation, for which others judge."""
     resume: bool = False
     """Take the held-out figures from a run that was broken after them."""
 
@@ -88,9 +90,19 @@ def _run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, A
             [arguments.scene, arguments.labels, arguments.model],
             lambda: {"figures": _accuracy(arguments, scene, samples, patch, reporter)},
         )["figures"]
+        temperature = None
+        if arguments.holdout == 0:
+            temperature = Steps(work).run(
+                "calibration",
+                arguments,
+                [arguments.scene, arguments.labels, arguments.model],
+                lambda: {"temperature": _temperature(arguments, samples, reporter)},
+            )["temperature"]
     reporter.phase("fit", "Learning the classes from all polygons")
     classifier = samples.fit(None, seed=arguments.seed, reporter=reporter)
     classifier.metadata |= _told(accuracy)
+    if temperature is not None:
+        classifier.metadata["temperature"] = temperature
     if isinstance(samples, TrainingSet) and isinstance(classifier, Classifier):
         classifier.metadata["weights"] = fusion_weights(samples, classifier)
     classifier.save(arguments.output)
@@ -188,6 +200,22 @@ def _accuracy(
         seed=arguments.seed,
         reporter=reporter,
     )
+
+
+def _temperature(
+    arguments: Arguments, samples: TrainingSet | SpectralTrainingSet, reporter: Reporter
+) -> float | None:
+    from mtmsd.assess.validation import crossed_temperature
+
+    found = None
+    if arguments.calibrate:
+        found = crossed_temperature(samples, arguments.guard, arguments.seed, reporter)
+    if found is None:
+        reporter.warning(
+            "The confidence is not calibrated, for no polygons were held out: take it as a rank, "
+            "not as a probability."
+        )
+    return found
 
 
 def _told(accuracy: dict[str, Any] | None) -> dict[str, Any]:
