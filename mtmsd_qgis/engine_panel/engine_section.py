@@ -36,10 +36,12 @@ class EngineSection(Section):
         else:
             wrong = status in (BROKEN, OUTDATED)
             self.set_state(WRONG if wrong else NEXT, word(self.panel.state).capitalize())
-        if status != CHECKING or set_up.is_running:
-            self.setVisible(status != READY or set_up.is_running)
+        if status == CHECKING and not set_up.is_running:
+            return
         works = status in (READY, OUTDATED)
+        self.setVisible(status != READY or set_up.is_running or set_up.is_verifying)
+        if set_up.is_verifying:
+            return  # a quick look is content sooner than the doctor
         if works and not self._was_ready:
             self.became_ready.emit()
-        if status != CHECKING:
-            self._was_ready = works
+        self._was_ready = works

@@ -23,7 +23,7 @@ from ..dock.background import Background
 from ..dock.section import row
 from ..engine.interpreter import CHECKING, MISSING, SETTING, EngineState
 from ..engine.setup.diagnostics import diagnostics
-from ..engine.setup.doctor import Device, Verdict, verify
+from ..engine.setup.doctor import Device
 from ..engine.setup.installer import DONE
 from ..engine.setup.locks import plugin_version
 from ..engine.setup.surroundings import look_around
@@ -59,8 +59,6 @@ class EnginePanel(QWidget):
         self._name = name
         self._version = plugin_version()
         self._said = ""
-        self._verdict: Verdict | None = None
-        self._is_verifying = False
         self._dialog: SetUpDialog | None = None
 
         self._headline = plain_label(f"{name}Headline")
@@ -99,7 +97,7 @@ class EnginePanel(QWidget):
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self.look)
         self._timer.start()
-        set_up.changed.connect(self._refresh)
+        set_up.changed.connect(self._changed)
         self.look()
 
     # its parts
@@ -177,12 +175,15 @@ class EnginePanel(QWidget):
 
     def look(self) -> None:
         """Take the engine's present state; nothing is waited for."""
-        state = self._set_up.engine.state()
+        state = self._set_up.state()
         if state != self.state:
-            if state.python != self.state.python:
-                self._verdict, self._said = None, ""
+            self._said = ""
             self.state = state
             self._refresh()
+
+    def _changed(self) -> None:
+        self.state = self._set_up.state()
+        self._refresh()
 
     def _refresh(self) -> None:
         running = self._set_up.is_running
@@ -192,22 +193,26 @@ class EnginePanel(QWidget):
         self._progress.setVisible(running)
         self._progress.show_progress(self._set_up)
         self._button.setText(self.tr("Show Set-Up…") if running else self.tr("Set Up Engine…"))
-        said = self._said or self._trouble()
+        said = self._said or self._news()
         self._answer.setText(said)
         self._answer.setVisible(bool(said) and not running)
         self._enable()
         self.state_changed.emit()
 
-    def _trouble(self) -> str:
-        outcome = self._set_up.outcome
-        if outcome is None or outcome.status == DONE:
-            return ""
-        return f"{outcome.sentence} {outcome.remedy}".strip()
+    def _news(self) -> str:
+        """Say what was done last, where that is not in the headline."""
+        set_up = self._set_up
+        if set_up.is_verifying:
+            return self.tr("The engine is started: this takes up to a minute…")
+        if set_up.verdict is not None and set_up.verdict.ok:
+            return self.tr("Verified: the engine computes, and reads and writes rasters.")
+        if set_up.outcome is not None and set_up.outcome.status != DONE:
+            return f"{set_up.outcome.sentence} {set_up.outcome.remedy}".strip()
+        return ""
 
     def _devices(self) -> Sequence[Device]:
-        if self._verdict is not None:
-            return self._verdict.devices
-        return self.state.devices
+        verdict = self._set_up.verdict
+        return verdict.devices if verdict is not None else self.state.devices
 
     def _enable(self) -> None:
         busy = ""
@@ -215,14 +220,11 @@ class EnginePanel(QWidget):
             busy = self.tr("Wait until the engine is set up.")
         elif self._set_up.is_removing:
             busy = self.tr("Wait until the engine is removed.")
-        elif self._is_verifying:
+        elif self._set_up.is_verifying:
             busy = self.tr("Wait for the check.")
         none = self.tr("There is no engine yet.") if self.state.status == MISSING else ""
-        foreign = (
-            ""
-            if environment_of(self.state)
-            else self.tr("There is no engine that was set up here.")
-        )
+        is_own = environment_of(self.state) is not None
+        foreign = "" if is_own else self.tr("There is no engine that was set up here.")
         for key, reason in (
             ("Verify", busy or none),
             ("Update", busy or none or foreign),
@@ -239,8 +241,7 @@ class EnginePanel(QWidget):
     def open_set_up(self) -> None:
         """Open the set-up's dialog, or bring it to the front."""
         if self._dialog is None:
-            folder = environment_of(self.state) if self.state.status != MISSING else None
-            self._dialog = SetUpDialog(self._set_up, folder, self.window())
+            self._dialog = SetUpDialog(self._set_up, self.state, self.window())
             self._dialog.destroyed.connect(self._forget_dialog)
         self._dialog.show()
         self._dialog.raise_()
@@ -255,29 +256,12 @@ class EnginePanel(QWidget):
             self._said = ""
             QgsSettings().setValue(SETTING, path)
             self._set_up.engine.recheck()
-            self.look()
-            self.verify()
+            self._set_up.verify(path)
 
     def verify(self) -> None:
-        """Run the doctor in the engine's interpreter and show its answer."""
-        python = self.state.python
-        self._is_verifying = True
-        self._say(self.tr("The engine is started: this takes up to a minute…"))
-        done = partial(self._verified, python)
-        Background(partial(verify, python), done, self).start(own_thread=True)
-
-    def _verified(self, python: str, verdict: Verdict | None, error: str | None) -> None:
-        self._is_verifying = False
-        if python != self.state.python:
-            self._say("")
-            return
-        self._verdict = verdict
-        if verdict is None:
-            self._say(error or "")
-        elif verdict.ok:
-            self._say(self.tr("Verified: the engine computes, and reads and writes rasters."))
-        else:
-            self._say(f"{verdict.sentence} {verdict.remedy}".strip())
+        """Run the doctor in the engine's interpreter."""
+        self._said = ""
+        self._set_up.verify(self.state.python)
 
     def _ask_to_remove(self) -> None:
         folder = environment_of(self.state)
@@ -299,7 +283,7 @@ class EnginePanel(QWidget):
     def _copy_diagnostics(self) -> None:
         self._say(self.tr("Looking at the machine…"))
         state, log = self.state, "\n".join(self._set_up.log)
-        work: Callable[[], str] = lambda: diagnostics(state, look_around(), log)  # noqa: E731
+        work = partial(_diagnostics, state, log)
         Background(work, self._copied, self).start(own_thread=True)
 
     def _copied(self, text: str | None, error: str | None) -> None:
@@ -312,3 +296,7 @@ class EnginePanel(QWidget):
     def _say(self, sentence: str) -> None:
         self._said = sentence
         self._refresh()
+
+
+def _diagnostics(state: EngineState, log: str) -> str:
+    return diagnostics(state, look_around(), log)

@@ -61,12 +61,20 @@ class Offer:
 
 
 class PlanPage(QWidget):
-    """Kind, device, folder and advanced choices; below them the plan in sentences."""
+    """Kind, device, folder and advanced choices; below them the plan in sentences.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where the environment shall lie at first; None: the plugin's usual folder.
+    kind : str
+        ``full`` or ``light``, chosen at first.
+    """
 
     offered = pyqtSignal()
     """Another :attr:`offer`, or none while one is made."""
 
-    def __init__(self, folder: Path | None, parent: QWidget) -> None:
+    def __init__(self, folder: Path | None, kind: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.offer: Offer | None = None
         self.problem = ""
@@ -80,6 +88,7 @@ class PlanPage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self._kinds = self._make_kinds()
+        self._kinds[kind].setChecked(True)
         for button in self._kinds.values():
             column.addWidget(button)
         column.addLayout(self._make_choices(folder or environment_folder()))
@@ -115,7 +124,6 @@ class PlanPage(QWidget):
             made[kind].setObjectName(f"mtmsdSetUpKind_{kind}")
             made[kind].setToolTip(tip)
             made[kind].toggled.connect(self._show)
-        made[FULL].setChecked(True)
         return made
 
     def _make_choices(self, folder: Path) -> QFormLayout:

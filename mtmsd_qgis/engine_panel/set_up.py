@@ -1,4 +1,7 @@
-"""The one set-up that runs at a time; it goes on when the dialog that began it is closed."""
+"""What is done to the engine: set up, verified, removed; one thing at a time, in threads.
+
+A set-up goes on when the dialog that began it is closed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import queue
 import threading
 from collections import deque
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +18,17 @@ from qgis.PyQt.QtCore import QCoreApplication, QObject, QTimer, pyqtSignal
 
 from ..dock.background import Background
 from ..engine.folders import environment_folder
-from ..engine.interpreter import SETTING, VARIABLE, Engine, find_interpreter
+from ..engine.interpreter import (
+    BROKEN,
+    OUTDATED,
+    READY,
+    SETTING,
+    VARIABLE,
+    Engine,
+    EngineState,
+    find_interpreter,
+)
+from ..engine.setup.doctor import Verdict, verify
 from ..engine.setup.installer import DONE, FAILED, Event, Installer, Outcome, remove
 from ..engine.setup.plan import SetupPlan
 
@@ -27,7 +41,7 @@ ENDING_SECONDS = 8.0
 
 
 class EngineSetUp(QObject):
-    """Runs the installer in a thread and tells of it on the main thread.
+    """Runs installer and doctor in threads and tells of them on the main thread.
 
     Attributes
     ----------
@@ -39,13 +53,14 @@ class EngineSetUp(QObject):
         How the last one ended; None while one runs and before the first.
     log : deque of str
         The last lines that the tools wrote.
+    verdict : Verdict or None
+        What the doctor said last of the interpreter in use.
     """
 
     changed = pyqtSignal()
-    """It began, came to another step or byte, or ended."""
+    """Something began, came to another step or byte, or ended."""
     logged = pyqtSignal(list)
     """New lines of the log."""
-    ended = pyqtSignal()
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -55,6 +70,9 @@ class EngineSetUp(QObject):
         self.step, self.done, self.total = "", 0, 0
         self.log: deque[str] = deque(maxlen=KEPT_LINES)
         self.is_removing = False
+        self.is_verifying = False
+        self.verdict: Verdict | None = None
+        self._verified = ""
         self._installer: Installer | None = None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._over = threading.Event()
@@ -94,6 +112,28 @@ class EngineSetUp(QObject):
             self._installer.cancel()
             self._over.wait(ENDING_SECONDS)
 
+    def state(self) -> EngineState:
+        """Return what is known of the engine, by a quick look and by the doctor; never blocks."""
+        state = self.engine.state()
+        if state.python != self._verified:
+            self.verdict = None
+        refused = self.verdict is not None and not self.verdict.ok
+        if refused and state.status in (READY, OUTDATED):
+            sentence = f"{self.verdict.sentence} {self.verdict.remedy}".strip()
+            return replace(state, status=BROKEN, sentence=sentence)
+        return state
+
+    def verify(self, python: str) -> None:
+        """Run the doctor in an interpreter; ``verdict`` is what it says."""
+        self.is_verifying, self.verdict, self._verified = True, None, python
+        self.changed.emit()
+        Background(partial(verify, python), self._judged, self).start(own_thread=True)
+
+    def _judged(self, verdict: Verdict | None, error: str | None) -> None:
+        self.is_verifying = False
+        self.verdict = verdict or Verdict(False, error or "")
+        self.changed.emit()
+
     def remove(self, folder: Path) -> None:
         """Take an environment away, in a thread; ``outcome`` is that of no set-up after it."""
         self.is_removing = True
@@ -106,8 +146,8 @@ class EngineSetUp(QObject):
         self.outcome = Outcome(FAILED, trouble) if trouble else None
         if not trouble:
             QgsSettings().remove(SETTING)
+        self.verdict = None
         self.engine.recheck()
-        self.ended.emit()
         self.changed.emit()
 
     def _take_events(self, most: int = MOST_AT_ONCE) -> None:
@@ -130,8 +170,8 @@ class EngineSetUp(QObject):
         self.outcome = outcome or Outcome(FAILED, error or "")
         if self.outcome.status == DONE and self.plan is not None:
             use_environment(self.plan.folder)
+        self.verdict = None
         self.engine.recheck()
-        self.ended.emit()
         self.changed.emit()
 
 

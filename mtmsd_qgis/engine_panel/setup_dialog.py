@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
@@ -17,11 +15,12 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..engine.interpreter import SETTING
+from ..engine.interpreter import SETTING, EngineState
 from ..engine.setup.installer import DONE
 from .plan_page import PlanPage
 from .progress_page import ProgressPage
 from .set_up import EngineSetUp
+from .words import environment_of
 
 
 class SetUpDialog(QDialog):
@@ -31,17 +30,17 @@ class SetUpDialog(QDialog):
     ----------
     set_up : EngineSetUp
         The plugin's one; its last or present run is shown.
-    folder : Path or None
-        The environment to be replaced; None: the plugin's usual folder.
+    state : EngineState
+        The engine that is there; if it was set up here it is what will be replaced.
     """
 
-    def __init__(self, set_up: EngineSetUp, folder: Path | None, parent: QWidget | None) -> None:
+    def __init__(self, set_up: EngineSetUp, state: EngineState, parent: QWidget | None) -> None:
         super().__init__(parent)
         self.setObjectName("mtmsdSetUpDialog")
         self.setWindowTitle(self.tr("Set Up the MTMSD Engine"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._set_up = set_up
-        self._plan = PlanPage(folder, self)
+        self._plan = PlanPage(environment_of(state), state.kind, self)
         self._progress = ProgressPage(set_up, self)
         self._pages = QStackedWidget()
         self._pages.addWidget(_scrolled(self._plan))
