@@ -42,14 +42,18 @@ class Classify(EngineAlgorithm):
             "CLASSIFIER",
             tr("Classifier"),
             behavior=QgsProcessingParameterFile.Behavior.File,
-            fileFilter=common.MODEL_FILTER,
+            fileFilter=common.CLASSIFIER_FILTER,
         )
         extent = QgsProcessingParameterExtent("EXTENT", tr("Extent"), optional=True)
         class_map = QgsProcessingParameterRasterDestination("OUTPUT", tr("Class map"))
         self.add_all(
             common.scene(),
             common.with_help(
-                classifier, tr("The .safetensors file that 'Train a classifier' has written.")
+                classifier,
+                tr(
+                    "The .safetensors file that 'Train a classifier' has written, or the .onnx "
+                    "file of 'Export a classifier'."
+                ),
             ),
             common.with_help(
                 extent,

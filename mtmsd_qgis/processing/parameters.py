@@ -27,6 +27,7 @@ from .translation import tr
 PRESETS = ["quick", "balanced", "paper"]
 DEVICES = ["auto", "cpu", "cuda", "cuda:1", "cuda:2", "cuda:3", "mps"]
 MODEL_FILTER = "MTMSD (*.safetensors)"
+CLASSIFIER_FILTER = "MTMSD (*.safetensors *.onnx)"
 
 
 def advanced(parameter: QgsProcessingParameterDefinition) -> QgsProcessingParameterDefinition:

@@ -9,6 +9,7 @@ from ..engine.folders import icon_path
 from ..engine.interpreter import Engine
 from .assess import Assess
 from .classify import Classify
+from .export import Export
 from .map import Map
 from .nextlabels import NextLabels
 from .pretrain import Pretrain
@@ -56,6 +57,7 @@ class MtmsdProvider(QgsProcessingProvider):
             Assess(),
             Vectorize(),
             NextLabels(),
+            Export(),
         ):
             self.addAlgorithm(algorithm)
 

@@ -40,6 +40,7 @@ NAMES = {
     "HOLDOUT GUARD PROBABILITIES ENTROPY DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE POLYGONS "
     "NEXT_LABELS",
     "vectorize": "MAP CONFIDENCE OUTPUT AREAS",
+    "export": "CLASSIFIER OUTPUT",
     "nextlabels": "PROBABILITIES COUNT LABELS CLASS_FIELD OUTPUT",
 }
 OBEDIENT = """
@@ -93,7 +94,7 @@ def test_every_algorithm_has_an_icon_of_its_own(provider):
 
 
 OUTPUTS = {"map": "o.tif", "classify": "o.tif", "assess": "o.html", "vectorize": "o.gpkg",
-           "nextlabels": "o.gpkg"}  # fmt: skip
+           "nextlabels": "o.gpkg", "export": "o.onnx"}  # fmt: skip
 
 
 def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict:
@@ -104,7 +105,7 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
         "INPUT": str(scene), "LABELS": str(polygons), "CLASS_FIELD": "class_id",
         "PRESET": "quick", "DEVICE": "cpu", "SEED": 5, "SETTINGS": "iterations=10; members=1",
         "EXCLUDE": "1-2", "RESUME": True, "MODEL": str(model),
-        "CLASSIFIER": str(model) if name == "classify" else "rf",
+        "CLASSIFIER": str(model) if name in ("classify", "export") else "rf",
         "SPLIT": "cross", "HOLDOUT": 0.3, "GUARD": 2, "COUNT": 7,
         "UNKNOWN_BELOW": 0.4, "MAJORITY": 3, "SIEVE": 9,
         "ENTROPY": str(folder / "e.tif"), "DISAGREEMENT": str(folder / "d.tif"),
@@ -203,6 +204,7 @@ SENTENCES = [
     ("assess", {"TRAINING": None}, "Spectral baselines need both the scene and the training"),
     ("classify", {"EXTENT": "0,10,0,10 [EPSG:32633]"}, "The extent does not touch the scene"),
     ("classify", {"OUTPUT": "o.jp2"}, "'o.jp2' is not a GeoTIFF"),
+    ("export", {"OUTPUT": "o.pt"}, "'o.pt' does not end in .onnx; choose another name"),
     ("vectorize", {"OUTPUT": "o.shp"}, "'o.shp' is not a GeoPackage"),
     ("train", {"MODEL": None, "CLASSIFIER": "mtmsd"}, "'mtmsd' needs a diffusion model"),
     ("classify", {"SIEVE": 1}, "SIEVE"),

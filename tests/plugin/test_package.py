@@ -252,7 +252,7 @@ timer.timeout.connect(watch)
 timer.start(200)
 QTimer.singleShot(0, install)
 """
-ALGORITHMS = ["mtmsd:assess", "mtmsd:classify", "mtmsd:map", "mtmsd:nextlabels",
+ALGORITHMS = ["mtmsd:assess", "mtmsd:classify", "mtmsd:export", "mtmsd:map", "mtmsd:nextlabels",
               "mtmsd:pretrain", "mtmsd:train", "mtmsd:vectorize"]  # fmt: skip
 
 

@@ -220,6 +220,12 @@ def test_every_algorithm_headless_by_qgis_process(headless, scene, polygons, tmp
     assert_is_the_map_of_two_halves(tmp_path / "map.tif")
     shares = pixels(tmp_path / "probabilities.tif")
     np.testing.assert_allclose(np.nansum(shares[:, 5:], axis=0), 1, atol=1e-5)
+    run("export", CLASSIFIER="classifier.safetensors", OUTPUT="classifier.onnx")
+    run("classify", INPUT=scene, CLASSIFIER="classifier.onnx", OUTPUT="light.tif",
+        PROBABILITIES="light_probabilities.tif")  # fmt: skip
+    assert_is_the_map_of_two_halves(tmp_path / "light.tif")
+    light = pixels(tmp_path / "light_probabilities.tif")  # torch may have computed in bfloat16
+    np.testing.assert_allclose(light[:, 5:], shares[:, 5:], atol=0.05)
     part = run("classify", INPUT=scene, CLASSIFIER="classifier.safetensors", OUTPUT="part.tif",
                EXTENT="300300,300900,5799400,5799700 [EPSG:32633]")  # fmt: skip
     assert gdal.Open(part["OUTPUT"]).GetGeoTransform() == (300300, 30, 0, 5799700, 0, -30)
