@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from .setup import platforms
 
 REMOVED = frozenset(
     {
@@ -41,9 +44,12 @@ def child_environment(environ: Mapping[str, str], core: Path) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Proxies, ``PIP_INDEX_URL`` and all else that is not QGIS's own are kept.
+        Proxies, ``PIP_INDEX_URL`` and all else that is not QGIS's own are kept; PATH loses
+        QGIS's folders where their libraries would come before the engine's.
     """
     kept = {name: value for name, value in environ.items() if not _is_removed(name)}
+    if "PATH" in kept:
+        kept["PATH"] = platforms.BY_NAME[platforms.name_of(sys.platform)].child_path(environ)
     return {
         **kept,
         "PYTHONPATH": str(core),

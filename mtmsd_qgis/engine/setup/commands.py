@@ -18,7 +18,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 def tool_environment(
-    plan: SetupPlan, place: Place, scrubbed: Mapping[str, str], path: str, torch: bool = False
+    plan: SetupPlan, place: Place, scrubbed: Mapping[str, str], torch: bool = False
 ) -> dict[str, str]:
     """Return the environment of pip and uv: URLs and logins go in here, not on command lines.
 
@@ -28,8 +28,6 @@ def tool_environment(
         What is set up, and where.
     scrubbed : Mapping
         QGIS's environment without what is QGIS's own.
-    path : str
-        PATH without QGIS's folders.
     torch : bool
         Whether PyTorch's own index takes the place of the ordinary one.
     """
@@ -38,7 +36,6 @@ def tool_environment(
     index = plan.torch_index if torch else plan.sources.index_url
     extra = () if torch else plan.sources.extra_index_urls
     wanted = {
-        "PATH": path,
         "TMPDIR": temporary, "TEMP": temporary, "TMP": temporary,
         "NO_COLOR": "1",
         "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off",

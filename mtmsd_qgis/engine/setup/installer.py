@@ -84,8 +84,8 @@ class Installer:
         self._on_event = on_event
         self._place = Place(plan.folder)
         self._child = Child()
-        self._rules = platforms.BY_NAME[platforms.name_of(sys.platform)]
-        self._python = self._rules.environment_python(str(self._place.new))
+        rules = platforms.BY_NAME[platforms.name_of(sys.platform)]
+        self._python = rules.environment_python(str(self._place.new))
         self._uv = plan.uv
         self._by_pip = plan.tool == PIP
         self._step = STEPS[0]
@@ -218,7 +218,6 @@ class Installer:
     def _ask_doctor(self) -> dict[str, Any]:
         self._begin("doctor")
         environment = child_environment(os.environ, folders.CORE)
-        environment["PATH"] = self._rules.child_path(os.environ)
         status, lines = self._child.run(doctor.command(self._python), environment, self._tell)
         self._stop_if_canceled()
         device = self.plan.device if self.plan.torch and self.plan.device != "cpu" else ""
@@ -246,10 +245,7 @@ class Installer:
 
     def _start(self, command: list[str], torch_index: bool = False) -> tuple[int, list[str]]:
         scrubbed = child_environment(os.environ, folders.CORE)
-        path = self._rules.child_path(os.environ)
-        environment = commands.tool_environment(
-            self.plan, self._place, scrubbed, path, torch=torch_index
-        )
+        environment = commands.tool_environment(self.plan, self._place, scrubbed, torch_index)
         self._tell("$ " + " ".join(command))
         return self._child.run(command, environment, self._tell, self._measure)
 

@@ -347,4 +347,4 @@ def _folder_refusal(folder: Path, kind: str, device: str) -> str:
 
 
 def _is_ours(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (STAMP, NOTE, "pyvenv.cfg"))
+    return any((folder / name).exists() for name in (STAMP, NOTE))
