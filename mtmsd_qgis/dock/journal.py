@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from osgeo import gdal, ogr
 from qgis.PyQt.QtCore import QObject
 
 from .background import Background
 from .classes import LandClass, from_json, to_json
+from .training_file import COLOR, NAME, TABLE, VALUE
 
 
 class Polygon(NamedTuple):
@@ -33,7 +35,7 @@ class Journal(QObject):
 
     def __init__(self, path: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._path = path.with_suffix(".unsaved.json")
+        self._path = journal_path(path)
         self._waiting: tuple[list[LandClass], list[Polygon]] | None = None
         self._writing = self._dropped = False
 
@@ -48,20 +50,6 @@ class Journal(QObject):
         if not self._writing:
             self._path.unlink(missing_ok=True)
 
-    def read(self) -> tuple[list[LandClass], list[Polygon]] | None:
-        """Return what an earlier QGIS was ended with; None if all was saved."""
-        try:
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-            polygons = [
-                Polygon(
-                    e.get("class_id"), e.get("class_name"), e.get("color"), bytes.fromhex(e["wkb"])
-                )
-                for e in kept["polygons"]
-            ]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return from_json(kept.get("classes")), polygons
-
     def _next(self) -> None:
         if self._writing or self._waiting is None:
             return
@@ -74,6 +62,65 @@ class Journal(QObject):
         if self._dropped:
             self._path.unlink(missing_ok=True)
         self._next()
+
+
+def journal_path(path: Path) -> Path:
+    """Return where the unsaved polygons of a GeoPackage are kept."""
+    return path.with_suffix(".unsaved.json")
+
+
+def restore(path: Path) -> tuple[list[LandClass], int]:
+    """Put what an earlier QGIS was ended with into its GeoPackage, whole or not at all.
+
+    In any thread, while nobody edits the layer.
+
+    Returns
+    -------
+    classes : list of LandClass
+        Those of that time; none if what was kept cannot be read, which is then left as it is.
+    count : int
+        How many polygons there are.
+
+    Raises
+    ------
+    OSError
+        If they cannot be written; they stay where they were kept.
+    """
+    kept = _read(journal_path(path))
+    if kept is None:
+        return [], 0
+    classes, polygons = kept
+    dataset = ogr.Open(str(path), 1)
+    if dataset is None or dataset.StartTransaction():
+        raise OSError(f"{path} cannot be written, so unsaved polygons were not recovered.")
+    layer = dataset.GetLayerByName(TABLE)
+    for number in [feature.GetFID() for feature in layer]:
+        layer.DeleteFeature(number)
+    for polygon in polygons:
+        feature = ogr.Feature(layer.GetLayerDefn())
+        feature.SetGeometryDirectly(ogr.CreateGeometryFromWkb(polygon.wkb))
+        for name, value in zip((VALUE, NAME, COLOR), polygon):
+            if value is not None:
+                feature.SetField(name, value)
+        if layer.CreateFeature(feature):
+            dataset.RollbackTransaction()
+            raise OSError(f"{path} cannot be written: {gdal.GetLastErrorMsg()}.")
+    if dataset.CommitTransaction():
+        raise OSError(f"{path} cannot be written: {gdal.GetLastErrorMsg()}.")
+    journal_path(path).unlink()
+    return classes, len(polygons)
+
+
+def _read(path: Path) -> tuple[list[LandClass], list[Polygon]] | None:
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        polygons = [
+            Polygon(e.get("class_id"), e.get("class_name"), e.get("color"), bytes.fromhex(e["wkb"]))
+            for e in kept["polygons"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return from_json(kept.get("classes")), polygons
 
 
 def _write(path: Path, classes: list[LandClass], polygons: list[Polygon]) -> None:

@@ -52,7 +52,6 @@ class TrainingLayer(QObject):
         super().__init__(parent)
         self.layer = layer
         self.classes = list(classes)
-        self.recovered = 0
         self.path = Path(layer.source().split("|")[0])
         self._journal = Journal(self.path, self)
         self._polygons: list[Polygon] | None = None
@@ -60,7 +59,6 @@ class TrainingLayer(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(200)
         self._timer.timeout.connect(self._keep)
-        self._recover()
         self._find_classes()
         # held: with the last reference to it, Python's commands on it would lose their undo()
         self.undo_stack = layer.undoStack()
@@ -255,29 +253,6 @@ class TrainingLayer(QObject):
         if self.layer.isEditable() and self.layer.isModified():
             self._journal.keep(self.classes, self.polygons())
         else:
-            self._journal.drop()
-
-    def _recover(self) -> None:
-        """Take up what an earlier QGIS was ended with."""
-        kept = self._journal.read()
-        if kept is None:
-            return
-        classes, polygons = kept
-        self.classes = classes or self.classes
-        self.layer.startEditing()
-        self.layer.deleteFeatures([f.id() for f in self.layer.getFeatures()])
-        features = []
-        for polygon in polygons:
-            feature = QgsFeature(self.layer.fields())
-            geometry = QgsGeometry()
-            geometry.fromWkb(polygon.wkb)
-            feature.setGeometry(geometry)
-            for name, value in zip((VALUE, NAME, COLOR), polygon):
-                feature.setAttribute(name, value)
-            features.append(feature)
-        self.layer.addFeatures(features)
-        if self.layer.commitChanges(True):
-            self.recovered = len(polygons)
             self._journal.drop()
 
 

@@ -16,7 +16,8 @@ from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from ..engine.folders import data_folder
 from ..engine.interpreter import Engine
 from .background import Background
-from .classes import from_json, to_json
+from .classes import LandClass, from_json, to_json
+from .journal import journal_path, restore
 from .training_file import create, open_layer
 from .training_layer import TrainingLayer
 
@@ -54,6 +55,7 @@ class Workspace(QObject):
         self.facts_error = ""
         self._state: dict[str, Any] = {}
         self._wait_for_training: list[Callable[[TrainingLayer], None]] = []
+        self._restoring = False
         self._training_timer = QTimer(self)
         self._training_timer.setSingleShot(True)
         self._training_timer.setInterval(150)
@@ -106,13 +108,6 @@ class Workspace(QObject):
         self.training = training
         if training is not None:
             self.put("training", str(training.path))
-            if training.recovered:
-                if training.recovered == 1:
-                    text = self.tr("1 training polygon was recovered: it had not been saved.")
-                else:
-                    text = self.tr("{:,} training polygons were recovered: not all had been saved.")
-                self.said.emit(text.format(training.recovered), Qgis.MessageLevel.Info)
-                training.recovered = 0
         self.classes_changed.emit()
         self.training_changed.emit()
 
@@ -135,23 +130,26 @@ class Workspace(QObject):
         if self.scene is None:
             return
         self._wait_for_training.append(then)
-        if len(self._wait_for_training) > 1:
+        if len(self._wait_for_training) > 1 or self._restoring:
             return
         scene = self.scene_path
 
         def done(path: Path | None, error: str | None) -> None:
-            waiting, self._wait_for_training = self._wait_for_training, []
             if error is not None:
                 self.said.emit(error, Qgis.MessageLevel.Critical)
             elif self.scene_path == scene:
                 self.take_training(path)
-                for call in waiting if self.training is not None else []:
-                    call(self.training)
+            self._call_waiting()
 
         try:
             Background(self.training_maker(), done, self).start()
         except OSError as error:
             done(None, str(error))
+
+    def _call_waiting(self) -> None:
+        waiting, self._wait_for_training = self._wait_for_training, []
+        for call in waiting if self.training is not None else []:
+            call(self.training)
 
     def training_maker(self) -> Callable[[], Path | None]:
         """Return what makes an empty GeoPackage where there is none, also in a thread.
@@ -174,9 +172,42 @@ class Workspace(QObject):
         return make
 
     def take_training(self, path: Path | None) -> None:
-        """Open a GeoPackage of training polygons as those of the scene."""
+        """Open a GeoPackage of training polygons as those of the scene.
+
+        If an earlier QGIS was ended with unsaved ones, they are first put into it in a thread.
+        """
         if path is None:
             return
+        is_open = any(training.path == path for training in self._trainings.values())
+        if is_open or not journal_path(path).exists():
+            self._open_file(path)
+            return
+        scene, self._restoring = self.scene_path, True
+
+        def done(restored: tuple[list[LandClass], int] | None, error: str | None) -> None:
+            self._restoring = False
+            if restored is None:
+                self.said.emit(str(error), Qgis.MessageLevel.Warning)
+            elif self.scene_path == scene:
+                self._open_restored(path, *restored)
+            self._call_waiting()
+
+        Background(lambda: restore(path), done, self).start()
+
+    def _open_restored(self, path: Path, classes: list[LandClass], count: int) -> None:
+        if classes:
+            self.put("classes", to_json(classes))
+        self._open_file(path)
+        if self.training is None or not count:
+            return
+        self.training.layer.dataProvider().reloadData()  # the project may have had it open
+        if count == 1:
+            text = self.tr("1 training polygon was recovered: it had not been saved.")
+        else:
+            text = self.tr("{:,} training polygons were recovered: not all had been saved.")
+        self.said.emit(text.format(count), Qgis.MessageLevel.Info)
+
+    def _open_file(self, path: Path) -> None:
         try:
             layer = open_layer(path, self.training_title())
         except OSError as error:

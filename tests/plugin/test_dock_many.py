@@ -11,16 +11,20 @@ from pathlib import Path
 import pytest
 from conftest import square
 from docked import Docked, docked  # noqa: F401
+from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QTimer
 
 from mtmsd_qgis.dock.classes import Label
 from mtmsd_qgis.dock.intake import Intake
+from mtmsd_qgis.dock.journal import journal_path
 from mtmsd_qgis.dock.training_file import create
 
 pytestmark = pytest.mark.slow
 
 COUNT = 3000
 LONGEST_S = 0.05
+OPENING_S = 0.15
+"""A raster and a layer of so many polygons are opened; 0.05 on an idle machine."""
 
 
 class Ticker:
@@ -84,3 +88,37 @@ def test_the_file_of_the_first_class_is_made_in_a_thread_once(
     docked.wait(lambda: len(docked.classes()) == 2, "not two classes", 10)
     assert [in_main for in_main, _ in made] == [False]
     assert docked.workspace.training.path == made[0][1]
+
+
+def test_three_thousand_unsaved_polygons_are_recovered_in_a_thread(
+    docked: Docked,  # noqa: F811
+    scene: Path,
+    tmp_path: Path,
+) -> None:
+    own = Path(shutil.copy(scene, tmp_path / "fields.tif"))
+    docked.open(own)
+    docked.workspace.with_training(lambda _training: None)
+    training = docked.wait(lambda: docked.workspace.training, "no training polygons")
+    wkb = bytes(square(4, 4, 2).asWkb())
+    intake = Intake(training, [Label(wkb, f"class {i % 5}") for i in range(COUNT)]).start()
+    ended: list[int] = []
+    intake.ended.connect(ended.append)
+    docked.wait(lambda: ended, "the import does not end")
+    journal = journal_path(training.path)
+    docked.wait(lambda: journal.exists() and journal.stat().st_size > 100 * COUNT, "not kept")
+    QgsProject.instance().clear()  # nothing was saved
+    docked.wait(lambda: docked.workspace.scene is None, "the scene stays")
+    gc.collect()
+    gc.disable()
+    try:
+        ticker = Ticker()
+        docked.open(own)
+        docked.wait_said(f"{COUNT:,} training polygons were recovered")
+    finally:
+        gc.enable()
+    layer = docked.workspace.training.layer
+    assert layer.featureCount() == COUNT
+    assert not layer.isEditable()
+    assert not journal.exists()
+    assert [c.name for c in docked.workspace.training.classes] == [f"class {i}" for i in range(5)]
+    assert ticker.worst < OPENING_S
