@@ -20,7 +20,7 @@ from sklearn.svm import SVC
 from small_files import GRID, rectangle, write_polygons, write_raster
 
 
-def _probabilities(path: Path) -> Path:
+def _probabilities(path: Path, **placed: object) -> Path:
     """60 rows, 90 columns, 3 classes, all sure but for two doubtful places; a nodata corner."""
     values = np.zeros((3, 60, 90), np.float32)
     values[0] = 0.98
@@ -30,7 +30,7 @@ def _probabilities(path: Path) -> Path:
     values[:, 40:, 60:] = np.nan
     tags = [{"class_value": str(v)} for v in (2, 5, 9)]
     return write_raster(
-        path, values, tags=tags, descriptions=["soil", "grass", "roof"], nodata=np.nan
+        path, values, tags=tags, descriptions=["soil", "grass", "roof"], nodata=np.nan, **placed
     )
 
 
@@ -52,6 +52,14 @@ def test_the_most_doubtful_places_come_first_with_their_classes(tmp_path: Path) 
     assert not ((rows > 40) & (cols > 60)).any(), "no point in nodata"
     apart = np.hypot(rows[:, None] - rows, cols[:, None] - cols) + 1e9 * np.eye(6)
     assert apart.min() > 12
+
+
+def test_without_a_georeference_points_lie_where_qgis_shows_the_map(tmp_path: Path) -> None:
+    bare = _probabilities(tmp_path / "p.tif", transform=None, crs=None)
+    suggest(bare, tmp_path / "points.gpkg", 6)
+    geometry = pyogrio.raw.read(tmp_path / "points.gpkg")[2]
+    places = shapely.get_coordinates(shapely.from_wkb(geometry))[:2].tolist()
+    assert sorted(places) == [[20.5, -50.5], [70.5, -10.5]]
 
 
 def test_points_keep_away_from_labels(tmp_path: Path) -> None:

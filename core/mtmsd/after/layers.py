@@ -10,12 +10,21 @@ from typing import Any
 
 import pyogrio
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 
 from mtmsd.assess.report import file_errors
 from mtmsd.partial import partial_path, remove_partials
+
+
+def placement(transform: Affine) -> Affine:
+    """Return where a map's pixels lie in a vector layer, from their column and row.
+
+    Without a georeference it is where QGIS shows the map: y falls from 0.
+    """
+    return Affine.scale(1, -1) if transform == Affine.identity() else transform
 
 
 class LayerWriter:

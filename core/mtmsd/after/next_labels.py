@@ -18,7 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 from scipy.spatial import cKDTree
 
-from mtmsd.after.layers import LayerWriter
+from mtmsd.after.layers import LayerWriter, placement
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import read_labels
@@ -267,7 +267,7 @@ def suggest(
 def _write(output: Path, source: ProbabilityRaster, points: Candidates) -> None:
     values = np.array([value for value, _ in source.classes], np.int32)
     names = np.array([name for _, name in source.classes], object)
-    t, right, down = source.transform, points.cols + 0.5, points.rows + 0.5
+    t, right, down = placement(source.transform), points.cols + 0.5, points.rows + 0.5
     x, y = t.a * right + t.b * down + t.c, t.d * right + t.e * down + t.f
     with LayerWriter.open(output, source.crs, "Point") as writer:
         writer.write(

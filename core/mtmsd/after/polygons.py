@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
-from mtmsd.after.layers import LayerWriter
+from mtmsd.after.layers import LayerWriter, placement
 from mtmsd.assess.areas import pixel_hectares
 from mtmsd.assess.class_map import ClassMap, open_confidence, read_window
 from mtmsd.reporting import Reporter
@@ -203,7 +203,7 @@ def _merge(
 
 def _on_the_ground(geometries: list[Any], source: ClassMap) -> NDArray[Any]:
     """Turn pixel coordinates into the map's."""
-    t = source.transform
+    t = placement(source.transform)
 
     def convert(points: NDArray) -> NDArray:
         x, y = points[:, 0], points[:, 1]
