@@ -140,13 +140,10 @@ class MapOptions(QgsCollapsibleGroupBox):
 
 def classifier_names() -> dict[str, str]:
     """Return what the classifiers are called, by the engine's name for them."""
-
-    def tr(text: str) -> str:
-        return QCoreApplication.translate("MapOptions", text)
-
+    translate = QCoreApplication.translate
     return {
-        MTMSD: tr("MTMSD"),
-        "svm": tr("Support vector machine"),
-        "svm-polygons": tr("SVM, tuned by polygons"),
-        "rf": tr("Random forest"),
+        MTMSD: translate("MapOptions", "MTMSD"),
+        "svm": translate("MapOptions", "Support vector machine"),
+        "svm-polygons": translate("MapOptions", "SVM, tuned by polygons"),
+        "rf": translate("MapOptions", "Random forest"),
     }

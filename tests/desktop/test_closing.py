@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import open_scene, pretrain_settings
+from conftest import open_scene, pretrain_settings, role, take_polygons
 from screen import Screen, is_alive
 from test_trouble import begin_pretraining
 
@@ -17,12 +17,12 @@ BRIEF = "width=32 iterations=120 batch_size=2 checkpoint_every=10"
 """A pretraining of some ten seconds."""
 
 
-def close(screen: Screen, answer: str) -> None:
+def close(screen: Screen, answer: str, job: str = "Pretraining") -> None:
     """Close QGIS with the keyboard and press a button of the dock's question."""
     screen.click("mtmsdSceneLayer")  # without a window manager a click brings the keyboard back
     screen.key("Escape")
     screen.key("ctrl+q")
-    screen.wait(lambda: "Pretraining" in (screen.ask("question") or ""), 10, "no question")
+    screen.wait(lambda: job in (screen.ask("question") or ""), 10, "no question")
     if answer == "Stay":
         screen.shot("closing")
     screen.click(f"mtmsdClosing{answer}")
@@ -101,3 +101,30 @@ def test_a_job_outlives_a_crash_of_qgis_and_its_own_is_told(start, sample: Path)
     screen.wait_text("mtmsdPretrainingState", "ended without a result", 20)
     assert any("ended without a result" in text for text in screen.ask("messages"))
     assert screen.text("mtmsdPretrain").replace("&", "") == "Resume", "the checkpoint is lost"
+
+
+@pytest.mark.slow
+def test_a_map_that_is_being_made_goes_on_without_qgis_and_is_shown_by_the_next(
+    start, sample: Path
+) -> None:
+    screen = start("training_polygons.gpkg")
+    open_scene(screen, sample)
+    take_polygons(screen)
+    screen.click("mtmsdEdit_save")  # else QGIS asks for the unsaved polygons first
+    screen.click_title("mtmsdMapOptions")
+    screen.choose("mtmsdClassifier", "Random forest")
+    screen.click("mtmsdMapScene")
+    screen.wait_text("mtmsdMapState", "^Learning without", 100)
+    pid = screen.engines()[0]
+    close(screen, "GoOn", "Learning the classes")
+    wait_closed(screen)
+    time.sleep(3)
+    assert is_alive(pid), "the engine ended with QGIS"
+    screen.open_again(sample / SCENE)
+    assert is_alive(pid), "it ended before it could be taken up"
+    screen.wait_text("mtmsdMapState", "Learning", 60)
+    assert screen.text("mtmsdJobTitle").startswith("Learning the classes")
+    screen.wait_text("mtmsdMapState", r"Map: map\.tif", 480)
+    shown = screen.wait(lambda: role(screen, "map"), 10, "the map is not shown")
+    assert [name for _, name, _ in shown["classes"]][:2] == ["roof", "pavement"]
+    assert screen.text("mtmsdClassifier").startswith("Random forest")
