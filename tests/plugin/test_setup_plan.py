@@ -94,6 +94,8 @@ def test_without_any_python_that_fits_uv_brings_one():
     brought = plan(machine=machine)
     assert (brought.python, brought.tool) == ("", "uv")
     assert "it brings a Python 3.11 of its own" in brought.sentences()[3]
+    offline = plan(machine=machine, wheel_folder=str(ROOT))
+    assert offline.refusal().startswith("No Python was found")
 
 
 def test_folders_that_hold_other_things_are_refused(tmp_path):

@@ -154,7 +154,8 @@ class Installer:
 
     def _make_environment(self, goes_on: bool) -> None:
         self._begin("python")
-        if goes_on and ask(self._python) is not None:
+        begun = ask(self._python) if goes_on else None
+        if begun is not None and (begun.has_pip or self._uv):
             self._tell("Going on with the environment that was begun.")
             return
         if self.plan.python:
@@ -200,12 +201,11 @@ class Installer:
         if not plan.torch:
             return
         self._begin("torch")
-        first_own = not plan.torch_index or plan.sources.are_own
         command = commands.install_torch(plan, self._uv, self._python, own_index=False)
-        if first_own:
-            if not plan.torch_index:
-                self._run(command)
-                return
+        if not plan.torch_index:
+            self._run(command)
+            return
+        if plan.sources.are_own:
             status, _ = self._start(command)
             self._stop_if_canceled()
             if status == 0:

@@ -205,7 +205,7 @@ def make_plan(
     tool, uv = _tool(options, surroundings, python)
     own_source = bool(options.index_url or options.wheel_folder)
     requirement = torch.requirement if torch else ""
-    plan = SetupPlan(
+    return SetupPlan(
         kind=kind,
         device=device,
         folder=folder,
@@ -224,9 +224,9 @@ def make_plan(
         free_bytes=free_bytes(folder),
         lock=locks.digest(kind, requirement),
         torch_measured=torch is None or of_torch.disk_bytes > 0,
-        problem=_problem(kind, device, torch, python, tool, surroundings),
+        problem=_problem(device, kind == FULL, torch, surroundings)
+        or _python_problem(python, tool, bool(options.wheel_folder), surroundings),
     )
-    return plan
 
 
 def size(count: int) -> str:
@@ -274,12 +274,7 @@ def _sources(options: SetupOptions, configured: Sources) -> Sources:
 
 
 def _problem(
-    kind: str,
-    device: str,
-    torch: locks.Torch | None,
-    python: BasePython,
-    tool: str,
-    surroundings: Surroundings,
+    device: str, needs_torch: bool, torch: locks.Torch | None, surroundings: Surroundings
 ) -> str:
     system, machine = surroundings.system, surroundings.machine
     if machine not in ("x86_64", "arm64") or (system, machine) in (
@@ -290,7 +285,7 @@ def _problem(
             f"There are no ready-made packages for {system} on {machine}. Set the engine up on "
             "another machine, or choose an interpreter that has the packages."
         )
-    if kind == FULL and torch is None:
+    if needs_torch and torch is None:
         return f"There is no PyTorch for {DEVICE_NAMES[device]} on {system}. Choose the processor."
     if (
         torch is not None
@@ -301,9 +296,15 @@ def _problem(
             f"The NVIDIA driver {surroundings.driver} is too old for this PyTorch, which needs "
             f"{torch.least_driver} or newer. Update the driver, or choose the processor."
         )
+    return ""
+
+
+def _python_problem(
+    python: BasePython, tool: str, offline: bool, surroundings: Surroundings
+) -> str:
     if python.reason:
         return f"{python.path} cannot be used: {python.reason}. Choose another Python."
-    if not python.path and tool == PIP:
+    if not python.path and (tool == PIP or offline):  # uv fetches one by the network
         found = "; ".join(f"{p.path}: {p.reason}" for p in surroundings.pythons) or "none at all"
         return (
             f"No Python was found that the engine can be built from ({found}). Install Python "
@@ -327,7 +328,8 @@ def _folder_refusal(folder: Path, kind: str, device: str) -> str:
     longest = locks.sizes_of(f"{kind}-{system}").longest_path
     longest = max(longest, locks.sizes_of(f"torch-{system}-{device}").longest_path)
     most = WINDOWS_PATH if system == "windows" else os.pathconf("/", "PC_PATH_MAX") - 1
-    length = len(os.fsencode(folder)) + len(".new/") + longest
+    own = str(folder) if system == "windows" else os.fsencode(folder)
+    length = len(own) + len(".new/") + longest
     if length > most:
         return (
             f"The path {folder} is too long: files inside it would have {length} characters, "
