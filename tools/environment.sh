@@ -4,6 +4,7 @@
 #   tools/environment.sh light    .env-light: the light engine's packages, no torch
 #   tools/environment.sh qgis     .env-qgis: what tests the plugin, on top of QGIS's own Python
 #   tools/environment.sh qt6      .env-qt6: PyQt6, which no QGIS here has; it extracts strings too
+# A second argument names another folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,7 +39,7 @@ case ${1:-} in
   *) echo "usage: tools/environment.sh engine|light|qgis|qt6" >&2; exit 2 ;;
 esac
 
-folder=.env-$1
+folder=${2:-.env-$1}
 echo "Building $folder with $python"
 rm -rf "$folder"
 "$python" -m venv "${options[@]}" "$folder"

@@ -19,6 +19,7 @@ enter() { # SUITE COMMAND: run a command in a suite; what it starts ends with it
   local there=$folder/$1
   # shellcheck disable=SC2016  # expanded by the inner shell
   unshare --mount --pid --fork --kill-child --propagation private bash -euc '
+    mount --bind "$1" "$1"   # a root of its own, for tests that make namespaces themselves
     mount -t proc proc "$1/proc"
     mount --rbind /dev "$1/dev"
     for shared in "$2" "$3"; do
@@ -54,11 +55,10 @@ unpack() { # SUITE: once; half a suite is unpacked anew
 
 environment() { # SUITE: what the tests need, in QGIS's own Python
   local there=$folder/$1
-  [ "$there/.tests-ready" -nt constraints.txt ] && return
+  [ "$there/.tests-ready" -nt constraints.txt ] && [ "$there/.tests-ready" -nt tools/environment.sh ] \
+    && return
   cp "$certificates" "$there$certificates"
-  enter "$1" 'python3 -m venv --clear --system-site-packages /opt/env-qgis
-    /opt/env-qgis/bin/python -m pip install -qq --disable-pip-version-check --no-input \
-      -c constraints.txt pytest pytest-qgis bandit detect-secrets' >>"$folder/$1.log" 2>&1
+  enter "$1" 'tools/environment.sh qgis /opt/env-qgis' >>"$folder/$1.log" 2>&1
   touch "$there/.tests-ready"
 }
 

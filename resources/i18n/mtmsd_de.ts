@@ -644,22 +644,6 @@
             <translation>In QGI&amp;S bleiben</translation>
         </message>
         <message>
-            <source>MTMSD</source>
-            <translation>MTMSD</translation>
-        </message>
-        <message>
-            <source>Support vector machine</source>
-            <translation>Support Vector Machine</translation>
-        </message>
-        <message>
-            <source>SVM, tuned by polygons</source>
-            <translation>SVM, nach Polygonen abgestimmt</translation>
-        </message>
-        <message>
-            <source>Random forest</source>
-            <translation>Random Forest</translation>
-        </message>
-        <message>
             <source>1 polygon</source>
             <translation>1 Polygon</translation>
         </message>
@@ -895,7 +879,7 @@
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
-            <translation type="unfinished" />
+            <translation>Die .safetensors-Datei, die 'Klassifikator trainieren' geschrieben hat, oder die .onnx-Datei von 'Klassifikator exportieren'.</translation>
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
@@ -911,15 +895,15 @@
         </message>
         <message>
             <source>Export a classifier</source>
-            <translation type="unfinished" />
+            <translation>Klassifikator exportieren</translation>
         </message>
         <message>
             <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
-            <translation type="unfinished" />
+            <translation>Schreibt einen Klassifikator als ONNX, um auf Rechnern ohne PyTorch zu kartieren.</translation>
         </message>
         <message>
             <source>Exported classifier</source>
-            <translation type="unfinished" />
+            <translation>Exportierter Klassifikator</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written.</source>
@@ -927,11 +911,11 @@
         </message>
         <message>
             <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
-            <translation type="unfinished" />
+            <translation>Eine .onnx-Datei; mehr braucht 'Szene klassifizieren' vom Klassifikator nicht.</translation>
         </message>
         <message>
             <source>'{name}' does not end in .onnx; choose another name.</source>
-            <translation type="unfinished" />
+            <translation>'{name}' endet nicht auf .onnx; wählen Sie einen anderen Namen.</translation>
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
@@ -1371,6 +1355,22 @@
         <message>
             <source>More</source>
             <translation>Mehr</translation>
+        </message>
+        <message>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Support vector machine</source>
+            <translation type="unfinished">Support Vector Machine</translation>
+        </message>
+        <message>
+            <source>SVM, tuned by polygons</source>
+            <translation type="unfinished">SVM, nach Polygonen abgestimmt</translation>
+        </message>
+        <message>
+            <source>Random forest</source>
+            <translation type="unfinished">Random Forest</translation>
         </message>
     </context>
     <context>

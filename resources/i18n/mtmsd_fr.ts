@@ -644,22 +644,6 @@
             <translation>Re&amp;ster dans QGIS</translation>
         </message>
         <message>
-            <source>MTMSD</source>
-            <translation>MTMSD</translation>
-        </message>
-        <message>
-            <source>Support vector machine</source>
-            <translation>Machine à vecteurs de support</translation>
-        </message>
-        <message>
-            <source>SVM, tuned by polygons</source>
-            <translation>SVM, réglée par polygones</translation>
-        </message>
-        <message>
-            <source>Random forest</source>
-            <translation>Forêt aléatoire</translation>
-        </message>
-        <message>
             <source>1 polygon</source>
             <translation>1 polygone</translation>
         </message>
@@ -895,7 +879,7 @@
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
-            <translation type="unfinished" />
+            <translation>Le fichier .safetensors que 'Entraîner un classificateur' a écrit, ou le fichier .onnx de 'Exporter un classificateur'.</translation>
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
@@ -911,15 +895,15 @@
         </message>
         <message>
             <source>Export a classifier</source>
-            <translation type="unfinished" />
+            <translation>Exporter un classificateur</translation>
         </message>
         <message>
             <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
-            <translation type="unfinished" />
+            <translation>Écrit un classificateur en ONNX, pour cartographier sur des machines sans PyTorch.</translation>
         </message>
         <message>
             <source>Exported classifier</source>
-            <translation type="unfinished" />
+            <translation>Classificateur exporté</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written.</source>
@@ -927,11 +911,11 @@
         </message>
         <message>
             <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
-            <translation type="unfinished" />
+            <translation>Un fichier .onnx, tout ce que 'Classer une scène' demande du classificateur.</translation>
         </message>
         <message>
             <source>'{name}' does not end in .onnx; choose another name.</source>
-            <translation type="unfinished" />
+            <translation>'{name}' ne se termine pas par .onnx ; choisissez un autre nom.</translation>
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
@@ -1371,6 +1355,22 @@
         <message>
             <source>More</source>
             <translation>Plus</translation>
+        </message>
+        <message>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Support vector machine</source>
+            <translation type="unfinished">Machine à vecteurs de support</translation>
+        </message>
+        <message>
+            <source>SVM, tuned by polygons</source>
+            <translation type="unfinished">SVM, réglée par polygones</translation>
+        </message>
+        <message>
+            <source>Random forest</source>
+            <translation type="unfinished">Forêt aléatoire</translation>
         </message>
     </context>
     <context>

@@ -644,22 +644,6 @@
             <translation>Ficar no QGI&amp;S</translation>
         </message>
         <message>
-            <source>MTMSD</source>
-            <translation>MTMSD</translation>
-        </message>
-        <message>
-            <source>Support vector machine</source>
-            <translation>Máquina de vetores de suporte</translation>
-        </message>
-        <message>
-            <source>SVM, tuned by polygons</source>
-            <translation>SVM, ajustada por polígonos</translation>
-        </message>
-        <message>
-            <source>Random forest</source>
-            <translation>Floresta aleatória</translation>
-        </message>
-        <message>
             <source>1 polygon</source>
             <translation>1 polígono</translation>
         </message>
@@ -895,7 +879,7 @@
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
-            <translation type="unfinished" />
+            <translation>O arquivo .safetensors que 'Treinar um classificador' escreveu, ou o arquivo .onnx de 'Exportar um classificador'.</translation>
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
@@ -911,15 +895,15 @@
         </message>
         <message>
             <source>Export a classifier</source>
-            <translation type="unfinished" />
+            <translation>Exportar um classificador</translation>
         </message>
         <message>
             <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
-            <translation type="unfinished" />
+            <translation>Escreve um classificador como ONNX, para mapear em máquinas sem PyTorch.</translation>
         </message>
         <message>
             <source>Exported classifier</source>
-            <translation type="unfinished" />
+            <translation>Classificador exportado</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written.</source>
@@ -927,11 +911,11 @@
         </message>
         <message>
             <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
-            <translation type="unfinished" />
+            <translation>Um arquivo .onnx, tudo de que 'Classificar uma cena' precisa do classificador.</translation>
         </message>
         <message>
             <source>'{name}' does not end in .onnx; choose another name.</source>
-            <translation type="unfinished" />
+            <translation>'{name}' não termina em .onnx; escolha outro nome.</translation>
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
@@ -1371,6 +1355,22 @@
         <message>
             <source>More</source>
             <translation>Mais</translation>
+        </message>
+        <message>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Support vector machine</source>
+            <translation type="unfinished">Máquina de vetores de suporte</translation>
+        </message>
+        <message>
+            <source>SVM, tuned by polygons</source>
+            <translation type="unfinished">SVM, ajustada por polígonos</translation>
+        </message>
+        <message>
+            <source>Random forest</source>
+            <translation type="unfinished">Floresta aleatória</translation>
         </message>
     </context>
     <context>

@@ -644,22 +644,6 @@
             <translation>留在 QGIS(&amp;S)</translation>
         </message>
         <message>
-            <source>MTMSD</source>
-            <translation>MTMSD</translation>
-        </message>
-        <message>
-            <source>Support vector machine</source>
-            <translation>支持向量机</translation>
-        </message>
-        <message>
-            <source>SVM, tuned by polygons</source>
-            <translation>SVM（按多边形调参）</translation>
-        </message>
-        <message>
-            <source>Random forest</source>
-            <translation>随机森林</translation>
-        </message>
-        <message>
             <source>1 polygon</source>
             <translation>1 个多边形</translation>
         </message>
@@ -893,7 +877,7 @@
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
-            <translation type="unfinished" />
+            <translation>“训练分类器”写出的 .safetensors 文件，或“导出分类器”的 .onnx 文件。</translation>
         </message>
         <message>
             <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
@@ -909,15 +893,15 @@
         </message>
         <message>
             <source>Export a classifier</source>
-            <translation type="unfinished" />
+            <translation>导出分类器</translation>
         </message>
         <message>
             <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
-            <translation type="unfinished" />
+            <translation>将分类器写为 ONNX，以便在没有 PyTorch 的机器上制图。</translation>
         </message>
         <message>
             <source>Exported classifier</source>
-            <translation type="unfinished" />
+            <translation>导出的分类器</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Train a classifier' has written.</source>
@@ -925,11 +909,11 @@
         </message>
         <message>
             <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
-            <translation type="unfinished" />
+            <translation>一个 .onnx 文件，“对影像分类”所需的分类器内容尽在其中。</translation>
         </message>
         <message>
             <source>'{name}' does not end in .onnx; choose another name.</source>
-            <translation type="unfinished" />
+            <translation>“{name}”没有以 .onnx 结尾；请另选名称。</translation>
         </message>
         <message>
             <source>Overall accuracy (0 to 1)</source>
@@ -1369,6 +1353,22 @@
         <message>
             <source>More</source>
             <translation>更多</translation>
+        </message>
+        <message>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Support vector machine</source>
+            <translation type="unfinished">支持向量机</translation>
+        </message>
+        <message>
+            <source>SVM, tuned by polygons</source>
+            <translation type="unfinished">SVM（按多边形调参）</translation>
+        </message>
+        <message>
+            <source>Random forest</source>
+            <translation type="unfinished">随机森林</translation>
         </message>
     </context>
     <context>
