@@ -32,6 +32,7 @@ from mtmsd_qgis.engine import folders, interpreter
 from mtmsd_qgis.engine.interpreter import BROKEN, MISSING, READY, SETTING
 from mtmsd_qgis.engine.setup import locks
 from mtmsd_qgis.engine_panel.options_page import EngineOptionsFactory
+from mtmsd_qgis.engine_panel.set_up import EngineSetUp
 
 PANEL = "mtmsdEnginePanel"
 
@@ -280,18 +281,23 @@ def test_a_closed_dialog_lets_it_go_on_and_an_unloaded_plugin_ends_it(
 
 
 @pytest.mark.slow
-def test_two_windows_do_not_set_up_at_once(room: Room, wheels: Path) -> None:
-    from mtmsd_qgis.engine_panel.set_up import EngineSetUp
-
+def test_two_windows_do_not_set_up_at_once_and_a_canceled_one_goes_on(
+    room: Room, wheels: Path
+) -> None:
     dialog = set_up(room, wheels)
     room.wait(lambda: room.plugin.set_up.step not in ("", "prepare"), "it does not begin")
     other = EngineSetUp(room.workspace.engine)
     other.start(room.plugin.set_up.plan)
     room.wait(lambda: other.outcome, "the second one waits")
-    assert "another" in other.outcome.sentence.lower()
+    assert other.outcome.sentence.startswith("Another QGIS is setting up the engine in")
+    other.deleteLater()
+    room.press(dialog, "mtmsdSetUpCancel")
+    wait_sentence(room, dialog, "Canceled")
+    assert not folders.environment_folder().exists()
+    assert "it can go on" in room.text(f"{PANEL}Headline")
+    room.press(dialog, "mtmsdSetUpGo")  # now called Try Again
     wait_sentence(room, dialog, "The engine is ready.")
     dialog.close()
-    other.deleteLater()
 
 
 def test_an_environment_that_is_there_already_is_taken_as_it_is(
