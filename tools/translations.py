@@ -62,21 +62,14 @@ def extract(files: list[Path]) -> None:
 
 def _tidy(root: ET.Element, forms: int) -> None:
     """Drop the line numbers, give every plural its forms, and reuse what is translated."""
-    known = {
-        message.findtext("source"): translation
-        for message in root.iter("message")
-        if "type" not in (translation := translation_of(message)).attrib
-    }
     for message in root.iter("message"):
         for location in message.findall("location"):
             message.remove(location)
         translation = translation_of(message)
         if message.get("numerus") and len(translation) != forms:
             translation[:] = [ET.Element("numerusform") for _ in range(forms)]
-        same = known.get(message.findtext("source"))
-        if same is not None and "type" in translation.attrib:
-            message.remove(translation)
-            message.append(same)
+        if (translation.text or "").strip():  # pylupdate's, from the same text elsewhere
+            translation.attrib.pop("type", None)
 
 
 def read(file: Path) -> ET.Element:

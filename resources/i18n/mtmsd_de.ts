@@ -1362,15 +1362,15 @@
         </message>
         <message>
             <source>Support vector machine</source>
-            <translation type="unfinished">Support Vector Machine</translation>
+            <translation>Support Vector Machine</translation>
         </message>
         <message>
             <source>SVM, tuned by polygons</source>
-            <translation type="unfinished">SVM, nach Polygonen abgestimmt</translation>
+            <translation>SVM, nach Polygonen abgestimmt</translation>
         </message>
         <message>
             <source>Random forest</source>
-            <translation type="unfinished">Random Forest</translation>
+            <translation>Random Forest</translation>
         </message>
     </context>
     <context>

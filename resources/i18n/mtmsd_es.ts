@@ -1362,15 +1362,15 @@
         </message>
         <message>
             <source>Support vector machine</source>
-            <translation type="unfinished">Máquina de vectores de soporte</translation>
+            <translation>Máquina de vectores de soporte</translation>
         </message>
         <message>
             <source>SVM, tuned by polygons</source>
-            <translation type="unfinished">SVM, ajustada por polígonos</translation>
+            <translation>SVM, ajustada por polígonos</translation>
         </message>
         <message>
             <source>Random forest</source>
-            <translation type="unfinished">Bosque aleatorio</translation>
+            <translation>Bosque aleatorio</translation>
         </message>
     </context>
     <context>

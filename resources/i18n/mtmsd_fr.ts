@@ -1362,15 +1362,15 @@
         </message>
         <message>
             <source>Support vector machine</source>
-            <translation type="unfinished">Machine à vecteurs de support</translation>
+            <translation>Machine à vecteurs de support</translation>
         </message>
         <message>
             <source>SVM, tuned by polygons</source>
-            <translation type="unfinished">SVM, réglée par polygones</translation>
+            <translation>SVM, réglée par polygones</translation>
         </message>
         <message>
             <source>Random forest</source>
-            <translation type="unfinished">Forêt aléatoire</translation>
+            <translation>Forêt aléatoire</translation>
         </message>
     </context>
     <context>

@@ -1362,15 +1362,15 @@
         </message>
         <message>
             <source>Support vector machine</source>
-            <translation type="unfinished">Máquina de vetores de suporte</translation>
+            <translation>Máquina de vetores de suporte</translation>
         </message>
         <message>
             <source>SVM, tuned by polygons</source>
-            <translation type="unfinished">SVM, ajustada por polígonos</translation>
+            <translation>SVM, ajustada por polígonos</translation>
         </message>
         <message>
             <source>Random forest</source>
-            <translation type="unfinished">Floresta aleatória</translation>
+            <translation>Floresta aleatória</translation>
         </message>
     </context>
     <context>

@@ -1360,15 +1360,15 @@
         </message>
         <message>
             <source>Support vector machine</source>
-            <translation type="unfinished">支持向量机</translation>
+            <translation>支持向量机</translation>
         </message>
         <message>
             <source>SVM, tuned by polygons</source>
-            <translation type="unfinished">SVM（按多边形调参）</translation>
+            <translation>SVM（按多边形调参）</translation>
         </message>
         <message>
             <source>Random forest</source>
-            <translation type="unfinished">随机森林</translation>
+            <translation>随机森林</translation>
         </message>
     </context>
     <context>

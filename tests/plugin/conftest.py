@@ -22,6 +22,7 @@ from qgis.core import (  # noqa: E402
     QgsApplication,
     QgsFeature,
     QgsGeometry,
+    QgsLayerTreeModel,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -30,6 +31,7 @@ from qgis.core import (  # noqa: E402
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+from qgis.gui import QgsLayerTreeView  # noqa: E402
 from setup_stage import index, stage  # noqa: E402, F401
 
 from mtmsd_qgis.engine import interpreter, job  # noqa: E402
@@ -50,9 +52,12 @@ def own_data_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def processing(qgis_processing):
+def processing(qgis_processing, qgis_iface):
     import processing
 
+    tree = QgsLayerTreeView()  # a real one: 3.44 puts the results into it
+    tree.setModel(QgsLayerTreeModel(QgsProject.instance().layerTreeRoot(), tree))
+    qgis_iface.layerTreeView = lambda: tree
     return processing
 
 
