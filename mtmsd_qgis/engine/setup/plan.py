@@ -39,7 +39,7 @@ class SetupOptions:
     index_url : str
         A package index that replaces the ordinary one, PyTorch's included.
     proxy : str
-        ``http://user:password@host:port``; empty: QGIS's or the environment's.
+        A URL, with its login where it needs one; empty: QGIS's or the environment's.
     wheel_folder : str
         A folder of wheels, as ``make wheelhouse`` fills it; then no network is used.
     python : str
