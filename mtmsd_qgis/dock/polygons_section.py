@@ -294,7 +294,7 @@ class PolygonsSection(Section):
         shown = QgsGeometry(region)
         transform = self._to_layer()
         if transform is not None:
-            shown.transform(transform, QgsCoordinateTransform.TransformDirection.ReverseTransform)
+            shown.transform(transform, Qgis.TransformDirection.Reverse)
         self._tools[GROW].preview(shown)
         text = self.tr("{}; right click or Add Region takes the region.")
         self._hint.setText(text.format(pixels_text(pixels)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
@@ -323,34 +322,6 @@ def test_a_memory_layer_and_a_layer_of_the_project_work_in_a_worker_thread_and_b
     assert longest < 1
     exported = next(feedback.folder.glob("*.gpkg"))
     assert QgsVectorLayer(str(exported), "x").featureCount() == 8
-
-
-UNSCOPED = re.compile(
-    r"\b(Qt|Qgis|QgsTask|QgsProcessing|QgsProcessingAlgorithm|QgsWkbTypes|QgsMapLayerProxyModel|"
-    r"QSizePolicy|QFrame|QMessageBox|QDialogButtonBox|QAbstractItemView|QHeaderView|"
-    r"QgsProcessingParameter\w+|QgsVectorFileWriter|QgsFields|QgsFeatureSink|QEvent|QPalette|"
-    r"QFont|QPainter|QStandardPaths|QToolButton|QgsColorRampShader|QgsUnitTypes)\.[A-Z]\w*"
-    r"(?![\w.(]|\.[A-Z])"
-)
-CLASSES = ("SaveVectorOptions", "QgsWkbTypes.Type")
-
-
-def plugin_sources() -> list[Path]:
-    root = Path(__file__).resolve().parents[2] / "build/mtmsd_qgis"
-    return [p for p in root.rglob("*.py") if "core" not in p.relative_to(root).parts]
-
-
-def test_qt_6_needs_scoped_enums_exec_and_qgis_pyqt():
-    found = []
-    for path in plugin_sources():
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            unscoped = [m.group() for m in UNSCOPED.finditer(line)]
-            bad = [name for name in unscoped if not name.endswith(CLASSES)]
-            if bad or ".exec_(" in line or re.search(r"\b(import|from) PyQt[56]", line):
-                found.append(f"{path.name}:{number} {line.strip()}")
-    assert found == []
-    assert UNSCOPED.search("area = Qt.RightDockWidgetArea")
-    assert not UNSCOPED.search("area = Qt.DockWidgetArea.RightDockWidgetArea")
 
 
 WALL = """
