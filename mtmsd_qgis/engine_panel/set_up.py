@@ -135,7 +135,7 @@ class EngineSetUp(QObject):
         self.changed.emit()
 
     def remove(self, folder: Path) -> None:
-        """Take an environment away, in a thread; ``outcome`` is that of no set-up after it."""
+        """Take an environment away, in a thread; ``outcome`` says why not, where that fails."""
         self.is_removing = True
         self.changed.emit()
         Background(partial(remove, folder), self._removed, self).start(own_thread=True)
