@@ -151,7 +151,7 @@ class PlanPage(QWidget):
             "Index", self.tr("An index of packages that replaces the ordinary one, PyTorch's too")
         )
         self._proxy = self._line(
-            "Proxy", self.tr("http://user:password@host:port; empty: the one QGIS has")
+            "Proxy", self.tr("http://user[:password]@host:port; empty: the one QGIS has")
         )
         self._wheels = self._file(
             "Wheels",

@@ -620,6 +620,10 @@
     <context>
         <name>MTMSD</name>
         <message>
+            <source>{} cannot be read.</source>
+            <translation>{} kann nicht gelesen werden.</translation>
+        </message>
+        <message>
             <source>Jobs Are Running</source>
             <translation>Aufträge laufen</translation>
         </message>
@@ -644,6 +648,18 @@
             <translation>In QGI&amp;S bleiben</translation>
         </message>
         <message>
+            <source>{} has more than {} values; it holds no classes.</source>
+            <translation>{} hat mehr als {} Werte; es enthält keine Klassen.</translation>
+        </message>
+        <message>
+            <source>The engine ended without a result.</source>
+            <translation>Die Engine endete ohne Ergebnis.</translation>
+        </message>
+        <message>
+            <source>{} is not a model of MTMSD.</source>
+            <translation>{} ist kein Modell von MTMSD.</translation>
+        </message>
+        <message>
             <source>1 polygon</source>
             <translation>1 Polygon</translation>
         </message>
@@ -664,6 +680,14 @@
                 <numerusform>%Ln Pixel</numerusform>
                 <numerusform>%Ln Pixel</numerusform>
             </translation>
+        </message>
+        <message>
+            <source>That place is outside the scene.</source>
+            <translation>Diese Stelle liegt außerhalb der Szene.</translation>
+        </message>
+        <message>
+            <source>That pixel has no data.</source>
+            <translation>Dieses Pixel hat keine Daten.</translation>
         </message>
         <message>
             <source>Fold or unfold this section</source>
@@ -688,6 +712,14 @@
         <message>
             <source>Needs attention</source>
             <translation>Braucht Beachtung</translation>
+        </message>
+        <message>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} kann nicht geschrieben werden: {}.</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as training polygons.</source>
+            <translation>{} kann nicht als Trainingspolygone geöffnet werden.</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
@@ -1643,8 +1675,8 @@
             <translation>Ein Paketindex anstelle des üblichen, auch für PyTorch</translation>
         </message>
         <message>
-            <source>http://user:password@host:port; empty: the one QGIS has</source>
-            <translation>http://user:password@host:port; leer: wie in QGIS</translation>
+            <source>http://user[:password]@host:port; empty: the one QGIS has</source>
+            <translation>http://user[:password]@host:port; leer: wie in QGIS</translation>
         </message>
         <message>
             <source>A folder of wheels, for a machine without network; then none is used</source>

@@ -620,6 +620,10 @@
     <context>
         <name>MTMSD</name>
         <message>
+            <source>{} cannot be read.</source>
+            <translation>{} no se puede leer.</translation>
+        </message>
+        <message>
             <source>Jobs Are Running</source>
             <translation>Hay trabajos en marcha</translation>
         </message>
@@ -644,6 +648,18 @@
             <translation>&amp;Seguir en QGIS</translation>
         </message>
         <message>
+            <source>{} has more than {} values; it holds no classes.</source>
+            <translation>{} tiene más de {} valores; no contiene clases.</translation>
+        </message>
+        <message>
+            <source>The engine ended without a result.</source>
+            <translation>El motor terminó sin resultado.</translation>
+        </message>
+        <message>
+            <source>{} is not a model of MTMSD.</source>
+            <translation>{} no es un modelo de MTMSD.</translation>
+        </message>
+        <message>
             <source>1 polygon</source>
             <translation>1 polígono</translation>
         </message>
@@ -664,6 +680,14 @@
                 <numerusform>%Ln píxel</numerusform>
                 <numerusform>%Ln píxeles</numerusform>
             </translation>
+        </message>
+        <message>
+            <source>That place is outside the scene.</source>
+            <translation>Ese lugar está fuera de la escena.</translation>
+        </message>
+        <message>
+            <source>That pixel has no data.</source>
+            <translation>Ese píxel no tiene datos.</translation>
         </message>
         <message>
             <source>Fold or unfold this section</source>
@@ -688,6 +712,14 @@
         <message>
             <source>Needs attention</source>
             <translation>Requiere atención</translation>
+        </message>
+        <message>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} no se puede escribir: {}.</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as training polygons.</source>
+            <translation>{} no se puede abrir como polígonos de entrenamiento.</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
@@ -1643,8 +1675,8 @@
             <translation>Un índice de paquetes en lugar del habitual, también para PyTorch</translation>
         </message>
         <message>
-            <source>http://user:password@host:port; empty: the one QGIS has</source>
-            <translation>http://user:password@host:port; vacío: el de QGIS</translation>
+            <source>http://user[:password]@host:port; empty: the one QGIS has</source>
+            <translation>http://user[:password]@host:port; vacío: el de QGIS</translation>
         </message>
         <message>
             <source>A folder of wheels, for a machine without network; then none is used</source>

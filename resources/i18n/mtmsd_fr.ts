@@ -620,6 +620,10 @@
     <context>
         <name>MTMSD</name>
         <message>
+            <source>{} cannot be read.</source>
+            <translation>{} ne peut pas être lu.</translation>
+        </message>
+        <message>
             <source>Jobs Are Running</source>
             <translation>Des tâches sont en cours</translation>
         </message>
@@ -644,6 +648,18 @@
             <translation>Re&amp;ster dans QGIS</translation>
         </message>
         <message>
+            <source>{} has more than {} values; it holds no classes.</source>
+            <translation>{} a plus de {} valeurs ; il ne contient pas de classes.</translation>
+        </message>
+        <message>
+            <source>The engine ended without a result.</source>
+            <translation>Le moteur s'est arrêté sans résultat.</translation>
+        </message>
+        <message>
+            <source>{} is not a model of MTMSD.</source>
+            <translation>{} n'est pas un modèle de MTMSD.</translation>
+        </message>
+        <message>
             <source>1 polygon</source>
             <translation>1 polygone</translation>
         </message>
@@ -664,6 +680,14 @@
                 <numerusform>%Ln pixel</numerusform>
                 <numerusform>%Ln pixels</numerusform>
             </translation>
+        </message>
+        <message>
+            <source>That place is outside the scene.</source>
+            <translation>Cet endroit est hors de la scène.</translation>
+        </message>
+        <message>
+            <source>That pixel has no data.</source>
+            <translation>Ce pixel n'a pas de données.</translation>
         </message>
         <message>
             <source>Fold or unfold this section</source>
@@ -688,6 +712,14 @@
         <message>
             <source>Needs attention</source>
             <translation>Demande attention</translation>
+        </message>
+        <message>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} ne peut pas être écrit : {}.</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as training polygons.</source>
+            <translation>{} ne peut pas être ouvert comme polygones d'entraînement.</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
@@ -1643,8 +1675,8 @@
             <translation>Un index de paquets à la place de l'ordinaire, aussi pour PyTorch</translation>
         </message>
         <message>
-            <source>http://user:password@host:port; empty: the one QGIS has</source>
-            <translation>http://user:password@host:port ; vide : celui de QGIS</translation>
+            <source>http://user[:password]@host:port; empty: the one QGIS has</source>
+            <translation>http://user[:password]@host:port ; vide : celui de QGIS</translation>
         </message>
         <message>
             <source>A folder of wheels, for a machine without network; then none is used</source>

@@ -620,6 +620,10 @@
     <context>
         <name>MTMSD</name>
         <message>
+            <source>{} cannot be read.</source>
+            <translation>{} não pode ser lido.</translation>
+        </message>
+        <message>
             <source>Jobs Are Running</source>
             <translation>Há tarefas em execução</translation>
         </message>
@@ -644,6 +648,18 @@
             <translation>Ficar no QGI&amp;S</translation>
         </message>
         <message>
+            <source>{} has more than {} values; it holds no classes.</source>
+            <translation>{} tem mais de {} valores; não contém classes.</translation>
+        </message>
+        <message>
+            <source>The engine ended without a result.</source>
+            <translation>O motor terminou sem resultado.</translation>
+        </message>
+        <message>
+            <source>{} is not a model of MTMSD.</source>
+            <translation>{} não é um modelo do MTMSD.</translation>
+        </message>
+        <message>
             <source>1 polygon</source>
             <translation>1 polígono</translation>
         </message>
@@ -664,6 +680,14 @@
                 <numerusform>%Ln pixel</numerusform>
                 <numerusform>%Ln pixels</numerusform>
             </translation>
+        </message>
+        <message>
+            <source>That place is outside the scene.</source>
+            <translation>Esse lugar está fora da cena.</translation>
+        </message>
+        <message>
+            <source>That pixel has no data.</source>
+            <translation>Esse pixel não tem dados.</translation>
         </message>
         <message>
             <source>Fold or unfold this section</source>
@@ -688,6 +712,14 @@
         <message>
             <source>Needs attention</source>
             <translation>Pede atenção</translation>
+        </message>
+        <message>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} não pode ser escrito: {}.</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as training polygons.</source>
+            <translation>{} não pode ser aberto como polígonos de treinamento.</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
@@ -1643,8 +1675,8 @@
             <translation>Um índice de pacotes no lugar do comum, também para o PyTorch</translation>
         </message>
         <message>
-            <source>http://user:password@host:port; empty: the one QGIS has</source>
-            <translation>http://user:password@host:port; vazio: o do QGIS</translation>
+            <source>http://user[:password]@host:port; empty: the one QGIS has</source>
+            <translation>http://user[:password]@host:port; vazio: o do QGIS</translation>
         </message>
         <message>
             <source>A folder of wheels, for a machine without network; then none is used</source>

@@ -620,6 +620,10 @@
     <context>
         <name>MTMSD</name>
         <message>
+            <source>{} cannot be read.</source>
+            <translation>无法读取 {}。</translation>
+        </message>
+        <message>
             <source>Jobs Are Running</source>
             <translation>任务正在运行</translation>
         </message>
@@ -644,6 +648,18 @@
             <translation>留在 QGIS(&amp;S)</translation>
         </message>
         <message>
+            <source>{} has more than {} values; it holds no classes.</source>
+            <translation>{} 有超过 {} 个值；其中没有类别。</translation>
+        </message>
+        <message>
+            <source>The engine ended without a result.</source>
+            <translation>引擎结束时没有结果。</translation>
+        </message>
+        <message>
+            <source>{} is not a model of MTMSD.</source>
+            <translation>{} 不是 MTMSD 的模型。</translation>
+        </message>
+        <message>
             <source>1 polygon</source>
             <translation>1 个多边形</translation>
         </message>
@@ -662,6 +678,14 @@
             <translation>
                 <numerusform>%Ln 个像元</numerusform>
             </translation>
+        </message>
+        <message>
+            <source>That place is outside the scene.</source>
+            <translation>该处在影像之外。</translation>
+        </message>
+        <message>
+            <source>That pixel has no data.</source>
+            <translation>该像元没有数据。</translation>
         </message>
         <message>
             <source>Fold or unfold this section</source>
@@ -686,6 +710,14 @@
         <message>
             <source>Needs attention</source>
             <translation>需要注意</translation>
+        </message>
+        <message>
+            <source>{} cannot be written: {}.</source>
+            <translation>无法写入 {}：{}。</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as training polygons.</source>
+            <translation>无法将 {} 作为训练多边形打开。</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
@@ -1641,8 +1673,8 @@
             <translation>替代常用索引的软件包索引，也用于 PyTorch</translation>
         </message>
         <message>
-            <source>http://user:password@host:port; empty: the one QGIS has</source>
-            <translation>http://user:password@host:port；留空：采用 QGIS 的</translation>
+            <source>http://user[:password]@host:port; empty: the one QGIS has</source>
+            <translation>http://user[:password]@host:port；留空：采用 QGIS 的</translation>
         </message>
         <message>
             <source>A folder of wheels, for a machine without network; then none is used</source>

@@ -32,8 +32,8 @@ TROUBLES = (
         "proxy-login",
         r"\b407\b|Proxy Authentication Required|proxy authorization required",
         "The proxy asks for a name and a password.",
-        "Enter them in QGIS under Settings > Options > Network, or as http://name:password@host:"
-        "port under Advanced.",
+        "Enter them in QGIS under Settings > Options > Network, or under Advanced as "
+        "http://user[:password]@host:port.",
     ),
     Trouble(
         "tls",
