@@ -9,6 +9,8 @@ import numpy as np
 from osgeo import gdal
 from qgis.core import Qgis, QgsContrastEnhancement, QgsMultiBandColorRenderer, QgsRasterLayer
 
+from ..processing.translation import tr
+
 COMBINATIONS = {
     "true": (650.0, 550.0, 470.0),
     "infrared": (860.0, 650.0, 550.0),
@@ -58,7 +60,7 @@ def read_display(path: str, bands: tuple[int, int, int]) -> Display:
     """
     dataset = gdal.Open(path)
     if dataset is None:
-        raise OSError(f"{path} cannot be read.")
+        raise OSError(tr("{} cannot be read.").format(path))
     width, height = dataset.RasterXSize, dataset.RasterYSize
     shrink = max(1.0, max(width, height) / SAMPLE)
     ranges = []

@@ -18,6 +18,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
+from ..processing.translation import tr
 from .classes import Label
 
 CLASS_FIELDS = ("class_id", "class", "class_name", "label", "level_1", "landcover")
@@ -82,7 +83,7 @@ def raster_reader(
     def read() -> list[Label]:
         dataset = gdal.Open(path)
         if dataset is None:
-            raise OSError(f"{path} cannot be read.")
+            raise OSError(tr("{} cannot be read.").format(path))
         band = dataset.GetRasterBand(1)
         names, colors = band.GetCategoryNames() or [], band.GetColorTable()
         shapes = ogr.GetDriverByName("Memory").CreateDataSource("")
@@ -90,7 +91,8 @@ def raster_reader(
         out.CreateField(ogr.FieldDefn("value", ogr.OFTInteger))
         gdal.Polygonize(band, band.GetMaskBand(), out, 0)
         if len({feature.GetField(0) for feature in out}) > MOST_VALUES:
-            raise ValueError(f"{title} has more than {MOST_VALUES} values; it holds no classes.")
+            text = tr("{} has more than {} values; it holds no classes.")
+            raise ValueError(text.format(title, MOST_VALUES))
         out.ResetReading()
         labels = []
         for feature in out:

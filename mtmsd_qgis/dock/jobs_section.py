@@ -24,6 +24,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..engine.job_folders import is_running, job_folders
+from ..processing.translation import tr
 from .attached import Attached
 from .background import Background
 from .job_strip import JobStrip
@@ -204,7 +205,7 @@ def _read_job(folder: Path) -> JobLine:
         return JobLine(folder, command, started, status, sentence)
     if is_running(folder):
         return JobLine(folder, command, started, RUNNING, "")
-    return JobLine(folder, command, started, FAILED, "The engine ended without a result.")
+    return JobLine(folder, command, started, FAILED, tr("The engine ended without a result."))
 
 
 def _last_message(path: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from ..processing.translation import tr
+
 LONGEST_HEADER = 100_000_000
 """A file whose header claims more bytes is not a model."""
 TOLERANCE_NM = 5.0
@@ -28,12 +30,12 @@ def read_header(path: Path) -> dict[str, Any]:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 0 < length < LONGEST_HEADER:
-            raise ValueError(f"{path.name} is not a model of MTMSD.")
+            raise ValueError(tr("{} is not a model of MTMSD.").format(path.name))
         try:
             header = json.loads(file.read(length))
             return dict(json.loads(header["__metadata__"]["mtmsd"]))
         except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{path.name} is not a model of MTMSD.") from None
+            raise ValueError(tr("{} is not a model of MTMSD.").format(path.name)) from None
 
 
 def fits(metadata: dict[str, Any], facts: dict[str, Any]) -> str:

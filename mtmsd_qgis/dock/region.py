@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from osgeo import gdal, ogr
 
+from ..processing.translation import tr
 from .spectra import map_transform
 
 SIDE = 192
@@ -51,12 +52,12 @@ def read_seed(path: str, used: list[int], x: float, y: float) -> Seed:
     """
     dataset = gdal.Open(path)
     if dataset is None:
-        raise OSError(f"{path} cannot be read.")
+        raise OSError(tr("{} cannot be read.").format(path))
     whole = map_transform(dataset)
     col, row = (int(np.floor(v)) for v in gdal.ApplyGeoTransform(gdal.InvGeoTransform(whole), x, y))
     width, height = dataset.RasterXSize, dataset.RasterYSize
     if not (0 <= col < width and 0 <= row < height):
-        raise ValueError("That place is outside the scene.")
+        raise ValueError(tr("That place is outside the scene."))
     left, top = max(0, col - SIDE // 2), max(0, row - SIDE // 2)
     right, bottom = min(width, left + SIDE), min(height, top + SIDE)
     step = max(1, -(-len(used) // MOST_BANDS))
@@ -69,7 +70,7 @@ def read_seed(path: str, used: list[int], x: float, y: float) -> Seed:
         good &= (cube != nodata).all(axis=0)
     row, col = row - top, col - left
     if not good[row, col]:
-        raise ValueError("That pixel has no data.")
+        raise ValueError(tr("That pixel has no data."))
     seed = spectra[:, row, col]
     # relative to the seed alone, dark water would never grow: its noise is as large as it is
     usual = float(np.linalg.norm(spectra[:, good], axis=0).mean())

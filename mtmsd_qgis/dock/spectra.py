@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from osgeo import gdal, ogr, osr
 
+from ..processing.translation import tr
+
 MOST_PIXELS = 400
 """A polygon of more pixels is sampled evenly."""
 STRIP_VALUES = 8_000_000
@@ -52,7 +54,7 @@ class SpectraReader:
     def __init__(self, path: str, used: Sequence[int]) -> None:
         self._dataset = gdal.Open(path)
         if self._dataset is None:
-            raise OSError(f"{path} cannot be read.")
+            raise OSError(tr("{} cannot be read.").format(path))
         self._used = list(used)
         self._transform = map_transform(self._dataset)
         self._inverse = gdal.InvGeoTransform(self._transform)

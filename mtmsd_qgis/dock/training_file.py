@@ -15,6 +15,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
+from ..processing.translation import tr
 from .roles import ROLE, TRAINING
 
 TABLE = "training_polygons"
@@ -43,7 +44,7 @@ def create(path: Path, crs: QgsCoordinateReferenceSystem) -> None:
         options,
     )
     if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
-        raise OSError(f"{path} cannot be written: {writer.errorMessage()}.")
+        raise OSError(tr("{} cannot be written: {}.").format(path, writer.errorMessage()))
     del writer
     gdal.SetThreadLocalConfigOption("OGR_SQLITE_SYNCHRONOUS", None)
 
@@ -69,6 +70,6 @@ def open_layer(path: Path, title: str) -> QgsVectorLayer:
             return layer
     layer = QgsVectorLayer(source, title, "ogr")
     if not layer.isValid():
-        raise OSError(f"{path} cannot be opened as training polygons.")
+        raise OSError(tr("{} cannot be opened as training polygons.").format(path))
     layer.setCustomProperty(ROLE, TRAINING)
     return layer
