@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from mtmsd_qgis.engine.setup.installer import Event, Installer, Outcome
 from mtmsd_qgis.engine.setup.plan import SetupOptions, SetupPlan, make_plan
 from mtmsd_qgis.engine.setup.surroundings import BasePython, Sources, Surroundings
 
-BASE = "/usr/bin/python3"
+BASE, VERSION = "/usr/bin/python3", platform.python_version()
 UV = str(Path(sys.executable).with_name("uv"))
 DRIVER = """
 import json, sys
@@ -50,7 +51,7 @@ class Stage:
         monkeypatch.setattr(locks, "FOLDER", self.locks)
         monkeypatch.setattr(folders, "CORE", self.core)
         self.machine = {"system": "linux", "machine": "x86_64", "layout": "Debian",
-                        "pythons": (BasePython(BASE, "3.11.2"),), "fetcher": BASE, "uv": UV,
+                        "pythons": (BasePython(BASE, VERSION),), "fetcher": BASE, "uv": UV,
                         "sources": Sources()}  # fmt: skip
 
     def plan(self, folder: Path | None = None, **options: str) -> SetupPlan:

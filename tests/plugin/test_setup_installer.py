@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pretend import ENGINE, make_wheel, write_locks
-from setup_stage import carry_out
+from setup_stage import VERSION, carry_out
 from troubled_index import Index
 
 from mtmsd_qgis.engine import process
@@ -40,7 +40,7 @@ def test_a_path_with_spaces_and_umlauts_becomes_an_engine(stage, tool):
     assert (outcome.status, outcome.sentence) == (DONE, "The engine is ready.")
     assert beside(engine) == {"engine", "engine.log"}
     state = probe(python_of(engine), "the test")
-    assert (state.status, state.torch_version, state.python_version) == (READY, "2.13.0", "3.11.2")
+    assert (state.status, state.torch_version, state.python_version) == (READY, "2.13.0", VERSION)
     assert [device.free_bytes for device in state.devices] == [3_000_000_000]
     steps = list(dict.fromkeys(event.step for event in events))
     assert steps == [step for step in installer.STEPS if step != "tool"]
