@@ -12,7 +12,7 @@ folder=${MATRIX_FOLDER:-${XDG_CACHE_HOME:-$HOME/.cache}/mtmsd/matrix}
 mirror=${MATRIX_MIRROR:-http://deb.debian.org/debian}
 engine_home=$(.env-engine/bin/python -c 'import sys; print(sys.base_prefix)')
 certificates=/etc/ssl/certs/ca-certificates.crt
-packages=(qgis qgis-providers python3-qgis python3-venv xvfb xdotool imagemagick
+packages=(qgis qgis-providers python3-qgis python3-venv python3-pip xvfb xdotool imagemagick
   fonts-dejavu-core ca-certificates)
 
 enter() { # SUITE COMMAND: run a command in a suite; what it starts ends with it
