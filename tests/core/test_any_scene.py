@@ -59,7 +59,7 @@ def test_any_raster_becomes_a_map_of_its_classes_on_its_grid(
     empty[rng.integers(size[0]), rng.integers(size[1])] = False
     lacking = rng.integers(6, size=size) if gaps < 0.5 else slice(None)  # a band that lacks more
     gone = np.zeros(data.shape, bool)  # than half of its pixels would be left out
-    gone[lacking, *np.indices(size)] = True
+    gone[(lacking, *np.indices(size))] = True
     data[gone & empty] = strange if data.dtype.kind == "f" else 0
     scene = write_raster(
         folder / "scene.tif", data, wavelengths=WAVELENGTHS, nodata=0, transform=grid, crs=crs
