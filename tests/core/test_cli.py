@@ -117,16 +117,19 @@ EVERY_ARGUMENT: dict[str, dict[str, Any]] = {
               "exclude": "1"},
     "classify": {"scene": "s", "output": "o", "classifier": "c", "confidence": "f",
                  "probabilities": "p", "extent": [1.5, 2, 3, 4], "entropy": "e",
-                 "disagreement": "d", "unknown_below": 0.4, "majority": 3, "sieve": 9},
+                 "disagreement": "d", "unknown_below": 0.4, "majority": 3, "sieve": 9,
+                 "runtime": "torch", "resume": True},
     "assess": {"map": "m", "labels": "l", "output": "o", "json_output": "j", "scene": "s",
                "training": "t", "confidence": "c"},
     "map": {"scene": "s", "labels": "l", "output": "o", "validation": "v", "report": "r",
             "model_output": "mo", "classifier_output": "co", "exclude": "water",
-            "classifier": "svm", "split": "random", "unknown_below": 0.4, "sieve": 4},
+            "classifier": "svm", "split": "random", "unknown_below": 0.4, "sieve": 4,
+            "polygons": "p", "next_labels": "n", "resume": True},
     "vectorize": {"map": "m", "output": "o", "confidence": "c", "areas": "a"},
     "nextlabels": {"probabilities": "p", "output": "o", "count": 5, "labels": "l"},
     "import": {"source": "c.mat", "output": "o", "variable": "v", "wavelengths": "w"},
     "doctor": {},
+    "export": {"classifier": "c", "output": "o.onnx"},
 }  # fmt: skip
 
 
