@@ -3,13 +3,13 @@
 #   tools/matrix.sh [here|SUITE ...]   by default: here trixie forky
 # A suite of Debian is unpacked once into $MATRIX_FOLDER/SUITE (1.7 GB) and entered in namespaces of
 # its own, with this folder and the engine's Python at their usual places. For root only.
-#   MATRIX_FOLDER   ~/.cache/mtmsd/matrix     MATRIX_MIRROR  http://deb.debian.org/debian
+#   MATRIX_FOLDER   ~/.cache/mtmsd/matrix     MATRIX_MIRROR  the one that apt uses
 #   MATRIX_TESTS    "plugin desktop"          PYTEST_OPTIONS goes to pytest
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 folder=${MATRIX_FOLDER:-${XDG_CACHE_HOME:-$HOME/.cache}/mtmsd/matrix}
-mirror=${MATRIX_MIRROR:-http://deb.debian.org/debian}
+mirror=${MATRIX_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | grep -m1 'debian/*$')}
 engine_home=$(.env-engine/bin/python -c 'import sys; print(sys.base_prefix)')
 certificates=/etc/ssl/certs/ca-certificates.crt
 packages=(qgis qgis-providers python3-qgis python3-venv python3-pip xvfb xdotool imagemagick

@@ -33,7 +33,7 @@ def test_what_from_where_how_large_where_to_and_for_what_is_said():
         "The whole engine: pretraining, training, classification and assessment. "
         "Computes on the processor."
     )
-    assert re.fullmatch(r"Fetches about \d+ MB from pypi.org and download.pytorch.org\.", said[1])
+    assert re.fullmatch(r"Fetches about \d+ MB from PyPI and download.pytorch.org\.", said[1])
     assert re.fullmatch(
         r"Takes about 1\.\d GB in /data x/engine; [\d.]+ [GM]B are free there\.", said[2]
     )

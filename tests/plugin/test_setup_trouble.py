@@ -70,9 +70,9 @@ def told(outcome: object) -> str:
 @both_tools
 def test_no_network(stage, tool):
     """A network namespace of its own, in which nothing can be reached."""
-    plan = stage.plan(index_url="https://pypi.org/simple", tool=tool)
+    plan = stage.plan(index_url="https://packages.example/simple", tool=tool)
     said = told(stage.apart(plan, "unshare", "--net"))
-    assert said.startswith("https://pypi.org/simple cannot be reached. Look at the network")
+    assert said.startswith("https://packages.example/simple cannot be reached. Look at the network")
     assert "use a folder of wheels" in said
     assert not stage.engine.exists()
 

@@ -139,7 +139,7 @@ class SetupPlan:
         return said
 
     def _hosts(self) -> str:
-        urls = [self.sources.index_url or "https://pypi.org", *self.sources.extra_index_urls]
+        urls = [self.sources.index_url or "PyPI", *self.sources.extra_index_urls]
         urls += [*self.sources.find_links, *([self.torch_index] if self.torch_index else [])]
         hosts = list(dict.fromkeys(host_of(url) for url in urls))
         return " and ".join([", ".join(hosts[:-1]), hosts[-1]] if len(hosts) > 1 else hosts)

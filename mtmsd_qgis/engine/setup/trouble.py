@@ -219,7 +219,7 @@ def _find(log: str) -> tuple[Trouble | None, dict[str, str | None]]:
 
 
 def _words(plan: SetupPlan) -> dict[str, str]:
-    index = plan.sources.index_url or "https://pypi.org"
+    index = plan.sources.index_url or "PyPI"
     return {
         "folder": str(plan.folder),
         "index": without_secrets(index),
