@@ -85,10 +85,28 @@ def test_chips_are_read_when_they_are_needed_and_none_after_a_cancel(tmp_path: P
 
 
 @pytest.mark.usefixtures("small_pool")
+def test_old_chips_give_way_to_new_ones_in_the_same_memory(tmp_path: Path):
+    with _scene(tmp_path / "scene.tif", empty_rows=70) as scene:
+        pool = _pool(scene)
+        seen, most = set(), 0
+        for step in range(400):
+            pool.batch(8, 1000, seed=1, step=step, augment=False)
+            seen |= set(pool._chips)
+            most = max(most, sum(chip.pixels.nbytes for chip in pool._chips.values()))
+        resumed = _pool(scene)
+        again = resumed.batch(8, 1000, seed=1, step=399, augment=False)
+        last = pool.batch(8, 1000, seed=1, step=399, augment=False)
+    assert len(seen) > 60
+    assert most <= patches.POOL_BYTES + 32 * 32 * 4 * 3, "the first chip stays beside them"
+    np.testing.assert_array_equal(again.x0, last.x0)
+
+
+@pytest.mark.usefixtures("small_pool")
 def test_a_large_scene_whose_chips_are_all_empty_is_named(tmp_path: Path, monkeypatch):
     data = np.full((5, 150, 160), -9999, np.int16)
     data[:, 40, 50:52] = np.array([[1, 2, 3, 4, 5], [5, 1, 2, 9, 3]]).T
-    monkeypatch.setattr(patches, "POOL_BYTES", 2 * 32 * 32 * 4)  # two chips, beside those pixels
+    monkeypatch.setattr(patches, "POOL_BYTES", 2 * 32 * 32 * 4)
+    monkeypatch.setattr(patches, "CHIPS_SEARCHED", 2)  # beside those pixels
     with Scene.open(write_raster(tmp_path / "bare.tif", data, nodata=-9999)) as scene:
         whitening = fit_whitening(scene, 1, seed=0)
         with pytest.raises(InputError, match=r"bare\.tif has no 16×16 px patch"):

@@ -15,12 +15,18 @@ from mtmsd.scene.orientation import turned
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import Whitening, read_whitened
 
-POOL_BYTES = 256 * 2**20
+POOL_BYTES = 64 * 2**20
 """What the pool of whitened chips may take."""
 CHIP_PATCHES = 4
 """Side of a chip in patches, where the scene does not fit into the pool."""
 FIRST_CHIPS = 4
-"""So many chips are cut from at the first step; each step opens one more."""
+"""So many chips are cut from at the first step; each step opens one more until they fill it."""
+STEPS_A_CHIP = 8
+"""Then a chip takes the oldest one's place each time so many steps are done."""
+CHIPS_PLANNED = 4096
+"""Chips until no more are exchanged."""
+CHIPS_SEARCHED = 128
+"""So many chips are looked at, at most, for a first one with valid pixels."""
 VALID_SHARE = 0.5
 """A patch trains if at least this share of its pixels is valid (or as many as the scene has)."""
 
@@ -37,9 +43,9 @@ class Batch:
 class PatchPool:
     """Chips of the whitened scene from which patches are cut at random.
 
-    A scene whose components fit into 256 MiB is one chip; of a larger one as many chips as
-    fit are read at random places, more different patches than pretraining ever looks at.
-    They are read when a patch is first cut from them, so that learning begins at once.
+    A scene whose components fit into the pool is one chip. Of a larger one as many chips as fit
+    are held, at random places, and exchanged one by one as the steps go on. They are read when
+    a patch is first cut from them, so that learning begins at once.
     """
 
     def __init__(
@@ -53,10 +59,11 @@ class PatchPool:
     ) -> None:
         self.patch_size = patch_size
         self._scene, self._whitening, self._reporter = scene, whitening, reporter
-        self._plan = _plan(scene, whitening, patch_size, seed)
+        self._held, self._plan = _plan(scene, whitening, patch_size, seed)
         self._chips: dict[int, _Chip] = {}
-        for number in range(len(self._plan)):
-            reporter.progress(number, len(self._plan), "part")
+        searched = min(len(self._plan), CHIPS_SEARCHED)
+        for number in range(searched):
+            reporter.progress(number, searched, "part")
             if len(self._chip(number).corners):
                 self._first = number
                 return
@@ -74,8 +81,8 @@ class PatchPool:
             If the user asked to stop while chips were read.
         """
         rng = np.random.default_rng((seed, step))
-        opened = min(len(self._plan), self._first + FIRST_CHIPS + step)
-        chips = [self._filled(int(number)) for number in rng.integers(opened, size=size)]
+        held = self._hold(step)
+        chips = [self._filled(held, place) for place in rng.integers(len(held), size=size)]
         places = rng.integers([len(chip.corners) for chip in chips])
         turns = rng.integers(8, size=size) if augment else np.zeros(size, int)
         patches = (chip.patch(i, self.patch_size) for chip, i in zip(chips, places))
@@ -85,11 +92,26 @@ class PatchPool:
         t = torch.randint(0, steps, (size,), generator=generator)
         return Batch(x0_tensor, t, torch.randn(x0_tensor.shape, generator=generator))
 
-    def _filled(self, number: int) -> _Chip:
-        """Return the chip, or the next one that holds a patch; the first one always does."""
-        while not len(self._chip(number).corners):
-            number = (number + 1) % len(self._plan)
-        return self._chip(number)
+    def _hold(self, step: int) -> range:
+        """Numbers of the chips that a step cuts from; older ones are let go."""
+        opened = self._first + FIRST_CHIPS + step
+        if opened > self._held:
+            opened = self._held + (opened - self._held) // STEPS_A_CHIP
+        opened = min(opened, len(self._plan))
+        held = range(max(0, opened - self._held), opened)
+        self._chips = {
+            number: chip
+            for number, chip in self._chips.items()
+            if number in held or number == self._first or not len(chip.corners)
+        }
+        return held
+
+    def _filled(self, held: range, place: int) -> _Chip:
+        """Return the chip at that place, or the next one that holds a patch."""
+        for number in (*held[place:], *held[:place]):
+            if len(self._chip(number).corners):
+                return self._chip(number)
+        return self._chip(self._first)
 
     def _chip(self, number: int) -> _Chip:
         if number not in self._chips:
@@ -114,19 +136,22 @@ class _Chip:
 
 def _plan(
     scene: Scene, whitening: Whitening, side: int, seed: int
-) -> list[tuple[int, int, int, int]]:
-    """Windows of the chips; they reach past the scene by half a patch, as mapping tiles do."""
+) -> tuple[int, list[tuple[int, int, int, int]]]:
+    """How many chips are held, and the windows of all.
+
+    They reach past the scene by half a patch, as mapping tiles do.
+    """
     pad = side // 2
     height, width = scene.height + 2 * pad, scene.width + 2 * pad
     bytes_per_pixel = 4 * whitening.components
     if height * width * bytes_per_pixel <= POOL_BYTES:
-        return [(-pad, -pad, height, width)]
+        return 1, [(-pad, -pad, height, width)]
     chip = CHIP_PATCHES * side
-    count = POOL_BYTES // (chip * chip * bytes_per_pixel)
+    held = max(1, POOL_BYTES // (chip * chip * bytes_per_pixel))
     rng = np.random.default_rng((seed, 1))
-    rows = rng.integers(-pad, max(1 - pad, scene.height - chip + pad + 1), size=count)
-    cols = rng.integers(-pad, max(1 - pad, scene.width - chip + pad + 1), size=count)
-    return [(int(r), int(c), chip, chip) for r, c in zip(rows, cols)]
+    rows = rng.integers(-pad, max(1 - pad, scene.height - chip + pad + 1), size=CHIPS_PLANNED)
+    cols = rng.integers(-pad, max(1 - pad, scene.width - chip + pad + 1), size=CHIPS_PLANNED)
+    return held, [(int(r), int(c), chip, chip) for r, c in zip(rows, cols)]
 
 
 def _corners(valid: np.ndarray, side: int) -> np.ndarray:
