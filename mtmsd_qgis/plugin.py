@@ -11,7 +11,7 @@ from qgis.PyQt.QtWidgets import QAction
 
 from .engine.folders import icon_path
 from .processing.provider import MtmsdProvider
-from .processing.translation import install_translator, tr
+from .translation import install_translator, tr
 
 if TYPE_CHECKING:
     from qgis.gui import QgisInterface

@@ -9,7 +9,7 @@ import numpy as np
 from osgeo import gdal
 from qgis.core import Qgis, QgsContrastEnhancement, QgsMultiBandColorRenderer, QgsRasterLayer
 
-from ..processing.translation import tr
+from ..translation import tr
 
 COMBINATIONS = {
     "true": (650.0, 550.0, 470.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qgis.gui import QgsApplicationExitBlockerInterface
 from qgis.PyQt.QtWidgets import QMessageBox, QWidget
 
-from ..processing.translation import tr
+from ..translation import tr
 from .job_strip import JobStrip
 
 CANCEL_SECONDS = 4.0

@@ -18,7 +18,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
-from ..processing.translation import tr
+from ..translation import tr
 from .classes import Label
 
 CLASS_FIELDS = ("class_id", "class", "class_name", "label", "level_1", "landcover")

@@ -24,7 +24,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..engine.job_folders import is_running, job_folders
-from ..processing.translation import tr
+from ..translation import tr
 from .attached import Attached
 from .background import Background
 from .job_strip import JobStrip

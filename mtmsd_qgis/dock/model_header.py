@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from ..processing.translation import tr
+from ..translation import tr
 
 LONGEST_HEADER = 100_000_000
 """A file whose header claims more bytes is not a model."""

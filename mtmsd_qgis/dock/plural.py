@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..processing.translation import tr
+from ..translation import tr
 
 
 def polygons_text(count: int) -> str:

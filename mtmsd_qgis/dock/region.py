@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from osgeo import gdal, ogr
 
-from ..processing.translation import tr
+from ..translation import tr
 from .spectra import map_transform
 
 SIDE = 192

@@ -15,7 +15,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..processing.translation import tr
+from ..translation import tr
 
 TODO, NEXT, BUSY, DONE, WRONG = "todo", "next", "busy", "done", "wrong"
 _COLORS = {

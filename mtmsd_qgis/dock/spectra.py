@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from osgeo import gdal, ogr, osr
 
-from ..processing.translation import tr
+from ..translation import tr
 
 MOST_PIXELS = 400
 """A polygon of more pixels is sampled evenly."""

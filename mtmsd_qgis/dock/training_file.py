@@ -15,7 +15,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
-from ..processing.translation import tr
+from ..translation import tr
 from .roles import ROLE, TRAINING
 
 TABLE = "training_polygons"

@@ -8,7 +8,7 @@ from ..engine.folders import environment_folder
 from ..engine.interpreter import BROKEN, CHECKING, MISSING, OUTDATED, READY, EngineState
 from ..engine.setup.place import STAMP, Place
 from ..engine.setup.plan import CPU, CUDA, MPS, size
-from ..processing.translation import tr
+from ..translation import tr
 
 
 def headline(state: EngineState) -> str:

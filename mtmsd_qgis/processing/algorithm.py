@@ -21,11 +21,11 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..engine.folders import RESOURCES, icon_path
 from ..engine.job_folders import new_job_folder
+from ..translation import tr
 from . import parameters as common
 from .inputs import LayerFile, labels_file, raster_source
 from .running import can_execute, ready_python, run_job
 from .styling import layer_title
-from .translation import tr
 
 
 class EngineAlgorithm(QgsProcessingAlgorithm):

@@ -12,11 +12,11 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
+from ..translation import tr
 from . import parameters as common
 from .algorithm import EngineAlgorithm
 from .figures import figure_outputs, figures
 from .inputs import raster_source
-from .translation import tr
 
 
 class Assess(EngineAlgorithm):

@@ -12,9 +12,9 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
+from ..translation import tr
 from . import parameters as common
 from .algorithm import EngineAlgorithm
-from .translation import tr
 
 
 class Export(EngineAlgorithm):

@@ -11,12 +11,12 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
 )
 
+from ..translation import tr
 from . import map_parameters as more
 from . import parameters as common
 from .algorithm import EngineAlgorithm
 from .figures import figure_outputs, figures
 from .inputs import raster_source
-from .translation import tr
 
 
 class Map(EngineAlgorithm):

@@ -13,8 +13,8 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
+from ..translation import tr
 from .parameters import advanced, with_help
-from .translation import tr
 
 CLASSIFIERS = ["mtmsd", "svm", "svm-polygons", "rf"]
 SPLITS = ["auto", "polygons", "cross", "random"]

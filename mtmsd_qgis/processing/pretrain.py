@@ -7,10 +7,10 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingParameterFileDestination
 
+from ..translation import tr
 from . import parameters as common
 from .algorithm import EngineAlgorithm
 from .inputs import raster_source
-from .translation import tr
 
 
 class Pretrain(EngineAlgorithm):

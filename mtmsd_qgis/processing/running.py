@@ -11,8 +11,8 @@ from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedb
 
 from ..engine.interpreter import BROKEN, CHECK_SECONDS, CHECKING, MISSING, Engine
 from ..engine.job import CANCELED, DONE, Job
+from ..translation import tr
 from .progress import FeedbackWriter
-from .translation import tr
 
 
 def can_execute(engine: Engine) -> tuple[bool, str]:

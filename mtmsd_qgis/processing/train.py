@@ -11,11 +11,11 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
+from ..translation import tr
 from . import map_parameters as more
 from . import parameters as common
 from .algorithm import EngineAlgorithm
 from .inputs import raster_source
-from .translation import tr
 
 
 class Train(EngineAlgorithm):

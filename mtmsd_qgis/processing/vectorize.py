@@ -14,10 +14,10 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
+from ..translation import tr
 from . import parameters as common
 from .algorithm import EngineAlgorithm
 from .inputs import raster_source
-from .translation import tr
 
 
 class Vectorize(EngineAlgorithm):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 
-from ..engine.folders import RESOURCES
+from .engine.folders import RESOURCES
 
 TRADITIONAL = ("zh_TW", "zh_HK", "zh_MO", "zh_Hant")
 """Chinese that is written otherwise than the translation."""
