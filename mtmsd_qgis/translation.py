@@ -19,6 +19,19 @@ def tr(text: str, disambiguation: str = "", n: int = -1) -> str:
     return QCoreApplication.translate("MTMSD", text, disambiguation, n)
 
 
+def later(text: str) -> str:
+    """Return the text as it is, now known to translators; :func:`translated` is for later.
+
+    For the tables of modules, which are read before QGIS's language is known.
+    """
+    return text
+
+
+def translated(text: str) -> str:
+    """Return a text that went through :func:`later` in the user's language."""
+    return QCoreApplication.translate("MTMSD", text)
+
+
 def install_translator() -> QTranslator | None:
     """Install and return the translator of QGIS's language; None where there is none."""
     locale = QgsApplication.locale().replace("-", "_")

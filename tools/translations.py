@@ -26,11 +26,16 @@ FOLDER = ROOT / "resources/i18n"
 FORMS = {"de": 2, "fr": 2, "es": 2, "pt": 2, "zh": 1}
 """How many plural forms Qt knows in each language."""
 CONTEXT = "MTMSD"
-"""The context of the function ``tr``, in ``mtmsd_qgis/translation.py``."""
+"""The context of the functions ``tr`` and ``later``, in ``mtmsd_qgis/translation.py``."""
 
 
 class _Visitor(python_source.Visitor):
-    """Gives ``tr(…)`` its context, and refuses a text that cannot be extracted."""
+    """Gives ``tr(…)`` and ``later(…)`` their context; refuses a text that cannot be extracted."""
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Name) and node.func.id == "later":
+            node = ast.Call(ast.Name("tr"), node.args, node.keywords, lineno=node.lineno)
+        super().visit_Call(node)
 
     def _parse_tr(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name):

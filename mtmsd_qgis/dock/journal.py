@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from osgeo import gdal, ogr
 from qgis.PyQt.QtCore import QObject
 
+from ..translation import tr
 from .background import Background
 from .classes import LandClass, from_json, to_json
 from .training_file import COLOR, NAME, TABLE, VALUE
@@ -92,7 +93,8 @@ def restore(path: Path) -> tuple[list[LandClass], int]:
     classes, polygons = kept
     dataset = ogr.Open(str(path), 1)
     if dataset is None or dataset.StartTransaction():
-        raise OSError(f"{path} cannot be written, so unsaved polygons were not recovered.")
+        text = tr("{} cannot be written, so unsaved polygons were not recovered.")
+        raise OSError(text.format(path))
     layer = dataset.GetLayerByName(TABLE)
     for number in [feature.GetFID() for feature in layer]:
         layer.DeleteFeature(number)
@@ -104,11 +106,16 @@ def restore(path: Path) -> tuple[list[LandClass], int]:
                 feature.SetField(name, value)
         if layer.CreateFeature(feature):
             dataset.RollbackTransaction()
-            raise OSError(f"{path} cannot be written: {gdal.GetLastErrorMsg()}.")
+            raise _not_written(path)
     if dataset.CommitTransaction():
-        raise OSError(f"{path} cannot be written: {gdal.GetLastErrorMsg()}.")
+        raise _not_written(path)
     journal_path(path).unlink()
     return classes, len(polygons)
+
+
+def _not_written(path: Path) -> OSError:
+    text = tr("{path} cannot be written: {reason}.")
+    return OSError(text.format(path=path, reason=gdal.GetLastErrorMsg()))
 
 
 def _read(path: Path) -> tuple[list[LandClass], list[Polygon]] | None:

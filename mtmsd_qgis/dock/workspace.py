@@ -322,7 +322,8 @@ class Workspace(QObject):
                 continue
             self.put("folder", str(folder))
             return folder
-        raise OSError(f"There is no folder to write to: {last} cannot be created.")
+        text = self.tr("There is no folder to write to: {} cannot be created.")
+        raise OSError(text.format(last))
 
     def new_file(self, stem: str, suffix: str) -> Path:
         """Return a path in :meth:`folder` that no file has yet: stem, stem_2, stem_3."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from qgis.core import QgsSettings
 
+from ..translation import tr
 from .environment import child_environment
 from .folders import CORE, environment_folder
 from .process import WINDOWS, end_tree, how_it_ended, start_options
@@ -90,22 +91,23 @@ def find_interpreter(setting: str, environ: Mapping[str, str], own_folder: Path)
     plugin's own environment folder. The path may be of a file that is not there.
     """
     if setting:
-        return setting, f"the plugin's setting {SETTING}"
+        return setting, tr("the plugin's setting {}").format(SETTING)
     if environ.get(VARIABLE):
-        return environ[VARIABLE], f"the environment variable {VARIABLE}"
+        return environ[VARIABLE], tr("the environment variable {}").format(VARIABLE)
     inside = "Scripts/python.exe" if WINDOWS else "bin/python"
-    return str(own_folder / inside), "the plugin's own environment folder"
+    return str(own_folder / inside), tr("the plugin's own environment folder")
 
 
 def probe(python: str, source: str, seconds: float = CHECK_SECONDS) -> EngineState:
     """Start the interpreter and ask it for the engine's libraries; this may take seconds."""
 
-    def broken(what: str) -> EngineState:
-        advice = f"Choose another interpreter for the engine (now named by {source})."
-        return EngineState(BROKEN, f"{what} {advice}", python, source)
+    def broken(text: str, **facts: str) -> EngineState:
+        advice = tr("Choose another interpreter for the engine (now named by {source}).")
+        sentence = f"{text} {advice}".format(python=python, source=source, **facts)
+        return EngineState(BROKEN, sentence, python, source)
 
     if Path(python).name.lower().startswith("qgis"):
-        return broken(f"{python} is QGIS itself, not a Python interpreter.")
+        return broken(tr("{python} is QGIS itself, not a Python interpreter."))
     try:
         child = subprocess.Popen(  # noqa: S603
             [python, "-c", _PROBE],
@@ -117,25 +119,27 @@ def probe(python: str, source: str, seconds: float = CHECK_SECONDS) -> EngineSta
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return broken(f"{python} cannot be started as the engine's Python: {reason}.")
+        text = tr("{python} cannot be started as the engine's Python: {reason}.")
+        return broken(text, reason=reason)
     try:
         out, err = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         end_tree(child.pid)
         child.communicate()
-        return broken(f"{python} did not answer within {seconds:g} s.")
+        return broken(tr("{python} did not answer within {seconds} s."), seconds=f"{seconds:g}")
     answer = _answer(out.decode("utf-8", "replace"))
     if answer is None and child.returncode != 0:
-        lines = err.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-        ended = how_it_ended(child.returncode)
-        return broken(f"{python} {ended} when the engine was looked for ({lines[-1]}).")
+        lines = err.decode("utf-8", "replace").strip().splitlines() or [tr("no message")]
+        text = tr("{python} {ended} when the engine was looked for ({last}).")
+        return broken(text, ended=how_it_ended(child.returncode), last=lines[-1])
     if answer is None:
-        return broken(f"{python} does not answer like a Python interpreter.")
+        return broken(tr("{python} does not answer like a Python interpreter."))
     if tuple(int(part) for part in answer["python"].split(".")[:2]) < (3, 10):
-        return broken(f"{python} is Python {answer['python']}; the engine needs 3.10 or newer.")
+        text = tr("{python} is Python {version}; the engine needs 3.10 or newer.")
+        return broken(text, version=answer["python"])
     if answer["missing"]:
-        names = ", ".join(answer["missing"])
-        return broken(f"The engine's Python {python} lacks {names}.")
+        text = tr("The engine's Python {python} lacks {libraries}.")
+        return broken(text, libraries=", ".join(answer["missing"]))
     return _working(answer, python, source)
 
 
@@ -186,9 +190,10 @@ class Engine:
             Seconds to wait for a running check; 0 never blocks and may answer ``checking``.
         """
         setting = str(QgsSettings().value(SETTING, "") or "")
-        python, source = find_interpreter(setting, os.environ, environment_folder())
+        own = environment_folder()
+        python, source = find_interpreter(setting, os.environ, own)
         if not os.path.isfile(python):  # False, too, where a folder may not be looked into
-            return _missing(python, source)
+            return _missing(python, source, is_own=own in Path(python).parents)
         key = (python, source, Path(python).stat().st_mtime_ns)
         with self._lock:
             old = time.monotonic() - self._answered_at > RECHECK_SECONDS
@@ -227,12 +232,13 @@ class Engine:
             answered.set()
 
 
-def _missing(python: str, source: str) -> EngineState:
-    if source.startswith("the plugin's own"):
-        sentence = (
+def _missing(python: str, source: str, is_own: bool) -> EngineState:
+    if is_own:
+        sentence = tr(
             "The MTMSD engine is not set up: there is no Python environment for it. "
             "Press Set Up Engine… in the dock, or choose an interpreter that has its libraries."
         )
     else:
-        sentence = f"The engine's Python {python}, named by {source}, does not exist."
+        sentence = tr("The engine's Python {python}, named by {source}, does not exist.")
+        sentence = sentence.format(python=python, source=source)
     return EngineState(MISSING, sentence, python, source)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..translation import tr
 from .environment import child_environment
 from .folders import CORE
 from .job_folders import new_job_folder, process_of
@@ -185,7 +186,7 @@ class Job:
                     tell(message)
             return self.outcome
         except LetGoError:
-            self.outcome = Outcome(LEFT, message="The job goes on without QGIS.")
+            self.outcome = Outcome(LEFT, message=tr("The job goes on without QGIS."))
             return self.outcome
         finally:
             if self.outcome is None:  # the listener failed: leave no child behind
@@ -228,8 +229,8 @@ class Job:
         if self._silence_told or now - self._heard_at < SILENCE_SECONDS:
             return []
         self._silence_told = True
-        text = f"The engine has been silent for {SILENCE_SECONDS:g} s; cancel it if that stays so."
-        return [{"type": "warning", "message": text}]
+        text = tr("The engine has been silent for {} s; cancel it if that stays so.")
+        return [{"type": "warning", "message": text.format(f"{SILENCE_SECONDS:g}")}]
 
     def _end_when_grace_is_over(self, now: float) -> None:
         grace = GRACE_SECONDS if self._greeted else START_GRACE_SECONDS
@@ -259,19 +260,22 @@ class Job:
             return Outcome(DONE, self._done.get("results") or {})
         error = self._error or {}
         if error.get("code") == "canceled" or (self._canceled_at is not None and not error):
-            return Outcome(CANCELED, message="Canceled.")
+            return Outcome(CANCELED, message=tr("Canceled."))
         if error:
             return Outcome(FAILED, {}, str(error.get("message", "")), str(error.get("hint", "")))
-        return Outcome(FAILED, {}, self._crash_sentence(), f"The log is {self.folder / 'log.txt'}.")
+        log = tr("The log is {}.").format(self.folder / "log.txt")
+        return Outcome(FAILED, {}, self._crash_sentence(), log)
 
     def _crash_sentence(self) -> str:
         if self._process is None:
-            return "The engine ended without a result."
+            return tr("The engine ended without a result.")
         ended = how_it_ended(self._process.returncode)
-        memory = " (perhaps memory ran out)" if "SIGKILL" in ended else ""
+        if "SIGKILL" in ended:
+            text = tr("The engine {ended} before it had a result (perhaps memory ran out){last}.")
+        else:
+            text = tr("The engine {ended} before it had a result{last}.")
         last = _last_line(self.folder / "log.txt")
-        said = f": {last}" if last else ""
-        return f"The engine {ended} before it had a result{memory}{said}."
+        return text.format(ended=ended, last=f": {last}" if last else "")
 
 
 def _last_line(path: Path) -> str:

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..translation import tr
+
 WINDOWS = sys.platform == "win32"
 CLOCK_SECONDS = 60.0
 """How far the clock may be put between two looks at the same process."""
@@ -102,12 +104,12 @@ def _is_zombie(pid: int) -> bool:
 
 
 def how_it_ended(returncode: int) -> str:
-    """Say in words how a process ended, from its return code."""
+    """Say how a process ended, from its return code: the predicate of a sentence about it."""
     if returncode < 0:
         number = -returncode
         with contextlib.suppress(ValueError):
-            return f"was killed ({signal.Signals(number).name})"
-        return f"was killed (signal {number})"
+            return tr("was killed ({})").format(signal.Signals(number).name)
+        return tr("was killed (signal {})").format(number)
     if returncode >= 0xC0000000:  # Windows: an NTSTATUS such as 0xC0000005
-        return f"crashed (0x{returncode:08X})"
-    return f"ended with status {returncode}"
+        return tr("crashed ({})").format(f"0x{returncode:08X}")
+    return tr("ended with status {}").format(returncode)

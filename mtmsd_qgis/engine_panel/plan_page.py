@@ -23,10 +23,17 @@ from ..dock.background import Background
 from ..dock.section import caption
 from ..engine.folders import environment_folder
 from ..engine.interpreter import READY, EngineState, probe
-from ..engine.setup.plan import FULL, LIGHT, SetupOptions, SetupPlan, make_plan, size
+from ..engine.setup.plan import (
+    FULL,
+    LIGHT,
+    SetupOptions,
+    SetupPlan,
+    device_name,
+    make_plan,
+    size,
+)
 from ..engine.setup.surroundings import Surroundings, host_of, look_around
 from .facts import plain_label
-from .words import device_name
 
 PAUSE_MS = 300
 """After the last key, before a new plan is made."""

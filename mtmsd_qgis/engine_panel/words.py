@@ -7,7 +7,7 @@ from pathlib import Path
 from ..engine.folders import environment_folder
 from ..engine.interpreter import BROKEN, CHECKING, MISSING, OUTDATED, READY, EngineState
 from ..engine.setup.place import STAMP, Place
-from ..engine.setup.plan import CPU, CUDA, MPS, size
+from ..engine.setup.plan import size
 from ..translation import tr
 
 
@@ -48,11 +48,6 @@ def word(state: EngineState) -> str:
         BROKEN: tr("broken"),
         OUTDATED: tr("outdated"),
     }[state.status]
-
-
-def device_name(device: str) -> str:
-    """Return a device's name, as the other parts of the dock call it."""
-    return {CPU: tr("CPU"), CUDA: tr("NVIDIA GPU"), MPS: tr("Apple GPU")}[device]
 
 
 def step_title(step: str) -> str:

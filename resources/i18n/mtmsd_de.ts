@@ -656,6 +656,14 @@
             <translation>Die Engine endete ohne Ergebnis.</translation>
         </message>
         <message>
+            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
+            <translation>{} kann nicht geschrieben werden, darum wurden nicht gespeicherte Polygone nicht wiederhergestellt.</translation>
+        </message>
+        <message>
+            <source>{path} cannot be written: {reason}.</source>
+            <translation>{path} kann nicht geschrieben werden: {reason}.</translation>
+        </message>
+        <message>
             <source>{} is not a model of MTMSD.</source>
             <translation>{} ist kein Modell von MTMSD.</translation>
         </message>
@@ -722,12 +730,512 @@
             <translation>{} kann nicht als Trainingspolygone geöffnet werden.</translation>
         </message>
         <message>
-            <source>The engine is being checked…</source>
-            <translation>Die Engine wird geprüft…</translation>
+            <source>the plugin's setting {}</source>
+            <translation>die Einstellung {} des Plugins</translation>
+        </message>
+        <message>
+            <source>the environment variable {}</source>
+            <translation>die Umgebungsvariable {}</translation>
+        </message>
+        <message>
+            <source>the plugin's own environment folder</source>
+            <translation>den eigenen Umgebungsordner des Plugins</translation>
+        </message>
+        <message>
+            <source>Choose another interpreter for the engine (now named by {source}).</source>
+            <translation>Wählen Sie einen anderen Interpreter für die Engine (jetzt bestimmt durch {source}).</translation>
+        </message>
+        <message>
+            <source>{python} is QGIS itself, not a Python interpreter.</source>
+            <translation>{python} ist QGIS selbst, kein Python-Interpreter.</translation>
+        </message>
+        <message>
+            <source>{python} cannot be started as the engine's Python: {reason}.</source>
+            <translation>{python} kann nicht als Python der Engine gestartet werden: {reason}.</translation>
+        </message>
+        <message>
+            <source>{python} did not answer within {seconds} s.</source>
+            <translation>{python} hat nicht innerhalb von {seconds} s geantwortet.</translation>
+        </message>
+        <message>
+            <source>no message</source>
+            <translation>keine Meldung</translation>
+        </message>
+        <message>
+            <source>{python} {ended} when the engine was looked for ({last}).</source>
+            <translation>{python} {ended}, als darin die Engine gesucht wurde ({last}).</translation>
+        </message>
+        <message>
+            <source>{python} does not answer like a Python interpreter.</source>
+            <translation>{python} antwortet nicht wie ein Python-Interpreter.</translation>
+        </message>
+        <message>
+            <source>{python} is Python {version}; the engine needs 3.10 or newer.</source>
+            <translation>{python} ist Python {version}; die Engine braucht 3.10 oder neuer.</translation>
+        </message>
+        <message>
+            <source>The engine's Python {python} lacks {libraries}.</source>
+            <translation>Dem Python der Engine {python} fehlt: {libraries}.</translation>
+        </message>
+        <message>
+            <source>The MTMSD engine is not set up: there is no Python environment for it. Press Set Up Engine… in the dock, or choose an interpreter that has its libraries.</source>
+            <translation>Die MTMSD-Engine ist nicht eingerichtet: es gibt keine Python-Umgebung für sie. Klicken Sie im Bedienfeld auf Engine einrichten…, oder wählen Sie einen Interpreter, der ihre Bibliotheken hat.</translation>
+        </message>
+        <message>
+            <source>The engine's Python {python}, named by {source}, does not exist.</source>
+            <translation>Das Python der Engine {python}, bestimmt durch {source}, gibt es nicht.</translation>
+        </message>
+        <message>
+            <source>The job goes on without QGIS.</source>
+            <translation>Der Auftrag geht ohne QGIS weiter.</translation>
+        </message>
+        <message>
+            <source>The engine has been silent for {} s; cancel it if that stays so.</source>
+            <translation>Die Engine schweigt seit {} s; brechen Sie ab, wenn das so bleibt.</translation>
+        </message>
+        <message>
+            <source>Canceled.</source>
+            <translation>Abgebrochen.</translation>
+        </message>
+        <message>
+            <source>The log is {}.</source>
+            <translation>Das Protokoll ist {}.</translation>
+        </message>
+        <message>
+            <source>The engine {ended} before it had a result (perhaps memory ran out){last}.</source>
+            <translation>Die Engine {ended}, bevor sie ein Ergebnis hatte (vielleicht reichte der Speicher nicht){last}.</translation>
+        </message>
+        <message>
+            <source>The engine {ended} before it had a result{last}.</source>
+            <translation>Die Engine {ended}, bevor sie ein Ergebnis hatte{last}.</translation>
+        </message>
+        <message>
+            <source>was killed ({})</source>
+            <translation>wurde beendet ({})</translation>
+        </message>
+        <message>
+            <source>was killed (signal {})</source>
+            <translation>wurde beendet (Signal {})</translation>
+        </message>
+        <message>
+            <source>crashed ({})</source>
+            <translation>stürzte ab ({})</translation>
+        </message>
+        <message>
+            <source>ended with status {}</source>
+            <translation>endete mit Status {}</translation>
+        </message>
+        <message>
+            <source>{python} cannot be started: {reason}.</source>
+            <translation>{python} kann nicht gestartet werden: {reason}.</translation>
+        </message>
+        <message>
+            <source>Choose another Python.</source>
+            <translation>Wählen Sie ein anderes Python.</translation>
+        </message>
+        <message>
+            <source>{python} {ended} when the engine was checked ({last}).</source>
+            <translation>{python} {ended}, als die Engine geprüft wurde ({last}).</translation>
+        </message>
+        <message>
+            <source>Choose another Python, or set the engine up anew.</source>
+            <translation>Wählen Sie ein anderes Python, oder richten Sie die Engine neu ein.</translation>
+        </message>
+        <message>
+            <source>The card {card} has only {free} MB free.</source>
+            <translation>Die Karte {card} hat nur {free} MB frei.</translation>
+        </message>
+        <message>
+            <source>Close other programs that use it, or set the engine up for the processor.</source>
+            <translation>Schließen Sie andere Programme, die sie benutzen, oder richten Sie die Engine für den Prozessor ein.</translation>
+        </message>
+        <message>
+            <source>PyTorch was installed, but it computes on no NVIDIA graphics card here{}.</source>
+            <translation>PyTorch wurde installiert, rechnet hier aber auf keiner NVIDIA-Grafikkarte{}.</translation>
+        </message>
+        <message>
+            <source>PyTorch was installed, but it computes on no Apple GPU here{}.</source>
+            <translation>PyTorch wurde installiert, rechnet hier aber auf keiner Apple-GPU{}.</translation>
+        </message>
+        <message>
+            <source>Update the card's driver, or set the engine up for the processor.</source>
+            <translation>Aktualisieren Sie den Treiber der Karte, oder richten Sie die Engine für den Prozessor ein.</translation>
+        </message>
+        <message>
+            <source>Wait until it has ended, or cancel it there.</source>
+            <translation>Warten Sie, bis das beendet ist, oder brechen Sie es dort ab.</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
             <translation>Die Engine ist bereit.</translation>
+        </message>
+        <message>
+            <source>What was fetched is kept for the next time.</source>
+            <translation>Was geholt wurde, bleibt für das nächste Mal.</translation>
+        </message>
+        <message>
+            <source>{} does not answer like a Python.</source>
+            <translation>{} antwortet nicht wie ein Python.</translation>
+        </message>
+        <message>
+            <source>{python} cannot be used: {reason}.</source>
+            <translation>{python} ist nicht brauchbar: {reason}.</translation>
+        </message>
+        <message>
+            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
+            <translation>{} wurde nicht von Engine einrichten… angelegt; entfernen Sie es selbst.</translation>
+        </message>
+        <message>
+            <source>Wait until it has ended.</source>
+            <translation>Warten Sie, bis das beendet ist.</translation>
+        </message>
+        <message>
+            <source>{path} could not be removed: {reason}.</source>
+            <translation>{path} konnte nicht entfernt werden: {reason}.</translation>
+        </message>
+        <message>
+            <source>Another QGIS is setting up the engine in {}.</source>
+            <translation>Ein anderes QGIS richtet die Engine in {} gerade ein.</translation>
+        </message>
+        <message>
+            <source>The whole engine: pretraining, training, classification and assessment.</source>
+            <translation>Die ganze Engine: Vortraining, Training, Klassifikation und Bewertung.</translation>
+        </message>
+        <message>
+            <source>Classification and assessment with models that others trained; no training.</source>
+            <translation>Klassifikation und Bewertung mit Modellen, die andere trainiert haben; kein Training.</translation>
+        </message>
+        <message>
+            <source>Computes on the processor.</source>
+            <translation>Rechnet auf dem Prozessor.</translation>
+        </message>
+        <message>
+            <source>Computes on NVIDIA graphics cards.</source>
+            <translation>Rechnet auf NVIDIA-Grafikkarten.</translation>
+        </message>
+        <message>
+            <source>Computes on the Apple GPU.</source>
+            <translation>Rechnet auf der Apple-GPU.</translation>
+        </message>
+        <message>
+            <source>From the folder {}; no network is used.</source>
+            <translation>Aus dem Ordner {}; kein Netz wird benutzt.</translation>
+        </message>
+        <message>
+            <source>Fetches about {size} from {hosts}.</source>
+            <translation>Holt etwa {size} von {hosts}.</translation>
+        </message>
+        <message>
+            <source>Takes about {size} in {folder}; {free} are free there.</source>
+            <translation>Braucht etwa {size} in {folder}; dort sind {free} frei.</translation>
+        </message>
+        <message>
+            <source>PyTorch comes on top of that; its size was not measured.</source>
+            <translation>Dazu kommt PyTorch; seine Größe wurde nicht gemessen.</translation>
+        </message>
+        <message>
+            <source>QGIS's own Python stays as it is.</source>
+            <translation>Das Python von QGIS bleibt, wie es ist.</translation>
+        </message>
+        <message>
+            <source>The engine that is there stays until the new one has passed its check.</source>
+            <translation>Die vorhandene Engine bleibt, bis die neue ihre Prüfung bestanden hat.</translation>
+        </message>
+        <message>
+            <source>{first} and {last}</source>
+            <translation>{first} und {last}</translation>
+        </message>
+        <message>
+            <source>uv, which is fetched first</source>
+            <translation>uv, das zuerst geholt wird</translation>
+        </message>
+        <message>
+            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
+            <translation>Installiert mit {tool}; es bringt ein eigenes Python {version} mit.</translation>
+        </message>
+        <message>
+            <source>Built from {python} by {tool}.</source>
+            <translation>Aufgebaut aus {python} mit {tool}.</translation>
+        </message>
+        <message>
+            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
+            <translation>Der Wheel-Ordner {} enthält keine Wheels (.whl). Wählen Sie den Ordner, den make wheelhouse gefüllt hat, oder lassen Sie das Feld leer, um das Netz zu benutzen.</translation>
+        </message>
+        <message>
+            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
+            <translation>Der Datenträger von {folder} hat {free} frei; gebraucht werden {needed}. Schaffen Sie Platz, oder wählen Sie einen Ordner auf einem anderen Datenträger.</translation>
+        </message>
+        <message>
+            <source>CPU</source>
+            <translation>CPU</translation>
+        </message>
+        <message>
+            <source>NVIDIA GPU</source>
+            <translation>NVIDIA-GPU</translation>
+        </message>
+        <message>
+            <source>Apple GPU</source>
+            <translation>Apple-GPU</translation>
+        </message>
+        <message>
+            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
+            <translation>Für {system} auf {machine} gibt es keine fertigen Pakete. Richten Sie die Engine auf einem anderen Rechner ein, oder wählen Sie einen Interpreter, der die Pakete hat.</translation>
+        </message>
+        <message>
+            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
+            <translation>Für das Gerät {device} gibt es unter {system} kein PyTorch. Wählen Sie den Prozessor.</translation>
+        </message>
+        <message>
+            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
+            <translation>Der NVIDIA-Treiber {driver} ist zu alt für dieses PyTorch, das {least} oder neuer braucht. Aktualisieren Sie den Treiber, oder wählen Sie den Prozessor.</translation>
+        </message>
+        <message>
+            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
+            <translation>Es wurde kein Python gefunden, aus dem die Engine aufgebaut werden kann ({found}). Installieren Sie Python {version} von python.org oder aus Ihrer Distribution, und versuchen Sie es dann erneut.</translation>
+        </message>
+        <message>
+            <source>none at all</source>
+            <translation>gar keines</translation>
+        </message>
+        <message>
+            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
+            <translation>{} liegt innerhalb des Plugins, das ein Update des Plugins löscht. Wählen Sie einen Ordner außerhalb.</translation>
+        </message>
+        <message>
+            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
+            <translation>Der Pfad {folder} ist zu lang: Dateien darin hätten {length} Zeichen, möglich sind {most}. Wählen Sie einen kürzeren.</translation>
+        </message>
+        <message>
+            <source>{} is a file. Choose a folder.</source>
+            <translation>{} ist eine Datei. Wählen Sie einen Ordner.</translation>
+        </message>
+        <message>
+            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
+            <translation>Der Ordner {} enthält andere Dateien, die ersetzt würden. Wählen Sie einen leeren oder einen neuen Ordner.</translation>
+        </message>
+        <message>
+            <source>The folder {} may not be written by you. Choose another folder.</source>
+            <translation>In den Ordner {} dürfen Sie nicht schreiben. Wählen Sie einen anderen Ordner.</translation>
+        </message>
+        <message>
+            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
+            <translation>Die Engine wurde von einem neueren Plugin eingerichtet ({theirs}; dieses ist {ours}) und passt vielleicht nicht. Holen Sie das neuere Plugin, oder klicken Sie auf Aktualisieren, um die Engine für dieses aufzubauen.</translation>
+        </message>
+        <message>
+            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
+            <translation>Die Engine wurde von einer anderen Version des Plugins eingerichtet ({theirs}; diese ist {ours}) und hat andere Pakete. Klicken Sie auf Aktualisieren; bis dahin funktioniert sie.</translation>
+        </message>
+        <message>
+            <source>unknown</source>
+            <translation>unbekannt</translation>
+        </message>
+        <message>
+            <source>This machine has an {card} ({memory}), driver {driver}.</source>
+            <translation>Dieser Rechner hat eine {card} ({memory}), Treiber {driver}.</translation>
+        </message>
+        <message>
+            <source>This is an Apple machine with a GPU of its own.</source>
+            <translation>Dies ist ein Apple-Rechner mit eigener GPU.</translation>
+        </message>
+        <message>
+            <source>No NVIDIA graphics card with a working driver was found.</source>
+            <translation>Es wurde keine NVIDIA-Grafikkarte mit funktionierendem Treiber gefunden.</translation>
+        </message>
+        <message>
+            <source>it is {}, not CPython</source>
+            <translation>es ist {}, nicht CPython</translation>
+        </message>
+        <message>
+            <source>it is a {}-bit Python</source>
+            <translation>es ist ein {}-Bit-Python</translation>
+        </message>
+        <message>
+            <source>Python {number} is too old; {oldest} to {newest} will do</source>
+            <translation>Python {number} ist zu alt; {oldest} bis {newest} sind geeignet</translation>
+        </message>
+        <message>
+            <source>Python {number} is too new; {oldest} to {newest} will do</source>
+            <translation>Python {number} ist zu neu; {oldest} bis {newest} sind geeignet</translation>
+        </message>
+        <message>
+            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
+            <translation>ihm fehlt venv oder ensurepip (unter Debian und Ubuntu: python3-venv installieren)</translation>
+        </message>
+        <message>
+            <source>The proxy asks for a name and a password.</source>
+            <translation>Der Proxy verlangt Name und Passwort.</translation>
+        </message>
+        <message>
+            <source>Enter them in QGIS under Settings &gt; Options &gt; Network, or under Advanced as http://user[:password]@host:port.</source>
+            <translation>Tragen Sie sie in QGIS unter Einstellungen &gt; Optionen &gt; Netzwerk ein, oder unter Erweitert als http://user[:password]@host:port.</translation>
+        </message>
+        <message>
+            <source>The connection to {index} shows a certificate that this machine does not trust; a virus scanner or a company's proxy may be reading along.</source>
+            <translation>Die Verbindung zu {index} zeigt ein Zertifikat, dem dieser Rechner nicht traut; vielleicht liest ein Virenscanner oder der Proxy einer Firma mit.</translation>
+        </message>
+        <message>
+            <source>Ask your administrator for the certificate, install it in the system, and set SSL_CERT_FILE to it if that is not enough; or use a folder of wheels.</source>
+            <translation>Bitten Sie Ihre Administration um das Zertifikat, installieren Sie es im System, und setzen Sie SSL_CERT_FILE darauf, wenn das nicht reicht; oder benutzen Sie einen Wheel-Ordner.</translation>
+        </message>
+        <message>
+            <source>The disk of {folder} is full.</source>
+            <translation>Der Datenträger von {folder} ist voll.</translation>
+        </message>
+        <message>
+            <source>Free some space or choose a folder on another disk, then try again: it goes on where it stopped.</source>
+            <translation>Schaffen Sie Platz oder wählen Sie einen Ordner auf einem anderen Datenträger, und versuchen Sie es erneut: es geht dort weiter, wo es aufhörte.</translation>
+        </message>
+        <message>
+            <source>The path {folder} is too long for files inside it.</source>
+            <translation>Der Pfad {folder} ist zu lang für Dateien darin.</translation>
+        </message>
+        <message>
+            <source>Choose a shorter one.</source>
+            <translation>Wählen Sie einen kürzeren.</translation>
+        </message>
+        <message>
+            <source>A file in {folder} is in use by another program.</source>
+            <translation>Eine Datei in {folder} wird von einem anderen Programm benutzt.</translation>
+        </message>
+        <message>
+            <source>Wait for the engine's jobs to end, close other QGIS windows, then try again.</source>
+            <translation>Warten Sie, bis die Aufträge der Engine beendet sind, schließen Sie andere QGIS-Fenster, und versuchen Sie es erneut.</translation>
+        </message>
+        <message>
+            <source>The folder {folder} may not be written.</source>
+            <translation>In den Ordner {folder} darf nicht geschrieben werden.</translation>
+        </message>
+        <message>
+            <source>Choose another folder, or ask who owns it.</source>
+            <translation>Wählen Sie einen anderen Ordner, oder fragen Sie, wem er gehört.</translation>
+        </message>
+        <message>
+            <source>A package that was fetched is not the one that was tested (its checksum differs).</source>
+            <translation>Ein geholtes Paket ist nicht das, welches geprüft wurde (seine Prüfsumme ist anders).</translation>
+        </message>
+        <message>
+            <source>Try again; if it happens again, {index} serves something else: use another index, and tell its administrator.</source>
+            <translation>Versuchen Sie es erneut; geschieht es wieder, liefert {index} etwas anderes: benutzen Sie einen anderen Index, und melden Sie es dessen Administration.</translation>
+        </message>
+        <message>
+            <source>The Python {python} is managed by the system, which lets nothing be installed into it.</source>
+            <translation>Das Python {python} wird vom System verwaltet, das nichts hinein installieren lässt.</translation>
+        </message>
+        <message>
+            <source>Install python3-venv (on Debian and Ubuntu), or choose another Python; QGIS's and the system's own stay as they are.</source>
+            <translation>Installieren Sie python3-venv (unter Debian und Ubuntu), oder wählen Sie ein anderes Python; die von QGIS und System bleiben, wie sie sind.</translation>
+        </message>
+        <message>
+            <source>The Python {python} cannot make an environment: it lacks venv or ensurepip.</source>
+            <translation>Das Python {python} kann keine Umgebung anlegen: ihm fehlt venv oder ensurepip.</translation>
+        </message>
+        <message>
+            <source>Install python3-venv (on Debian and Ubuntu), or choose another Python.</source>
+            <translation>Installieren Sie python3-venv (unter Debian und Ubuntu), oder wählen Sie ein anderes Python.</translation>
+        </message>
+        <message>
+            <source>{index} cannot be reached.</source>
+            <translation>{index} ist nicht zu erreichen.</translation>
+        </message>
+        <message>
+            <source>Look at the network and at the proxy (Settings &gt; Options &gt; Network) and try again; on a machine without a network use a folder of wheels.</source>
+            <translation>Sehen Sie nach Netz und Proxy (Einstellungen &gt; Optionen &gt; Netzwerk), und versuchen Sie es erneut; auf einem Rechner ohne Netz benutzen Sie einen Wheel-Ordner.</translation>
+        </message>
+        <message>
+            <source>The connection to {index} broke off.</source>
+            <translation>Die Verbindung zu {index} brach ab.</translation>
+        </message>
+        <message>
+            <source>Try again: what was fetched is kept.</source>
+            <translation>Versuchen Sie es erneut: was geholt wurde, bleibt.</translation>
+        </message>
+        <message>
+            <source>{index} is not secured (it is http, not https), so nothing is taken from it.</source>
+            <translation>{index} ist nicht gesichert (http, nicht https), darum wird nichts von dort genommen.</translation>
+        </message>
+        <message>
+            <source>Write https:// where the index has it, or name its host as trusted-host in pip's configuration.</source>
+            <translation>Schreiben Sie https://, wenn der Index es hat, oder nennen Sie seinen Host als trusted-host in der Konfiguration von pip.</translation>
+        </message>
+        <message>
+            <source>The Python {python} is too old or too new for the packages.</source>
+            <translation>Das Python {python} ist zu alt oder zu neu für die Pakete.</translation>
+        </message>
+        <message>
+            <source>Choose a Python from 3.10 to 3.14, or let uv bring one.</source>
+            <translation>Wählen Sie ein Python von 3.10 bis 3.14, oder lassen Sie uv eines mitbringen.</translation>
+        </message>
+        <message>
+            <source>{index} has no {package} for this Python and this system.</source>
+            <translation>{index} hat für dieses Python und dieses System kein {package}.</translation>
+        </message>
+        <message>
+            <source>Use another index or another Python; PyTorch comes from {torch}.</source>
+            <translation>Benutzen Sie einen anderen Index oder ein anderes Python; PyTorch kommt von {torch}.</translation>
+        </message>
+        <message>
+            <source>{index} refuses to give a package.</source>
+            <translation>{index} verweigert ein Paket.</translation>
+        </message>
+        <message>
+            <source>Look at the index's address, its name and password under Advanced.</source>
+            <translation>Sehen Sie unter Erweitert nach Adresse, Name und Passwort des Index.</translation>
+        </message>
+        <message>
+            <source>The NVIDIA driver is too old for this PyTorch.</source>
+            <translation>Der NVIDIA-Treiber ist zu alt für dieses PyTorch.</translation>
+        </message>
+        <message>
+            <source>Update the driver, or set the engine up for the processor.</source>
+            <translation>Aktualisieren Sie den Treiber, oder richten Sie die Engine für den Prozessor ein.</translation>
+        </message>
+        <message>
+            <source>The graphics card has no memory free.</source>
+            <translation>Die Grafikkarte hat keinen Speicher frei.</translation>
+        </message>
+        <message>
+            <source>PyTorch finds no NVIDIA graphics card that it can use.</source>
+            <translation>PyTorch findet keine NVIDIA-Grafikkarte, die es benutzen kann.</translation>
+        </message>
+        <message>
+            <source>Install NVIDIA's driver, or set the engine up for the processor.</source>
+            <translation>Installieren Sie den Treiber von NVIDIA, oder richten Sie die Engine für den Prozessor ein.</translation>
+        </message>
+        <message>
+            <source>The wheel folder {wheels} lacks {package} for this Python and this system.</source>
+            <translation>Im Wheel-Ordner {wheels} fehlt für dieses Python und dieses System: {package}.</translation>
+        </message>
+        <message>
+            <source>Fill it with make wheelhouse for this system and this Python, then try again.</source>
+            <translation>Füllen Sie ihn mit make wheelhouse für dieses System und dieses Python, und versuchen Sie es erneut.</translation>
+        </message>
+        <message>
+            <source>The set-up stopped: {last}</source>
+            <translation>Die Einrichtung hielt an: {last}</translation>
+        </message>
+        <message>
+            <source>The log tells more; Copy Diagnostics takes it along.</source>
+            <translation>Das Protokoll sagt mehr; Diagnose kopieren nimmt es mit.</translation>
+        </message>
+        <message>
+            <source>no reason was given.</source>
+            <translation>ein Grund wurde nicht genannt.</translation>
+        </message>
+        <message>
+            <source>The Python {} is not there any more.</source>
+            <translation>Das Python {} ist nicht mehr da.</translation>
+        </message>
+        <message>
+            <source>that uv brought</source>
+            <translation>(von uv mitgebracht)</translation>
+        </message>
+        <message>
+            <source>a package</source>
+            <translation>ein Paket</translation>
+        </message>
+        <message>
+            <source>The engine is being checked…</source>
+            <translation>Die Engine wird geprüft…</translation>
         </message>
         <message>
             <source>A set-up of the engine was begun and not finished; it can go on.</source>
@@ -756,18 +1264,6 @@
         <message>
             <source>outdated</source>
             <translation>veraltet</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>NVIDIA GPU</source>
-            <translation>NVIDIA-GPU</translation>
-        </message>
-        <message>
-            <source>Apple GPU</source>
-            <translation>Apple-GPU</translation>
         </message>
         <message>
             <source>Preparing the folder</source>
@@ -1264,10 +1760,6 @@
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
             <translation>Eine .safetensors-Datei von 5 bis 110 MB für 'Klassifikator trainieren' und 'Szene aus Polygonen kartieren'. Zwischenstände liegen daneben, bis sie vollständig ist.</translation>
-        </message>
-        <message>
-            <source>Canceled.</source>
-            <translation>Abgebrochen.</translation>
         </message>
         <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
@@ -2415,6 +2907,10 @@
         <message>
             <source>Training – {}</source>
             <translation>Training – {}</translation>
+        </message>
+        <message>
+            <source>There is no folder to write to: {} cannot be created.</source>
+            <translation>Es gibt keinen Ordner zum Schreiben: {} kann nicht angelegt werden.</translation>
         </message>
     </context>
     <context>

@@ -656,6 +656,14 @@
             <translation>El motor terminó sin resultado.</translation>
         </message>
         <message>
+            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
+            <translation>{} no se puede escribir, así que no se recuperaron polígonos sin guardar.</translation>
+        </message>
+        <message>
+            <source>{path} cannot be written: {reason}.</source>
+            <translation>{path} no se puede escribir: {reason}.</translation>
+        </message>
+        <message>
             <source>{} is not a model of MTMSD.</source>
             <translation>{} no es un modelo de MTMSD.</translation>
         </message>
@@ -722,12 +730,512 @@
             <translation>{} no se puede abrir como polígonos de entrenamiento.</translation>
         </message>
         <message>
-            <source>The engine is being checked…</source>
-            <translation>Se comprueba el motor…</translation>
+            <source>the plugin's setting {}</source>
+            <translation>el ajuste {} del complemento</translation>
+        </message>
+        <message>
+            <source>the environment variable {}</source>
+            <translation>la variable de entorno {}</translation>
+        </message>
+        <message>
+            <source>the plugin's own environment folder</source>
+            <translation>la carpeta de entorno propia del complemento</translation>
+        </message>
+        <message>
+            <source>Choose another interpreter for the engine (now named by {source}).</source>
+            <translation>Elija otro intérprete para el motor (ahora indicado por {source}).</translation>
+        </message>
+        <message>
+            <source>{python} is QGIS itself, not a Python interpreter.</source>
+            <translation>{python} es el propio QGIS, no un intérprete de Python.</translation>
+        </message>
+        <message>
+            <source>{python} cannot be started as the engine's Python: {reason}.</source>
+            <translation>{python} no se puede iniciar como Python del motor: {reason}.</translation>
+        </message>
+        <message>
+            <source>{python} did not answer within {seconds} s.</source>
+            <translation>{python} no respondió en {seconds} s.</translation>
+        </message>
+        <message>
+            <source>no message</source>
+            <translation>ningún mensaje</translation>
+        </message>
+        <message>
+            <source>{python} {ended} when the engine was looked for ({last}).</source>
+            <translation>{python} {ended} cuando se buscaba en él el motor ({last}).</translation>
+        </message>
+        <message>
+            <source>{python} does not answer like a Python interpreter.</source>
+            <translation>{python} no responde como un intérprete de Python.</translation>
+        </message>
+        <message>
+            <source>{python} is Python {version}; the engine needs 3.10 or newer.</source>
+            <translation>{python} es Python {version}; el motor necesita 3.10 o posterior.</translation>
+        </message>
+        <message>
+            <source>The engine's Python {python} lacks {libraries}.</source>
+            <translation>Al Python del motor {python} le falta: {libraries}.</translation>
+        </message>
+        <message>
+            <source>The MTMSD engine is not set up: there is no Python environment for it. Press Set Up Engine… in the dock, or choose an interpreter that has its libraries.</source>
+            <translation>El motor MTMSD no está instalado: no hay un entorno de Python para él. Pulse Instalar el motor… en el panel, o elija un intérprete que tenga sus bibliotecas.</translation>
+        </message>
+        <message>
+            <source>The engine's Python {python}, named by {source}, does not exist.</source>
+            <translation>El Python del motor {python}, indicado por {source}, no existe.</translation>
+        </message>
+        <message>
+            <source>The job goes on without QGIS.</source>
+            <translation>El trabajo continúa sin QGIS.</translation>
+        </message>
+        <message>
+            <source>The engine has been silent for {} s; cancel it if that stays so.</source>
+            <translation>El motor lleva {} s en silencio; cancele si sigue así.</translation>
+        </message>
+        <message>
+            <source>Canceled.</source>
+            <translation>Cancelado.</translation>
+        </message>
+        <message>
+            <source>The log is {}.</source>
+            <translation>El registro es {}.</translation>
+        </message>
+        <message>
+            <source>The engine {ended} before it had a result (perhaps memory ran out){last}.</source>
+            <translation>El motor {ended} antes de tener un resultado (quizá faltó memoria){last}.</translation>
+        </message>
+        <message>
+            <source>The engine {ended} before it had a result{last}.</source>
+            <translation>El motor {ended} antes de tener un resultado{last}.</translation>
+        </message>
+        <message>
+            <source>was killed ({})</source>
+            <translation>fue terminado ({})</translation>
+        </message>
+        <message>
+            <source>was killed (signal {})</source>
+            <translation>fue terminado (señal {})</translation>
+        </message>
+        <message>
+            <source>crashed ({})</source>
+            <translation>falló ({})</translation>
+        </message>
+        <message>
+            <source>ended with status {}</source>
+            <translation>terminó con el estado {}</translation>
+        </message>
+        <message>
+            <source>{python} cannot be started: {reason}.</source>
+            <translation>{python} no se puede iniciar: {reason}.</translation>
+        </message>
+        <message>
+            <source>Choose another Python.</source>
+            <translation>Elija otro Python.</translation>
+        </message>
+        <message>
+            <source>{python} {ended} when the engine was checked ({last}).</source>
+            <translation>{python} {ended} cuando se comprobaba el motor ({last}).</translation>
+        </message>
+        <message>
+            <source>Choose another Python, or set the engine up anew.</source>
+            <translation>Elija otro Python, o instale el motor de nuevo.</translation>
+        </message>
+        <message>
+            <source>The card {card} has only {free} MB free.</source>
+            <translation>La tarjeta {card} solo tiene {free} MB libres.</translation>
+        </message>
+        <message>
+            <source>Close other programs that use it, or set the engine up for the processor.</source>
+            <translation>Cierre otros programas que la usen, o instale el motor para el procesador.</translation>
+        </message>
+        <message>
+            <source>PyTorch was installed, but it computes on no NVIDIA graphics card here{}.</source>
+            <translation>PyTorch se instaló, pero aquí no calcula en ninguna tarjeta gráfica NVIDIA{}.</translation>
+        </message>
+        <message>
+            <source>PyTorch was installed, but it computes on no Apple GPU here{}.</source>
+            <translation>PyTorch se instaló, pero aquí no calcula en ninguna GPU Apple{}.</translation>
+        </message>
+        <message>
+            <source>Update the card's driver, or set the engine up for the processor.</source>
+            <translation>Actualice el controlador de la tarjeta, o instale el motor para el procesador.</translation>
+        </message>
+        <message>
+            <source>Wait until it has ended, or cancel it there.</source>
+            <translation>Espere hasta que termine, o cancélelo allí.</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
             <translation>El motor está listo.</translation>
+        </message>
+        <message>
+            <source>What was fetched is kept for the next time.</source>
+            <translation>Lo descargado se conserva para la próxima vez.</translation>
+        </message>
+        <message>
+            <source>{} does not answer like a Python.</source>
+            <translation>{} no responde como un Python.</translation>
+        </message>
+        <message>
+            <source>{python} cannot be used: {reason}.</source>
+            <translation>{python} no se puede usar: {reason}.</translation>
+        </message>
+        <message>
+            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
+            <translation>{} no fue creado por Instalar el motor…; elimínelo usted mismo.</translation>
+        </message>
+        <message>
+            <source>Wait until it has ended.</source>
+            <translation>Espere hasta que termine.</translation>
+        </message>
+        <message>
+            <source>{path} could not be removed: {reason}.</source>
+            <translation>{path} no se pudo eliminar: {reason}.</translation>
+        </message>
+        <message>
+            <source>Another QGIS is setting up the engine in {}.</source>
+            <translation>Otro QGIS está instalando el motor en {}.</translation>
+        </message>
+        <message>
+            <source>The whole engine: pretraining, training, classification and assessment.</source>
+            <translation>El motor completo: preentrenamiento, entrenamiento, clasificación y evaluación.</translation>
+        </message>
+        <message>
+            <source>Classification and assessment with models that others trained; no training.</source>
+            <translation>Clasificación y evaluación con modelos que otros entrenaron; sin entrenamiento.</translation>
+        </message>
+        <message>
+            <source>Computes on the processor.</source>
+            <translation>Calcula en el procesador.</translation>
+        </message>
+        <message>
+            <source>Computes on NVIDIA graphics cards.</source>
+            <translation>Calcula en tarjetas gráficas NVIDIA.</translation>
+        </message>
+        <message>
+            <source>Computes on the Apple GPU.</source>
+            <translation>Calcula en la GPU Apple.</translation>
+        </message>
+        <message>
+            <source>From the folder {}; no network is used.</source>
+            <translation>Desde la carpeta {}; no se usa la red.</translation>
+        </message>
+        <message>
+            <source>Fetches about {size} from {hosts}.</source>
+            <translation>Descarga unos {size} de {hosts}.</translation>
+        </message>
+        <message>
+            <source>Takes about {size} in {folder}; {free} are free there.</source>
+            <translation>Ocupa unos {size} en {folder}; allí hay {free} libres.</translation>
+        </message>
+        <message>
+            <source>PyTorch comes on top of that; its size was not measured.</source>
+            <translation>A eso se suma PyTorch; su tamaño no se midió.</translation>
+        </message>
+        <message>
+            <source>QGIS's own Python stays as it is.</source>
+            <translation>El Python de QGIS queda como está.</translation>
+        </message>
+        <message>
+            <source>The engine that is there stays until the new one has passed its check.</source>
+            <translation>El motor actual se queda hasta que el nuevo haya pasado su comprobación.</translation>
+        </message>
+        <message>
+            <source>{first} and {last}</source>
+            <translation>{first} y {last}</translation>
+        </message>
+        <message>
+            <source>uv, which is fetched first</source>
+            <translation>uv, que se descarga primero</translation>
+        </message>
+        <message>
+            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
+            <translation>Instalado con {tool}; trae su propio Python {version}.</translation>
+        </message>
+        <message>
+            <source>Built from {python} by {tool}.</source>
+            <translation>Construido a partir de {python} con {tool}.</translation>
+        </message>
+        <message>
+            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
+            <translation>La carpeta de wheels {} no contiene wheels (.whl). Elija la carpeta que llenó make wheelhouse, o deje el campo vacío para usar la red.</translation>
+        </message>
+        <message>
+            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
+            <translation>El disco de {folder} tiene {free} libres; se necesitan {needed}. Libere espacio, o elija una carpeta en otro disco.</translation>
+        </message>
+        <message>
+            <source>CPU</source>
+            <translation>CPU</translation>
+        </message>
+        <message>
+            <source>NVIDIA GPU</source>
+            <translation>GPU NVIDIA</translation>
+        </message>
+        <message>
+            <source>Apple GPU</source>
+            <translation>GPU Apple</translation>
+        </message>
+        <message>
+            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
+            <translation>No hay paquetes listos para {system} en {machine}. Instale el motor en otra máquina, o elija un intérprete que tenga los paquetes.</translation>
+        </message>
+        <message>
+            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
+            <translation>No hay PyTorch para el dispositivo {device} en {system}. Elija el procesador.</translation>
+        </message>
+        <message>
+            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
+            <translation>El controlador NVIDIA {driver} es demasiado antiguo para este PyTorch, que necesita {least} o posterior. Actualice el controlador, o elija el procesador.</translation>
+        </message>
+        <message>
+            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
+            <translation>No se encontró ningún Python a partir del cual construir el motor ({found}). Instale Python {version} desde python.org o su distribución, y vuelva a intentarlo.</translation>
+        </message>
+        <message>
+            <source>none at all</source>
+            <translation>ninguno</translation>
+        </message>
+        <message>
+            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
+            <translation>{} está dentro del complemento, que se borra al actualizarlo. Elija una carpeta fuera de él.</translation>
+        </message>
+        <message>
+            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
+            <translation>La ruta {folder} es demasiado larga: los archivos dentro tendrían {length} caracteres, y caben {most}. Elija una más corta.</translation>
+        </message>
+        <message>
+            <source>{} is a file. Choose a folder.</source>
+            <translation>{} es un archivo. Elija una carpeta.</translation>
+        </message>
+        <message>
+            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
+            <translation>La carpeta {} contiene otros archivos, que serían reemplazados. Elija una carpeta vacía o nueva.</translation>
+        </message>
+        <message>
+            <source>The folder {} may not be written by you. Choose another folder.</source>
+            <translation>No tiene permiso para escribir en la carpeta {}. Elija otra carpeta.</translation>
+        </message>
+        <message>
+            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
+            <translation>El motor fue instalado por un complemento más reciente ({theirs}; este es {ours}) y puede no encajar. Obtenga el complemento más reciente, o pulse Actualizar para construir el motor para este.</translation>
+        </message>
+        <message>
+            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
+            <translation>El motor fue instalado por otra versión del complemento ({theirs}; esta es {ours}) y tiene otros paquetes. Pulse Actualizar; funciona hasta entonces.</translation>
+        </message>
+        <message>
+            <source>unknown</source>
+            <translation>desconocida</translation>
+        </message>
+        <message>
+            <source>This machine has an {card} ({memory}), driver {driver}.</source>
+            <translation>Esta máquina tiene una {card} ({memory}), controlador {driver}.</translation>
+        </message>
+        <message>
+            <source>This is an Apple machine with a GPU of its own.</source>
+            <translation>Esta es una máquina Apple con GPU propia.</translation>
+        </message>
+        <message>
+            <source>No NVIDIA graphics card with a working driver was found.</source>
+            <translation>No se encontró ninguna tarjeta gráfica NVIDIA con un controlador que funcione.</translation>
+        </message>
+        <message>
+            <source>it is {}, not CPython</source>
+            <translation>es {}, no CPython</translation>
+        </message>
+        <message>
+            <source>it is a {}-bit Python</source>
+            <translation>es un Python de {} bits</translation>
+        </message>
+        <message>
+            <source>Python {number} is too old; {oldest} to {newest} will do</source>
+            <translation>Python {number} es demasiado antiguo; sirven de {oldest} a {newest}</translation>
+        </message>
+        <message>
+            <source>Python {number} is too new; {oldest} to {newest} will do</source>
+            <translation>Python {number} es demasiado nuevo; sirven de {oldest} a {newest}</translation>
+        </message>
+        <message>
+            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
+            <translation>le falta venv o ensurepip (en Debian y Ubuntu: instalar python3-venv)</translation>
+        </message>
+        <message>
+            <source>The proxy asks for a name and a password.</source>
+            <translation>El proxy pide un nombre y una contraseña.</translation>
+        </message>
+        <message>
+            <source>Enter them in QGIS under Settings &gt; Options &gt; Network, or under Advanced as http://user[:password]@host:port.</source>
+            <translation>Introdúzcalos en QGIS en Configuración &gt; Opciones &gt; Red, o en Avanzado como http://user[:password]@host:port.</translation>
+        </message>
+        <message>
+            <source>The connection to {index} shows a certificate that this machine does not trust; a virus scanner or a company's proxy may be reading along.</source>
+            <translation>La conexión con {index} muestra un certificado en el que esta máquina no confía; quizá un antivirus o el proxy de una empresa esté leyendo.</translation>
+        </message>
+        <message>
+            <source>Ask your administrator for the certificate, install it in the system, and set SSL_CERT_FILE to it if that is not enough; or use a folder of wheels.</source>
+            <translation>Pida el certificado a su administrador, instálelo en el sistema, y si no basta apunte SSL_CERT_FILE a él; o use una carpeta de wheels.</translation>
+        </message>
+        <message>
+            <source>The disk of {folder} is full.</source>
+            <translation>El disco de {folder} está lleno.</translation>
+        </message>
+        <message>
+            <source>Free some space or choose a folder on another disk, then try again: it goes on where it stopped.</source>
+            <translation>Libere espacio o elija una carpeta en otro disco, y vuelva a intentarlo: continúa donde se detuvo.</translation>
+        </message>
+        <message>
+            <source>The path {folder} is too long for files inside it.</source>
+            <translation>La ruta {folder} es demasiado larga para los archivos dentro.</translation>
+        </message>
+        <message>
+            <source>Choose a shorter one.</source>
+            <translation>Elija una más corta.</translation>
+        </message>
+        <message>
+            <source>A file in {folder} is in use by another program.</source>
+            <translation>Otro programa está usando un archivo de {folder}.</translation>
+        </message>
+        <message>
+            <source>Wait for the engine's jobs to end, close other QGIS windows, then try again.</source>
+            <translation>Espere a que terminen los trabajos del motor, cierre otras ventanas de QGIS, y vuelva a intentarlo.</translation>
+        </message>
+        <message>
+            <source>The folder {folder} may not be written.</source>
+            <translation>No se permite escribir en la carpeta {folder}.</translation>
+        </message>
+        <message>
+            <source>Choose another folder, or ask who owns it.</source>
+            <translation>Elija otra carpeta, o pregunte a su propietario.</translation>
+        </message>
+        <message>
+            <source>A package that was fetched is not the one that was tested (its checksum differs).</source>
+            <translation>Un paquete descargado no es el que se probó (su suma de verificación difiere).</translation>
+        </message>
+        <message>
+            <source>Try again; if it happens again, {index} serves something else: use another index, and tell its administrator.</source>
+            <translation>Vuelva a intentarlo; si ocurre otra vez, {index} sirve otra cosa: use otro índice y avise a su administrador.</translation>
+        </message>
+        <message>
+            <source>The Python {python} is managed by the system, which lets nothing be installed into it.</source>
+            <translation>El Python {python} lo gestiona el sistema, que no deja instalar nada en él.</translation>
+        </message>
+        <message>
+            <source>Install python3-venv (on Debian and Ubuntu), or choose another Python; QGIS's and the system's own stay as they are.</source>
+            <translation>Instale python3-venv (en Debian y Ubuntu), o elija otro Python; los de QGIS y del sistema quedan como están.</translation>
+        </message>
+        <message>
+            <source>The Python {python} cannot make an environment: it lacks venv or ensurepip.</source>
+            <translation>El Python {python} no puede crear un entorno: le falta venv o ensurepip.</translation>
+        </message>
+        <message>
+            <source>Install python3-venv (on Debian and Ubuntu), or choose another Python.</source>
+            <translation>Instale python3-venv (en Debian y Ubuntu), o elija otro Python.</translation>
+        </message>
+        <message>
+            <source>{index} cannot be reached.</source>
+            <translation>No se puede acceder a {index}.</translation>
+        </message>
+        <message>
+            <source>Look at the network and at the proxy (Settings &gt; Options &gt; Network) and try again; on a machine without a network use a folder of wheels.</source>
+            <translation>Revise la red y el proxy (Configuración &gt; Opciones &gt; Red) y vuelva a intentarlo; en una máquina sin red use una carpeta de wheels.</translation>
+        </message>
+        <message>
+            <source>The connection to {index} broke off.</source>
+            <translation>La conexión con {index} se interrumpió.</translation>
+        </message>
+        <message>
+            <source>Try again: what was fetched is kept.</source>
+            <translation>Vuelva a intentarlo: lo descargado se conserva.</translation>
+        </message>
+        <message>
+            <source>{index} is not secured (it is http, not https), so nothing is taken from it.</source>
+            <translation>{index} no es seguro (es http, no https), así que no se toma nada de él.</translation>
+        </message>
+        <message>
+            <source>Write https:// where the index has it, or name its host as trusted-host in pip's configuration.</source>
+            <translation>Escriba https:// si el índice lo tiene, o nombre su host como trusted-host en la configuración de pip.</translation>
+        </message>
+        <message>
+            <source>The Python {python} is too old or too new for the packages.</source>
+            <translation>El Python {python} es demasiado antiguo o demasiado nuevo para los paquetes.</translation>
+        </message>
+        <message>
+            <source>Choose a Python from 3.10 to 3.14, or let uv bring one.</source>
+            <translation>Elija un Python de 3.10 a 3.14, o deje que uv traiga uno.</translation>
+        </message>
+        <message>
+            <source>{index} has no {package} for this Python and this system.</source>
+            <translation>{index} no tiene {package} para este Python y este sistema.</translation>
+        </message>
+        <message>
+            <source>Use another index or another Python; PyTorch comes from {torch}.</source>
+            <translation>Use otro índice u otro Python; PyTorch viene de {torch}.</translation>
+        </message>
+        <message>
+            <source>{index} refuses to give a package.</source>
+            <translation>{index} se niega a dar un paquete.</translation>
+        </message>
+        <message>
+            <source>Look at the index's address, its name and password under Advanced.</source>
+            <translation>Revise en Avanzado la dirección del índice, su nombre y su contraseña.</translation>
+        </message>
+        <message>
+            <source>The NVIDIA driver is too old for this PyTorch.</source>
+            <translation>El controlador NVIDIA es demasiado antiguo para este PyTorch.</translation>
+        </message>
+        <message>
+            <source>Update the driver, or set the engine up for the processor.</source>
+            <translation>Actualice el controlador, o instale el motor para el procesador.</translation>
+        </message>
+        <message>
+            <source>The graphics card has no memory free.</source>
+            <translation>La tarjeta gráfica no tiene memoria libre.</translation>
+        </message>
+        <message>
+            <source>PyTorch finds no NVIDIA graphics card that it can use.</source>
+            <translation>PyTorch no encuentra ninguna tarjeta gráfica NVIDIA que pueda usar.</translation>
+        </message>
+        <message>
+            <source>Install NVIDIA's driver, or set the engine up for the processor.</source>
+            <translation>Instale el controlador de NVIDIA, o instale el motor para el procesador.</translation>
+        </message>
+        <message>
+            <source>The wheel folder {wheels} lacks {package} for this Python and this system.</source>
+            <translation>En la carpeta de wheels {wheels} falta, para este Python y este sistema: {package}.</translation>
+        </message>
+        <message>
+            <source>Fill it with make wheelhouse for this system and this Python, then try again.</source>
+            <translation>Llénela con make wheelhouse para este sistema y este Python, y vuelva a intentarlo.</translation>
+        </message>
+        <message>
+            <source>The set-up stopped: {last}</source>
+            <translation>La instalación se detuvo: {last}</translation>
+        </message>
+        <message>
+            <source>The log tells more; Copy Diagnostics takes it along.</source>
+            <translation>El registro dice más; Copiar diagnóstico lo incluye.</translation>
+        </message>
+        <message>
+            <source>no reason was given.</source>
+            <translation>no se dio ninguna razón.</translation>
+        </message>
+        <message>
+            <source>The Python {} is not there any more.</source>
+            <translation>El Python {} ya no está.</translation>
+        </message>
+        <message>
+            <source>that uv brought</source>
+            <translation>que trajo uv</translation>
+        </message>
+        <message>
+            <source>a package</source>
+            <translation>un paquete</translation>
+        </message>
+        <message>
+            <source>The engine is being checked…</source>
+            <translation>Se comprueba el motor…</translation>
         </message>
         <message>
             <source>A set-up of the engine was begun and not finished; it can go on.</source>
@@ -756,18 +1264,6 @@
         <message>
             <source>outdated</source>
             <translation>anticuado</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>NVIDIA GPU</source>
-            <translation>GPU NVIDIA</translation>
-        </message>
-        <message>
-            <source>Apple GPU</source>
-            <translation>GPU Apple</translation>
         </message>
         <message>
             <source>Preparing the folder</source>
@@ -1264,10 +1760,6 @@
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
             <translation>Un archivo .safetensors de 5 a 110 MB, para 'Entrenar un clasificador' y 'Cartografiar una escena a partir de polígonos'. Los puntos de control están junto a él hasta que esté completo.</translation>
-        </message>
-        <message>
-            <source>Canceled.</source>
-            <translation>Cancelado.</translation>
         </message>
         <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
@@ -2415,6 +2907,10 @@
         <message>
             <source>Training – {}</source>
             <translation>Entrenamiento – {}</translation>
+        </message>
+        <message>
+            <source>There is no folder to write to: {} cannot be created.</source>
+            <translation>No hay carpeta donde escribir: no se puede crear {}.</translation>
         </message>
     </context>
     <context>

@@ -656,6 +656,14 @@
             <translation>Le moteur s'est arrêté sans résultat.</translation>
         </message>
         <message>
+            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
+            <translation>{} ne peut pas être écrit, donc des polygones non enregistrés n'ont pas été récupérés.</translation>
+        </message>
+        <message>
+            <source>{path} cannot be written: {reason}.</source>
+            <translation>{path} ne peut pas être écrit : {reason}.</translation>
+        </message>
+        <message>
             <source>{} is not a model of MTMSD.</source>
             <translation>{} n'est pas un modèle de MTMSD.</translation>
         </message>
@@ -722,12 +730,512 @@
             <translation>{} ne peut pas être ouvert comme polygones d'entraînement.</translation>
         </message>
         <message>
-            <source>The engine is being checked…</source>
-            <translation>Vérification du moteur…</translation>
+            <source>the plugin's setting {}</source>
+            <translation>le paramètre {} de l'extension</translation>
+        </message>
+        <message>
+            <source>the environment variable {}</source>
+            <translation>la variable d'environnement {}</translation>
+        </message>
+        <message>
+            <source>the plugin's own environment folder</source>
+            <translation>le dossier d'environnement propre à l'extension</translation>
+        </message>
+        <message>
+            <source>Choose another interpreter for the engine (now named by {source}).</source>
+            <translation>Choisissez un autre interpréteur pour le moteur (actuellement défini par {source}).</translation>
+        </message>
+        <message>
+            <source>{python} is QGIS itself, not a Python interpreter.</source>
+            <translation>{python} est QGIS lui-même, pas un interpréteur Python.</translation>
+        </message>
+        <message>
+            <source>{python} cannot be started as the engine's Python: {reason}.</source>
+            <translation>{python} ne peut pas être démarré comme Python du moteur : {reason}.</translation>
+        </message>
+        <message>
+            <source>{python} did not answer within {seconds} s.</source>
+            <translation>{python} n'a pas répondu en {seconds} s.</translation>
+        </message>
+        <message>
+            <source>no message</source>
+            <translation>aucun message</translation>
+        </message>
+        <message>
+            <source>{python} {ended} when the engine was looked for ({last}).</source>
+            <translation>{python} {ended} quand le moteur y a été cherché ({last}).</translation>
+        </message>
+        <message>
+            <source>{python} does not answer like a Python interpreter.</source>
+            <translation>{python} ne répond pas comme un interpréteur Python.</translation>
+        </message>
+        <message>
+            <source>{python} is Python {version}; the engine needs 3.10 or newer.</source>
+            <translation>{python} est Python {version} ; le moteur demande 3.10 ou plus récent.</translation>
+        </message>
+        <message>
+            <source>The engine's Python {python} lacks {libraries}.</source>
+            <translation>Il manque au Python du moteur {python} : {libraries}.</translation>
+        </message>
+        <message>
+            <source>The MTMSD engine is not set up: there is no Python environment for it. Press Set Up Engine… in the dock, or choose an interpreter that has its libraries.</source>
+            <translation>Le moteur MTMSD n'est pas installé : il n'a pas d'environnement Python. Cliquez sur Installer le moteur… dans le panneau, ou choisissez un interpréteur qui a ses bibliothèques.</translation>
+        </message>
+        <message>
+            <source>The engine's Python {python}, named by {source}, does not exist.</source>
+            <translation>Le Python du moteur {python}, défini par {source}, n'existe pas.</translation>
+        </message>
+        <message>
+            <source>The job goes on without QGIS.</source>
+            <translation>La tâche continue sans QGIS.</translation>
+        </message>
+        <message>
+            <source>The engine has been silent for {} s; cancel it if that stays so.</source>
+            <translation>Le moteur se tait depuis {} s ; annulez si cela dure.</translation>
+        </message>
+        <message>
+            <source>Canceled.</source>
+            <translation>Annulé.</translation>
+        </message>
+        <message>
+            <source>The log is {}.</source>
+            <translation>Le journal est {}.</translation>
+        </message>
+        <message>
+            <source>The engine {ended} before it had a result (perhaps memory ran out){last}.</source>
+            <translation>Le moteur {ended} avant d'avoir un résultat (peut-être par manque de mémoire){last}.</translation>
+        </message>
+        <message>
+            <source>The engine {ended} before it had a result{last}.</source>
+            <translation>Le moteur {ended} avant d'avoir un résultat{last}.</translation>
+        </message>
+        <message>
+            <source>was killed ({})</source>
+            <translation>a été tué ({})</translation>
+        </message>
+        <message>
+            <source>was killed (signal {})</source>
+            <translation>a été tué (signal {})</translation>
+        </message>
+        <message>
+            <source>crashed ({})</source>
+            <translation>s'est planté ({})</translation>
+        </message>
+        <message>
+            <source>ended with status {}</source>
+            <translation>s'est terminé avec le statut {}</translation>
+        </message>
+        <message>
+            <source>{python} cannot be started: {reason}.</source>
+            <translation>{python} ne peut pas être démarré : {reason}.</translation>
+        </message>
+        <message>
+            <source>Choose another Python.</source>
+            <translation>Choisissez un autre Python.</translation>
+        </message>
+        <message>
+            <source>{python} {ended} when the engine was checked ({last}).</source>
+            <translation>{python} {ended} pendant la vérification du moteur ({last}).</translation>
+        </message>
+        <message>
+            <source>Choose another Python, or set the engine up anew.</source>
+            <translation>Choisissez un autre Python, ou installez le moteur de nouveau.</translation>
+        </message>
+        <message>
+            <source>The card {card} has only {free} MB free.</source>
+            <translation>La carte {card} n'a que {free} MB libres.</translation>
+        </message>
+        <message>
+            <source>Close other programs that use it, or set the engine up for the processor.</source>
+            <translation>Fermez les autres programmes qui l'utilisent, ou installez le moteur pour le processeur.</translation>
+        </message>
+        <message>
+            <source>PyTorch was installed, but it computes on no NVIDIA graphics card here{}.</source>
+            <translation>PyTorch a été installé, mais ne calcule ici sur aucune carte graphique NVIDIA{}.</translation>
+        </message>
+        <message>
+            <source>PyTorch was installed, but it computes on no Apple GPU here{}.</source>
+            <translation>PyTorch a été installé, mais ne calcule ici sur aucun GPU Apple{}.</translation>
+        </message>
+        <message>
+            <source>Update the card's driver, or set the engine up for the processor.</source>
+            <translation>Mettez à jour le pilote de la carte, ou installez le moteur pour le processeur.</translation>
+        </message>
+        <message>
+            <source>Wait until it has ended, or cancel it there.</source>
+            <translation>Attendez que ce soit fini, ou annulez là-bas.</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
             <translation>Le moteur est prêt.</translation>
+        </message>
+        <message>
+            <source>What was fetched is kept for the next time.</source>
+            <translation>Ce qui a été téléchargé est gardé pour la prochaine fois.</translation>
+        </message>
+        <message>
+            <source>{} does not answer like a Python.</source>
+            <translation>{} ne répond pas comme un Python.</translation>
+        </message>
+        <message>
+            <source>{python} cannot be used: {reason}.</source>
+            <translation>{python} ne peut pas être utilisé : {reason}.</translation>
+        </message>
+        <message>
+            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
+            <translation>{} n'a pas été créé par Installer le moteur… ; retirez-le vous-même.</translation>
+        </message>
+        <message>
+            <source>Wait until it has ended.</source>
+            <translation>Attendez que ce soit fini.</translation>
+        </message>
+        <message>
+            <source>{path} could not be removed: {reason}.</source>
+            <translation>{path} n'a pas pu être retiré : {reason}.</translation>
+        </message>
+        <message>
+            <source>Another QGIS is setting up the engine in {}.</source>
+            <translation>Un autre QGIS est en train d'installer le moteur dans {}.</translation>
+        </message>
+        <message>
+            <source>The whole engine: pretraining, training, classification and assessment.</source>
+            <translation>Le moteur entier : pré-entraînement, entraînement, classification et évaluation.</translation>
+        </message>
+        <message>
+            <source>Classification and assessment with models that others trained; no training.</source>
+            <translation>Classification et évaluation avec des modèles que d'autres ont entraînés ; pas d'entraînement.</translation>
+        </message>
+        <message>
+            <source>Computes on the processor.</source>
+            <translation>Calcule sur le processeur.</translation>
+        </message>
+        <message>
+            <source>Computes on NVIDIA graphics cards.</source>
+            <translation>Calcule sur les cartes graphiques NVIDIA.</translation>
+        </message>
+        <message>
+            <source>Computes on the Apple GPU.</source>
+            <translation>Calcule sur le GPU Apple.</translation>
+        </message>
+        <message>
+            <source>From the folder {}; no network is used.</source>
+            <translation>Depuis le dossier {} ; aucun réseau n'est utilisé.</translation>
+        </message>
+        <message>
+            <source>Fetches about {size} from {hosts}.</source>
+            <translation>Télécharge environ {size} depuis {hosts}.</translation>
+        </message>
+        <message>
+            <source>Takes about {size} in {folder}; {free} are free there.</source>
+            <translation>Occupe environ {size} dans {folder} ; {free} y sont libres.</translation>
+        </message>
+        <message>
+            <source>PyTorch comes on top of that; its size was not measured.</source>
+            <translation>PyTorch s'y ajoute ; sa taille n'a pas été mesurée.</translation>
+        </message>
+        <message>
+            <source>QGIS's own Python stays as it is.</source>
+            <translation>Le Python de QGIS reste tel quel.</translation>
+        </message>
+        <message>
+            <source>The engine that is there stays until the new one has passed its check.</source>
+            <translation>Le moteur présent reste jusqu'à ce que le nouveau ait réussi sa vérification.</translation>
+        </message>
+        <message>
+            <source>{first} and {last}</source>
+            <translation>{first} et {last}</translation>
+        </message>
+        <message>
+            <source>uv, which is fetched first</source>
+            <translation>uv, qui est téléchargé d'abord</translation>
+        </message>
+        <message>
+            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
+            <translation>Installé par {tool} ; il apporte son propre Python {version}.</translation>
+        </message>
+        <message>
+            <source>Built from {python} by {tool}.</source>
+            <translation>Construit à partir de {python} par {tool}.</translation>
+        </message>
+        <message>
+            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
+            <translation>Le dossier de wheels {} ne contient aucun wheel (.whl). Choisissez le dossier que make wheelhouse a rempli, ou laissez le champ vide pour utiliser le réseau.</translation>
+        </message>
+        <message>
+            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
+            <translation>Le disque de {folder} a {free} libres ; il faut {needed}. Libérez de la place, ou choisissez un dossier sur un autre disque.</translation>
+        </message>
+        <message>
+            <source>CPU</source>
+            <translation>CPU</translation>
+        </message>
+        <message>
+            <source>NVIDIA GPU</source>
+            <translation>GPU NVIDIA</translation>
+        </message>
+        <message>
+            <source>Apple GPU</source>
+            <translation>GPU Apple</translation>
+        </message>
+        <message>
+            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
+            <translation>Il n'y a pas de paquets prêts pour {system} sur {machine}. Installez le moteur sur une autre machine, ou choisissez un interpréteur qui a les paquets.</translation>
+        </message>
+        <message>
+            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
+            <translation>Il n'y a pas de PyTorch pour l'appareil {device} sous {system}. Choisissez le processeur.</translation>
+        </message>
+        <message>
+            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
+            <translation>Le pilote NVIDIA {driver} est trop ancien pour ce PyTorch, qui demande {least} ou plus récent. Mettez à jour le pilote, ou choisissez le processeur.</translation>
+        </message>
+        <message>
+            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
+            <translation>Aucun Python n'a été trouvé à partir duquel construire le moteur ({found}). Installez Python {version} depuis python.org ou votre distribution, puis réessayez.</translation>
+        </message>
+        <message>
+            <source>none at all</source>
+            <translation>aucun</translation>
+        </message>
+        <message>
+            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
+            <translation>{} se trouve dans l'extension, qu'une mise à jour de l'extension supprime. Choisissez un dossier en dehors.</translation>
+        </message>
+        <message>
+            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
+            <translation>Le chemin {folder} est trop long : les fichiers qu'il contiendrait auraient {length} caractères, {most} sont possibles. Choisissez-en un plus court.</translation>
+        </message>
+        <message>
+            <source>{} is a file. Choose a folder.</source>
+            <translation>{} est un fichier. Choisissez un dossier.</translation>
+        </message>
+        <message>
+            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
+            <translation>Le dossier {} contient d'autres fichiers, qui seraient remplacés. Choisissez un dossier vide ou nouveau.</translation>
+        </message>
+        <message>
+            <source>The folder {} may not be written by you. Choose another folder.</source>
+            <translation>Vous n'avez pas le droit d'écrire dans le dossier {}. Choisissez un autre dossier.</translation>
+        </message>
+        <message>
+            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
+            <translation>Le moteur a été installé par une extension plus récente ({theirs} ; celle-ci est {ours}) et peut ne pas convenir. Prenez l'extension plus récente, ou cliquez sur Mettre à jour pour construire le moteur pour celle-ci.</translation>
+        </message>
+        <message>
+            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
+            <translation>Le moteur a été installé par une autre version de l'extension ({theirs} ; celle-ci est {ours}) et a d'autres paquets. Cliquez sur Mettre à jour ; il fonctionne jusque-là.</translation>
+        </message>
+        <message>
+            <source>unknown</source>
+            <translation>inconnue</translation>
+        </message>
+        <message>
+            <source>This machine has an {card} ({memory}), driver {driver}.</source>
+            <translation>Cette machine a une {card} ({memory}), pilote {driver}.</translation>
+        </message>
+        <message>
+            <source>This is an Apple machine with a GPU of its own.</source>
+            <translation>Ceci est une machine Apple avec son propre GPU.</translation>
+        </message>
+        <message>
+            <source>No NVIDIA graphics card with a working driver was found.</source>
+            <translation>Aucune carte graphique NVIDIA avec un pilote qui fonctionne n'a été trouvée.</translation>
+        </message>
+        <message>
+            <source>it is {}, not CPython</source>
+            <translation>c'est {}, pas CPython</translation>
+        </message>
+        <message>
+            <source>it is a {}-bit Python</source>
+            <translation>c'est un Python {} bits</translation>
+        </message>
+        <message>
+            <source>Python {number} is too old; {oldest} to {newest} will do</source>
+            <translation>Python {number} est trop ancien ; de {oldest} à {newest} conviennent</translation>
+        </message>
+        <message>
+            <source>Python {number} is too new; {oldest} to {newest} will do</source>
+            <translation>Python {number} est trop récent ; de {oldest} à {newest} conviennent</translation>
+        </message>
+        <message>
+            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
+            <translation>il lui manque venv ou ensurepip (sous Debian et Ubuntu : installer python3-venv)</translation>
+        </message>
+        <message>
+            <source>The proxy asks for a name and a password.</source>
+            <translation>Le proxy demande un nom et un mot de passe.</translation>
+        </message>
+        <message>
+            <source>Enter them in QGIS under Settings &gt; Options &gt; Network, or under Advanced as http://user[:password]@host:port.</source>
+            <translation>Saisissez-les dans QGIS sous Préférences &gt; Options &gt; Réseau, ou sous Avancé comme http://user[:password]@host:port.</translation>
+        </message>
+        <message>
+            <source>The connection to {index} shows a certificate that this machine does not trust; a virus scanner or a company's proxy may be reading along.</source>
+            <translation>La connexion à {index} présente un certificat auquel cette machine ne se fie pas ; un antivirus ou le proxy d'une entreprise lit peut-être au passage.</translation>
+        </message>
+        <message>
+            <source>Ask your administrator for the certificate, install it in the system, and set SSL_CERT_FILE to it if that is not enough; or use a folder of wheels.</source>
+            <translation>Demandez le certificat à votre administrateur, installez-le dans le système, et si cela ne suffit pas faites pointer SSL_CERT_FILE dessus ; ou utilisez un dossier de wheels.</translation>
+        </message>
+        <message>
+            <source>The disk of {folder} is full.</source>
+            <translation>Le disque de {folder} est plein.</translation>
+        </message>
+        <message>
+            <source>Free some space or choose a folder on another disk, then try again: it goes on where it stopped.</source>
+            <translation>Libérez de la place ou choisissez un dossier sur un autre disque, puis réessayez : cela reprend là où c'était arrêté.</translation>
+        </message>
+        <message>
+            <source>The path {folder} is too long for files inside it.</source>
+            <translation>Le chemin {folder} est trop long pour les fichiers qu'il contiendrait.</translation>
+        </message>
+        <message>
+            <source>Choose a shorter one.</source>
+            <translation>Choisissez-en un plus court.</translation>
+        </message>
+        <message>
+            <source>A file in {folder} is in use by another program.</source>
+            <translation>Un fichier dans {folder} est utilisé par un autre programme.</translation>
+        </message>
+        <message>
+            <source>Wait for the engine's jobs to end, close other QGIS windows, then try again.</source>
+            <translation>Attendez la fin des tâches du moteur, fermez les autres fenêtres de QGIS, puis réessayez.</translation>
+        </message>
+        <message>
+            <source>The folder {folder} may not be written.</source>
+            <translation>Le dossier {folder} n'est pas accessible en écriture.</translation>
+        </message>
+        <message>
+            <source>Choose another folder, or ask who owns it.</source>
+            <translation>Choisissez un autre dossier, ou demandez à son propriétaire.</translation>
+        </message>
+        <message>
+            <source>A package that was fetched is not the one that was tested (its checksum differs).</source>
+            <translation>Un paquet téléchargé n'est pas celui qui a été testé (sa somme de contrôle diffère).</translation>
+        </message>
+        <message>
+            <source>Try again; if it happens again, {index} serves something else: use another index, and tell its administrator.</source>
+            <translation>Réessayez ; si cela se reproduit, {index} sert autre chose : utilisez un autre index, et prévenez son administrateur.</translation>
+        </message>
+        <message>
+            <source>The Python {python} is managed by the system, which lets nothing be installed into it.</source>
+            <translation>Le Python {python} est géré par le système, qui n'y laisse rien installer.</translation>
+        </message>
+        <message>
+            <source>Install python3-venv (on Debian and Ubuntu), or choose another Python; QGIS's and the system's own stay as they are.</source>
+            <translation>Installez python3-venv (sous Debian et Ubuntu), ou choisissez un autre Python ; ceux de QGIS et du système restent tels quels.</translation>
+        </message>
+        <message>
+            <source>The Python {python} cannot make an environment: it lacks venv or ensurepip.</source>
+            <translation>Le Python {python} ne peut pas créer d'environnement : il lui manque venv ou ensurepip.</translation>
+        </message>
+        <message>
+            <source>Install python3-venv (on Debian and Ubuntu), or choose another Python.</source>
+            <translation>Installez python3-venv (sous Debian et Ubuntu), ou choisissez un autre Python.</translation>
+        </message>
+        <message>
+            <source>{index} cannot be reached.</source>
+            <translation>{index} est injoignable.</translation>
+        </message>
+        <message>
+            <source>Look at the network and at the proxy (Settings &gt; Options &gt; Network) and try again; on a machine without a network use a folder of wheels.</source>
+            <translation>Examinez le réseau et le proxy (Préférences &gt; Options &gt; Réseau) et réessayez ; sur une machine sans réseau, utilisez un dossier de wheels.</translation>
+        </message>
+        <message>
+            <source>The connection to {index} broke off.</source>
+            <translation>La connexion à {index} s'est interrompue.</translation>
+        </message>
+        <message>
+            <source>Try again: what was fetched is kept.</source>
+            <translation>Réessayez : ce qui a été téléchargé est gardé.</translation>
+        </message>
+        <message>
+            <source>{index} is not secured (it is http, not https), so nothing is taken from it.</source>
+            <translation>{index} n'est pas sécurisé (http et non https), donc rien n'y est pris.</translation>
+        </message>
+        <message>
+            <source>Write https:// where the index has it, or name its host as trusted-host in pip's configuration.</source>
+            <translation>Écrivez https:// si l'index le propose, ou nommez son hôte comme trusted-host dans la configuration de pip.</translation>
+        </message>
+        <message>
+            <source>The Python {python} is too old or too new for the packages.</source>
+            <translation>Le Python {python} est trop ancien ou trop récent pour les paquets.</translation>
+        </message>
+        <message>
+            <source>Choose a Python from 3.10 to 3.14, or let uv bring one.</source>
+            <translation>Choisissez un Python de 3.10 à 3.14, ou laissez uv en apporter un.</translation>
+        </message>
+        <message>
+            <source>{index} has no {package} for this Python and this system.</source>
+            <translation>{index} n'a pas {package} pour ce Python et ce système.</translation>
+        </message>
+        <message>
+            <source>Use another index or another Python; PyTorch comes from {torch}.</source>
+            <translation>Utilisez un autre index ou un autre Python ; PyTorch vient de {torch}.</translation>
+        </message>
+        <message>
+            <source>{index} refuses to give a package.</source>
+            <translation>{index} refuse de donner un paquet.</translation>
+        </message>
+        <message>
+            <source>Look at the index's address, its name and password under Advanced.</source>
+            <translation>Examinez sous Avancé l'adresse de l'index, son nom et son mot de passe.</translation>
+        </message>
+        <message>
+            <source>The NVIDIA driver is too old for this PyTorch.</source>
+            <translation>Le pilote NVIDIA est trop ancien pour ce PyTorch.</translation>
+        </message>
+        <message>
+            <source>Update the driver, or set the engine up for the processor.</source>
+            <translation>Mettez à jour le pilote, ou installez le moteur pour le processeur.</translation>
+        </message>
+        <message>
+            <source>The graphics card has no memory free.</source>
+            <translation>La carte graphique n'a pas de mémoire libre.</translation>
+        </message>
+        <message>
+            <source>PyTorch finds no NVIDIA graphics card that it can use.</source>
+            <translation>PyTorch ne trouve aucune carte graphique NVIDIA qu'il puisse utiliser.</translation>
+        </message>
+        <message>
+            <source>Install NVIDIA's driver, or set the engine up for the processor.</source>
+            <translation>Installez le pilote de NVIDIA, ou installez le moteur pour le processeur.</translation>
+        </message>
+        <message>
+            <source>The wheel folder {wheels} lacks {package} for this Python and this system.</source>
+            <translation>Il manque au dossier de wheels {wheels}, pour ce Python et ce système : {package}.</translation>
+        </message>
+        <message>
+            <source>Fill it with make wheelhouse for this system and this Python, then try again.</source>
+            <translation>Remplissez-le avec make wheelhouse pour ce système et ce Python, puis réessayez.</translation>
+        </message>
+        <message>
+            <source>The set-up stopped: {last}</source>
+            <translation>L'installation s'est arrêtée : {last}</translation>
+        </message>
+        <message>
+            <source>The log tells more; Copy Diagnostics takes it along.</source>
+            <translation>Le journal en dit plus ; Copier le diagnostic l'emporte aussi.</translation>
+        </message>
+        <message>
+            <source>no reason was given.</source>
+            <translation>aucune raison n'a été donnée.</translation>
+        </message>
+        <message>
+            <source>The Python {} is not there any more.</source>
+            <translation>Le Python {} n'est plus là.</translation>
+        </message>
+        <message>
+            <source>that uv brought</source>
+            <translation>apporté par uv</translation>
+        </message>
+        <message>
+            <source>a package</source>
+            <translation>un paquet</translation>
+        </message>
+        <message>
+            <source>The engine is being checked…</source>
+            <translation>Vérification du moteur…</translation>
         </message>
         <message>
             <source>A set-up of the engine was begun and not finished; it can go on.</source>
@@ -756,18 +1264,6 @@
         <message>
             <source>outdated</source>
             <translation>périmé</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>NVIDIA GPU</source>
-            <translation>GPU NVIDIA</translation>
-        </message>
-        <message>
-            <source>Apple GPU</source>
-            <translation>GPU Apple</translation>
         </message>
         <message>
             <source>Preparing the folder</source>
@@ -1264,10 +1760,6 @@
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
             <translation>Un fichier .safetensors de 5 à 110 Mo, pour 'Entraîner un classificateur' et 'Cartographier une scène à partir de polygones'. Des points de reprise sont à côté jusqu'à ce qu'il soit complet.</translation>
-        </message>
-        <message>
-            <source>Canceled.</source>
-            <translation>Annulé.</translation>
         </message>
         <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
@@ -2415,6 +2907,10 @@
         <message>
             <source>Training – {}</source>
             <translation>Entraînement – {}</translation>
+        </message>
+        <message>
+            <source>There is no folder to write to: {} cannot be created.</source>
+            <translation>Il n'y a pas de dossier où écrire : {} ne peut pas être créé.</translation>
         </message>
     </context>
     <context>

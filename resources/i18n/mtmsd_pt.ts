@@ -656,6 +656,14 @@
             <translation>O motor terminou sem resultado.</translation>
         </message>
         <message>
+            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
+            <translation>{} não pode ser escrito, por isso polígonos não salvos não foram recuperados.</translation>
+        </message>
+        <message>
+            <source>{path} cannot be written: {reason}.</source>
+            <translation>{path} não pode ser escrito: {reason}.</translation>
+        </message>
+        <message>
             <source>{} is not a model of MTMSD.</source>
             <translation>{} não é um modelo do MTMSD.</translation>
         </message>
@@ -722,12 +730,512 @@
             <translation>{} não pode ser aberto como polígonos de treinamento.</translation>
         </message>
         <message>
-            <source>The engine is being checked…</source>
-            <translation>O motor está sendo verificado…</translation>
+            <source>the plugin's setting {}</source>
+            <translation>a configuração {} do complemento</translation>
+        </message>
+        <message>
+            <source>the environment variable {}</source>
+            <translation>a variável de ambiente {}</translation>
+        </message>
+        <message>
+            <source>the plugin's own environment folder</source>
+            <translation>a pasta de ambiente própria do complemento</translation>
+        </message>
+        <message>
+            <source>Choose another interpreter for the engine (now named by {source}).</source>
+            <translation>Escolha outro interpretador para o motor (agora indicado por: {source}).</translation>
+        </message>
+        <message>
+            <source>{python} is QGIS itself, not a Python interpreter.</source>
+            <translation>{python} é o próprio QGIS, não um interpretador Python.</translation>
+        </message>
+        <message>
+            <source>{python} cannot be started as the engine's Python: {reason}.</source>
+            <translation>{python} não pode ser iniciado como Python do motor: {reason}.</translation>
+        </message>
+        <message>
+            <source>{python} did not answer within {seconds} s.</source>
+            <translation>{python} não respondeu em {seconds} s.</translation>
+        </message>
+        <message>
+            <source>no message</source>
+            <translation>nenhuma mensagem</translation>
+        </message>
+        <message>
+            <source>{python} {ended} when the engine was looked for ({last}).</source>
+            <translation>{python} {ended} quando o motor era procurado nele ({last}).</translation>
+        </message>
+        <message>
+            <source>{python} does not answer like a Python interpreter.</source>
+            <translation>{python} não responde como um interpretador Python.</translation>
+        </message>
+        <message>
+            <source>{python} is Python {version}; the engine needs 3.10 or newer.</source>
+            <translation>{python} é Python {version}; o motor precisa de 3.10 ou mais novo.</translation>
+        </message>
+        <message>
+            <source>The engine's Python {python} lacks {libraries}.</source>
+            <translation>Ao Python do motor {python} falta: {libraries}.</translation>
+        </message>
+        <message>
+            <source>The MTMSD engine is not set up: there is no Python environment for it. Press Set Up Engine… in the dock, or choose an interpreter that has its libraries.</source>
+            <translation>O motor MTMSD não está instalado: não há ambiente Python para ele. Pressione Instalar motor… no painel, ou escolha um interpretador que tenha suas bibliotecas.</translation>
+        </message>
+        <message>
+            <source>The engine's Python {python}, named by {source}, does not exist.</source>
+            <translation>O Python do motor {python} (indicado por: {source}) não existe.</translation>
+        </message>
+        <message>
+            <source>The job goes on without QGIS.</source>
+            <translation>A tarefa continua sem o QGIS.</translation>
+        </message>
+        <message>
+            <source>The engine has been silent for {} s; cancel it if that stays so.</source>
+            <translation>O motor está em silêncio há {} s; cancele se continuar assim.</translation>
+        </message>
+        <message>
+            <source>Canceled.</source>
+            <translation>Cancelado.</translation>
+        </message>
+        <message>
+            <source>The log is {}.</source>
+            <translation>O registro é {}.</translation>
+        </message>
+        <message>
+            <source>The engine {ended} before it had a result (perhaps memory ran out){last}.</source>
+            <translation>O motor {ended} antes de ter um resultado (talvez tenha faltado memória){last}.</translation>
+        </message>
+        <message>
+            <source>The engine {ended} before it had a result{last}.</source>
+            <translation>O motor {ended} antes de ter um resultado{last}.</translation>
+        </message>
+        <message>
+            <source>was killed ({})</source>
+            <translation>foi encerrado ({})</translation>
+        </message>
+        <message>
+            <source>was killed (signal {})</source>
+            <translation>foi encerrado (sinal {})</translation>
+        </message>
+        <message>
+            <source>crashed ({})</source>
+            <translation>falhou ({})</translation>
+        </message>
+        <message>
+            <source>ended with status {}</source>
+            <translation>terminou com o estado {}</translation>
+        </message>
+        <message>
+            <source>{python} cannot be started: {reason}.</source>
+            <translation>{python} não pode ser iniciado: {reason}.</translation>
+        </message>
+        <message>
+            <source>Choose another Python.</source>
+            <translation>Escolha outro Python.</translation>
+        </message>
+        <message>
+            <source>{python} {ended} when the engine was checked ({last}).</source>
+            <translation>{python} {ended} quando o motor era verificado ({last}).</translation>
+        </message>
+        <message>
+            <source>Choose another Python, or set the engine up anew.</source>
+            <translation>Escolha outro Python, ou instale o motor de novo.</translation>
+        </message>
+        <message>
+            <source>The card {card} has only {free} MB free.</source>
+            <translation>A placa {card} só tem {free} MB livres.</translation>
+        </message>
+        <message>
+            <source>Close other programs that use it, or set the engine up for the processor.</source>
+            <translation>Feche outros programas que a usam, ou instale o motor para o processador.</translation>
+        </message>
+        <message>
+            <source>PyTorch was installed, but it computes on no NVIDIA graphics card here{}.</source>
+            <translation>O PyTorch foi instalado, mas aqui não calcula em nenhuma placa gráfica NVIDIA{}.</translation>
+        </message>
+        <message>
+            <source>PyTorch was installed, but it computes on no Apple GPU here{}.</source>
+            <translation>O PyTorch foi instalado, mas aqui não calcula em nenhuma GPU Apple{}.</translation>
+        </message>
+        <message>
+            <source>Update the card's driver, or set the engine up for the processor.</source>
+            <translation>Atualize o driver da placa, ou instale o motor para o processador.</translation>
+        </message>
+        <message>
+            <source>Wait until it has ended, or cancel it there.</source>
+            <translation>Espere até terminar, ou cancele lá.</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
             <translation>O motor está pronto.</translation>
+        </message>
+        <message>
+            <source>What was fetched is kept for the next time.</source>
+            <translation>O que foi baixado fica para a próxima vez.</translation>
+        </message>
+        <message>
+            <source>{} does not answer like a Python.</source>
+            <translation>{} não responde como um Python.</translation>
+        </message>
+        <message>
+            <source>{python} cannot be used: {reason}.</source>
+            <translation>{python} não pode ser usado: {reason}.</translation>
+        </message>
+        <message>
+            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
+            <translation>{} não foi criado por Instalar motor…; remova-o você mesmo.</translation>
+        </message>
+        <message>
+            <source>Wait until it has ended.</source>
+            <translation>Espere até terminar.</translation>
+        </message>
+        <message>
+            <source>{path} could not be removed: {reason}.</source>
+            <translation>{path} não pôde ser removido: {reason}.</translation>
+        </message>
+        <message>
+            <source>Another QGIS is setting up the engine in {}.</source>
+            <translation>Outro QGIS está instalando o motor em {}.</translation>
+        </message>
+        <message>
+            <source>The whole engine: pretraining, training, classification and assessment.</source>
+            <translation>O motor inteiro: pré-treinamento, treinamento, classificação e avaliação.</translation>
+        </message>
+        <message>
+            <source>Classification and assessment with models that others trained; no training.</source>
+            <translation>Classificação e avaliação com modelos que outros treinaram; sem treinamento.</translation>
+        </message>
+        <message>
+            <source>Computes on the processor.</source>
+            <translation>Calcula no processador.</translation>
+        </message>
+        <message>
+            <source>Computes on NVIDIA graphics cards.</source>
+            <translation>Calcula em placas gráficas NVIDIA.</translation>
+        </message>
+        <message>
+            <source>Computes on the Apple GPU.</source>
+            <translation>Calcula na GPU Apple.</translation>
+        </message>
+        <message>
+            <source>From the folder {}; no network is used.</source>
+            <translation>Da pasta {}; nenhuma rede é usada.</translation>
+        </message>
+        <message>
+            <source>Fetches about {size} from {hosts}.</source>
+            <translation>Baixa cerca de {size} de {hosts}.</translation>
+        </message>
+        <message>
+            <source>Takes about {size} in {folder}; {free} are free there.</source>
+            <translation>Ocupa cerca de {size} em {folder}; lá há {free} livres.</translation>
+        </message>
+        <message>
+            <source>PyTorch comes on top of that; its size was not measured.</source>
+            <translation>A isso soma-se o PyTorch; seu tamanho não foi medido.</translation>
+        </message>
+        <message>
+            <source>QGIS's own Python stays as it is.</source>
+            <translation>O Python do QGIS fica como está.</translation>
+        </message>
+        <message>
+            <source>The engine that is there stays until the new one has passed its check.</source>
+            <translation>O motor atual fica até o novo passar na verificação.</translation>
+        </message>
+        <message>
+            <source>{first} and {last}</source>
+            <translation>{first} e {last}</translation>
+        </message>
+        <message>
+            <source>uv, which is fetched first</source>
+            <translation>uv, que é baixado primeiro</translation>
+        </message>
+        <message>
+            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
+            <translation>Instalado com {tool}; ele traz seu próprio Python {version}.</translation>
+        </message>
+        <message>
+            <source>Built from {python} by {tool}.</source>
+            <translation>Construído a partir de {python} com {tool}.</translation>
+        </message>
+        <message>
+            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
+            <translation>A pasta de wheels {} não contém wheels (.whl). Escolha a pasta que make wheelhouse encheu, ou deixe o campo vazio para usar a rede.</translation>
+        </message>
+        <message>
+            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
+            <translation>O disco de {folder} tem {free} livres; são necessários {needed}. Libere espaço, ou escolha uma pasta em outro disco.</translation>
+        </message>
+        <message>
+            <source>CPU</source>
+            <translation>CPU</translation>
+        </message>
+        <message>
+            <source>NVIDIA GPU</source>
+            <translation>GPU NVIDIA</translation>
+        </message>
+        <message>
+            <source>Apple GPU</source>
+            <translation>GPU Apple</translation>
+        </message>
+        <message>
+            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
+            <translation>Não há pacotes prontos para {system} em {machine}. Instale o motor em outra máquina, ou escolha um interpretador que tenha os pacotes.</translation>
+        </message>
+        <message>
+            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
+            <translation>Não há PyTorch para o dispositivo {device} em {system}. Escolha o processador.</translation>
+        </message>
+        <message>
+            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
+            <translation>O driver NVIDIA {driver} é antigo demais para este PyTorch, que precisa de {least} ou mais novo. Atualize o driver, ou escolha o processador.</translation>
+        </message>
+        <message>
+            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
+            <translation>Não foi encontrado nenhum Python a partir do qual construir o motor ({found}). Instale o Python {version} de python.org ou da sua distribuição, e tente de novo.</translation>
+        </message>
+        <message>
+            <source>none at all</source>
+            <translation>nenhum</translation>
+        </message>
+        <message>
+            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
+            <translation>{} está dentro do complemento, que é excluído ao ser atualizado. Escolha uma pasta fora dele.</translation>
+        </message>
+        <message>
+            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
+            <translation>O caminho {folder} é longo demais: os arquivos dentro teriam {length} caracteres, e são possíveis {most}. Escolha um mais curto.</translation>
+        </message>
+        <message>
+            <source>{} is a file. Choose a folder.</source>
+            <translation>{} é um arquivo. Escolha uma pasta.</translation>
+        </message>
+        <message>
+            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
+            <translation>A pasta {} contém outros arquivos, que seriam substituídos. Escolha uma pasta vazia ou nova.</translation>
+        </message>
+        <message>
+            <source>The folder {} may not be written by you. Choose another folder.</source>
+            <translation>Você não tem permissão para escrever na pasta {}. Escolha outra pasta.</translation>
+        </message>
+        <message>
+            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
+            <translation>O motor foi instalado por um complemento mais novo ({theirs}; este é {ours}) e pode não servir. Obtenha o complemento mais novo, ou pressione Atualizar para construir o motor para este.</translation>
+        </message>
+        <message>
+            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
+            <translation>O motor foi instalado por outra versão do complemento ({theirs}; esta é {ours}) e tem outros pacotes. Pressione Atualizar; ele funciona até lá.</translation>
+        </message>
+        <message>
+            <source>unknown</source>
+            <translation>desconhecida</translation>
+        </message>
+        <message>
+            <source>This machine has an {card} ({memory}), driver {driver}.</source>
+            <translation>Esta máquina tem uma {card} ({memory}), driver {driver}.</translation>
+        </message>
+        <message>
+            <source>This is an Apple machine with a GPU of its own.</source>
+            <translation>Esta é uma máquina Apple com GPU própria.</translation>
+        </message>
+        <message>
+            <source>No NVIDIA graphics card with a working driver was found.</source>
+            <translation>Não foi encontrada nenhuma placa gráfica NVIDIA com driver que funcione.</translation>
+        </message>
+        <message>
+            <source>it is {}, not CPython</source>
+            <translation>é {}, não CPython</translation>
+        </message>
+        <message>
+            <source>it is a {}-bit Python</source>
+            <translation>é um Python de {} bits</translation>
+        </message>
+        <message>
+            <source>Python {number} is too old; {oldest} to {newest} will do</source>
+            <translation>Python {number} é antigo demais; servem de {oldest} a {newest}</translation>
+        </message>
+        <message>
+            <source>Python {number} is too new; {oldest} to {newest} will do</source>
+            <translation>Python {number} é novo demais; servem de {oldest} a {newest}</translation>
+        </message>
+        <message>
+            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
+            <translation>falta-lhe venv ou ensurepip (no Debian e no Ubuntu: instalar python3-venv)</translation>
+        </message>
+        <message>
+            <source>The proxy asks for a name and a password.</source>
+            <translation>O proxy pede um nome e uma senha.</translation>
+        </message>
+        <message>
+            <source>Enter them in QGIS under Settings &gt; Options &gt; Network, or under Advanced as http://user[:password]@host:port.</source>
+            <translation>Informe-os no QGIS em Configurações &gt; Opções &gt; Rede, ou em Avançado como http://user[:password]@host:port.</translation>
+        </message>
+        <message>
+            <source>The connection to {index} shows a certificate that this machine does not trust; a virus scanner or a company's proxy may be reading along.</source>
+            <translation>A conexão com {index} mostra um certificado em que esta máquina não confia; talvez um antivírus ou o proxy de uma empresa esteja lendo.</translation>
+        </message>
+        <message>
+            <source>Ask your administrator for the certificate, install it in the system, and set SSL_CERT_FILE to it if that is not enough; or use a folder of wheels.</source>
+            <translation>Peça o certificado ao seu administrador, instale-o no sistema, e se não bastar aponte SSL_CERT_FILE para ele; ou use uma pasta de wheels.</translation>
+        </message>
+        <message>
+            <source>The disk of {folder} is full.</source>
+            <translation>O disco de {folder} está cheio.</translation>
+        </message>
+        <message>
+            <source>Free some space or choose a folder on another disk, then try again: it goes on where it stopped.</source>
+            <translation>Libere espaço ou escolha uma pasta em outro disco, e tente de novo: continua de onde parou.</translation>
+        </message>
+        <message>
+            <source>The path {folder} is too long for files inside it.</source>
+            <translation>O caminho {folder} é longo demais para os arquivos dentro.</translation>
+        </message>
+        <message>
+            <source>Choose a shorter one.</source>
+            <translation>Escolha um mais curto.</translation>
+        </message>
+        <message>
+            <source>A file in {folder} is in use by another program.</source>
+            <translation>Um arquivo em {folder} está em uso por outro programa.</translation>
+        </message>
+        <message>
+            <source>Wait for the engine's jobs to end, close other QGIS windows, then try again.</source>
+            <translation>Espere as tarefas do motor terminarem, feche outras janelas do QGIS, e tente de novo.</translation>
+        </message>
+        <message>
+            <source>The folder {folder} may not be written.</source>
+            <translation>Não é permitido escrever na pasta {folder}.</translation>
+        </message>
+        <message>
+            <source>Choose another folder, or ask who owns it.</source>
+            <translation>Escolha outra pasta, ou pergunte ao dono dela.</translation>
+        </message>
+        <message>
+            <source>A package that was fetched is not the one that was tested (its checksum differs).</source>
+            <translation>Um pacote baixado não é o que foi testado (sua soma de verificação difere).</translation>
+        </message>
+        <message>
+            <source>Try again; if it happens again, {index} serves something else: use another index, and tell its administrator.</source>
+            <translation>Tente de novo; se acontecer outra vez, {index} fornece outra coisa: use outro índice e avise o administrador dele.</translation>
+        </message>
+        <message>
+            <source>The Python {python} is managed by the system, which lets nothing be installed into it.</source>
+            <translation>O Python {python} é gerido pelo sistema, que não deixa instalar nada nele.</translation>
+        </message>
+        <message>
+            <source>Install python3-venv (on Debian and Ubuntu), or choose another Python; QGIS's and the system's own stay as they are.</source>
+            <translation>Instale python3-venv (no Debian e no Ubuntu), ou escolha outro Python; os do QGIS e do sistema ficam como estão.</translation>
+        </message>
+        <message>
+            <source>The Python {python} cannot make an environment: it lacks venv or ensurepip.</source>
+            <translation>O Python {python} não pode criar um ambiente: falta-lhe venv ou ensurepip.</translation>
+        </message>
+        <message>
+            <source>Install python3-venv (on Debian and Ubuntu), or choose another Python.</source>
+            <translation>Instale python3-venv (no Debian e no Ubuntu), ou escolha outro Python.</translation>
+        </message>
+        <message>
+            <source>{index} cannot be reached.</source>
+            <translation>{index} não pode ser alcançado.</translation>
+        </message>
+        <message>
+            <source>Look at the network and at the proxy (Settings &gt; Options &gt; Network) and try again; on a machine without a network use a folder of wheels.</source>
+            <translation>Verifique a rede e o proxy (Configurações &gt; Opções &gt; Rede) e tente de novo; numa máquina sem rede use uma pasta de wheels.</translation>
+        </message>
+        <message>
+            <source>The connection to {index} broke off.</source>
+            <translation>A conexão com {index} foi interrompida.</translation>
+        </message>
+        <message>
+            <source>Try again: what was fetched is kept.</source>
+            <translation>Tente de novo: o que foi baixado fica.</translation>
+        </message>
+        <message>
+            <source>{index} is not secured (it is http, not https), so nothing is taken from it.</source>
+            <translation>{index} não é seguro (é http, não https), por isso nada é tirado dele.</translation>
+        </message>
+        <message>
+            <source>Write https:// where the index has it, or name its host as trusted-host in pip's configuration.</source>
+            <translation>Escreva https:// se o índice o tiver, ou indique seu host como trusted-host na configuração do pip.</translation>
+        </message>
+        <message>
+            <source>The Python {python} is too old or too new for the packages.</source>
+            <translation>O Python {python} é antigo demais ou novo demais para os pacotes.</translation>
+        </message>
+        <message>
+            <source>Choose a Python from 3.10 to 3.14, or let uv bring one.</source>
+            <translation>Escolha um Python de 3.10 a 3.14, ou deixe o uv trazer um.</translation>
+        </message>
+        <message>
+            <source>{index} has no {package} for this Python and this system.</source>
+            <translation>{index} não tem {package} para este Python e este sistema.</translation>
+        </message>
+        <message>
+            <source>Use another index or another Python; PyTorch comes from {torch}.</source>
+            <translation>Use outro índice ou outro Python; o PyTorch vem de {torch}.</translation>
+        </message>
+        <message>
+            <source>{index} refuses to give a package.</source>
+            <translation>{index} recusa-se a dar um pacote.</translation>
+        </message>
+        <message>
+            <source>Look at the index's address, its name and password under Advanced.</source>
+            <translation>Verifique em Avançado o endereço do índice, seu nome e sua senha.</translation>
+        </message>
+        <message>
+            <source>The NVIDIA driver is too old for this PyTorch.</source>
+            <translation>O driver NVIDIA é antigo demais para este PyTorch.</translation>
+        </message>
+        <message>
+            <source>Update the driver, or set the engine up for the processor.</source>
+            <translation>Atualize o driver, ou instale o motor para o processador.</translation>
+        </message>
+        <message>
+            <source>The graphics card has no memory free.</source>
+            <translation>A placa gráfica não tem memória livre.</translation>
+        </message>
+        <message>
+            <source>PyTorch finds no NVIDIA graphics card that it can use.</source>
+            <translation>O PyTorch não encontra nenhuma placa gráfica NVIDIA que possa usar.</translation>
+        </message>
+        <message>
+            <source>Install NVIDIA's driver, or set the engine up for the processor.</source>
+            <translation>Instale o driver da NVIDIA, ou instale o motor para o processador.</translation>
+        </message>
+        <message>
+            <source>The wheel folder {wheels} lacks {package} for this Python and this system.</source>
+            <translation>Na pasta de wheels {wheels} falta, para este Python e este sistema: {package}.</translation>
+        </message>
+        <message>
+            <source>Fill it with make wheelhouse for this system and this Python, then try again.</source>
+            <translation>Encha-a com make wheelhouse para este sistema e este Python, e tente de novo.</translation>
+        </message>
+        <message>
+            <source>The set-up stopped: {last}</source>
+            <translation>A instalação parou: {last}</translation>
+        </message>
+        <message>
+            <source>The log tells more; Copy Diagnostics takes it along.</source>
+            <translation>O registro diz mais; Copiar diagnóstico o inclui.</translation>
+        </message>
+        <message>
+            <source>no reason was given.</source>
+            <translation>nenhum motivo foi dado.</translation>
+        </message>
+        <message>
+            <source>The Python {} is not there any more.</source>
+            <translation>O Python {} não está mais lá.</translation>
+        </message>
+        <message>
+            <source>that uv brought</source>
+            <translation>que o uv trouxe</translation>
+        </message>
+        <message>
+            <source>a package</source>
+            <translation>um pacote</translation>
+        </message>
+        <message>
+            <source>The engine is being checked…</source>
+            <translation>O motor está sendo verificado…</translation>
         </message>
         <message>
             <source>A set-up of the engine was begun and not finished; it can go on.</source>
@@ -756,18 +1264,6 @@
         <message>
             <source>outdated</source>
             <translation>desatualizado</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>NVIDIA GPU</source>
-            <translation>GPU NVIDIA</translation>
-        </message>
-        <message>
-            <source>Apple GPU</source>
-            <translation>GPU Apple</translation>
         </message>
         <message>
             <source>Preparing the folder</source>
@@ -1264,10 +1760,6 @@
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
             <translation>Um arquivo .safetensors de 5 a 110 MB, para 'Treinar um classificador' e 'Mapear uma cena a partir de polígonos'. Pontos de controle ficam ao lado até ele estar completo.</translation>
-        </message>
-        <message>
-            <source>Canceled.</source>
-            <translation>Cancelado.</translation>
         </message>
         <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
@@ -2415,6 +2907,10 @@
         <message>
             <source>Training – {}</source>
             <translation>Treinamento – {}</translation>
+        </message>
+        <message>
+            <source>There is no folder to write to: {} cannot be created.</source>
+            <translation>Não há pasta onde escrever: {} não pode ser criado.</translation>
         </message>
     </context>
     <context>

@@ -656,6 +656,14 @@
             <translation>引擎结束时没有结果。</translation>
         </message>
         <message>
+            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
+            <translation>无法写入 {}，因此未恢复未保存的多边形。</translation>
+        </message>
+        <message>
+            <source>{path} cannot be written: {reason}.</source>
+            <translation>无法写入 {path}：{reason}。</translation>
+        </message>
+        <message>
             <source>{} is not a model of MTMSD.</source>
             <translation>{} 不是 MTMSD 的模型。</translation>
         </message>
@@ -720,12 +728,512 @@
             <translation>无法将 {} 作为训练多边形打开。</translation>
         </message>
         <message>
-            <source>The engine is being checked…</source>
-            <translation>正在检查引擎…</translation>
+            <source>the plugin's setting {}</source>
+            <translation>插件设置 {}</translation>
+        </message>
+        <message>
+            <source>the environment variable {}</source>
+            <translation>环境变量 {}</translation>
+        </message>
+        <message>
+            <source>the plugin's own environment folder</source>
+            <translation>插件自己的环境文件夹</translation>
+        </message>
+        <message>
+            <source>Choose another interpreter for the engine (now named by {source}).</source>
+            <translation>请为引擎选择另一个解释器（目前由{source}指定）。</translation>
+        </message>
+        <message>
+            <source>{python} is QGIS itself, not a Python interpreter.</source>
+            <translation>{python} 是 QGIS 本身，而不是 Python 解释器。</translation>
+        </message>
+        <message>
+            <source>{python} cannot be started as the engine's Python: {reason}.</source>
+            <translation>无法将 {python} 作为引擎的 Python 启动：{reason}。</translation>
+        </message>
+        <message>
+            <source>{python} did not answer within {seconds} s.</source>
+            <translation>{python} 未在 {seconds} 秒内应答。</translation>
+        </message>
+        <message>
+            <source>no message</source>
+            <translation>无消息</translation>
+        </message>
+        <message>
+            <source>{python} {ended} when the engine was looked for ({last}).</source>
+            <translation>在其中查找引擎时，{python} {ended}（{last}）。</translation>
+        </message>
+        <message>
+            <source>{python} does not answer like a Python interpreter.</source>
+            <translation>{python} 的应答不像 Python 解释器。</translation>
+        </message>
+        <message>
+            <source>{python} is Python {version}; the engine needs 3.10 or newer.</source>
+            <translation>{python} 是 Python {version}；引擎需要 3.10 或更高版本。</translation>
+        </message>
+        <message>
+            <source>The engine's Python {python} lacks {libraries}.</source>
+            <translation>引擎的 Python {python} 缺少：{libraries}。</translation>
+        </message>
+        <message>
+            <source>The MTMSD engine is not set up: there is no Python environment for it. Press Set Up Engine… in the dock, or choose an interpreter that has its libraries.</source>
+            <translation>MTMSD 引擎尚未安装：没有供它使用的 Python 环境。请在面板中单击“安装引擎…”，或选择已含其所需库的解释器。</translation>
+        </message>
+        <message>
+            <source>The engine's Python {python}, named by {source}, does not exist.</source>
+            <translation>由{source}指定的引擎 Python {python} 不存在。</translation>
+        </message>
+        <message>
+            <source>The job goes on without QGIS.</source>
+            <translation>任务在没有 QGIS 的情况下继续。</translation>
+        </message>
+        <message>
+            <source>The engine has been silent for {} s; cancel it if that stays so.</source>
+            <translation>引擎已 {} 秒没有消息；若一直如此，请取消。</translation>
+        </message>
+        <message>
+            <source>Canceled.</source>
+            <translation>已取消。</translation>
+        </message>
+        <message>
+            <source>The log is {}.</source>
+            <translation>日志为 {}。</translation>
+        </message>
+        <message>
+            <source>The engine {ended} before it had a result (perhaps memory ran out){last}.</source>
+            <translation>引擎在得到结果之前{ended}（可能内存不足）{last}。</translation>
+        </message>
+        <message>
+            <source>The engine {ended} before it had a result{last}.</source>
+            <translation>引擎在得到结果之前{ended}{last}。</translation>
+        </message>
+        <message>
+            <source>was killed ({})</source>
+            <translation>被终止（{}）</translation>
+        </message>
+        <message>
+            <source>was killed (signal {})</source>
+            <translation>被终止（信号 {}）</translation>
+        </message>
+        <message>
+            <source>crashed ({})</source>
+            <translation>崩溃（{}）</translation>
+        </message>
+        <message>
+            <source>ended with status {}</source>
+            <translation>以状态 {} 结束</translation>
+        </message>
+        <message>
+            <source>{python} cannot be started: {reason}.</source>
+            <translation>无法启动 {python}：{reason}。</translation>
+        </message>
+        <message>
+            <source>Choose another Python.</source>
+            <translation>请选择另一个 Python。</translation>
+        </message>
+        <message>
+            <source>{python} {ended} when the engine was checked ({last}).</source>
+            <translation>检查引擎时，{python} {ended}（{last}）。</translation>
+        </message>
+        <message>
+            <source>Choose another Python, or set the engine up anew.</source>
+            <translation>请选择另一个 Python，或重新安装引擎。</translation>
+        </message>
+        <message>
+            <source>The card {card} has only {free} MB free.</source>
+            <translation>显卡 {card} 仅剩 {free} MB 可用。</translation>
+        </message>
+        <message>
+            <source>Close other programs that use it, or set the engine up for the processor.</source>
+            <translation>请关闭使用它的其他程序，或为处理器安装引擎。</translation>
+        </message>
+        <message>
+            <source>PyTorch was installed, but it computes on no NVIDIA graphics card here{}.</source>
+            <translation>PyTorch 已安装，但无法在此处的任何 NVIDIA 显卡上计算{}。</translation>
+        </message>
+        <message>
+            <source>PyTorch was installed, but it computes on no Apple GPU here{}.</source>
+            <translation>PyTorch 已安装，但无法在此处的任何 Apple GPU 上计算{}。</translation>
+        </message>
+        <message>
+            <source>Update the card's driver, or set the engine up for the processor.</source>
+            <translation>请更新显卡驱动程序，或为处理器安装引擎。</translation>
+        </message>
+        <message>
+            <source>Wait until it has ended, or cancel it there.</source>
+            <translation>请等待其结束，或在那里取消。</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
             <translation>引擎就绪。</translation>
+        </message>
+        <message>
+            <source>What was fetched is kept for the next time.</source>
+            <translation>已下载的内容留待下次使用。</translation>
+        </message>
+        <message>
+            <source>{} does not answer like a Python.</source>
+            <translation>{} 的应答不像 Python。</translation>
+        </message>
+        <message>
+            <source>{python} cannot be used: {reason}.</source>
+            <translation>无法使用 {python}：{reason}。</translation>
+        </message>
+        <message>
+            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
+            <translation>{} 不是由“安装引擎…”创建的；请自行移除。</translation>
+        </message>
+        <message>
+            <source>Wait until it has ended.</source>
+            <translation>请等待其结束。</translation>
+        </message>
+        <message>
+            <source>{path} could not be removed: {reason}.</source>
+            <translation>无法移除 {path}：{reason}。</translation>
+        </message>
+        <message>
+            <source>Another QGIS is setting up the engine in {}.</source>
+            <translation>另一个 QGIS 正在 {} 中安装引擎。</translation>
+        </message>
+        <message>
+            <source>The whole engine: pretraining, training, classification and assessment.</source>
+            <translation>完整引擎：预训练、训练、分类和评估。</translation>
+        </message>
+        <message>
+            <source>Classification and assessment with models that others trained; no training.</source>
+            <translation>用他人训练的模型分类和评估；不能训练。</translation>
+        </message>
+        <message>
+            <source>Computes on the processor.</source>
+            <translation>在处理器上计算。</translation>
+        </message>
+        <message>
+            <source>Computes on NVIDIA graphics cards.</source>
+            <translation>在 NVIDIA 显卡上计算。</translation>
+        </message>
+        <message>
+            <source>Computes on the Apple GPU.</source>
+            <translation>在 Apple GPU 上计算。</translation>
+        </message>
+        <message>
+            <source>From the folder {}; no network is used.</source>
+            <translation>来自文件夹 {}；不使用网络。</translation>
+        </message>
+        <message>
+            <source>Fetches about {size} from {hosts}.</source>
+            <translation>从 {hosts} 下载约 {size}。</translation>
+        </message>
+        <message>
+            <source>Takes about {size} in {folder}; {free} are free there.</source>
+            <translation>在 {folder} 中占用约 {size}；那里可用 {free}。</translation>
+        </message>
+        <message>
+            <source>PyTorch comes on top of that; its size was not measured.</source>
+            <translation>另加 PyTorch；其大小未测量。</translation>
+        </message>
+        <message>
+            <source>QGIS's own Python stays as it is.</source>
+            <translation>QGIS 自己的 Python 保持不变。</translation>
+        </message>
+        <message>
+            <source>The engine that is there stays until the new one has passed its check.</source>
+            <translation>现有引擎保留到新引擎通过检查为止。</translation>
+        </message>
+        <message>
+            <source>{first} and {last}</source>
+            <translation>{first}和 {last}</translation>
+        </message>
+        <message>
+            <source>uv, which is fetched first</source>
+            <translation>uv（先行下载）</translation>
+        </message>
+        <message>
+            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
+            <translation>由 {tool} 安装；它自带 Python {version}。</translation>
+        </message>
+        <message>
+            <source>Built from {python} by {tool}.</source>
+            <translation>由 {tool} 基于 {python} 构建。</translation>
+        </message>
+        <message>
+            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
+            <translation>wheel 文件夹 {} 中没有 wheel（.whl）。请选择由 make wheelhouse 填充的文件夹，或留空以使用网络。</translation>
+        </message>
+        <message>
+            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
+            <translation>{folder} 所在磁盘可用 {free}；需要 {needed}。请腾出空间，或选择另一磁盘上的文件夹。</translation>
+        </message>
+        <message>
+            <source>CPU</source>
+            <translation>CPU</translation>
+        </message>
+        <message>
+            <source>NVIDIA GPU</source>
+            <translation>NVIDIA GPU</translation>
+        </message>
+        <message>
+            <source>Apple GPU</source>
+            <translation>Apple GPU</translation>
+        </message>
+        <message>
+            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
+            <translation>没有适用于 {machine} 上 {system} 的现成软件包。请在另一台机器上安装引擎，或选择已含这些软件包的解释器。</translation>
+        </message>
+        <message>
+            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
+            <translation>{system} 上没有适用于设备 {device} 的 PyTorch。请选择处理器。</translation>
+        </message>
+        <message>
+            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
+            <translation>NVIDIA 驱动程序 {driver} 对此 PyTorch 来说太旧，需要 {least} 或更高版本。请更新驱动程序，或选择处理器。</translation>
+        </message>
+        <message>
+            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
+            <translation>未找到可用来构建引擎的 Python（{found}）。请从 python.org 或您的发行版安装 Python {version}，然后重试。</translation>
+        </message>
+        <message>
+            <source>none at all</source>
+            <translation>一个也没有</translation>
+        </message>
+        <message>
+            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
+            <translation>{} 位于插件内部，更新插件时会被删除。请选择插件之外的文件夹。</translation>
+        </message>
+        <message>
+            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
+            <translation>路径 {folder} 太长：其中的文件会有 {length} 个字符，最多 {most} 个。请选择较短的路径。</translation>
+        </message>
+        <message>
+            <source>{} is a file. Choose a folder.</source>
+            <translation>{} 是文件。请选择文件夹。</translation>
+        </message>
+        <message>
+            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
+            <translation>文件夹 {} 中有其他文件，它们会被替换。请选择空的或新的文件夹。</translation>
+        </message>
+        <message>
+            <source>The folder {} may not be written by you. Choose another folder.</source>
+            <translation>您无权写入文件夹 {}。请选择另一个文件夹。</translation>
+        </message>
+        <message>
+            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
+            <translation>引擎由较新的插件安装（{theirs}；当前为 {ours}），可能不适用。请获取较新的插件，或单击“更新”为当前插件构建引擎。</translation>
+        </message>
+        <message>
+            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
+            <translation>引擎由插件的另一版本安装（{theirs}；当前为 {ours}），软件包不同。请单击“更新”；在此之前它仍可使用。</translation>
+        </message>
+        <message>
+            <source>unknown</source>
+            <translation>未知</translation>
+        </message>
+        <message>
+            <source>This machine has an {card} ({memory}), driver {driver}.</source>
+            <translation>本机有 {card}（{memory}），驱动程序 {driver}。</translation>
+        </message>
+        <message>
+            <source>This is an Apple machine with a GPU of its own.</source>
+            <translation>这是带有自己 GPU 的 Apple 机器。</translation>
+        </message>
+        <message>
+            <source>No NVIDIA graphics card with a working driver was found.</source>
+            <translation>未找到驱动程序可用的 NVIDIA 显卡。</translation>
+        </message>
+        <message>
+            <source>it is {}, not CPython</source>
+            <translation>它是 {}，不是 CPython</translation>
+        </message>
+        <message>
+            <source>it is a {}-bit Python</source>
+            <translation>它是 {} 位的 Python</translation>
+        </message>
+        <message>
+            <source>Python {number} is too old; {oldest} to {newest} will do</source>
+            <translation>Python {number} 太旧；{oldest} 至 {newest} 均可</translation>
+        </message>
+        <message>
+            <source>Python {number} is too new; {oldest} to {newest} will do</source>
+            <translation>Python {number} 太新；{oldest} 至 {newest} 均可</translation>
+        </message>
+        <message>
+            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
+            <translation>缺少 venv 或 ensurepip（在 Debian 和 Ubuntu 上：安装 python3-venv）</translation>
+        </message>
+        <message>
+            <source>The proxy asks for a name and a password.</source>
+            <translation>代理要求用户名和密码。</translation>
+        </message>
+        <message>
+            <source>Enter them in QGIS under Settings &gt; Options &gt; Network, or under Advanced as http://user[:password]@host:port.</source>
+            <translation>请在 QGIS 的“设置 &gt; 选项 &gt; 网络”中输入，或在“高级”中以 http://user[:password]@host:port 的形式输入。</translation>
+        </message>
+        <message>
+            <source>The connection to {index} shows a certificate that this machine does not trust; a virus scanner or a company's proxy may be reading along.</source>
+            <translation>与 {index} 的连接显示了本机不信任的证书；可能有杀毒软件或公司代理在监看。</translation>
+        </message>
+        <message>
+            <source>Ask your administrator for the certificate, install it in the system, and set SSL_CERT_FILE to it if that is not enough; or use a folder of wheels.</source>
+            <translation>请向管理员索取证书并安装到系统中，若仍不够则将 SSL_CERT_FILE 指向它；或使用 wheel 文件夹。</translation>
+        </message>
+        <message>
+            <source>The disk of {folder} is full.</source>
+            <translation>{folder} 所在磁盘已满。</translation>
+        </message>
+        <message>
+            <source>Free some space or choose a folder on another disk, then try again: it goes on where it stopped.</source>
+            <translation>请腾出空间或选择另一磁盘上的文件夹，然后重试：会从停下处继续。</translation>
+        </message>
+        <message>
+            <source>The path {folder} is too long for files inside it.</source>
+            <translation>路径 {folder} 对其中的文件来说太长。</translation>
+        </message>
+        <message>
+            <source>Choose a shorter one.</source>
+            <translation>请选择较短的路径。</translation>
+        </message>
+        <message>
+            <source>A file in {folder} is in use by another program.</source>
+            <translation>{folder} 中有文件正被另一程序使用。</translation>
+        </message>
+        <message>
+            <source>Wait for the engine's jobs to end, close other QGIS windows, then try again.</source>
+            <translation>请等待引擎的任务结束，关闭其他 QGIS 窗口，然后重试。</translation>
+        </message>
+        <message>
+            <source>The folder {folder} may not be written.</source>
+            <translation>不允许写入文件夹 {folder}。</translation>
+        </message>
+        <message>
+            <source>Choose another folder, or ask who owns it.</source>
+            <translation>请选择另一个文件夹，或询问其所有者。</translation>
+        </message>
+        <message>
+            <source>A package that was fetched is not the one that was tested (its checksum differs).</source>
+            <translation>下载的某个软件包不是经过测试的那个（校验和不同）。</translation>
+        </message>
+        <message>
+            <source>Try again; if it happens again, {index} serves something else: use another index, and tell its administrator.</source>
+            <translation>请重试；若再次发生，说明 {index} 提供的是别的内容：请使用另一个索引，并告知其管理员。</translation>
+        </message>
+        <message>
+            <source>The Python {python} is managed by the system, which lets nothing be installed into it.</source>
+            <translation>Python {python} 由系统管理，不允许向其中安装任何东西。</translation>
+        </message>
+        <message>
+            <source>Install python3-venv (on Debian and Ubuntu), or choose another Python; QGIS's and the system's own stay as they are.</source>
+            <translation>请安装 python3-venv（在 Debian 和 Ubuntu 上），或选择另一个 Python；QGIS 和系统自己的保持不变。</translation>
+        </message>
+        <message>
+            <source>The Python {python} cannot make an environment: it lacks venv or ensurepip.</source>
+            <translation>Python {python} 无法创建环境：缺少 venv 或 ensurepip。</translation>
+        </message>
+        <message>
+            <source>Install python3-venv (on Debian and Ubuntu), or choose another Python.</source>
+            <translation>请安装 python3-venv（在 Debian 和 Ubuntu 上），或选择另一个 Python。</translation>
+        </message>
+        <message>
+            <source>{index} cannot be reached.</source>
+            <translation>无法访问 {index}。</translation>
+        </message>
+        <message>
+            <source>Look at the network and at the proxy (Settings &gt; Options &gt; Network) and try again; on a machine without a network use a folder of wheels.</source>
+            <translation>请检查网络和代理（设置 &gt; 选项 &gt; 网络）后重试；在没有网络的机器上请使用 wheel 文件夹。</translation>
+        </message>
+        <message>
+            <source>The connection to {index} broke off.</source>
+            <translation>与 {index} 的连接中断。</translation>
+        </message>
+        <message>
+            <source>Try again: what was fetched is kept.</source>
+            <translation>请重试：已下载的内容会保留。</translation>
+        </message>
+        <message>
+            <source>{index} is not secured (it is http, not https), so nothing is taken from it.</source>
+            <translation>{index} 不安全（是 http 而非 https），因此不从中获取任何内容。</translation>
+        </message>
+        <message>
+            <source>Write https:// where the index has it, or name its host as trusted-host in pip's configuration.</source>
+            <translation>若索引支持，请写 https://，或在 pip 的配置中将其主机列为 trusted-host。</translation>
+        </message>
+        <message>
+            <source>The Python {python} is too old or too new for the packages.</source>
+            <translation>Python {python} 对这些软件包来说太旧或太新。</translation>
+        </message>
+        <message>
+            <source>Choose a Python from 3.10 to 3.14, or let uv bring one.</source>
+            <translation>请选择 3.10 至 3.14 的 Python，或让 uv 自带一个。</translation>
+        </message>
+        <message>
+            <source>{index} has no {package} for this Python and this system.</source>
+            <translation>{index} 没有适用于此 Python 和此系统的 {package}。</translation>
+        </message>
+        <message>
+            <source>Use another index or another Python; PyTorch comes from {torch}.</source>
+            <translation>请使用另一个索引或另一个 Python；PyTorch 来自 {torch}。</translation>
+        </message>
+        <message>
+            <source>{index} refuses to give a package.</source>
+            <translation>{index} 拒绝提供某个软件包。</translation>
+        </message>
+        <message>
+            <source>Look at the index's address, its name and password under Advanced.</source>
+            <translation>请在“高级”中检查索引的地址、用户名和密码。</translation>
+        </message>
+        <message>
+            <source>The NVIDIA driver is too old for this PyTorch.</source>
+            <translation>NVIDIA 驱动程序对此 PyTorch 来说太旧。</translation>
+        </message>
+        <message>
+            <source>Update the driver, or set the engine up for the processor.</source>
+            <translation>请更新驱动程序，或为处理器安装引擎。</translation>
+        </message>
+        <message>
+            <source>The graphics card has no memory free.</source>
+            <translation>显卡没有可用内存。</translation>
+        </message>
+        <message>
+            <source>PyTorch finds no NVIDIA graphics card that it can use.</source>
+            <translation>PyTorch 找不到可用的 NVIDIA 显卡。</translation>
+        </message>
+        <message>
+            <source>Install NVIDIA's driver, or set the engine up for the processor.</source>
+            <translation>请安装 NVIDIA 的驱动程序，或为处理器安装引擎。</translation>
+        </message>
+        <message>
+            <source>The wheel folder {wheels} lacks {package} for this Python and this system.</source>
+            <translation>wheel 文件夹 {wheels} 缺少适用于此 Python 和此系统的 {package}。</translation>
+        </message>
+        <message>
+            <source>Fill it with make wheelhouse for this system and this Python, then try again.</source>
+            <translation>请用 make wheelhouse 为此系统和此 Python 填充它，然后重试。</translation>
+        </message>
+        <message>
+            <source>The set-up stopped: {last}</source>
+            <translation>安装已停止：{last}</translation>
+        </message>
+        <message>
+            <source>The log tells more; Copy Diagnostics takes it along.</source>
+            <translation>日志中有更多信息；“复制诊断信息”会将其一并复制。</translation>
+        </message>
+        <message>
+            <source>no reason was given.</source>
+            <translation>未给出原因。</translation>
+        </message>
+        <message>
+            <source>The Python {} is not there any more.</source>
+            <translation>Python {} 已不存在。</translation>
+        </message>
+        <message>
+            <source>that uv brought</source>
+            <translation>（由 uv 提供）</translation>
+        </message>
+        <message>
+            <source>a package</source>
+            <translation>某个软件包</translation>
+        </message>
+        <message>
+            <source>The engine is being checked…</source>
+            <translation>正在检查引擎…</translation>
         </message>
         <message>
             <source>A set-up of the engine was begun and not finished; it can go on.</source>
@@ -754,18 +1262,6 @@
         <message>
             <source>outdated</source>
             <translation>过期</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>NVIDIA GPU</source>
-            <translation>NVIDIA GPU</translation>
-        </message>
-        <message>
-            <source>Apple GPU</source>
-            <translation>Apple GPU</translation>
         </message>
         <message>
             <source>Preparing the folder</source>
@@ -1262,10 +1758,6 @@
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
             <translation>5 到 110 MB 的 .safetensors 文件，供“训练分类器”和“由多边形对影像制图”使用。完成之前检查点在其旁边。</translation>
-        </message>
-        <message>
-            <source>Canceled.</source>
-            <translation>已取消。</translation>
         </message>
         <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
@@ -2413,6 +2905,10 @@
         <message>
             <source>Training – {}</source>
             <translation>训练 – {}</translation>
+        </message>
+        <message>
+            <source>There is no folder to write to: {} cannot be created.</source>
+            <translation>没有可写入的文件夹：无法创建 {}。</translation>
         </message>
     </context>
     <context>

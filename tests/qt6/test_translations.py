@@ -113,11 +113,55 @@ def test_no_class_that_others_are_derived_from_uses_qts_own_tr():
     assert [name for name in sorted(bases) if uses.get(name)] == []
 
 
+def literals(tree: ast.AST) -> list[tuple[int, str]]:
+    """Return line and text of each literal that is neither a docstring nor given on as it should.
+
+    Translated are the arguments of ``tr`` and ``later``; the set-up's log, and the ValueError that
+    only code reads, stay English.
+    """
+    done: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            done.add(node.value)
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in ("tr", "later", "translate", "_tell", "ValueError"):
+                done.update(part for argument in node.args for part in ast.walk(argument))
+        elif isinstance(node, ast.JoinedStr):
+            done.update(node.values)
+    found = []
+    for node in ast.walk(tree):
+        if node not in done and isinstance(node, ast.JoinedStr):
+            found.append((node.lineno, re.sub(r"\{[^}]*\}", "{}", ast.unparse(node)[2:-1])))
+        elif node not in done and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append((node.lineno, node.value))
+    return found
+
+
+def test_no_sentence_that_users_see_is_left_in_english():
+    left = [
+        f"{file.relative_to(ROOT)}:{line}: {text}"
+        for file in sorted(PLUGIN.rglob("*.py"))
+        for line, text in literals(ast.parse(file.read_text(encoding="utf-8")))
+        if re.search(r"\w+ \w+ .*[a-z)}][.!?]$", text)
+    ]
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    "text", ['"The disk is full."', 'f"{folder} is not there."', '"a b" if x else "Not there now."']
+)
+def test_a_sentence_left_in_english_is_found(text):
+    assert any(found.endswith(".") for _, found in literals(ast.parse(f"say({text})")))
+    assert literals(ast.parse(f"tr({text})")) == []
+
+
+@pytest.mark.parametrize("call", ["self.tr", "tr", "later"])
 @pytest.mark.parametrize("text", ['f"a {1}"', "name", '"a" + name'])
-def test_a_text_that_cannot_be_extracted_is_refused(text, tmp_path, monkeypatch):
+def test_a_text_that_cannot_be_extracted_is_refused(text, call, tmp_path, monkeypatch):
     monkeypatch.setattr(python_source, "Visitor", translations._Visitor)
     file = tmp_path / "source.py"
-    file.write_text(f"class A:\n    def b(self, name):\n        return self.tr({text})\n")
+    file.write_text(f"class A:\n    def b(self, name):\n        return {call}({text})\n")
     with pytest.raises(SystemExit, match="is not a literal text"):
         python_source.PythonSource(filename=str(file), verbose=False)
 
@@ -127,6 +171,7 @@ def test_strings_are_found_under_the_context_that_is_asked_for(tmp_path):
     assert ("SceneSection", "No scene chosen") in texts, "self.tr in a class"
     assert ("MTMSD", "Classify a scene") in texts, "tr in a method"
     assert ("MTMSD", "Seed") in texts, "tr in a function"
+    assert ("MTMSD", "The disk of {folder} is full.") in texts, "later in a table"
     assert ("duration", "{} days") in texts, "translate with a context"
 
 

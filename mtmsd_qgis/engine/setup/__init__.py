@@ -9,5 +9,6 @@ In the order in which they are used::
     outcome.sentence, outcome.remedy                         # how it ended
 
 ``installer.remove(folder)`` takes an environment away; an update is a set-up over the old one.
-Nothing here has widgets, and nothing but :mod:`.surroundings` and :mod:`.place` needs QGIS.
+Nothing here has widgets, and nothing but :mod:`.surroundings` and :mod:`.place` needs more of QGIS
+than its language: sentences are in the user's, the log of a set-up is English.
 """

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...translation import tr
 from .. import folders
 from ..environment import child_environment
 from ..process import end_tree, how_it_ended, start_options
@@ -77,15 +78,16 @@ def verify(python: str, seconds: float = SECONDS) -> Verdict:
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return Verdict(False, f"{python} cannot be started: {reason}.", "Choose another Python.")
+        sentence = tr("{python} cannot be started: {reason}.").format(python=python, reason=reason)
+        return Verdict(False, sentence, tr("Choose another Python."))
     try:
         said, _ = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         end_tree(child.pid)
         child.communicate()
-        return Verdict(
-            False, f"{python} did not answer within {seconds:g} s.", "Choose another Python."
-        )
+        sentence = tr("{python} did not answer within {seconds} s.")
+        sentence = sentence.format(python=python, seconds=f"{seconds:g}")
+        return Verdict(False, sentence, tr("Choose another Python."))
     lines = said.decode("utf-8", "replace").splitlines()
     return judge(lines, child.returncode, python)
 
@@ -98,11 +100,13 @@ def judge(lines: Iterable[str], returncode: int, python: str, device: str = "") 
     if error is not None:
         return Verdict(False, str(error.get("message", "")), str(error.get("hint", "")))
     if done is None:
-        last = next((line.strip() for line in reversed(list(lines)) if line.strip()), "no message")
-        sentence = (
-            f"{python} {how_it_ended(returncode)} when the engine was checked ({last[:300]})."
+        written = (line.strip() for line in reversed(list(lines)) if line.strip())
+        sentence = tr("{python} {ended} when the engine was checked ({last}).").format(
+            python=python,
+            ended=how_it_ended(returncode),
+            last=next(written, tr("no message"))[:300],
         )
-        return Verdict(False, sentence, "Choose another Python, or set the engine up anew.")
+        return Verdict(False, sentence, tr("Choose another Python, or set the engine up anew."))
     report = done.get("results") or {}
     return _judge_device(Verdict(True, report=report), device)
 
@@ -112,17 +116,17 @@ def _judge_device(verdict: Verdict, device: str) -> Verdict:
     if not device or any(row.ok and not _is_full(row) for row in rows):
         return verdict
     if any(row.ok for row in rows):
-        sentence = f"The card {rows[0].title} has only {rows[0].free_bytes / 1e6:.0f} MB free."
-        remedy = "Close other programs that use it, or set the engine up for the processor."
+        sentence = tr("The card {card} has only {free} MB free.")
+        sentence = sentence.format(card=rows[0].title, free=f"{rows[0].free_bytes / 1e6:.0f}")
+        remedy = tr("Close other programs that use it, or set the engine up for the processor.")
         return Verdict(False, sentence, remedy, verdict.report)
     reason = f" ({rows[0].error})" if rows else ""
-    names = {"cuda": "no NVIDIA graphics card", "mps": "no Apple GPU"}.get(device, "no processor")
-    return Verdict(
-        False,
-        f"PyTorch was installed, but it computes on {names} here{reason}.",
-        "Update the card's driver, or set the engine up for the processor.",
-        verdict.report,
-    )
+    if device == "cuda":
+        sentence = tr("PyTorch was installed, but it computes on no NVIDIA graphics card here{}.")
+    else:
+        sentence = tr("PyTorch was installed, but it computes on no Apple GPU here{}.")
+    remedy = tr("Update the card's driver, or set the engine up for the processor.")
+    return Verdict(False, sentence.format(reason), remedy, verdict.report)
 
 
 def _is_full(device: Device) -> bool:

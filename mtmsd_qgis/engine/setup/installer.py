@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from ...translation import tr
 from .. import folders
 from ..environment import child_environment
 from . import commands, doctor, platforms, stamps
@@ -33,6 +34,7 @@ STEP_TITLES = {
     "doctor": "Checking that it computes",
     "swap": "Putting it in place",
 }
+"""For the log, which is English; the panel has its own, in the user's language."""
 TRIES = 3
 """How often a step is tried whose line broke off."""
 WAIT_SECONDS = 2.0
@@ -97,15 +99,14 @@ class Installer:
         try:
             if not self._place.take():
                 return self._failed(
-                    f"Another QGIS is setting up the engine in {self.plan.folder}.",
-                    "Wait until it has ended, or cancel it there.",
+                    _taken(self.plan.folder), tr("Wait until it has ended, or cancel it there.")
                 )
         except OSError as error:
             return self._failed(*explain_os(error, self.plan))
         try:
             with self._place.log.open("w", encoding="utf-8") as self._log:
                 report = self._build()
-            return Outcome(DONE, "The engine is ready.", "", report, self._place.log)
+            return Outcome(DONE, tr("The engine is ready."), "", report, self._place.log)
         except _StoppedError as stopped:
             return self._failed(stopped.sentence, stopped.remedy)
         except OSError as error:
@@ -119,8 +120,8 @@ class Installer:
 
     def _failed(self, sentence: str, remedy: str) -> Outcome:
         if self._child.ended:
-            sentence, remedy = "Canceled.", "What was fetched is kept for the next time."
-            return Outcome(CANCELED, sentence, remedy, log=self._place.log)
+            remedy = tr("What was fetched is kept for the next time.")
+            return Outcome(CANCELED, tr("Canceled."), remedy, log=self._place.log)
         return Outcome(FAILED, sentence, remedy, log=self._place.log)
 
     # -- the steps --------------------------------------------------------------------------
@@ -165,15 +166,15 @@ class Installer:
         self._run(commands.make_environment(self.plan, self._uv, self._place.new))
 
     def _check_base(self) -> None:
-        answer = ask(self.plan.python)
+        python = self.plan.python
+        answer = ask(python)
         if answer is None:
-            raise _StoppedError(
-                f"{self.plan.python} does not answer like a Python.", "Choose another Python."
-            )
+            sentence = tr("{} does not answer like a Python.").format(python)
+            raise _StoppedError(sentence, tr("Choose another Python."))
         if answer.reason():
-            raise _StoppedError(
-                f"{self.plan.python} cannot be used: {answer.reason()}.", "Choose another Python."
-            )
+            sentence = tr("{python} cannot be used: {reason}.")
+            sentence = sentence.format(python=python, reason=answer.reason())
+            raise _StoppedError(sentence, tr("Choose another Python."))
 
     def _fetch_uv_beside(self) -> str:
         """Fetch uv where no Python fits: it will bring one."""
@@ -265,7 +266,7 @@ class Installer:
 
     def _stop_if_canceled(self) -> None:
         if self._child.ended:
-            raise _StoppedError("Canceled.", "")
+            raise _StoppedError(tr("Canceled."), "")
 
     def _begin(self, step: str) -> None:
         self._stop_if_canceled()
@@ -292,10 +293,10 @@ def remove(folder: Path) -> str:
     """
     place = Place(folder)
     if folder.exists() and not any((folder / name).exists() for name in (STAMP, NOTE)):
-        return f"{folder} was not made by Set Up Engine…; remove it yourself."
+        return tr("{} was not made by Set Up Engine…; remove it yourself.").format(folder)
     try:
         if not place.take():
-            return f"Another QGIS is setting up the engine in {folder}. Wait until it has ended."
+            return f"{_taken(folder)} {tr('Wait until it has ended.')}"
         try:
             place.recover()
             for tree in (place.folder, place.new, place.cache, place.pythons):
@@ -304,8 +305,13 @@ def remove(folder: Path) -> str:
         finally:
             place.release()
     except OSError as error:
-        return f"{error.filename or folder} could not be removed: {error.strerror}."
+        text = tr("{path} could not be removed: {reason}.")
+        return text.format(path=error.filename or folder, reason=error.strerror)
     return ""
+
+
+def _taken(folder: Path) -> str:
+    return tr("Another QGIS is setting up the engine in {}.").format(folder)
 
 
 def _uv_name() -> str:

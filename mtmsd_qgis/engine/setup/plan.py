@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...translation import later, tr, translated
 from ..folders import PLUGIN
 from . import locks, platforms
 from .place import NOTE, STAMP
@@ -17,10 +18,14 @@ FULL, LIGHT = "full", "light"
 CPU, CUDA, MPS = "cpu", "cuda", "mps"
 UV, PIP = "uv", "pip"
 
-DEVICE_NAMES = {CPU: "the processor", CUDA: "NVIDIA graphics cards", MPS: "the Apple GPU"}
-KIND_NAMES = {
-    FULL: "The whole engine: pretraining, training, classification and assessment",
-    LIGHT: "Classification and assessment with models that others trained; no training",
+KIND_TEXTS = {
+    FULL: later("The whole engine: pretraining, training, classification and assessment."),
+    LIGHT: later("Classification and assessment with models that others trained; no training."),
+}
+DEVICE_TEXTS = {
+    CPU: later("Computes on the processor."),
+    CUDA: later("Computes on NVIDIA graphics cards."),
+    MPS: later("Computes on the Apple GPU."),
 }
 FETCHED_PYTHON = "3.11"
 """The Python that uv brings where the machine has none that fits."""
@@ -121,35 +126,43 @@ class SetupPlan:
 
     def sentences(self) -> list[str]:
         """Say what will be installed, from where, how large, into which folder, for what."""
-        computes = f" Computes on {DEVICE_NAMES[self.device]}." if self.torch else ""
-        said = [f"{KIND_NAMES[self.kind]}.{computes}"]
+        texts = [KIND_TEXTS[self.kind], *([DEVICE_TEXTS[self.device]] if self.torch else [])]
+        said = [" ".join(map(translated, texts))]
         if self.wheel_folder:
-            said.append(f"From the folder {self.wheel_folder}; no network is used.")
+            text = tr("From the folder {}; no network is used.")
+            said.append(text.format(self.wheel_folder))
         else:
-            said.append(f"Fetches about {size(self.download_bytes)} from {self._hosts()}.")
-        said.append(
-            f"Takes about {size(self.disk_bytes)} in {self.folder}; "
-            f"{size(self.free_bytes)} are free there."
+            text = tr("Fetches about {size} from {hosts}.")
+            said.append(text.format(size=size(self.download_bytes), hosts=self._hosts()))
+        text = tr("Takes about {size} in {folder}; {free} are free there.").format(
+            size=size(self.disk_bytes), folder=self.folder, free=size(self.free_bytes)
         )
+        said.append(text)
         if not self.torch_measured:
-            said.append("PyTorch comes on top of that; its size was not measured.")
-        said.append(f"{self._built_from()} QGIS's own Python stays as it is.")
+            said.append(tr("PyTorch comes on top of that; its size was not measured."))
+        said.append(self._built_from() + " " + tr("QGIS's own Python stays as it is."))
         if (self.folder / STAMP).exists():
-            said.append("The engine that is there stays until the new one has passed its check.")
+            text = tr("The engine that is there stays until the new one has passed its check.")
+            said.append(text)
         return said
 
     def _hosts(self) -> str:
         urls = [self.sources.index_url or "PyPI", *self.sources.extra_index_urls]
         urls += [*self.sources.find_links, *([self.torch_index] if self.torch_index else [])]
         hosts = list(dict.fromkeys(host_of(url) for url in urls))
-        return " and ".join([", ".join(hosts[:-1]), hosts[-1]] if len(hosts) > 1 else hosts)
+        if len(hosts) == 1:
+            return hosts[0]
+        return tr("{first} and {last}").format(first=", ".join(hosts[:-1]), last=hosts[-1])
 
     def _built_from(self) -> str:
-        by = "pip" if self.tool == PIP else "uv" if self.uv else "uv, which is fetched first"
+        fetched = tr("uv, which is fetched first")
+        tool = "pip" if self.tool == PIP else "uv" if self.uv else fetched
         if not self.python:
-            return f"Installed by {by}; it brings a Python {FETCHED_PYTHON} of its own."
-        version = f"Python {self.python_version} " if self.python_version else ""
-        return f"Built from {version}({self.python}) by {by}."
+            text = tr("Installed by {tool}; it brings a Python {version} of its own.")
+            return text.format(tool=tool, version=FETCHED_PYTHON)
+        named = f"Python {self.python_version} ({self.python})"
+        python = named if self.python_version else self.python
+        return tr("Built from {python} by {tool}.").format(python=python, tool=tool)
 
     def refusal(self) -> str:
         """Return why it cannot be done and what to do, or an empty string."""
@@ -163,19 +176,21 @@ class SetupPlan:
     def _wheel_refusal(self) -> str:
         if not self.wheel_folder or any(Path(self.wheel_folder).glob("*.whl")):
             return ""
-        return (
-            f"The wheel folder {self.wheel_folder} holds no wheels (.whl). Choose the folder "
-            "that make wheelhouse filled, or leave it empty to use the network."
+        text = tr(
+            "The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse "
+            "filled, or leave it empty to use the network."
         )
+        return text.format(self.wheel_folder)
 
     def _disk_refusal(self) -> str:
         needed = self.disk_bytes + (self.download_bytes if self.tool == PIP else 0) + MARGIN
         if self.free_bytes >= needed:
             return ""
-        return (
-            f"The disk of {self.folder} has {size(self.free_bytes)} free; {size(needed)} are "
-            "needed. Free some space, or choose a folder on another disk."
+        text = tr(
+            "The disk of {folder} has {free} free; {needed} are needed. Free some space, or "
+            "choose a folder on another disk."
         )
+        return text.format(folder=self.folder, free=size(self.free_bytes), needed=size(needed))
 
 
 def make_plan(
@@ -234,6 +249,11 @@ def size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"
 
 
+def device_name(device: str) -> str:
+    """Return a device's name, as the other parts of the dock call it."""
+    return {CPU: tr("CPU"), CUDA: tr("NVIDIA GPU"), MPS: tr("Apple GPU")}[device]
+
+
 def free_bytes(folder: Path) -> int:
     """Return what the disk has free on which a folder lies or would lie."""
     return shutil.disk_usage(_nearest(folder)).free
@@ -281,21 +301,24 @@ def _problem(
         ("macos", "x86_64"),
         ("windows", "arm64"),
     ):
-        return (
-            f"There are no ready-made packages for {system} on {machine}. Set the engine up on "
+        text = tr(
+            "There are no ready-made packages for {system} on {machine}. Set the engine up on "
             "another machine, or choose an interpreter that has the packages."
         )
+        return text.format(system=system, machine=machine)
     if needs_torch and torch is None:
-        return f"There is no PyTorch for {DEVICE_NAMES[device]} on {system}. Choose the processor."
+        text = tr("There is no PyTorch for the device {device} on {system}. Choose the processor.")
+        return text.format(device=device_name(device), system=system)
     if (
         torch is not None
         and surroundings.driver
         and _major(surroundings.driver) < torch.least_driver
     ):
-        return (
-            f"The NVIDIA driver {surroundings.driver} is too old for this PyTorch, which needs "
-            f"{torch.least_driver} or newer. Update the driver, or choose the processor."
+        text = tr(
+            "The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or "
+            "newer. Update the driver, or choose the processor."
         )
+        return text.format(driver=surroundings.driver, least=torch.least_driver)
     return ""
 
 
@@ -303,13 +326,15 @@ def _python_problem(
     python: BasePython, tool: str, offline: bool, surroundings: Surroundings
 ) -> str:
     if python.reason:
-        return f"{python.path} cannot be used: {python.reason}. Choose another Python."
+        text = tr("{python} cannot be used: {reason}.") + " " + tr("Choose another Python.")
+        return text.format(python=python.path, reason=python.reason)
     if not python.path and (tool == PIP or offline):  # uv fetches one by the network
-        found = "; ".join(f"{p.path}: {p.reason}" for p in surroundings.pythons) or "none at all"
-        return (
-            f"No Python was found that the engine can be built from ({found}). Install Python "
-            f"{FETCHED_PYTHON} from python.org or your distribution, then try again."
+        found = "; ".join(f"{p.path}: {p.reason}" for p in surroundings.pythons)
+        text = tr(
+            "No Python was found that the engine can be built from ({found}). Install Python "
+            "{version} from python.org or your distribution, then try again."
         )
+        return text.format(found=found or tr("none at all"), version=FETCHED_PYTHON)
     return ""
 
 
@@ -320,10 +345,11 @@ def _major(version: str) -> int:
 
 def _folder_refusal(folder: Path, kind: str, device: str) -> str:
     if PLUGIN in (folder, *folder.parents):
-        return (
-            f"{folder} lies inside the plugin, which an update of the plugin deletes. "
+        text = tr(
+            "{} lies inside the plugin, which an update of the plugin deletes. "
             "Choose a folder outside it."
         )
+        return text.format(folder)
     system = platforms.name_of(sys.platform)
     longest = locks.sizes_of(f"{kind}-{system}").longest_path
     longest = max(longest, locks.sizes_of(f"torch-{system}-{device}").longest_path)
@@ -331,20 +357,23 @@ def _folder_refusal(folder: Path, kind: str, device: str) -> str:
     own = str(folder) if system == "windows" else os.fsencode(folder)
     length = len(own) + len(".new/") + longest
     if length > most:
-        return (
-            f"The path {folder} is too long: files inside it would have {length} characters, "
-            f"{most} are possible. Choose a shorter one."
+        text = tr(
+            "The path {folder} is too long: files inside it would have {length} characters, "
+            "{most} are possible. Choose a shorter one."
         )
+        return text.format(folder=folder, length=length, most=most)
     if folder.exists() and not folder.is_dir():
-        return f"{folder} is a file. Choose a folder."
+        return tr("{} is a file. Choose a folder.").format(folder)
     if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
-        return (
-            f"The folder {folder} holds other files, which would be replaced. "
+        text = tr(
+            "The folder {} holds other files, which would be replaced. "
             "Choose an empty or a new folder."
         )
+        return text.format(folder)
     parent = _nearest(folder.parent)
     if not os.access(parent, os.W_OK | os.X_OK):
-        return f"The folder {parent} may not be written by you. Choose another folder."
+        text = tr("The folder {} may not be written by you. Choose another folder.")
+        return text.format(parent)
     return ""
 
 

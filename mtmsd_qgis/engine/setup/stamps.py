@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...translation import tr
 from . import locks
 from .place import STAMP, read
 from .plan import SetupPlan
@@ -40,14 +41,16 @@ def outdated(stamp: Mapping[str, Any]) -> str:
         return ""
     theirs, ours = str(stamp.get("plugin", "")), locks.plugin_version()
     if _number(theirs) > _number(ours):
-        return (
-            f"The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not "
+        text = tr(
+            "The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not "
             "fit. Get the newer plugin, or press Update to build the engine for this one."
         )
-    return (
-        f"The engine was set up by another version of the plugin ({theirs or 'unknown'}; this "
-        f"one is {ours}) and has other packages. Press Update; it works until then."
-    )
+    else:
+        text = tr(
+            "The engine was set up by another version of the plugin ({theirs}; this one is "
+            "{ours}) and has other packages. Press Update; it works until then."
+        )
+    return text.format(theirs=theirs or tr("unknown"), ours=ours)
 
 
 def _torch_now(stamp: Mapping[str, Any]) -> bool:

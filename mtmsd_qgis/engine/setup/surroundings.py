@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from qgis.core import QgsSettings
 
+from ...translation import tr
 from ..environment import child_environment
 from ..folders import CORE, environment_folder
 from ..process import start_options
@@ -129,10 +130,11 @@ class Surroundings:
         if self.cards:
             card = self.cards[0]
             memory = f"{card.total_bytes / 1e9:.0f} GB"
-            return f"This machine has an {card.name} ({memory}), driver {self.driver}."
+            text = tr("This machine has an {card} ({memory}), driver {driver}.")
+            return text.format(card=card.name, memory=memory, driver=self.driver)
         if self.devices()[0] == "mps":
-            return "This is an Apple machine with a GPU of its own."
-        return "No NVIDIA graphics card with a working driver was found."
+            return tr("This is an Apple machine with a GPU of its own.")
+        return tr("No NVIDIA graphics card with a working driver was found.")
 
 
 def look_around() -> Surroundings:
@@ -173,17 +175,20 @@ class Answer:
 
     def reason(self) -> str:
         """Why no environment can be built from it; empty: one can."""
-        number = ".".join(map(str, self.version[:2]))
+        number, oldest, newest = (
+            ".".join(map(str, version)) for version in (self.version[:2], OLDEST, NEWEST)
+        )
         if self.name != "cpython":
-            return f"it is {self.name}, not CPython"
+            return tr("it is {}, not CPython").format(self.name)
         if self.bits != 64:
-            return f"it is a {self.bits}-bit Python"
-        if self.version[:2] < OLDEST:
-            return f"Python {number} is too old; 3.{OLDEST[1]} to 3.{NEWEST[1]} will do"
-        if self.version[:2] > NEWEST:
-            return f"Python {number} is too new; 3.{OLDEST[1]} to 3.{NEWEST[1]} will do"
+            return tr("it is a {}-bit Python").format(self.bits)
+        if not OLDEST <= self.version[:2] <= NEWEST:
+            too_old = tr("Python {number} is too old; {oldest} to {newest} will do")
+            too_new = tr("Python {number} is too new; {oldest} to {newest} will do")
+            text = too_old if self.version[:2] < OLDEST else too_new
+            return text.format(number=number, oldest=oldest, newest=newest)
         if not self.has_venv:
-            return "it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)"
+            return tr("it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)")
         return ""
 
 
