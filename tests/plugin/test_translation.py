@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 from qgis.core import QgsApplication, QgsSettings
 
 import mtmsd_qgis
 from mtmsd_qgis.dock.plural import pixels_text, polygons_text
+from mtmsd_qgis.engine.interpreter import BROKEN, Engine, probe
+from mtmsd_qgis.engine.job import Job
+from mtmsd_qgis.engine.setup import doctor
+from mtmsd_qgis.engine.setup.trouble import MISSING_WHEEL, TROUBLES, UNKNOWN, explain
+from mtmsd_qgis.translation import translated
 
 
 @pytest.fixture
@@ -66,3 +73,74 @@ def test_numbers_of_things_agree_with_their_words(language):
     assert (polygons_text(0), polygons_text(1)) == ("0 polygone", "1 polygone")
     assert pixels_text(7) == "7 pixels"
     plugin.unload()
+
+
+@pytest.fixture
+def speaking(language) -> Iterator[Callable[[str], None]]:
+    """Return a function that loads the plugin in a language."""
+    plugins = []
+
+    def load(name: str) -> None:
+        language(name)
+        plugins.append(mtmsd_qgis.classFactory(None))
+
+    yield load
+    for plugin in plugins:
+        plugin.unload()
+
+
+@pytest.mark.parametrize("name", ["de", "fr", "es", "pt", "zh-Hans"])
+def test_every_trouble_of_the_set_up_is_told_in_the_language(speaking, name):
+    texts = [text for trouble in TROUBLES for text in (trouble.sentence, trouble.remedy)]
+    texts += [*MISSING_WHEEL, *UNKNOWN]
+    speaking(name)
+    words = dict.fromkeys(("folder", "index", "python", "wheels", "torch", "package", "last"), "X")
+    for text in texts:
+        shown = translated(text)
+        assert shown != text
+        assert shown.format(**words).count("X") == text.format(**words).count("X")
+
+
+def test_an_interpreter_that_is_gone_or_broken_is_told_in_german(speaking, tmp_path, monkeypatch):
+    speaking("de")
+    monkeypatch.setenv("MTMSD_PYTHON", "/gone/python")
+    assert Engine().state().sentence == (
+        "Das Python der Engine /gone/python, bestimmt durch die Umgebungsvariable MTMSD_PYTHON, "
+        "gibt es nicht."
+    )
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    python.chmod(0o755)
+    state = probe(str(python), "die Einrichtung")
+    assert (state.status, state.sentence) == (
+        BROKEN,
+        f"{python} wurde beendet (SIGSEGV), als darin die Engine gesucht wurde (keine Meldung). "
+        "Wählen Sie einen anderen Interpreter für die Engine (jetzt bestimmt durch die "
+        "Einrichtung).",
+    )
+
+
+def test_a_job_that_is_killed_is_told_in_german(speaking, child):
+    speaking("de")
+    python = child("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    outcome = Job.start(python, "info", {}).follow(lambda _: None, lambda: False)
+    assert outcome.sentence.startswith(
+        "Die Engine wurde beendet (SIGKILL), bevor sie ein Ergebnis hatte (vielleicht reichte der "
+        "Speicher nicht). Das Protokoll ist "
+    )
+
+
+def test_a_set_up_is_planned_refused_and_judged_in_german(speaking, stage, tmp_path):
+    speaking("de")
+    plan = stage.from_folder()
+    assert plan.sentences()[0].endswith("Bewertung. Rechnet auf dem Prozessor.")
+    assert plan.sentences()[1] == f"Aus dem Ordner {stage.wheels}; kein Netz wird benutzt."
+    file = tmp_path / "datei"
+    file.touch()
+    assert stage.plan(file).refusal() == f"{file} ist eine Datei. Wählen Sie einen Ordner."
+    assert explain("[Errno 28] No space left on device", plan)[0] == (
+        f"Der Datenträger von {stage.engine} ist voll."
+    )
+    assert doctor.judge(["Bus error"], -7, "/x/python").sentence == (
+        "/x/python wurde beendet (SIGBUS), als die Engine geprüft wurde (Bus error)."
+    )
