@@ -41,9 +41,9 @@ def fresh(start, tmp_path: Path, wheels: Path):
     return begin
 
 
-def open_dialog(screen: Screen) -> None:
+def open_dialog(screen: Screen, headline: str = "One click sets it up") -> None:
     """Press the one big button and wait until the plan is told."""
-    screen.wait_text("mtmsdEnginePanelHeadline", "One click sets it up", 60)
+    screen.wait_text("mtmsdEnginePanelHeadline", headline, 60)
     screen.click("mtmsdEnginePanelSetUp")
     screen.wait_text("mtmsdSetUpPlan", "MB|GB", 60)
 
@@ -146,6 +146,27 @@ def test_trouble_is_told_with_a_remedy(fresh, wheels: Path) -> None:
     screen.shot("setup-trouble")
     assert screen.text("mtmsdSetUpRemedy")
     assert screen.text("mtmsdSetUpGo") == "&Try Again"
+
+
+@pytest.mark.slow
+def test_plan_trouble_and_state_are_told_in_german(fresh, wheels: Path, tmp_path: Path) -> None:
+    screen = fresh(language="de")
+    screen.layout(dock=320)
+    next(wheels.glob("scipy*")).unlink()
+    open_dialog(screen, "Ein Klick richtet sie ein")
+    take_wheels(screen, wheels)
+    plan = screen.text("mtmsdSetUpPlan")
+    assert f"Aus dem Ordner {wheels}; kein Netz wird benutzt." in plan
+    assert "Das Python von QGIS bleibt, wie es ist." in plan
+    screen.shot("setup-german-1-plan")
+    screen.click("mtmsdSetUpGo")
+    screen.wait_text("mtmsdSetUpSentence", "fehlt für dieses Python und dieses System: scipy", 240)
+    assert screen.text("mtmsdSetUpRemedy").startswith("Füllen Sie ihn mit make wheelhouse")
+    screen.shot("setup-german-2-trouble")
+    screen.click("mtmsdSetUpClose")
+    screen.wait_text("mtmsdEnginePanelAnswer", "Im Wheel-Ordner", 20)
+    assert screen.ask("cut", name="mtmsdEngine") == []
+    screen.shot("setup-german-3-dock")
 
 
 # the whole engine
