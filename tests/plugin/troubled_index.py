@@ -27,13 +27,13 @@ class Index:
         handler = type("Handler", (_Handler,), {"index": self})
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
-        scheme = "http"
+        host = "http://127.0.0.1"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-            scheme = "https"
-        self.root = f"{scheme}://127.0.0.1:{self._server.server_port}"
+            host = "https://localhost"  # pip 24.2 to 25 wants a name
+        self.root = f"{host}:{self._server.server_port}"
         self.url = f"{self.root}/simple"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -108,7 +108,7 @@ def self_signed(folder: Path) -> Path:
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
          "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out",
          certificate], check=True, capture_output=True,
     )  # fmt: skip
