@@ -4,7 +4,7 @@
 # A suite of Debian is unpacked once into $MATRIX_FOLDER/SUITE (1.7 GB) and entered in namespaces of
 # its own, with this folder and the engine's Python at their usual places. For root only.
 #   MATRIX_FOLDER   ~/.cache/mtmsd/matrix     MATRIX_MIRROR  the one that apt uses
-#   MATRIX_TESTS    "plugin desktop"          PYTEST_OPTIONS goes to pytest
+#   MATRIX_TESTS    "plugin desktop", or files among them   PYTEST_OPTIONS goes to pytest
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -35,22 +35,24 @@ enter() { # SUITE COMMAND: run a command in a suite; what it starts ends with it
   ' enter "$there" "$root" "$engine_home" "$2" "$certificates"
 }
 
-unpack() { # SUITE: once; half a suite is unpacked anew
+unpack() { # SUITE: once; half a suite is unpacked anew, packages that were named since are added
   local there=$folder/$1
-  [ -e "$there/.ready" ] && return
-  command -v debootstrap >/dev/null || tools/system.sh matrix
-  echo "Unpacking Debian $1 into $there"
-  rm -rf --one-file-system "$there"
-  mkdir -p "$folder"
-  debootstrap --variant=minbase "$1" "$there" "$mirror" /usr/share/debootstrap/scripts/sid \
-    >"$folder/$1.log" 2>&1
-  printf '#!/bin/sh\nexit 101\n' >"$there/usr/sbin/policy-rc.d" # no service is started
-  chmod +x "$there/usr/sbin/policy-rc.d"
+  [ "$(cat "$there/.ready" 2>/dev/null)" = "${packages[*]}" ] && return
+  if [ ! -e "$there/.ready" ]; then
+    command -v debootstrap >/dev/null || tools/system.sh matrix
+    echo "Unpacking Debian $1 into $there"
+    rm -rf --one-file-system "$there"
+    mkdir -p "$folder"
+    debootstrap --variant=minbase "$1" "$there" "$mirror" /usr/share/debootstrap/scripts/sid \
+      >"$folder/$1.log" 2>&1
+    printf '#!/bin/sh\nexit 101\n' >"$there/usr/sbin/policy-rc.d" # no service is started
+    chmod +x "$there/usr/sbin/policy-rc.d"
+  fi
   # a mirror that is a copy of some weeks ago is still a signed one
   enter "$1" "apt-get update -qq -o Acquire::Check-Valid-Until=false
-    apt-get install -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io \
+    apt-get install -qq --no-install-recommends --no-upgrade -o Dpkg::Options::=--force-unsafe-io \
       ${packages[*]}" >>"$folder/$1.log" 2>&1
-  touch "$there/.ready"
+  echo "${packages[*]}" >"$there/.ready"
 }
 
 environment() { # SUITE: what the tests need, in QGIS's own Python
@@ -72,7 +74,7 @@ tests() { # PYTHON: the commands that run the tests
   local part
   echo "$1 -c '$say_versions'; worst=0"
   for part in ${MATRIX_TESTS:-plugin desktop}; do
-    [ "$part" = plugin ] && echo "export QT_QPA_PLATFORM=offscreen" || echo "unset QT_QPA_PLATFORM"
+    [[ "$part" = plugin* ]] && echo "export QT_QPA_PLATFORM=offscreen" || echo "unset QT_QPA_PLATFORM"
     echo "$1 -m pytest tests/$part -p no:cacheprovider ${PYTEST_OPTIONS:-} || worst=\$?"
   done
   echo "exit \$worst"
