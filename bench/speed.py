@@ -145,8 +145,8 @@ def preview(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
     settings = PRESETS["quick"]
     scene = Scene.open(write_scene(folder / "preview.tif", 384, 120))
     polygons = write_polygons(folder / "preview.gpkg", 384, fields=5, pixels=5)
-    whitening = fit_whitening(scene, settings.pretrain.components, seed=0)
-    unet = UNet(whitening.components, settings.pretrain.width).eval()
+    whitening = fit_whitening(scene, settings.pretrain.spectral_components, seed=0)
+    unet = UNet(settings.pretrain.components, settings.pretrain.width).eval()
     model = DiffusionModel(unet, whitening, {"patch_size": 48})
     start = time.perf_counter()
     labels = read_labels(polygons, scene)

@@ -20,7 +20,9 @@ class PretrainSettings:
     """Diffusion pretraining: the scene's whitening, the U-Net, the optimiser."""
 
     components: int = 16
-    """Principal components kept by the whitening PCA."""
+    """Whitened principal components that the network learns from."""
+    spectral_components: int = 32
+    """Components that the classifier's spectral stream sees, if more."""
     patch_size: int = 48
     """Side of a training patch and of a tile, in pixels; a multiple of 4."""
     width: int = 32
@@ -139,6 +141,7 @@ PRESETS: dict[str, Settings] = {
         "paper",
         PretrainSettings(
             components=25,
+            spectral_components=0,
             width=128,
             iterations=40_000,
             batch_size=128,

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 import torch
 from mtmsd.classify.fusion import GuidedFusion
+from mtmsd.classify.head import PaperHead, SpectralHead
+from mtmsd.classify.network import Streams, seeded_network
 from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError
 from mtmsd.features.purification import purification_indices, purify
-from mtmsd.settings import PAPER_TIMESTEPS, PRESETS, preset
+from mtmsd.features.stages import StageReader
+from mtmsd.scene.whitening import Whitening
+from mtmsd.settings import PAPER_TIMESTEPS, PRESETS, ClassifierSettings, preset
 
 ALPHAS_CUMPROD = {
     0: 0.9999587158, 50: 0.9917246846, 100: 0.9715756818, 250: 0.8458879865, 500: 0.4922851724,
@@ -88,10 +92,48 @@ def test_fusion_without_weights_is_the_mean_over_timesteps() -> None:
     torch.testing.assert_close(fusion(local, global_), local.mean(2))
 
 
+def test_each_voice_of_the_spectral_head_hears_its_own_part() -> None:
+    head = SpectralHead(8, 4, 3).eval()
+    fused, spectrum = torch.randn(5, 8), torch.randn(5, 12)
+    around = torch.cat([spectrum[:, :4], torch.randn(5, 8)], dim=1)
+    voices = head(fused, spectrum)
+    assert voices.shape == (5, 3, 3)
+    heard = [
+        [bool((voices[:, i] != other[:, i]).any()) for i in range(3)]
+        for other in (head(torch.randn(5, 8), spectrum), head(fused, around))
+    ]
+    assert heard == [[True, False, False], [True, True, False]]
+    assert PaperHead(8, 4, 3)(fused, spectrum).shape == (5, 1, 3)
+
+
+def test_the_network_answers_with_the_mean_of_its_voices() -> None:
+    settings = ClassifierSettings(timesteps=(50, 100), channels=6)
+    network = seeded_network(settings, components=4, classes=3, seed=1).eval()
+    streams = Streams(torch.randn(2, 5, 2, 6), torch.randn(2, 2, 6), torch.randn(2, 5, 12))
+    with torch.no_grad():
+        expected = sum(torch.softmax(voice, -1) for voice in network(streams).unbind(2)) / 3
+        torch.testing.assert_close(network.probabilities(streams), expected)
+
+
+def test_the_unet_sees_the_components_that_it_has_learnt_and_no_other() -> None:
+    reader = StageReader(UNet(4, 32).eval(), torch.randn(4, 16, 16), (100,), (0, 5), "fp32")
+    tiles = torch.randn(1, 7, 16, 16)
+    for whole, part in zip(next(reader.maps(tiles)), next(reader.maps(tiles[:, :4]))):
+        torch.testing.assert_close(whole, part, rtol=0, atol=0)
+
+
+def test_the_spectral_stream_lies_between_whitened_and_plain_components() -> None:
+    shares = np.array([0.81, 0.16, 0.01], np.float32)
+    factors = Whitening(np.zeros(3), np.eye(3), shares).emphasis
+    assert (factors**2).mean() == pytest.approx(1)
+    np.testing.assert_allclose(factors / factors[2], [3.0, 2.0, 1.0], rtol=1e-5)
+
+
 def test_paper_preset_is_the_paper() -> None:
     paper = PRESETS["paper"]
     assert paper.pretrain.patch_size == 48
     assert paper.pretrain.width == 128
+    assert paper.pretrain.spectral_components <= paper.pretrain.components
     assert paper.pretrain.iterations == 40_000
     assert paper.classifier.timesteps == PAPER_TIMESTEPS
     assert len(PAPER_TIMESTEPS) == 19

@@ -127,8 +127,7 @@ class Classifier:
         streams = self._streams(tiles)
         device = streams.local.device
         with autocast(device, self.settings.precision):
-            scores = [member(streams) for member in self.members]
-        return torch.softmax(torch.stack(scores).float(), dim=-1)
+            return torch.stack([member.probabilities(streams) for member in self.members])
 
     def votes(self, tiles: Tensor, *, compare: bool) -> Tensor:
         """What the ensemble says of whitened tiles (N, C, S, S): (V, N, P, K) for V voters.
@@ -152,7 +151,8 @@ class Classifier:
             local.append(self.local.scaled(found, i))
             means = global_features(maps)[:, self.global_.channels]
             global_.append(self.global_.scaled(means, i))
-        spectrum = neighbourhood_spectra(tiles.to(local[0].device))
+        tiles = tiles.to(local[0].device)
+        spectrum = neighbourhood_spectra(tiles, self.model.whitening.emphasis)
         end = side - margin if dense else margin + 1
         spectrum = spectrum[:, :, margin:end, margin:end].flatten(2)
         return Streams(torch.stack(local, 2), torch.stack(global_, 1), spectrum.transpose(1, 2))
@@ -196,7 +196,7 @@ class Classifier:
             members.append(load_weights(member, weights))
         noise = tensors["noise"]
         side = model.patch_size
-        if noise.shape != (model.whitening.components, side, side):
+        if noise.shape != (model.unet.channels, side, side):
             raise ValueError(f"noise of the shape {tuple(noise.shape)}")
         channels = sum(stage_reader(model, settings, noise).channels)
         for selection in (local, global_):

@@ -1,4 +1,8 @@
-"""From a fused feature vector, and perhaps the pixel's own spectrum, to class scores."""
+"""From a fused feature vector, and perhaps the pixel's own spectrum, to class scores.
+
+A head has one or more voices: each scores the classes by itself and learns by itself, and
+their probabilities are averaged.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,10 @@ def _layer(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU(), nn.BatchNorm1d(outputs))
 
 
+def _spectral(inputs: int) -> nn.Sequential:
+    return nn.Sequential(_layer(inputs, 128), _layer(128, 64))
+
+
 class PaperHead(nn.Module):
     """The paper's: 128, 32, K; with 30 classes or more 256, 128, K. No spectrum."""
 
@@ -27,26 +35,35 @@ class PaperHead(nn.Module):
         initialise(self)
 
     def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
-        """(P, k), (P, 3·C) -> scores (P, K)."""
-        return self.layers(fused)
+        """(P, k), (P, 3·C) -> scores (P, 1, K)."""
+        return self.layers(fused)[:, None]
 
 
 class SpectralHead(nn.Module):
     """A third stream: the pixel's own spectrum and its surroundings' beside the fused vector.
 
-    Dropout keeps a few polygons from being learnt by heart.
+    A second voice hears the third stream alone, a third one the pixel's own spectrum. Where the
+    surroundings mislead, as in other places than those that were labelled, they hold the first
+    one back. Dropout keeps a few polygons from being learnt by heart.
     """
 
     def __init__(self, features: int, components: int, classes: int) -> None:
         super().__init__()
-        self.fused = nn.Sequential(nn.Dropout(0.3), _layer(features, 128))
+        self.components = components
         spectrum = len(NEIGHBOURHOODS) * components
-        self.spectrum = nn.Sequential(_layer(spectrum, 128), _layer(128, 64))
+        self.fused = nn.Sequential(nn.Dropout(0.3), _layer(features, 128))
+        self.spectrum = _spectral(spectrum)
         self.joint = nn.Sequential(nn.Dropout(0.5), _layer(192, 64), nn.Linear(64, classes))
+        self.surroundings = nn.Sequential(
+            _spectral(spectrum), nn.Dropout(0.3), nn.Linear(64, classes)
+        )
+        self.pixel = nn.Sequential(_spectral(components), nn.Dropout(0.3), nn.Linear(64, classes))
 
     def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
-        """(P, k), (P, 3·C) -> scores (P, K)."""
-        return self.joint(torch.cat([self.fused(fused), self.spectrum(spectrum)], dim=1))
+        """(P, k), (P, 3·C) -> scores (P, 3, K)."""
+        joint = self.joint(torch.cat([self.fused(fused), self.spectrum(spectrum)], dim=1))
+        pixel = self.pixel(spectrum[:, : self.components])
+        return torch.stack([joint, self.surroundings(spectrum), pixel], dim=1)
 
 
 HEADS: dict[str, Callable[[int, int, int], nn.Module]] = {

@@ -24,7 +24,7 @@ class Streams:
     global_ : Tensor (N, T, k)
         Purified spatial means of the tile.
     spectrum : Tensor (N, P, 3·C)
-        Whitened components of each pixel, and their means over two neighbourhoods.
+        Components of each pixel, emphasised, and their means over two neighbourhoods.
     """
 
     local: Tensor
@@ -47,10 +47,14 @@ class Network(nn.Module):
         self.head = HEADS[settings.head](settings.channels, components, classes)
 
     def forward(self, streams: Streams) -> Tensor:
-        """Return class scores (N, P, K)."""
+        """Return class scores (N, P, V, K) of the head's V voices."""
         fused = self.fusion(streams.local, streams.global_)
         scores = self.head(fused.flatten(0, 1), streams.spectrum.flatten(0, 1))
-        return scores.view(*fused.shape[:2], -1)
+        return scores.view(*fused.shape[:2], *scores.shape[1:])
+
+    def probabilities(self, streams: Streams) -> Tensor:
+        """Return class probabilities (N, P, K), float32: the mean of the voices."""
+        return torch.softmax(self(streams).float(), dim=-1).mean(-2)
 
 
 def seeded_network(

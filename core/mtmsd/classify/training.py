@@ -99,7 +99,7 @@ class TrainingSet:
             If settings and model do not fit each other, or there are no labels.
         """
         side = model.patch_size
-        noise = draw_noise(model.whitening.components, side, seed)
+        noise = draw_noise(model.unet.channels, side, seed)
         model.unet.to(device)
         reader = stage_reader(model, settings, noise)
         settings = dataclasses.replace(
@@ -160,11 +160,11 @@ class TrainingSet:
             streams = self.streams(part, classifier.local, classifier.global_)
             streams = Streams(streams.local.float(), streams.global_.float(), streams.spectrum)
             with torch.no_grad():
-                scores = [member(streams)[:, 0] for member in classifier.members]
-            mean = torch.softmax(torch.stack(scores).float(), dim=-1).mean(0).cpu().numpy()
+                found = torch.stack([m.probabilities(streams)[:, 0] for m in classifier.members])
+            mean = found.mean(0).cpu().numpy()
             np.add.at(total, self.samples.pixel[part], mean * self.samples.weight[part, None])
-        found = total[index]
-        return found / found.sum(1, keepdims=True).clip(1e-12)
+        shares = total[index]
+        return shares / shares.sum(1, keepdims=True).clip(1e-12)
 
     def _select(self, rows: np.ndarray, targets: np.ndarray) -> tuple[Selection, Selection]:
         """Purify both streams over the training samples, and find their scaling."""
@@ -238,7 +238,9 @@ class _Learner:
             self.streams.global_[batch].float(),
             self.streams.spectrum[batch],
         )
-        losses = F.cross_entropy(network(streams)[:, 0], self.targets[batch], reduction="none")
+        scores = network(streams)[:, 0]
+        targets = self.targets[batch, None].expand(-1, scores.shape[1])
+        losses = F.cross_entropy(scores.transpose(1, 2), targets, reduction="none").sum(1)
         weights = self.weights[batch]
         loss = (losses * weights).sum() / weights.sum()
         optimizer.zero_grad(set_to_none=True)
@@ -369,7 +371,7 @@ def _read_samples(
             global_.append(global_features(maps))
         locals_.append(torch.stack(local, 1).half().cpu())
         globals_.append(torch.stack(global_, 1).cpu())
-        spectrum = neighbourhood_spectra(tiles).flatten(2).transpose(1, 2)
+        spectrum = neighbourhood_spectra(tiles, model.whitening.emphasis).flatten(2).transpose(1, 2)
         spectra.append(spectrum[tile.cpu(), position.cpu()])
         reporter.progress(first + len(chosen), count, "tile")
     turns = np.array([turn for _, _, turn in plan.tiles])

@@ -18,6 +18,7 @@ from mtmsd.scene.whitening import Whitening
 from mtmsd.tensorfile import load_tensors, save_tensors
 
 KIND = "diffusion-model"
+FIRST_WEIGHT = "input_blocks.0.0.weight"
 
 
 @dataclass
@@ -86,7 +87,8 @@ class DiffusionModel:
         check_patch_size(metadata["patch_size"])
         prefix = "unet."
         weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
-        return cls(build_unet(weights, whitening.components), whitening, metadata)
+        channels = min(weights[FIRST_WEIGHT].shape[1], whitening.components)
+        return cls(build_unet(weights, channels), whitening, metadata)
 
 
 def build_unet(weights: Mapping[str, Tensor], channels: int, source: str = "the file") -> UNet:
@@ -97,7 +99,7 @@ def build_unet(weights: Mapping[str, Tensor], channels: int, source: str = "the 
     InputError
         If they are not a U-Net's of this architecture, or of another number of channels.
     """
-    first = weights.get("input_blocks.0.0.weight")
+    first = weights.get(FIRST_WEIGHT)
     if first is None or first.ndim != 4 or first.shape[0] % 32:
         raise InputError(
             f"The weights in {source} are not those of an MTMSD diffusion U-Net.",

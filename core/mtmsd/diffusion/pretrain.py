@@ -69,7 +69,10 @@ def pretrain(
     _check(chosen)
     reporter.phase("prepare", "Reading the scene")
     whitening = fit_whitening(
-        scene, chosen.components, seed=seed, tick=lambda: reporter.check_canceled()
+        scene,
+        max(chosen.components, chosen.spectral_components),
+        seed=seed,
+        tick=lambda: reporter.check_canceled(),
     )
     if whitening.components < chosen.components:
         reporter.warning(
@@ -85,7 +88,8 @@ def pretrain(
         "seed": seed,
         "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
     }
-    pool = PatchPool(scene, whitening, chosen.patch_size, seed=seed, reporter=reporter)
+    learnt = whitening.first(unet.channels)
+    pool = PatchPool(scene, learnt, chosen.patch_size, seed=seed, reporter=reporter)
     checkpoints = Checkpoints(
         work_dir or Path(f"{output}.checkpoints"),
         belongs_to={**metadata, "init": str(init) if init else None},
@@ -185,12 +189,12 @@ def _check(settings: PretrainSettings) -> None:
 
 
 def _start(whitening: Whitening, settings: PretrainSettings, seed: int, init: Path | None) -> UNet:
+    channels = min(settings.components, whitening.components)
     if init is not None:
-        weights = read_authors_checkpoint(init)
-        return build_unet(weights, whitening.components, str(init))
+        return build_unet(read_authors_checkpoint(init), channels, str(init))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return UNet(whitening.components, settings.width)
+        return UNet(channels, settings.width)
 
 
 def _prefetched(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -63,12 +64,13 @@ class StageReader:
 
     @torch.no_grad()
     def maps(self, tiles: Tensor) -> Iterator[list[Tensor]]:
-        """For each timestep, the blocks' maps of whitened tiles (B, C, S, S).
+        """For each timestep, the blocks' maps of whitened tiles (B, C or more, S, S).
 
-        Maps are float32 or bfloat16, (B, c, h, w) with h = w = S, S/2 or S/4.
+        Components that the U-Net has not learnt are left out. Maps are float32 or bfloat16,
+        (B, c, h, w) with h = w = S, S/2 or S/4.
         """
         schedule = CosineSchedule()
-        tiles = tiles.to(self.device, non_blocking=True)
+        tiles = tiles[:, : self.unet.channels].to(self.device, non_blocking=True)
         noise = self.noise.to(self.device)[None]
         for timestep in self.timesteps:
             t = torch.tensor([timestep], device=self.device)  # the same for all tiles
@@ -118,11 +120,13 @@ def _taps(place: Tensor, size: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
     return low, (low + 1).clamp(max=size - 1), (source - low)[:, None]
 
 
-def neighbourhood_spectra(tiles: Tensor) -> Tensor:
-    """Whitened spectrum of each pixel and its means over 3×3 and 9×9 px: (B, 3·C, S, S).
+def neighbourhood_spectra(tiles: Tensor, emphasis: np.ndarray) -> Tensor:
+    """Spectrum of each pixel and its means over 3×3 and 9×9 px: (B, 3·C, S, S).
 
-    A pixel's own spectrum is what mixed pixels are told apart by; the means take away its noise.
+    Whitened components times :attr:`Whitening.emphasis`. A pixel's own spectrum is what mixed
+    pixels are told apart by; the means take away its noise.
     """
+    tiles = tiles * torch.from_numpy(emphasis).to(tiles.device)[:, None, None]
     means = [
         F.avg_pool2d(tiles, side, 1, side // 2, count_include_pad=False)
         for side in NEIGHBOURHOODS[1:]

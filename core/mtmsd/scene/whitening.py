@@ -19,6 +19,8 @@ MOST_CHUNKS = 1024
 """So many chunks are looked at, at most, in search of so many valid pixels."""
 SMALLEST_VARIANCE = 1e-9
 """Components below this share of the first one's variance are rounding noise."""
+SPECTRAL_POWER = 0.25
+"""How much the share of variance counts in the spectral stream: 0 whitened, 0.5 not at all."""
 CLIP = 10.0
 """Whitened values beyond so many standard deviations are cut: one hot pixel must not rule."""
 
@@ -57,6 +59,20 @@ class Whitening:
     def components(self) -> int:
         """Number of components, C."""
         return len(self.weights)
+
+    @property
+    def emphasis(self) -> np.ndarray:
+        """Factors (C,), float32, of the components in the spectral stream; their RMS is 1.
+
+        Halfway between whitened components, where noise is as large as signal, and plain
+        principal ones, where brightness hides all else.
+        """
+        factors = self.variances**SPECTRAL_POWER
+        return (factors / np.sqrt((factors**2).mean())).astype(np.float32)
+
+    def first(self, components: int) -> Whitening:
+        """Return the same map to the first components only."""
+        return Whitening(self.mean, self.weights[:components], self.variances[:components])
 
     def apply(self, values: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Whiten (B, h, w) to float32 (C, h, w); pixels that are not valid become 0."""
