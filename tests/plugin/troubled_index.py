@@ -32,7 +32,7 @@ class Index:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-            host = "https://localhost"  # pip 24.2 to 25 wants a name
+            host = "https://localhost"  # pip 25.1 wants a name
         self.root = f"{host}:{self._server.server_port}"
         self.url = f"{self.root}/simple"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
