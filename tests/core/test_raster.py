@@ -71,6 +71,23 @@ def test_blocks_cover_each_pixel_once(raster: Path, size: int) -> None:
     assert (covered == 1).all()
 
 
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts bytes as Linux does")
+def test_blocks_that_were_read_are_kept(tmp_path: Path) -> None:
+    path = write_raster(
+        tmp_path / "tiled.tif", cube(30, 128, 128), tiled=True, blockxsize=64, blockysize=64
+    )
+
+    def bytes_read() -> int:
+        return int(Path("/proc/self/io").read_text().split("rchar:")[1].split()[0])
+
+    with Scene.open(path) as scene:
+        scene.read(0, 0, 128, 128)
+        before = bytes_read()
+        for row in range(40, 50):
+            scene.read(row, 50, 30, 30)
+        assert bytes_read() - before < path.stat().st_size
+
+
 def test_threads_read_the_same_as_one(raster: Path) -> None:
     data = cube().astype(np.float32)
     with Scene.open(raster) as scene, concurrent.futures.ThreadPoolExecutor(8) as pool:

@@ -25,7 +25,7 @@ from mtmsd.errors import InputError, MachineError, MtmsdError
 from mtmsd.partial import partial_path
 from mtmsd.scene.labels import ClassInfo
 from mtmsd.scene.raster import Scene
-from mtmsd.scene.source import CACHE_MEGABYTES, GDAL_ERRORS, one_line
+from mtmsd.scene.source import CACHE_BYTES, GDAL_ERRORS, one_line
 
 Extent = tuple[int, int, int, int]
 """Row, column, height and width of a part of a scene."""
@@ -139,7 +139,7 @@ def whole_file(
     _check_target(path)
     partial = partial_path(path)
     try:
-        with _quiet(), rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
+        with _quiet(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
             with _disk_errors(path):
                 file = rasterio.open(partial, "w", driver="GTiff", bigtiff="if_safer", **profile)
             try:

@@ -20,8 +20,8 @@ from rasterio.windows import Window
 from mtmsd.errors import InputError
 from mtmsd.scene.wavelengths import BandMetadata, read_band_metadata
 
-CACHE_MEGABYTES = 256
-"""Decoded blocks that GDAL may keep; the rest of the memory belongs to the work."""
+CACHE_BYTES = 128 * 2**20
+"""Decoded blocks that GDAL may keep, in bytes (rasterio passes the number on as it is)."""
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 """rasterio lets some of GDAL's own errors through, outside its family."""
 GROUND_NAMES = (
@@ -92,7 +92,7 @@ class GdalSource:
             ) from error
 
     def _environment(self) -> rasterio.Env:
-        return rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES)
+        return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
 
     def _inspect(self, name: str) -> None:
         dataset = self._dataset
