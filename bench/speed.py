@@ -173,7 +173,7 @@ def memory(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
         fewer = ["--set", "timesteps=50,400", "--set", "stride=48", "--set", "epochs=2"]
         model, classifier = folder / "m.safetensors", folder / "c.safetensors"
         peaks["pretrain"].append(
-            peak_of("pretrain", scene, "-o", model, "--set", "iterations=10", *common)
+            peak_of("pretrain", scene, "-o", model, "--set", "iterations=40", *common)
         )
         peak_of(
             "train", scene, polygons, "-o", classifier, "--model", model, "--holdout", "0",
