@@ -143,6 +143,15 @@ def reshaped(name: str, *shape: int) -> Callable[[dict, dict], None]:
     return change
 
 
+def emptied(name: str) -> Callable[[dict, dict], None]:
+    """Make all numbers of one tensor 0."""
+
+    def change(tensors: dict, metadata: dict) -> None:
+        tensors[name] = torch.zeros_like(tensors[name])
+
+    return change
+
+
 HOSTILE = {
     "a network of 320,000 channels": reshaped("unet.input_blocks.0.0.weight", 32 * 10**4, 4, 1, 1),
     "a billion members": changed("settings.members", 10**9),
@@ -174,6 +183,7 @@ HOSTILE = {
     "settings that are a list": changed("settings", [1, 2]),
     "a whitening of other bands": reshaped("whitening.mean", 7),
     "a whitening without bands": reshaped("whitening.weights", 4),
+    "a whitening of no variance": emptied("whitening.variances"),
     "noise of another size": reshaped("noise", 4, 8, 8),
     "channels that do not exist": reshaped("local.channels", 3),
     "a member of other shapes": reshaped("member.0.fusion.select_bias", 9, 9),

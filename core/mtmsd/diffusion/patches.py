@@ -94,11 +94,11 @@ class PatchPool:
 
     def _hold(self, step: int) -> range:
         """Numbers of the chips that a step cuts from; older ones are let go."""
-        opened = self._first + FIRST_CHIPS + step
+        opened = FIRST_CHIPS + step
         if opened > self._held:
             opened = self._held + (opened - self._held) // STEPS_A_CHIP
-        opened = min(opened, len(self._plan))
-        held = range(max(0, opened - self._held), opened)
+        last = min(self._first + opened, len(self._plan))
+        held = range(max(self._first, last - self._held), last)
         self._chips = {
             number: chip
             for number, chip in self._chips.items()

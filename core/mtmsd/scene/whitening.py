@@ -49,6 +49,8 @@ class Whitening:
         bands, components = mean.shape[0], weights.shape[0]
         if shapes != ((bands,), (components, bands), (components,)):
             raise ValueError(f"a whitening of the shapes {shapes}")
+        if not (variances > 0).all():
+            raise ValueError("a whitening of components without variance")
         return cls(mean, weights, variances)
 
     def arrays(self) -> dict[str, np.ndarray]:
