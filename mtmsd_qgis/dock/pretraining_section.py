@@ -50,6 +50,7 @@ class PretrainingSection(Section):
         self._run: Run | Attached | None = None
         self._pending = PendingJob(workspace, strip, "pretraining_job", self)
         self._measuring: Run | None = None
+        self._trouble: tuple[str, Path | None, str] = ("", None, "")  # scene, model, sentence
 
         self._preset = QComboBox()
         self._preset.setObjectName("mtmsdPreset")
@@ -199,10 +200,8 @@ class PretrainingSection(Section):
             )
         first = self.tr("Choose a scene first.")
         wait = self.tr("Wait until the running job has ended.") if running else ""
-        for button, reason in (
-            (self._choose, wait or (first if workspace.scene is None else "")),
-            (self._measure, wait or blocked),
-        ):
+        choose = wait or (first if workspace.scene is None else "")
+        for button, reason in ((self._choose, choose), (self._measure, wait or blocked)):
             button.setEnabled(not reason and self._measuring is None)
             button.setToolTip(reason or button.property("tip"))
         self._show_estimate()
@@ -211,6 +210,8 @@ class PretrainingSection(Section):
             return
         if blocked:
             self.set_state(TODO, blocked)
+        elif self._trouble[2] and self._trouble[:2] == (workspace.scene_path, model):
+            self.set_state(WRONG, self._trouble[2])
         elif paused:
             self.set_state(NEXT, self.tr("Paused; Resume goes on from the last checkpoint."))
         elif model is not None:
@@ -365,9 +366,8 @@ class PretrainingSection(Section):
                 QgsSettings().setValue(self._speed_key(), run.seconds)
         elif not Path(f"{output}.work").is_dir():  # no checkpoint to go on from
             self._workspace.put("paused", None)
+        self._trouble = (scene, self._workspace.file("model"), outcome.sentence)
         self._refresh()
-        if outcome.sentence:
-            self.set_state(WRONG, outcome.sentence)
 
     def _choose_model(self) -> None:
         path, _ = QFileDialog.getOpenFileName(

@@ -127,11 +127,15 @@ def neighbourhood_spectra(tiles: Tensor, emphasis: np.ndarray) -> Tensor:
     pixels are told apart by; the means take away its noise.
     """
     tiles = tiles * torch.from_numpy(emphasis).to(tiles.device)[:, None, None]
-    means = [
-        F.avg_pool2d(tiles, side, 1, side // 2, count_include_pad=False)
-        for side in NEIGHBOURHOODS[1:]
-    ]
+    means = [_mean_over(tiles, side) for side in NEIGHBOURHOODS[1:]]
     return torch.cat([tiles, *means], dim=1)
+
+
+def _mean_over(tiles: Tensor, side: int) -> Tensor:
+    """Mean over side×side px around each pixel, as far as the tile reaches: first up and down."""
+    half = side // 2
+    columns = F.avg_pool2d(tiles, (side, 1), 1, (half, 0), count_include_pad=False)
+    return F.avg_pool2d(columns, (1, side), 1, (0, half), count_include_pad=False)
 
 
 def dense_features(
