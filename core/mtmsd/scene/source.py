@@ -20,7 +20,7 @@ from rasterio.windows import Window
 from mtmsd.errors import InputError
 from mtmsd.scene.wavelengths import BandMetadata, read_band_metadata
 
-CACHE_BYTES = 128 * 2**20
+CACHE_BYTES = 64 * 2**20
 """Decoded blocks that GDAL may keep, in bytes (rasterio passes the number on as it is)."""
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 """rasterio lets some of GDAL's own errors through, outside its family."""
