@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from osgeo import gdal
 from qgis.core import Qgis, QgsContrastEnhancement, QgsMultiBandColorRenderer, QgsRasterLayer
 
-from ..translation import tr
+from .spectra import open_raster
 
 COMBINATIONS = {
     "true": (650.0, 550.0, 470.0),
@@ -58,9 +57,7 @@ def read_display(path: str, bands: tuple[int, int, int]) -> Display:
     OSError
         If the raster cannot be read any more.
     """
-    dataset = gdal.Open(path)
-    if dataset is None:
-        raise OSError(tr("{} cannot be read.").format(path))
+    dataset = open_raster(path)
     width, height = dataset.RasterXSize, dataset.RasterYSize
     shrink = max(1.0, max(width, height) / SAMPLE)
     ranges = []

@@ -20,6 +20,7 @@ from qgis.core import (
 
 from ..translation import tr
 from .classes import Label
+from .spectra import open_raster
 
 CLASS_FIELDS = ("class_id", "class", "class_name", "label", "level_1", "landcover")
 NAME_FIELDS = ("class_name", "name", "label", "description")
@@ -81,9 +82,7 @@ def raster_reader(
     title = layer.name()
 
     def read() -> list[Label]:
-        dataset = gdal.Open(path)
-        if dataset is None:
-            raise OSError(tr("{} cannot be read.").format(path))
+        dataset = open_raster(path)
         band = dataset.GetRasterBand(1)
         names, colors = band.GetCategoryNames() or [], band.GetColorTable()
         shapes = ogr.GetDriverByName("Memory").CreateDataSource("")

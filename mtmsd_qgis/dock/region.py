@@ -8,7 +8,7 @@ import numpy as np
 from osgeo import gdal, ogr
 
 from ..translation import tr
-from .spectra import map_transform
+from .spectra import map_transform, open_raster
 
 SIDE = 192
 """Side of the window around the click in which a region can grow, in pixels."""
@@ -50,9 +50,7 @@ def read_seed(path: str, used: list[int], x: float, y: float) -> Seed:
     OSError
         If the scene cannot be read.
     """
-    dataset = gdal.Open(path)
-    if dataset is None:
-        raise OSError(tr("{} cannot be read.").format(path))
+    dataset = open_raster(path)
     whole = map_transform(dataset)
     col, row = (int(np.floor(v)) for v in gdal.ApplyGeoTransform(gdal.InvGeoTransform(whole), x, y))
     width, height = dataset.RasterXSize, dataset.RasterYSize

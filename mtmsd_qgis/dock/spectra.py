@@ -52,9 +52,7 @@ class SpectraReader:
     """
 
     def __init__(self, path: str, used: Sequence[int]) -> None:
-        self._dataset = gdal.Open(path)
-        if self._dataset is None:
-            raise OSError(tr("{} cannot be read.").format(path))
+        self._dataset = open_raster(path)
         self._used = list(used)
         self._transform = map_transform(self._dataset)
         self._inverse = gdal.InvGeoTransform(self._transform)
@@ -143,6 +141,14 @@ def _evenly(indices: np.ndarray) -> np.ndarray:
     if len(indices) <= MOST_PIXELS:
         return indices
     return indices[np.linspace(0, len(indices) - 1, MOST_PIXELS).astype(int)]
+
+
+def open_raster(path: str) -> gdal.Dataset:
+    """Open a raster by GDAL; raises OSError if it cannot be read."""
+    dataset = gdal.Open(path)
+    if dataset is None:
+        raise OSError(tr("{} cannot be read.").format(path))
+    return dataset
 
 
 def map_transform(dataset: gdal.Dataset) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from osgeo import gdal
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QDialog, QPlainTextEdit, QTableWidget
+from qgis.PyQt.QtWidgets import QComboBox, QDialog, QPlainTextEdit, QTableWidget
 
 from mtmsd_qgis.dock.attached import Attached
 from mtmsd_qgis.dock.runs import CANCELED, DONE, FAILED, Ended
@@ -229,6 +230,19 @@ def test_a_plugin_that_is_disabled_ends_its_jobs(docked, scene, tmp_path):  # no
         QTest.qWait(50)  # the thread that ends the engine outlives the dock
     assert not is_alive(pid)
     QTest.qWait(500)
+
+
+def test_why_pretraining_failed_stays_to_be_read(docked, scene, tmp_path):  # noqa: F811
+    docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
+    docked.workspace.put("settings", "width=32 iterations=4000 batch_size=2 checkpoint_every=1")
+    docked.click("mtmsdPretrain")
+    docked.wait(lambda: "of 4,000" in docked.text("mtmsdPretrainingState"), "no step", 120)
+    os.kill(Job.attach(docked.dock.strip.runs[0].folder).pid, signal.SIGKILL)
+    docked.wait(lambda: "SIGKILL" in docked.text("mtmsdPretrainingState"), "it is not told", 20)
+    docked.part("mtmsdPreset", QComboBox).setCurrentIndex(0)
+    assert "SIGKILL" in docked.text("mtmsdPretrainingState")
+    docked.open(Path(shutil.copy(scene, tmp_path / "other.tif")))
+    assert "SIGKILL" not in docked.text("mtmsdPretrainingState")
 
 
 def test_what_only_measures_the_speed_ends_with_qgis(docked, scene, tmp_path):  # noqa: F811
