@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from qgis.core import Qgis, QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
@@ -156,7 +157,9 @@ class AccuracySection(Section):
         if self._run is not None:
             return
         found = self._workspace.get("accuracy")
-        if found and found.get("overall") is not None:
+        if failure := self.failure(self._compared()):
+            self.set_state(WRONG, failure)
+        elif found and found.get("overall") is not None:
             text = self.tr("{} right of {:,} pixels").format(_percent(found["overall"]), found["n"])
             self.set_state(DONE, text)
         elif self._workspace.file("classifier") is not None:
@@ -224,6 +227,11 @@ class AccuracySection(Section):
         self._strip.watch(run)
         run.start()
 
+    def _compared(self) -> tuple[Path | None, str]:
+        """Return the map and the layer that it is compared with."""
+        layer = self._reference.currentLayer()
+        return self._workspace.file("map"), layer.id() if layer is not None else ""
+
     @property
     def _title(self) -> str:
         return self.tr("Assessing the map")
@@ -245,9 +253,8 @@ class AccuracySection(Section):
             self._workspace.put("accuracy", run.answer)
             self._workspace.put("report", report)
             self._show(run.answer)
+        self.fail(outcome.sentence, self._compared())
         self.refresh()
-        if outcome.sentence:
-            self.set_state(WRONG, outcome.sentence)
 
     def _open_report(self) -> None:
         report = self._workspace.file("report")

@@ -109,9 +109,12 @@ class MapSection(Section):
         if self._run is not None:
             return
         made = self._workspace.file("map")
+        key = "" if blocked else self._training_key()
         if blocked:
             self.set_state(TODO, blocked)
-        elif made is not None and self._workspace.get("classifier_key") != self._training_key():
+        elif failure := self.failure(key):
+            self.set_state(WRONG, failure)
+        elif made is not None and self._workspace.get("classifier_key") != key:
             text = self.tr("Polygons or classifier have changed since {}.")
             self.set_state(NEXT, text.format(made.name))
         elif made is not None and (self._workspace.get("filters") or {}) != self._options.filters:
@@ -253,8 +256,9 @@ class MapSection(Section):
             self._done(step, run.answer)
         elif outcome.status == CANCELED:
             self.set_state(NEXT, self.tr("Canceled; nothing was changed."))
-        else:
-            self.set_state(WRONG, outcome.sentence)
+        elif self._workspace.training is not None:
+            self.fail(outcome.sentence, self._training_key())
+            self.refresh()
 
     def _done(self, step: dict[str, Any], answer: dict[str, Any]) -> None:
         workspace, output = self._workspace, step["output"]

@@ -50,7 +50,6 @@ class PretrainingSection(Section):
         self._run: Run | Attached | None = None
         self._pending = PendingJob(workspace, strip, "pretraining_job", self)
         self._measuring: Run | None = None
-        self._trouble: tuple[str, Path | None, str] = ("", None, "")  # scene, model, sentence
 
         self._preset = QComboBox()
         self._preset.setObjectName("mtmsdPreset")
@@ -210,8 +209,8 @@ class PretrainingSection(Section):
             return
         if blocked:
             self.set_state(TODO, blocked)
-        elif self._trouble[2] and self._trouble[:2] == (workspace.scene_path, model):
-            self.set_state(WRONG, self._trouble[2])
+        elif failure := self.failure((workspace.scene_path, model)):
+            self.set_state(WRONG, failure)
         elif paused:
             self.set_state(NEXT, self.tr("Paused; Resume goes on from the last checkpoint."))
         elif model is not None:
@@ -366,7 +365,7 @@ class PretrainingSection(Section):
                 QgsSettings().setValue(self._speed_key(), run.seconds)
         elif not Path(f"{output}.work").is_dir():  # no checkpoint to go on from
             self._workspace.put("paused", None)
-        self._trouble = (scene, self._workspace.file("model"), outcome.sentence)
+        self.fail(outcome.sentence, (scene, self._workspace.file("model")))
         self._refresh()
 
     def _choose_model(self) -> None:

@@ -40,6 +40,7 @@ class Section(QWidget):
         super().__init__(parent)
         self.setObjectName(name)
         self._setting = f"mtmsd/dock/{name}Open"
+        self._failure: tuple[str, object] = ("", None)
         self._fold = QToolButton()
         self._fold.setObjectName(f"{name}Fold")
         self._fold.setAutoRaise(True)
@@ -107,6 +108,8 @@ class Section(QWidget):
     def set_state(self, kind: str, sentence: str) -> None:
         """Show the line of state; ``kind`` is one of TODO, NEXT, BUSY, DONE, WRONG."""
         self.kind = kind
+        if kind == BUSY:  # a new attempt
+            self.fail("", None)
         self._state.setText(sentence)
         self._state.setVisible(bool(sentence))
         self._dot.setPixmap(_dot(_COLORS[kind], self.devicePixelRatioF()))
@@ -118,6 +121,15 @@ class Section(QWidget):
             WRONG: tr("Needs attention"),
         }
         self._dot.setToolTip(meanings[kind])
+
+    def fail(self, sentence: str, about: object) -> None:
+        """Keep what went wrong (empty: nothing) until the next attempt; see :meth:`failure`."""
+        self._failure = (sentence, about)
+
+    def failure(self, about: object) -> str:
+        """Return what went wrong if it was about the same thing."""
+        sentence, then = self._failure
+        return sentence if then == about else ""
 
 
 def row(*widgets: QWidget, stretch: int = -1) -> QHBoxLayout:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from conftest import CORNER, PIXEL, halves, memory_polygons, write_raster
+from conftest import CORNER, PIXEL, halves, memory_polygons, square, write_raster
 from docked import Docked, docked  # noqa: F401
 from osgeo import gdal
-from qgis.core import QgsProject, QgsSettings
+from qgis.core import QgsFeature, QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QEventLoop, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMenu
@@ -157,3 +157,32 @@ def test_two_running_jobs_have_one_cancel_key(drawn):
     left = [b.text() for b in drawn.dock.strip.findChildren(type(drawn.part("mtmsdMapScene")))
             if b.objectName() == "mtmsdCancel" and b.isVisible()]  # fmt: skip
     assert left in (["&Cancel"], [])
+
+
+def test_why_a_map_or_its_assessment_failed_stays_to_be_read(drawn):
+    choose(drawn, "mtmsdClassifier", "rf")
+    drawn.workspace.put("exclude", "900")
+    drawn.click("mtmsdMapScene")
+    drawn.wait(lambda: "900" in drawn.text("mtmsdMapState"), "the map has not failed", 60)
+    drawn.workspace.put("paused", None)
+    assert "900" in drawn.text("mtmsdMapState")
+    drawn.workspace.put("exclude", "")
+    assert drawn.text("mtmsdMapState") == "Ready to map."
+    map_scene(drawn)
+
+    elsewhere = memory_polygons()
+    moved = elsewhere.dataProvider()
+    moved.truncate()
+    feature = QgsFeature(elsewhere.fields())
+    feature.setGeometry(square(5000, 5000))
+    feature.setAttributes([1, "water"])
+    moved.addFeature(feature)
+    QgsProject.instance().addMapLayer(elsewhere)
+    drawn.part("mtmsdReference").setLayer(elsewhere)
+    drawn.click("mtmsdAssess")
+    drawn.wait(lambda: drawn.dock.accuracy.kind == "wrong", "the assessment has not failed", 60)
+    told = drawn.text("mtmsdAccuracyState")
+    drawn.dock.accuracy.refresh()
+    assert drawn.text("mtmsdAccuracyState") == told
+    drawn.part("mtmsdReference").setLayer(None)
+    assert drawn.text("mtmsdAccuracyState") != told
