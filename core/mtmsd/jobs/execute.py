@@ -17,6 +17,7 @@ from mtmsd.jobs.arguments import build
 from mtmsd.jobs.commands import COMMANDS
 from mtmsd.jobs.failures import explain, unforeseen
 from mtmsd.jobs.reporter import JobReporter
+from mtmsd.memory import return_freed_memory
 
 DONE = 0
 
@@ -48,6 +49,7 @@ def execute(
     int
         The exit status of design.md.
     """
+    return_freed_memory()
     switch = reporter.switch
     switch.on_forced_end = lambda: _end_process(reporter)
     try:

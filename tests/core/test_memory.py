@@ -1,0 +1,37 @@
+"""Memory is given back: what windows took does not add up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys
+import numpy as np, psutil
+from mtmsd.memory import return_freed_memory
+
+def resident():
+    return psutil.Process().memory_info().rss
+
+if sys.argv[1] == "given back":
+    return_freed_memory()
+np.ones(3_000_000)  # 24 MB; from now on glibc keeps arrays of this size
+before, kept = resident(), []
+for _ in range(4):
+    window = np.ones(3_000_000)
+    kept.append([bytes(2000) for _ in range(100)])  # lies behind the window, and stays
+    del window
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other C libraries are left as they are")
+def test_freed_arrays_are_given_back() -> None:
+    def left_after(how: str) -> int:
+        command = [sys.executable, "-c", PROGRAM, how]
+        return int(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    assert left_after("given back") < 4e6
+    assert left_after("as it is") > 20e6
