@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-LARGE = 4 * 2**20
+LARGE = 16 * 2**20
 """Arrays from so many bytes on are given back to the system as soon as they are freed."""
 _M_MMAP_THRESHOLD = -3
 _WORDS = ("can't allocate memory", "failed to allocate memory")
