@@ -157,7 +157,7 @@ class AccuracySection(Section):
         if self._run is not None:
             return
         found = self._workspace.get("accuracy")
-        if failure := self.failure(self._compared()):
+        if failure := self.failure(self._compared):
             self.set_state(WRONG, failure)
         elif found and found.get("overall") is not None:
             text = self.tr("{} right of {:,} pixels").format(_percent(found["overall"]), found["n"])

@@ -109,12 +109,11 @@ class MapSection(Section):
         if self._run is not None:
             return
         made = self._workspace.file("map")
-        key = "" if blocked else self._training_key()
         if blocked:
             self.set_state(TODO, blocked)
-        elif failure := self.failure(key):
+        elif failure := self.failure(self._training_key):
             self.set_state(WRONG, failure)
-        elif made is not None and self._workspace.get("classifier_key") != key:
+        elif made is not None and self._workspace.get("classifier_key") != self._training_key():
             text = self.tr("Polygons or classifier have changed since {}.")
             self.set_state(NEXT, text.format(made.name))
         elif made is not None and (self._workspace.get("filters") or {}) != self._options.filters:

@@ -209,7 +209,7 @@ class PretrainingSection(Section):
             return
         if blocked:
             self.set_state(TODO, blocked)
-        elif failure := self.failure((workspace.scene_path, model)):
+        elif failure := self.failure(lambda: (workspace.scene_path, model)):
             self.set_state(WRONG, failure)
         elif paused:
             self.set_state(NEXT, self.tr("Paused; Resume goes on from the last checkpoint."))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -126,10 +128,10 @@ class Section(QWidget):
         """Keep what went wrong (empty: nothing) until the next attempt; see :meth:`failure`."""
         self._failure = (sentence, about)
 
-    def failure(self, about: object) -> str:
-        """Return what went wrong if it was about the same thing."""
+    def failure(self, about: Callable[[], object]) -> str:
+        """Return what went wrong if it was about the same thing; asked for only if needed."""
         sentence, then = self._failure
-        return sentence if then == about else ""
+        return sentence if sentence and about() == then else ""
 
 
 def row(*widgets: QWidget, stretch: int = -1) -> QHBoxLayout:
