@@ -132,7 +132,7 @@ PRESETS: dict[str, Settings] = {
         ClassifierSettings(
             timesteps=(50, 200, 400),
             channels=128,
-            stride=30,
+            stride=28,
             members=2,
             samples_per_epoch=3000,
         ),

@@ -15,7 +15,7 @@ from mtmsd.scene.orientation import turned
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import Whitening, read_whitened
 
-POOL_BYTES = 48 * 2**20
+POOL_BYTES = 32 * 2**20
 """What the pool of whitened chips may take."""
 CHIP_PATCHES = 4
 """Side of a chip in patches, where the scene does not fit into the pool."""
