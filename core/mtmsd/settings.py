@@ -133,6 +133,7 @@ PRESETS: dict[str, Settings] = {
             timesteps=(50, 200, 400),
             channels=128,
             stride=28,
+            learning_rate=1.5e-3,
             members=2,
             samples_per_epoch=3000,
         ),
