@@ -58,7 +58,7 @@ class ClassifierSettings:
     channels: int = 192
     """Channels kept by purification in each stream, or all if there are fewer (the paper: 768)."""
     stride: int = 24
-    """Distance of two neighbouring tiles in pixels; half the patch size or less."""
+    """Distance of two neighbouring tiles in pixels; the patch size at most."""
     standardise: bool = True
     """Whether both streams are scaled to mean 0 and variance 1 over the training pixels."""
     turns: int = 1

@@ -164,7 +164,7 @@ def test_why_a_map_or_its_assessment_failed_stays_to_be_read(drawn):
     drawn.workspace.put("exclude", "900")
     drawn.click("mtmsdMapScene")
     drawn.wait(lambda: "900" in drawn.text("mtmsdMapState"), "the map has not failed", 60)
-    drawn.workspace.put("paused", None)
+    drawn.workspace.put("preset", "quick")
     assert "900" in drawn.text("mtmsdMapState")
     drawn.workspace.put("exclude", "")
     assert drawn.text("mtmsdMapState") == "Ready to map."
