@@ -19,6 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mtmsd  # noqa: F401  # before torch: it says how OpenMP's threads wait
+
+# isort: split
 import numpy as np
 import psutil
 import torch

@@ -23,6 +23,29 @@ def _spectral(inputs: int) -> nn.Sequential:
     return nn.Sequential(_layer(inputs, 128), _layer(128, 64))
 
 
+class Dropout(nn.Module):
+    """Dropout that draws from a generator of its own, so that networks can learn side by side."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Set a share of the values to 0 and scale up the others; in training only."""
+        if not self.training:
+            return x
+        kept = torch.empty_like(x).bernoulli_(1 - self.share, generator=self.generator)
+        return x * kept.div_(1 - self.share)
+
+
+def draw_from(network: nn.Module, generator: torch.Generator | None) -> None:
+    """Have all dropout of a network draw from one generator, or from torch's own."""
+    for layer in network.modules():
+        if isinstance(layer, Dropout):
+            layer.generator = generator
+
+
 class PaperHead(nn.Module):
     """The paper's: 128, 32, K; with 30 classes or more 256, 128, K. No spectrum."""
 
@@ -51,13 +74,11 @@ class SpectralHead(nn.Module):
         super().__init__()
         self.components = components
         spectrum = len(NEIGHBOURHOODS) * components
-        self.fused = nn.Sequential(nn.Dropout(0.3), _layer(features, 128))
+        self.fused = nn.Sequential(Dropout(0.3), _layer(features, 128))
         self.spectrum = _spectral(spectrum)
-        self.joint = nn.Sequential(nn.Dropout(0.5), _layer(192, 64), nn.Linear(64, classes))
-        self.surroundings = nn.Sequential(
-            _spectral(spectrum), nn.Dropout(0.3), nn.Linear(64, classes)
-        )
-        self.pixel = nn.Sequential(_spectral(components), nn.Dropout(0.3), nn.Linear(64, classes))
+        self.joint = nn.Sequential(Dropout(0.5), _layer(192, 64), nn.Linear(64, classes))
+        self.surroundings = nn.Sequential(_spectral(spectrum), Dropout(0.3), nn.Linear(64, classes))
+        self.pixel = nn.Sequential(_spectral(components), Dropout(0.3), nn.Linear(64, classes))
 
     def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
         """(P, k), (P, 3·C) -> scores (P, 3, K)."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 BLOCK = 384
 """Side of a block in pixels, the unit of reading, writing and memory."""
 TILES_AT_ONCE = {"cpu": 8, "cuda": 64, "mps": 16}
+"""At least; on a processor of more cores, or of an odd number, as many as divide evenly."""
 PATCHES_AT_ONCE = 32
 
 TiledClassifier = Union["Classifier", "ExportedClassifier"]
@@ -156,7 +157,8 @@ class Mapper:
         if settings.features == "patchwise":
             usual, per_tile = PATCHES_AT_ONCE, 0
         else:
-            usual = TILES_AT_ONCE[self._runtime.kind]
+            threads = self._runtime.threads
+            usual = math.ceil(TILES_AT_ONCE[self._runtime.kind] / threads) * threads
             per_tile = 12 * self._grid.core**2 * len(settings.timesteps) * settings.channels
         per_tile += 64 * self.side**2 * width
         return max(1, min(usual, self._runtime.free_memory() // (2 * per_tile)))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim.adam import adam
 
 from mtmsd import __version__
 from mtmsd.classify.classifier import Classifier, Selection, stage_reader
+from mtmsd.classify.head import draw_from
 from mtmsd.classify.network import Network, Streams, seeded_network
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError, MachineError
@@ -32,6 +35,7 @@ from mtmsd.scene.orientation import turned, turned_positions
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import read_whitened
 from mtmsd.settings import ClassifierSettings
+from mtmsd.side_by_side import shares, side_by_side
 
 SAMPLE_BYTES = 512 * 2**20
 """What the local features of the training samples may take."""
@@ -132,7 +136,7 @@ class TrainingSet:
             classes=len(values),
             reporter=reporter,
         )
-        members = [learner.train(m, seed * 1000 + m) for m in range(self.settings.members)]
+        members = learner.ensemble(seed * 1000)
         metadata = {"version": __version__, "seed": seed, "samples": len(rows)}
         return Classifier(
             self.model,
@@ -156,12 +160,16 @@ class TrainingSet:
         """Class probabilities (n, K) of labelled pixels, blended over tiles as in mapping."""
         rows = np.flatnonzero(np.isin(self.samples.pixel, index) & self.samples.upright)
         total = np.zeros((len(self.labels), len(self.labels.classes)), np.float32)
-        for part in np.array_split(rows, max(1, len(rows) // 512)):
+
+        @torch.no_grad()
+        def mean_of_members(part: np.ndarray) -> np.ndarray:
             streams = self.streams(part, classifier.local, classifier.global_)
             streams = Streams(streams.local.float(), streams.global_.float(), streams.spectrum)
-            with torch.no_grad():
-                found = torch.stack([m.probabilities(streams)[:, 0] for m in classifier.members])
-            mean = found.mean(0).cpu().numpy()
+            found = torch.stack([m.probabilities(streams)[:, 0] for m in classifier.members])
+            return found.mean(0).cpu().numpy()
+
+        parts = np.array_split(rows, max(1, len(rows) // 512))
+        for part, mean in zip(parts, side_by_side(mean_of_members, parts, self.device)):
             np.add.at(total, self.samples.pixel[part], mean * self.samples.weight[part, None])
         shares = total[index]
         return shares / shares.sum(1, keepdims=True).clip(1e-12)
@@ -206,7 +214,7 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class _Learner:
-    """Trains one member after the other on the same samples."""
+    """Trains the members on the same samples, on the CPU some of them side by side."""
 
     streams: Streams
     targets: Tensor
@@ -214,25 +222,35 @@ class _Learner:
     settings: ClassifierSettings
     classes: int
     reporter: Reporter
+    done: dict[int, int] = field(default_factory=dict)
+    """Steps by member."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def train(self, member: int, seed: int) -> Network:
-        """Adam with a cosine over all steps; the network comes back in evaluation mode."""
-        settings, device = self.settings, self.targets.device
+    def ensemble(self, seed: int) -> list[Network]:
+        """Train all members; they begin with weights of their own."""
         components = self.streams.spectrum.shape[-1] // len(NEIGHBOURHOODS)
-        network = seeded_network(settings, components, self.classes, seed).to(device).train()
-        optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
+        seeds = range(seed, seed + self.settings.members)
+        networks = [seeded_network(self.settings, components, self.classes, own) for own in seeds]
+        return side_by_side(self._train, zip(seeds, networks), self.targets.device)
+
+    def _train(self, given: tuple[int, Network]) -> Network:
+        """Adam with a cosine over all steps; the network comes back in evaluation mode."""
+        seed, network = given
+        settings, device = self.settings, self.targets.device
+        network = network.to(device).train()
+        optimizer = _Adam(network)
         batches = self._batches(seed)
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)  # dropout
-            for step, batch in enumerate(batches):
-                for group in optimizer.param_groups:
-                    group["lr"] = _rate(settings.learning_rate, step / len(batches))
-                loss = self._step(network, optimizer, batch)
-                if step % 20 == 0:
-                    self._report(member, step, len(batches), float(loss))
+        draw_from(network, torch.Generator(device).manual_seed(seed))
+        for step, batch in enumerate(batches):
+            loss = self._loss(network, batch)
+            loss.backward()
+            optimizer.step(_rate(settings.learning_rate, step / len(batches)))
+            if step % 20 == 0:
+                self._report(seed, step, len(batches), float(loss.detach()))
+        draw_from(network, None)
         return network.eval()
 
-    def _step(self, network: Network, optimizer: torch.optim.Optimizer, batch: Tensor) -> Tensor:
+    def _loss(self, network: Network, batch: Tensor) -> Tensor:
         streams = Streams(
             self.streams.local[batch].float(),
             self.streams.global_[batch].float(),
@@ -242,11 +260,7 @@ class _Learner:
         targets = self.targets[batch, None].expand(-1, scores.shape[1])
         losses = F.cross_entropy(scores.transpose(1, 2), targets, reduction="none").sum(1)
         weights = self.weights[batch]
-        loss = (losses * weights).sum() / weights.sum()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+        return (losses * weights).sum() / weights.sum()
 
     def _batches(self, seed: int) -> list[Tensor]:
         """All epochs' batches; of even sizes, so that none is too small to normalise."""
@@ -261,16 +275,40 @@ class _Learner:
             for part in np.array_split(rng.permutation(n)[:count], parts)
         ]
 
-    def _report(self, member: int, step: int, steps: int, loss: float) -> None:
+    def _report(self, seed: int, step: int, steps: int, loss: float) -> None:
         if not math.isfinite(loss):
             raise MachineError(
                 f"Training diverged: the loss is {loss}.",
                 hint="Lower classifier.learning_rate.",
                 code="diverged",
             )
-        total = self.settings.members * steps
-        self.reporter.metric(member * steps + step, "classification loss", loss)
-        self.reporter.progress(member * steps + step, total, "step")
+        with self.lock:
+            self.done[seed] = step
+            done = sum(self.done.values())
+            self.reporter.metric(done, "classification loss", loss)
+            self.reporter.progress(done, self.settings.members * steps, "step")
+
+
+class _Adam:
+    """torch's Adam by itself: its optimizer class takes 1.5 s to import torch's compiler."""
+
+    def __init__(self, network: Network) -> None:
+        self.parameters: list[Tensor] = list(network.parameters())
+        self.means = [torch.zeros_like(p) for p in self.parameters]
+        self.squares = [torch.zeros_like(p) for p in self.parameters]
+        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Follow the gradients with that learning rate, and clear them."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        adam(
+            self.parameters, gradients, self.means, self.squares, [], self.steps, fused=True,
+            lr=rate, beta1=0.9, beta2=0.999, eps=1e-8,
+            weight_decay=0.0, amsgrad=False, maximize=False,
+        )  # fmt: skip
+        for parameter in self.parameters:
+            parameter.grad = None
 
 
 def _rate(peak: float, done: float) -> float:
@@ -353,8 +391,7 @@ def _read_samples(
     plan: _Plan,
     reporter: Reporter,
 ) -> Samples:
-    side, count = model.patch_size, len(plan.tiles)
-    locals_, globals_, spectra = [], [], []
+    side, count, found = model.patch_size, len(plan.tiles), []
     for first in range(0, count, TILES_AT_ONCE):
         chosen = plan.tiles[first : first + TILES_AT_ONCE]
         upright = {
@@ -362,17 +399,15 @@ def _read_samples(
             for row, col in {tile[:2] for tile in chosen}
         }
         tiles = torch.from_numpy(np.stack([turned(upright[r, c], turn) for r, c, turn in chosen]))
-        here = (plan.tile >= first) & (plan.tile < first + len(chosen))
-        tile = torch.from_numpy(plan.tile[here] - first).to(reader.device)
-        position = torch.from_numpy(plan.position[here]).to(reader.device)
-        local, global_ = [], []
-        for maps in reader.maps(tiles):
-            local.append(features_at(maps, side, tile, position // side, position % side))
-            global_.append(global_features(maps))
-        locals_.append(torch.stack(local, 1).half().cpu())
-        globals_.append(torch.stack(global_, 1).cpu())
-        spectrum = neighbourhood_spectra(tiles, model.whitening.emphasis).flatten(2).transpose(1, 2)
-        spectra.append(spectrum[tile.cpu(), position.cpu()])
+
+        def read(
+            share: slice, tiles: Tensor = tiles, first: int = first
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            here = (plan.tile >= first + share.start) & (plan.tile < first + share.stop)
+            tile = torch.from_numpy(plan.tile[here] - first - share.start)
+            return _read_tiles(reader, model, tiles[share], tile, plan.position[here])
+
+        found += side_by_side(read, shares(len(chosen), reader.device), reader.device)
         reporter.progress(first + len(chosen), count, "tile")
     turns = np.array([turn for _, _, turn in plan.tiles])
     return Samples(
@@ -380,7 +415,24 @@ def _read_samples(
         plan.tile,
         plan.weight,
         turns[plan.tile] == 0,
-        torch.cat(locals_),
-        torch.cat(globals_),
-        torch.cat(spectra),
+        *map(torch.cat, zip(*found, strict=True)),
+    )
+
+
+def _read_tiles(
+    reader: StageReader, model: DiffusionModel, tiles: Tensor, tile: Tensor, position: np.ndarray
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Local, global and spectral stream of tiles, at positions in them."""
+    side = model.patch_size
+    place = torch.from_numpy(position)
+    local, global_ = [], []
+    for maps in reader.maps(tiles):
+        row, col = place.to(reader.device) // side, place.to(reader.device) % side
+        local.append(features_at(maps, side, tile.to(reader.device), row, col))
+        global_.append(global_features(maps))
+    spectrum = neighbourhood_spectra(tiles, model.whitening.emphasis).flatten(2).transpose(1, 2)
+    return (
+        torch.stack(local, 1).half().cpu(),
+        torch.stack(global_, 1).cpu(),
+        spectrum[tile, place],
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mtmsd import __version__
 from mtmsd.device import autocast
@@ -28,6 +29,7 @@ from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import Whitening, fit_whitening
 from mtmsd.settings import PretrainSettings, Settings
+from mtmsd.side_by_side import shares, side_by_side
 
 METRIC_EVERY = 10
 
@@ -162,17 +164,26 @@ def train_step(
     batch: Batch,
     device: torch.device,
     settings: PretrainSettings,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[Tensor, Tensor]:
     """One optimiser step; the mean squared error and the bound before it."""
-    x0, t, noise = (part.to(device, non_blocking=True) for part in (batch.x0, batch.t, batch.noise))
-    x_t = schedule.noised(x0, t, noise)
-    with autocast(device, settings.precision):
-        output = network(x_t, t)
-    losses = hybrid_loss(schedule, output, x0, x_t, t, noise)
-    optimizer.zero_grad(set_to_none=True)
-    losses.total.mean().backward()
+    parameters, size = list(network.parameters()), len(batch.t)
+
+    def learn(share: slice) -> tuple[Sequence[Tensor], Tensor, Tensor]:
+        """Gradients of a share of the patches, and its part of the two means."""
+        whole = (batch.x0, batch.t, batch.noise)
+        x0, t, noise = (part[share].to(device, non_blocking=True) for part in whole)
+        x_t = schedule.noised(x0, t, noise)
+        with autocast(device, settings.precision):
+            output = network(x_t, t)
+        losses = hybrid_loss(schedule, output, x0, x_t, t, noise)
+        gradients = torch.autograd.grad(losses.total.sum() / size, parameters)
+        return gradients, losses.mse.detach().sum() / size, losses.vb.detach().sum() / size
+
+    gradients, mse, vb = zip(*side_by_side(learn, shares(size, device), device), strict=True)
+    for parameter, *parts in zip(parameters, *gradients, strict=True):
+        parameter.grad = sum(parts[1:], parts[0])
     optimizer.step()
-    return losses.mse.detach().mean(), losses.vb.detach().mean()
+    return sum(mse[1:], mse[0]), sum(vb[1:], vb[0])
 
 
 def _check(settings: PretrainSettings) -> None:
@@ -232,7 +243,7 @@ def _decay(settings: PretrainSettings, step: int) -> float:
 
 
 @torch.no_grad()
-def _average(averaged: dict[str, torch.Tensor], unet: UNet, decay: float) -> None:
+def _average(averaged: dict[str, Tensor], unet: UNet, decay: float) -> None:
     parameters = list(unet.state_dict().values())
     torch._foreach_lerp_(list(averaged.values()), parameters, 1 - decay)
 

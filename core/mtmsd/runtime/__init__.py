@@ -17,9 +17,12 @@ class Runtime(Protocol):
     ----------
     kind : str
         ``cpu``, ``cuda`` or ``mps``.
+    threads : int
+        So many tiles are computed side by side.
     """
 
     kind: str
+    threads: int
 
     def array(self, values: np.ndarray) -> Any:
         """Bring an array to the device."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mtmsd.device import free_memory
+from mtmsd.side_by_side import shares, side_by_side, thread_count
 
 if TYPE_CHECKING:
     from mtmsd.classify.classifier import Classifier
@@ -22,6 +23,7 @@ class EagerRuntime:
         self._classifier = classifier.to(device)
         self._device = device
         self.kind = device.type
+        self.threads = thread_count(device)
 
     def array(self, values: np.ndarray) -> Tensor:
         """Bring an array to the device."""
@@ -37,7 +39,13 @@ class EagerRuntime:
 
     def votes(self, tiles: Sequence[Tensor], *, compare: bool) -> Tensor:
         """Return what the voters say of tiles: (V, N, P, K) or (V, N, P, K + 1)."""
-        return self._classifier.votes(torch.stack(list(tiles)), compare=compare)
+        stacked = torch.stack(list(tiles))
+
+        def votes(share: slice) -> Tensor:
+            return self._classifier.votes(stacked[share], compare=compare)
+
+        found = side_by_side(votes, shares(len(stacked), self._device), self._device)
+        return torch.cat(found, dim=1)
 
     def free_memory(self) -> int:
         """Bytes that are free on the device."""

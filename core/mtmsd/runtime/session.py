@@ -75,6 +75,7 @@ class SessionRuntime:
         self._session = open_session(graph, device)
         self._classes = classes
         self.kind = device.partition(":")[0]
+        self.threads = 1
 
     def array(self, values: np.ndarray) -> np.ndarray:
         """Return the array: onnxruntime takes numpy's."""
