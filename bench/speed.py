@@ -3,6 +3,8 @@
     python bench/speed.py [--device cpu|cuda] [--only NAME …] [--quick]
 
 Names: dense, pretrain, preview, memory. Machines are noisy: ratios hold, seconds do not.
+What ours is compared with divides each operation among torch's threads, which spin while they
+wait (torch is loaded before mtmsd, which has them sleep).
 """
 
 from __future__ import annotations
@@ -19,9 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mtmsd  # noqa: F401  # before torch: it says how OpenMP's threads wait
-
-# isort: split
 import numpy as np
 import psutil
 import torch

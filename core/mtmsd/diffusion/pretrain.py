@@ -129,7 +129,7 @@ def fit(
     unet = unet.to(device).train()
     averaged = {name: value.detach().clone() for name, value in unet.state_dict().items()}
     optimizer = torch.optim.AdamW(
-        unet.parameters(), lr=settings.learning_rate, weight_decay=0.0, foreach=True
+        unet.parameters(), lr=settings.learning_rate, weight_decay=0.0, fused=True
     )
     first = 0
     if checkpoints is not None and resume:
