@@ -1,27 +1,22 @@
-"""Learning the classes: features at labelled pixels, purification, the ensemble."""
+"""What the classes are learnt from: features at labelled pixels, purified."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.optim.adam import adam
 
 from mtmsd import __version__
 from mtmsd.classify.classifier import Classifier, Selection, stage_reader
-from mtmsd.classify.head import draw_from
-from mtmsd.classify.network import Network, Streams, seeded_network
+from mtmsd.classify.learner import Learner
+from mtmsd.classify.network import Streams
 from mtmsd.diffusion.model import DiffusionModel
-from mtmsd.errors import InputError, MachineError
+from mtmsd.errors import InputError
 from mtmsd.features.purification import purify
 from mtmsd.features.stages import (
-    NEIGHBOURHOODS,
     StageReader,
     draw_noise,
     features_at,
@@ -35,13 +30,11 @@ from mtmsd.scene.orientation import turned, turned_positions
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import read_whitened
 from mtmsd.settings import ClassifierSettings
-from mtmsd.side_by_side import shares, side_by_side
+from mtmsd.side_by_side import shares, side_by_side, thread_count
 
 SAMPLE_BYTES = 512 * 2**20
 """What the local features of the training samples may take."""
 TILES_AT_ONCE = 8
-LAST_RATE = 5e-6
-"""Where the cosine of the learning rate ends."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,7 @@ class TrainingSet:
         if len(np.unique(targets)) < 2:
             raise InputError("Training needs labelled pixels of at least two classes.")
         local, global_ = self._select(rows, targets)
-        learner = _Learner(
+        learner = Learner(
             self.streams(rows, local, global_),
             torch.from_numpy(targets).to(self.device),
             torch.from_numpy(self.samples.weight[rows]).to(self.device),
@@ -171,8 +164,8 @@ class TrainingSet:
         parts = np.array_split(rows, max(1, len(rows) // 512))
         for part, mean in zip(parts, side_by_side(mean_of_members, parts, self.device)):
             np.add.at(total, self.samples.pixel[part], mean * self.samples.weight[part, None])
-        shares = total[index]
-        return shares / shares.sum(1, keepdims=True).clip(1e-12)
+        blended = total[index]
+        return blended / blended.sum(1, keepdims=True).clip(1e-12)
 
     def _select(self, rows: np.ndarray, targets: np.ndarray) -> tuple[Selection, Selection]:
         """Purify both streams over the training samples, and find their scaling."""
@@ -210,109 +203,6 @@ class TrainingSet:
             purified(self.samples.global_, self.samples.tile[rows], global_),
             self.samples.spectrum[torch.from_numpy(rows)].to(self.device)[:, None],
         )
-
-
-@dataclass(frozen=True)
-class _Learner:
-    """Trains the members on the same samples, on the CPU some of them side by side."""
-
-    streams: Streams
-    targets: Tensor
-    weights: Tensor
-    settings: ClassifierSettings
-    classes: int
-    reporter: Reporter
-    done: dict[int, int] = field(default_factory=dict)
-    """Steps by member."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def ensemble(self, seed: int) -> list[Network]:
-        """Train all members; they begin with weights of their own."""
-        components = self.streams.spectrum.shape[-1] // len(NEIGHBOURHOODS)
-        seeds = range(seed, seed + self.settings.members)
-        networks = [seeded_network(self.settings, components, self.classes, own) for own in seeds]
-        return side_by_side(self._train, zip(seeds, networks), self.targets.device)
-
-    def _train(self, given: tuple[int, Network]) -> Network:
-        """Adam with a cosine over all steps; the network comes back in evaluation mode."""
-        seed, network = given
-        settings, device = self.settings, self.targets.device
-        network = network.to(device).train()
-        optimizer = _Adam(network)
-        batches = self._batches(seed)
-        draw_from(network, torch.Generator(device).manual_seed(seed))
-        for step, batch in enumerate(batches):
-            loss = self._loss(network, batch)
-            loss.backward()
-            optimizer.step(_rate(settings.learning_rate, step / len(batches)))
-            if step % 20 == 0:
-                self._report(seed, step, len(batches), float(loss.detach()))
-        draw_from(network, None)
-        return network.eval()
-
-    def _loss(self, network: Network, batch: Tensor) -> Tensor:
-        streams = Streams(
-            self.streams.local[batch].float(),
-            self.streams.global_[batch].float(),
-            self.streams.spectrum[batch],
-        )
-        scores = network(streams)[:, 0]
-        targets = self.targets[batch, None].expand(-1, scores.shape[1])
-        losses = F.cross_entropy(scores.transpose(1, 2), targets, reduction="none").sum(1)
-        weights = self.weights[batch]
-        return (losses * weights).sum() / weights.sum()
-
-    def _batches(self, seed: int) -> list[Tensor]:
-        """All epochs' batches; of even sizes, so that none is too small to normalise."""
-        settings, n = self.settings, len(self.targets)
-        rng = np.random.default_rng(seed)
-        count = settings.samples_per_epoch or n
-        parts = max(1, round(min(count, n) / settings.batch_size))
-        passes = max(1, round(settings.epochs * count / min(count, n)))
-        return [
-            torch.from_numpy(part).to(self.targets.device)
-            for _ in range(passes)
-            for part in np.array_split(rng.permutation(n)[:count], parts)
-        ]
-
-    def _report(self, seed: int, step: int, steps: int, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise MachineError(
-                f"Training diverged: the loss is {loss}.",
-                hint="Lower classifier.learning_rate.",
-                code="diverged",
-            )
-        with self.lock:
-            self.done[seed] = step
-            done = sum(self.done.values())
-            self.reporter.metric(done, "classification loss", loss)
-            self.reporter.progress(done, self.settings.members * steps, "step")
-
-
-class _Adam:
-    """torch's Adam by itself: its optimizer class takes 1.5 s to import torch's compiler."""
-
-    def __init__(self, network: Network) -> None:
-        self.parameters: list[Tensor] = list(network.parameters())
-        self.means = [torch.zeros_like(p) for p in self.parameters]
-        self.squares = [torch.zeros_like(p) for p in self.parameters]
-        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
-
-    @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Follow the gradients with that learning rate, and clear them."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        adam(
-            self.parameters, gradients, self.means, self.squares, [], self.steps, fused=True,
-            lr=rate, beta1=0.9, beta2=0.999, eps=1e-8,
-            weight_decay=0.0, amsgrad=False, maximize=False,
-        )  # fmt: skip
-        for parameter in self.parameters:
-            parameter.grad = None
-
-
-def _rate(peak: float, done: float) -> float:
-    return LAST_RATE + (peak - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def _weighted_mean(stream: Tensor, at: np.ndarray, weight: Tensor) -> np.ndarray:
@@ -392,8 +282,9 @@ def _read_samples(
     reporter: Reporter,
 ) -> Samples:
     side, count, found = model.patch_size, len(plan.tiles), []
-    for first in range(0, count, TILES_AT_ONCE):
-        chosen = plan.tiles[first : first + TILES_AT_ONCE]
+    at_once = max(TILES_AT_ONCE, thread_count(reader.device))
+    for first in range(0, count, at_once):
+        chosen = plan.tiles[first : first + at_once]
         upright = {
             (row, col): read_whitened(scene, model.whitening, row, col, side, side)[0]
             for row, col in {tile[:2] for tile in chosen}
