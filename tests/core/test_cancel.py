@@ -59,6 +59,12 @@ sys.exit(runner.run_job(Path(sys.argv[1])))
 """An engine whose job never looks whether it is canceled."""
 
 
+@pytest.fixture(params=["1", "3"], ids=["one-thread", "three-threads"])
+def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine computes in one thread, or in several side by side."""
+    monkeypatch.setenv("OMP_NUM_THREADS", request.param)
+
+
 def seconds_until_gone(process: subprocess.Popen) -> float:
     began = time.monotonic()
     process.wait(40)
@@ -87,6 +93,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize(
     ("phase", "settings"),
     [
@@ -115,6 +122,7 @@ def test_cancel_in_every_phase_leaves_nothing_half_done(
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.usefixtures("threads")
 def test_a_signal_ends_pretraining_with_a_checkpoint(scene: Path):
     model = scene.with_name("model.safetensors")
     process = start("pretrain", scene, "-o", model, "--json", *words(LONG))
