@@ -67,12 +67,12 @@ class ClassifierSettings:
     """Networks in the ensemble."""
     epochs: int = 10
     """Passes of ``samples_per_epoch`` over the training samples."""
-    samples_per_epoch: int = 6000
+    samples_per_epoch: int = 3000
     """Samples in a pass, however many there are, so that few labels train as long as many;
     0: a pass is every sample once."""
     batch_size: int = 128
     """Samples in a step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     """Adam's learning rate, decayed by a cosine to 5e-6."""
     fusion: str = "guided"
     """Name of the fusion in classify/fusion.py."""
@@ -133,9 +133,7 @@ PRESETS: dict[str, Settings] = {
             timesteps=(50, 200, 400),
             channels=128,
             stride=28,
-            learning_rate=1.5e-3,
             members=2,
-            samples_per_epoch=3000,
         ),
     ),
     "balanced": Settings("balanced"),
