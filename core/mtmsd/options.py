@@ -88,7 +88,7 @@ preset = click.option(
     default="balanced",
     show_default=True,
     help="quick: about 3 minutes on two CPU cores, up to a point less accurate on small scenes; "
-    "balanced: 10 to 18 minutes; paper: the published numbers, hours on a GPU, days on a CPU.",
+    "balanced: 10 to 15 minutes; paper: the published numbers, hours on a GPU, days on a CPU.",
 )
 method = together(
     click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -115,9 +116,7 @@ def test_training_and_mapping_are_the_same(request: pytest.FixtureRequest, train
     labels = read_labels(next(trained.glob("*.gpkg")), scene)
     given = load_classifier(trained / "classifier.safetensors")
     assert isinstance(given, Classifier)
-    settings = given.settings.__class__(
-        **{**given.settings.__dict__, "members": 3, "precision": "fp32"}
-    )
+    settings = dataclasses.replace(given.settings, members=3, precision="fp32")
 
     def learnt() -> tuple[Classifier, np.ndarray]:
         samples = TrainingSet.extract(

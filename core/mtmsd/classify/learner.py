@@ -44,8 +44,8 @@ class Learner:
     settings: ClassifierSettings
     classes: int
     reporter: Reporter
-    done: dict[int, int] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    done: dict[int, int] = field(default_factory=dict, init=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def ensemble(self, seed: int) -> list[Network]:
         """Train all members; they begin with weights of their own."""
