@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 LARGE = 16 * 2**20
 """Arrays from so many bytes on are given back to the system as soon as they are freed."""
@@ -18,13 +19,27 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(word in str(error).lower() for word in _WORDS)
 
 
-def return_freed_memory() -> None:
-    """Have glibc give large arrays back; other C libraries are left as they are.
+def keep_no_large_arrays() -> None:
+    """Have glibc give large arrays back as soon as they are freed.
 
     By itself it learns from those that were freed to keep the next ones, of up to 32 MiB. What
     lies between them then holds them fast, and memory grows with the number of windows read.
     """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(_M_MMAP_THRESHOLD, LARGE)
+    mallopt = _c_function("mallopt")
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, LARGE)
+
+
+def return_freed_memory() -> None:
+    """Give all pages that are free now back to the system, in about 10 ms.
+
+    Small arrays that threads have freed would else add up, by another sum in every run.
+    """
+    trim = _c_function("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _c_function(name: str) -> Callable[..., int] | None:
+    """Return a function of glibc; other C libraries are left as they are."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -17,7 +17,7 @@ from mtmsd.classify.finished import FinishedBlocks
 from mtmsd.classify.spectral import SpectralClassifier, SpectralMapper
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.tiles import TileGrid
-from mtmsd.memory import is_out_of_memory
+from mtmsd.memory import is_out_of_memory, return_freed_memory
 from mtmsd.reporting import Reporter
 from mtmsd.runtime import Runtime
 from mtmsd.scene import output
@@ -298,6 +298,7 @@ def _mapped(
                 finished.write(row, col, layers)
         yield place, layers
         done += size
+        return_freed_memory()
         reporter.check_canceled()
     reporter.progress(done, total, "pixel")
 

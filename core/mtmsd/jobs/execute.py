@@ -17,7 +17,7 @@ from mtmsd.jobs.arguments import build
 from mtmsd.jobs.commands import COMMANDS
 from mtmsd.jobs.failures import explain, unforeseen
 from mtmsd.jobs.reporter import JobReporter
-from mtmsd.memory import return_freed_memory
+from mtmsd.memory import keep_no_large_arrays
 
 DONE = 0
 
@@ -49,7 +49,7 @@ def execute(
     int
         The exit status of design.md.
     """
-    return_freed_memory()
+    keep_no_large_arrays()
     switch = reporter.switch
     switch.on_forced_end = lambda: _end_process(reporter)
     try:
