@@ -72,8 +72,8 @@ class ClassifierSettings:
     0: a pass is every sample once."""
     batch_size: int = 128
     """Samples in a step."""
-    learning_rate: float = 1.5e-3
-    """Adam's learning rate, decayed by a cosine to 5e-6."""
+    learning_rate: float = 0.0
+    """Adam's learning rate, decayed by a cosine to 5e-6; 0: the labels choose one."""
     fusion: str = "guided"
     """Name of the fusion in classify/fusion.py."""
     head: str = "spectral"

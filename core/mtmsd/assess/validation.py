@@ -16,7 +16,7 @@ from mtmsd.assess.independence import distances
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import Labels
 from mtmsd.scene.raster import Scene
-from mtmsd.scene.splits import Split, by_polygon, random_stratified, spatial_folds
+from mtmsd.scene.splits import Split, by_polygon, positions, random_stratified, spatial_folds
 
 KINDS = ("auto", "polygons", "cross", "random")
 """How labels are held out; auto: cross-validation where polygons are few, else polygons."""
@@ -264,9 +264,3 @@ def _rank_of_polygon(labels: Labels, seed: int) -> NDArray[np.float64]:
             share = (place + 1) / len(groups) if place else 0.0
             rank[(labels.groups == group) & (labels.values == info.value)] = share
     return rank
-
-
-def positions(part: Labels, whole: Labels) -> NDArray[np.int64]:
-    """Return where the pixels of ``part`` stand in ``whole``, int64 (n_part,)."""
-    place = {pixel: i for i, pixel in enumerate(zip(whole.rows, whole.cols, strict=True))}
-    return np.array([place[p] for p in zip(part.rows, part.cols, strict=True)], dtype=np.int64)

@@ -13,6 +13,7 @@ from mtmsd import __version__
 from mtmsd.classify.classifier import Classifier, Selection, stage_reader
 from mtmsd.classify.learner import Learner
 from mtmsd.classify.network import Streams
+from mtmsd.classify.pace import choose_rate
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError
 from mtmsd.features.purification import purify
@@ -113,19 +114,23 @@ class TrainingSet:
 
     def fit(self, index: np.ndarray | None = None, *, seed: int, reporter: Reporter) -> Classifier:
         """Purify and train the ensemble on the labelled pixels ``index`` (all if None)."""
-        rows = np.arange(len(self.samples.pixel))
-        if index is not None:
-            rows = np.flatnonzero(np.isin(self.samples.pixel, index))
+        if index is None:
+            index = np.arange(len(self.labels))
+        rows = np.flatnonzero(np.isin(self.samples.pixel, index))
         values = np.array([c.value for c in self.labels.classes])
         targets = np.searchsorted(values, self.labels.values[self.samples.pixel[rows]])
         if len(np.unique(targets)) < 2:
             raise InputError("Training needs labelled pixels of at least two classes.")
+        settings = self.settings
+        if not settings.learning_rate:
+            rate = choose_rate(self, index, seed=seed, reporter=reporter)
+            settings = dataclasses.replace(settings, learning_rate=rate)
         local, global_ = self._select(rows, targets)
         learner = Learner(
             self.streams(rows, local, global_),
             torch.from_numpy(targets).to(self.device),
             torch.from_numpy(self.samples.weight[rows]).to(self.device),
-            self.settings,
+            settings,
             classes=len(values),
             reporter=reporter,
         )
@@ -133,7 +138,7 @@ class TrainingSet:
         metadata = {"version": __version__, "seed": seed, "samples": len(rows)}
         return Classifier(
             self.model,
-            self.settings,
+            settings,
             self.labels.classes,
             self.noise,
             local,

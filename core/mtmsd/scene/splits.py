@@ -185,6 +185,12 @@ def spatial_blocks(
     )
 
 
+def positions(part: Labels, whole: Labels) -> np.ndarray:
+    """Return where the pixels of ``part`` stand in ``whole``, int64 (n_part,)."""
+    place = {pixel: i for i, pixel in enumerate(zip(whole.rows, whole.cols, strict=True))}
+    return np.array([place[p] for p in zip(part.rows, part.cols, strict=True)], dtype=np.int64)
+
+
 def nearest_distance(
     rows: np.ndarray, cols: np.ndarray, to_rows: np.ndarray, to_cols: np.ndarray
 ) -> np.ndarray:
