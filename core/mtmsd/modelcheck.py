@@ -25,7 +25,10 @@ N = TypeVar("N", bound="nn.Module")
 LARGEST_PATCH = 1024
 LARGEST_WIDTH = 4096
 LONGEST_NAME = 1000
-MOST = {"members": 1000, "timesteps": 1000, "blocks": 100, "stride": LARGEST_PATCH}
+MOST = {
+    "members": 1000, "timesteps": 1000, "blocks": 100, "stride": LARGEST_PATCH,
+    "joint_weight": 1000,
+}  # fmt: skip
 """Far beyond any use; what is larger was written to do harm, or by a broken disk."""
 
 

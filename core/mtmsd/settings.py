@@ -73,7 +73,10 @@ class ClassifierSettings:
     batch_size: int = 128
     """Samples in a step."""
     learning_rate: float = 0.0
-    """Adam's learning rate, decayed by a cosine to 5e-6; 0: the labels choose one."""
+    """Adam's learning rate, decayed by a cosine to 5e-6; 0: the labels choose it
+    and ``joint_weight``."""
+    joint_weight: float = 1.0
+    """How much the voice that hears all streams weighs, beside each of the others."""
     fusion: str = "guided"
     """Name of the fusion in classify/fusion.py."""
     head: str = "spectral"

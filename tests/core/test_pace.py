@@ -1,4 +1,4 @@
-"""The learning rate that the labels speak for."""
+"""The pace that the labels speak for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mtmsd.classify.pace import RATES, choose_rate
+from mtmsd.classify.network import Streams
+from mtmsd.classify.pace import EAGER, GENTLE, choose_pace
 from mtmsd.classify.training import TrainingSet
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.unet import UNet
@@ -62,18 +63,16 @@ def every(samples: TrainingSet) -> np.ndarray:
 
 
 def test_clear_labels_are_learnt_faster_than_doubtful_ones(samples: TrainingSet) -> None:
-    found = [
-        choose_rate(given, every(given), seed=0, reporter=Reporter())
-        for given in (doubtful(samples), samples)
-    ]
-    assert found == list(RATES)
+    for given, expected in ((doubtful(samples), GENTLE), (samples, EAGER)):
+        chosen = choose_pace(given, every(given), seed=0, reporter=Reporter())
+        assert chosen == expected.of(SETTINGS)
 
 
-def test_classifier_says_at_which_rate_it_learnt(samples: TrainingSet) -> None:
+def test_classifier_says_at_which_pace_it_learnt(samples: TrainingSet) -> None:
     assert samples.settings.learning_rate == 0
     chosen = samples.fit(seed=0, reporter=Reporter())
-    assert chosen.settings.learning_rate == RATES[1]
-    given = dataclasses.replace(SETTINGS, learning_rate=RATES[1])
+    given = EAGER.of(SETTINGS)
+    assert chosen.settings == given
     same = dataclasses.replace(samples, settings=given).fit(seed=0, reporter=Reporter())
     for one, other in zip(chosen.members, same.members, strict=True):
         for a, b in zip(one.parameters(), other.parameters(), strict=True):
@@ -82,7 +81,8 @@ def test_classifier_says_at_which_rate_it_learnt(samples: TrainingSet) -> None:
 
 def test_labels_in_one_place_leave_nothing_to_try(samples: TrainingSet) -> None:
     near = np.flatnonzero((samples.labels.rows < 16) & (samples.labels.cols < 16))
-    assert choose_rate(samples, near, seed=0, reporter=Reporter()) == RATES[0]
+    chosen = choose_pace(samples, near, seed=0, reporter=Reporter())
+    assert chosen == GENTLE.of(SETTINGS)
 
 
 def test_trials_are_canceled(samples: TrainingSet) -> None:
@@ -92,7 +92,24 @@ def test_trials_are_canceled(samples: TrainingSet) -> None:
             return True
 
     with pytest.raises(Canceled):
-        choose_rate(samples, every(samples), seed=0, reporter=Canceling())
+        choose_pace(samples, every(samples), seed=0, reporter=Canceling())
+
+
+def test_joint_voice_weighs_as_the_settings_say(samples: TrainingSet) -> None:
+    rows = np.arange(20)
+
+    def told(weight: float) -> torch.Tensor:
+        given = dataclasses.replace(SETTINGS, learning_rate=1e-3, joint_weight=weight, epochs=1)
+        fitted = dataclasses.replace(samples, settings=given).fit(seed=0, reporter=Reporter())
+        streams = samples.streams(rows, fitted.local, fitted.global_)
+        streams = Streams(streams.local.float(), streams.global_.float(), streams.spectrum)
+        with torch.no_grad():
+            voices = torch.softmax(fitted.members[0](streams), dim=-1)
+            expected = (weight * voices[:, :, 0] + voices[:, :, 1] + voices[:, :, 2]) / (weight + 2)
+            torch.testing.assert_close(fitted.members[0].probabilities(streams), expected)
+        return expected
+
+    assert (told(1.0) - told(3.0)).abs().max() > 0.01
 
 
 def test_only_the_paper_sets_a_rate() -> None:

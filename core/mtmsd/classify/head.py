@@ -1,7 +1,7 @@
 """From a fused feature vector, and perhaps the pixel's own spectrum, to class scores.
 
 A head has one or more voices: each scores the classes by itself and learns by itself, and
-their probabilities are averaged.
+their probabilities are averaged; the first one, which hears all streams, may weigh more.
 """
 
 from __future__ import annotations

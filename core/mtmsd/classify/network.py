@@ -43,6 +43,7 @@ class Network(nn.Module):
                     f"There is no {name} '{getattr(settings, name)}'.",
                     hint=f"Choose from: {', '.join(table)}.",
                 )
+        self.joint_weight = settings.joint_weight
         self.fusion = FUSIONS[settings.fusion](len(settings.timesteps), settings.channels)
         self.head = HEADS[settings.head](settings.channels, components, classes)
 
@@ -53,8 +54,11 @@ class Network(nn.Module):
         return scores.view(*fused.shape[:2], *scores.shape[1:])
 
     def probabilities(self, streams: Streams) -> Tensor:
-        """Return class probabilities (N, P, K), float32: the mean of the voices."""
-        return torch.softmax(self(streams).float(), dim=-1).mean(-2)
+        """Return class probabilities (N, P, K), float32: the weighted mean of the voices."""
+        voices = torch.softmax(self(streams).float(), dim=-1)
+        joint, others = voices[..., 0, :], voices[..., 1:, :]
+        weight = self.joint_weight
+        return (weight * joint + others.sum(-2)) / (weight + others.shape[-2])
 
 
 def seeded_network(

@@ -1,23 +1,39 @@
-"""How fast to learn: the learning rate that does best on labels that were left out."""
+"""How fast to learn: the pace that does best on labels that were left out."""
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mtmsd.reporting import Reporter
 from mtmsd.scene.splits import positions, spatial_blocks
+from mtmsd.settings import ClassifierSettings
 from mtmsd.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from mtmsd.classify.training import TrainingSet
 
-RATES = (1.5e-3, 6e-3)
-"""For mixed pixels and doubtful labels, which are soon learnt by heart; for pure ones."""
+
+@dataclass(frozen=True)
+class Pace:
+    """Settings that go together."""
+
+    learning_rate: float
+    joint_weight: float
+
+    def of(self, settings: ClassifierSettings) -> ClassifierSettings:
+        """Return the settings at this pace."""
+        return replace(settings, learning_rate=self.learning_rate, joint_weight=self.joint_weight)
+
+
+GENTLE = Pace(1.5e-3, joint_weight=1.0)
+"""For mixed pixels and doubtful labels: a network soon has them by heart."""
+EAGER = Pace(6e-3, joint_weight=3.0)
+"""For pure pixels, of which the network learns what the spectra alone do not tell."""
 BLOCK = 16
-"""Side of the blocks that are left out, in pixels: neighbours tell nothing of each other."""
+"""Side of the blocks that are left out, in pixels: single pixels have neighbours that tell."""
 MOST = 4000
 """Pixels that are predicted, at most."""
 
@@ -33,28 +49,29 @@ class _Silent(Reporter):
         return self._reporter.cancel_requested
 
 
-def choose_rate(samples: TrainingSet, index: np.ndarray, *, seed: int, reporter: Reporter) -> float:
-    """Return the one of :data:`RATES` that the labelled pixels ``index`` speak for.
+def choose_pace(
+    samples: TrainingSet, index: np.ndarray, *, seed: int, reporter: Reporter
+) -> ClassifierSettings:
+    """Return the settings with the pace that the labelled pixels ``index`` speak for.
 
-    For each rate one network learns half of the blocks and predicts the other half. The plain
+    At each pace one network learns half of the blocks and predicts the other half. The plain
     mean of the timesteps is enough for that, and takes two thirds of the time of the fusion.
     """
+    gentle, eager = (pace.of(samples.settings) for pace in (GENTLE, EAGER))
     own = samples.labels.subset(index)
     split = spatial_blocks(own, BLOCK, guard=0, train_fraction=0.5, seed=seed)
     kept, left_out = (index[positions(part, own)] for part in (split.train, split.test))
-    if not len(left_out):
-        return RATES[0]
-    left_out = left_out[:: -(-len(left_out) // MOST)]
+    left_out = left_out[:: len(left_out) // MOST + 1]
     values = np.array([info.value for info in own.classes])
 
-    def right(rate: float) -> float:
-        settings = dataclasses.replace(
-            samples.settings, members=1, fusion="mean", learning_rate=rate
-        )
-        trial = dataclasses.replace(samples, settings=settings)
+    def right(settings: ClassifierSettings) -> int:
+        brief = replace(settings, members=1, fusion="mean")
+        trial = replace(samples, settings=brief)
         classifier = trial.fit(kept, seed=seed, reporter=_Silent(reporter))
         found = values[trial.predict(classifier, left_out).argmax(1)]
-        return float((found == samples.labels.values[left_out]).mean())
+        return int((found == samples.labels.values[left_out]).sum())
 
-    shares = side_by_side(right, RATES, samples.device)
-    return RATES[int(np.argmax(shares))]
+    if not len(left_out):
+        return gentle
+    of_gentle, of_eager = side_by_side(right, (gentle, eager), samples.device)
+    return eager if of_eager > of_gentle else gentle

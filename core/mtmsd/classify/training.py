@@ -13,7 +13,7 @@ from mtmsd import __version__
 from mtmsd.classify.classifier import Classifier, Selection, stage_reader
 from mtmsd.classify.learner import Learner
 from mtmsd.classify.network import Streams
-from mtmsd.classify.pace import choose_rate
+from mtmsd.classify.pace import choose_pace
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError
 from mtmsd.features.purification import purify
@@ -123,8 +123,7 @@ class TrainingSet:
             raise InputError("Training needs labelled pixels of at least two classes.")
         settings = self.settings
         if not settings.learning_rate:
-            rate = choose_rate(self, index, seed=seed, reporter=reporter)
-            settings = dataclasses.replace(settings, learning_rate=rate)
+            settings = choose_pace(self, index, seed=seed, reporter=reporter)
         local, global_ = self._select(rows, targets)
         learner = Learner(
             self.streams(rows, local, global_),
