@@ -6,8 +6,6 @@ their probabilities are averaged; the first one, which hears all streams, may we
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -49,6 +47,8 @@ def draw_from(network: nn.Module, generator: torch.Generator | None) -> None:
 class PaperHead(nn.Module):
     """The paper's: 128, 32, K; with 30 classes or more 256, 128, K. No spectrum."""
 
+    voices = 1
+
     def __init__(self, features: int, components: int, classes: int) -> None:
         super().__init__()
         first, second = (256, 128) if classes >= 30 else (128, 32)
@@ -70,6 +70,8 @@ class SpectralHead(nn.Module):
     one back. Dropout keeps a few polygons from being learnt by heart.
     """
 
+    voices = 3
+
     def __init__(self, features: int, components: int, classes: int) -> None:
         super().__init__()
         self.components = components
@@ -87,7 +89,7 @@ class SpectralHead(nn.Module):
         return torch.stack([joint, self.surroundings(spectrum), pixel], dim=1)
 
 
-HEADS: dict[str, Callable[[int, int, int], nn.Module]] = {
+HEADS: dict[str, type[PaperHead] | type[SpectralHead]] = {
     "paper": PaperHead,
     "spectral": SpectralHead,
 }

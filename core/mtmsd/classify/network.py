@@ -43,9 +43,10 @@ class Network(nn.Module):
                     f"There is no {name} '{getattr(settings, name)}'.",
                     hint=f"Choose from: {', '.join(table)}.",
                 )
-        self.joint_weight = settings.joint_weight
         self.fusion = FUSIONS[settings.fusion](len(settings.timesteps), settings.channels)
         self.head = HEADS[settings.head](settings.channels, components, classes)
+        weights = [settings.joint_weight, *[1.0] * (self.head.voices - 1)]
+        self.shares = [weight / sum(weights) for weight in weights]
 
     def forward(self, streams: Streams) -> Tensor:
         """Return class scores (N, P, V, K) of the head's V voices."""
@@ -56,9 +57,7 @@ class Network(nn.Module):
     def probabilities(self, streams: Streams) -> Tensor:
         """Return class probabilities (N, P, K), float32: the weighted mean of the voices."""
         voices = torch.softmax(self(streams).float(), dim=-1)
-        joint, others = voices[..., 0, :], voices[..., 1:, :]
-        weight = self.joint_weight
-        return (weight * joint + others.sum(-2)) / (weight + others.shape[-2])
+        return (voices * torch.tensor(self.shares, device=voices.device)[:, None]).sum(-2)
 
 
 def seeded_network(
