@@ -61,6 +61,8 @@ def choose_pace(
     own = samples.labels.subset(index)
     split = spatial_blocks(own, BLOCK, guard=0, train_fraction=0.5, seed=seed)
     kept, left_out = (index[positions(part, own)] for part in (split.train, split.test))
+    if not len(left_out):
+        return gentle
     left_out = left_out[:: len(left_out) // MOST + 1]
     values = np.array([info.value for info in own.classes])
 
@@ -71,7 +73,5 @@ def choose_pace(
         found = values[trial.predict(classifier, left_out).argmax(1)]
         return int((found == samples.labels.values[left_out]).sum())
 
-    if not len(left_out):
-        return gentle
     of_gentle, of_eager = side_by_side(right, (gentle, eager), samples.device)
     return eager if of_eager > of_gentle else gentle
