@@ -76,6 +76,8 @@ def main() -> None:
     settings = preset(chosen.preset, dict(pair.split("=", 1) for pair in chosen.set))
     everything = []
     at_hand = [name for name, case in CASES.items() if (chosen.folder / case.raster).exists()]
+    if not at_hand:
+        parser.error(f"{chosen.folder} holds none of the scenes")
     for name in chosen.scenes or at_hand:
         rows = run(CASES[name], chosen.folder, name, settings, chosen)
         everything.append({"scene": name, "preset": chosen.preset, **rows})

@@ -87,7 +87,7 @@ preset = click.option(
     type=click.Choice(["quick", "balanced", "paper"]),
     default="balanced",
     show_default=True,
-    help="quick: about 3 minutes on two CPU cores, up to a point less accurate on small scenes; "
+    help="quick: about 3 minutes on two CPU cores, up to three points less accurate; "
     "balanced: 10 to 15 minutes; paper: the published numbers, hours on a GPU, days on a CPU.",
 )
 method = together(

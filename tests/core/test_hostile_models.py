@@ -162,6 +162,8 @@ HOSTILE = {
     "a wide fusion": changed("settings.channels", 10**7),
     "a stride of nothing": changed("settings.stride", 0),
     "a stride of words": changed("settings.stride", "__import__('os')"),
+    "a voice of no weight": changed("settings.joint_weight", 0.0),
+    "a voice that weighs all away": changed("settings.joint_weight", -2.0),
     "a head of another name": changed("settings.head", "os.system"),
     "a vote of another name": changed("settings.vote", "none"),
     "a setting that nobody knows": changed("settings.path", "../../../etc/passwd"),

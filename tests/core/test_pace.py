@@ -13,7 +13,7 @@ from mtmsd.classify.pace import EAGER, GENTLE, choose_pace
 from mtmsd.classify.training import TrainingSet
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.unet import UNet
-from mtmsd.errors import Canceled
+from mtmsd.errors import Canceled, InputError
 from mtmsd.reporting import Reporter
 from mtmsd.scene.labels import ClassInfo, Labels
 from mtmsd.scene.raster import Scene
@@ -110,6 +110,13 @@ def test_joint_voice_weighs_as_the_settings_say(samples: TrainingSet) -> None:
         return expected
 
     assert (told(1.0) - told(3.0)).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("weight", [0.0, -2.0])
+def test_joint_voice_must_weigh_something(samples: TrainingSet, weight: float) -> None:
+    given = dataclasses.replace(SETTINGS, learning_rate=1e-3, joint_weight=weight)
+    with pytest.raises(InputError, match="joint_weight"):
+        dataclasses.replace(samples, settings=given).fit(seed=0, reporter=Reporter())
 
 
 def test_only_the_paper_sets_a_rate() -> None:

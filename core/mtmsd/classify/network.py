@@ -43,6 +43,11 @@ class Network(nn.Module):
                     f"There is no {name} '{getattr(settings, name)}'.",
                     hint=f"Choose from: {', '.join(table)}.",
                 )
+        if settings.joint_weight <= 0:
+            raise InputError(
+                f"The setting joint_weight cannot be {settings.joint_weight:g}.",
+                hint="It is above 0; 1 counts all voices alike.",
+            )
         self.fusion = FUSIONS[settings.fusion](len(settings.timesteps), settings.channels)
         self.head = HEADS[settings.head](settings.channels, components, classes)
         weights = [settings.joint_weight, *[1.0] * (self.head.voices - 1)]
