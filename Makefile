@@ -77,7 +77,7 @@ lint: .env-engine/.ready ## ruff, mypy, and what Qt 6 refuses
 	$(ENGINE) -m ruff check .
 	$(ENGINE) -m ruff format --check .
 	$(ENGINE) -m mypy
-	$(ENGINE) -m mypy --follow-imports=silent mtmsd_qgis/engine mtmsd_qgis/processing tools
+	$(ENGINE) -m mypy --follow-imports=silent mtmsd_qgis/common mtmsd_qgis/engine mtmsd_qgis/processing mtmsd_qgis/setup tools
 	$(ENGINE) tools/lint_qt.py
 
 demo: qgis .env-engine/.ready build ## From the sample scene and its polygons to a class map, in demo/

@@ -24,13 +24,13 @@ import numpy as np
 from mtmsd.assess.accuracy import confusion, figures
 from mtmsd.assess.baseline import spectral_baselines
 from mtmsd.classify.training import TrainingSet
-from mtmsd.device import choose_device
+from mtmsd.compute.device import choose_device
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.pretrain import pretrain
 from mtmsd.reporting import Reporter
-from mtmsd.scene.labels import Labels, read_labels
+from mtmsd.labels.labels import Labels, read_labels
 from mtmsd.scene.raster import Scene
-from mtmsd.scene.splits import Split, positions, random_stratified, spatial_blocks
+from mtmsd.labels.splits import Split, positions, random_stratified, spatial_blocks
 from mtmsd.settings import Settings, preset
 
 HERE = Path(__file__).parent

@@ -18,11 +18,11 @@ import numpy as np
 import psutil
 import torch
 from mtmsd.classify.classifier import Classifier, load_classifier
-from mtmsd.classify.decision import Block
-from mtmsd.classify.export import export
-from mtmsd.classify.exported import load_classifier as load_exported
-from mtmsd.classify.mapping import Mapper
-from mtmsd.jobs.inputs import open_scene_for
+from mtmsd.mapping.decision import Block
+from mtmsd.onnx.export import export
+from mtmsd.onnx.classifier import load_classifier as load_exported
+from mtmsd.mapping.mapper import Mapper
+from mtmsd.commands.inputs import open_scene_for
 from mtmsd.reporting import Reporter
 
 SAMPLE = Path(__file__).parents[1] / "resources" / "sample" / "enmap_potsdam.tif"

@@ -26,9 +26,9 @@ import psutil
 import torch
 import torch.nn.functional as F
 from mtmsd.classify.classifier import Classifier
-from mtmsd.classify.mapping import Mapper
+from mtmsd.mapping.mapper import Mapper
 from mtmsd.classify.training import TrainingSet
-from mtmsd.device import bf16_is_fast, choose_device
+from mtmsd.compute.device import bf16_is_fast, choose_device
 from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.patches import PatchPool
@@ -37,7 +37,7 @@ from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
 from mtmsd.features.tiles import TileGrid
 from mtmsd.reporting import Reporter
-from mtmsd.scene.labels import read_labels
+from mtmsd.labels.labels import read_labels
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import fit_whitening
 from mtmsd.settings import PAPER_TIMESTEPS, PRESETS, ClassifierSettings

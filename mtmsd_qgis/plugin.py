@@ -9,16 +9,16 @@ from qgis.PyQt.QtCore import QCoreApplication, Qt
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction
 
-from .engine.folders import icon_path
+from .common.folders import icon_path
 from .processing.provider import MtmsdProvider
-from .translation import install_translator, tr
+from .common.translation import install_translator, tr
 
 if TYPE_CHECKING:
     from qgis.gui import QgisInterface
 
-    from .dock.dock import MtmsdDock
-    from .engine_panel.options_page import EngineOptionsFactory
-    from .engine_panel.set_up import EngineSetUp
+    from .gui.dock.dock import MtmsdDock
+    from .gui.engine.options_page import EngineOptionsFactory
+    from .gui.engine.setup_runner import EngineSetUp
 
 
 class MtmsdPlugin:
@@ -43,9 +43,9 @@ class MtmsdPlugin:
     def initGui(self) -> None:
         """Add provider, dock, menu entry, toolbar button and the page among the options."""
         self.initProcessing()
-        from .dock.dock import MtmsdDock  # widgets are of no use to qgis_process
-        from .engine_panel.options_page import PAGE, EngineOptionsFactory
-        from .engine_panel.set_up import EngineSetUp
+        from .gui.dock.dock import MtmsdDock  # widgets are of no use to qgis_process
+        from .gui.engine.options_page import PAGE, EngineOptionsFactory
+        from .gui.engine.setup_runner import EngineSetUp
 
         self.set_up = EngineSetUp(self.provider.engine)
         self.options = EngineOptionsFactory(self.set_up)

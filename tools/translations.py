@@ -26,7 +26,7 @@ FOLDER = ROOT / "resources/i18n"
 FORMS = {"de": 2, "fr": 2, "es": 2, "pt": 2, "zh": 1}
 """How many plural forms Qt knows in each language."""
 CONTEXT = "MTMSD"
-"""The context of the functions ``tr`` and ``later``, in ``mtmsd_qgis/translation.py``."""
+"""The context of the functions ``tr`` and ``later``, in ``mtmsd_qgis/common/translation.py``."""
 
 
 class _Visitor(python_source.Visitor):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from .setup import platforms
+from ..setup import platforms
 
 REMOVED = frozenset(
     {

@@ -8,7 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
-from .folders import jobs_folder
+from ..common.folders import jobs_folder
 from .process import is_same
 
 KEPT_JOBS = 20

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..translation import tr
+from ..common.translation import tr
 
 WINDOWS = sys.platform == "win32"
 CLOCK_SECONDS = 60.0

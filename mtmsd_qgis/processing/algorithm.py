@@ -19,9 +19,9 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
-from ..engine.folders import RESOURCES, icon_path
+from ..common.folders import RESOURCES, icon_path
 from ..engine.job_folders import new_job_folder
-from ..translation import tr
+from ..common.translation import tr
 from . import parameters as common
 from .inputs import LayerFile, labels_file, raster_source
 from .running import can_execute, ready_python, run_job

@@ -6,7 +6,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingOutputNumber
 
-from ..translation import tr
+from ..common.translation import tr
 
 
 def figure_outputs() -> list[QgsProcessingOutputNumber]:

@@ -35,7 +35,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
-from ..translation import tr
+from ..common.translation import tr
 
 COLOR_FIELD = "color"
 """The text field in which the engine looks for a class's colour."""

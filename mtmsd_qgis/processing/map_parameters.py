@@ -13,7 +13,7 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ..translation import tr
+from ..common.translation import tr
 from .parameters import advanced, with_help
 
 CLASSIFIERS = ["mtmsd", "svm", "svm-polygons", "rf"]

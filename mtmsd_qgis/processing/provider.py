@@ -5,17 +5,17 @@ from __future__ import annotations
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
-from ..engine.folders import icon_path
+from ..common.folders import icon_path
 from ..engine.interpreter import Engine
-from .assess import Assess
-from .classify import Classify
-from .export import Export
-from .map import Map
-from .nextlabels import NextLabels
-from .pretrain import Pretrain
+from .algorithms.assess import Assess
+from .algorithms.classify import Classify
+from .algorithms.export import Export
+from .algorithms.map import Map
+from .algorithms.nextlabels import NextLabels
+from .algorithms.pretrain import Pretrain
 from .styling import ClassMapStyle, ConfidenceStyle, PlainStyle, PointStyle, PolygonStyle
-from .train import Train
-from .vectorize import Vectorize
+from .algorithms.train import Train
+from .algorithms.vectorize import Vectorize
 
 
 class MtmsdProvider(QgsProcessingProvider):

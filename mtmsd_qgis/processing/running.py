@@ -11,7 +11,7 @@ from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedb
 
 from ..engine.interpreter import BROKEN, CHECK_SECONDS, CHECKING, MISSING, Engine
 from ..engine.job import CANCELED, DONE, Job
-from ..translation import tr
+from ..common.translation import tr
 from .progress import FeedbackWriter
 
 

@@ -27,7 +27,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
-from ..engine.folders import RESOURCES
+from ..common.folders import RESOURCES
 
 METADATA_TAG = "MTMSD"
 """The GeoTIFF tag in which the engine notes the classes, as JSON."""

@@ -11,7 +11,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
-from mtmsd.cli import main
+from mtmsd.cli.main import main
 from running import TINY, fields_scene, words
 from small_files import cube, rectangle, write_polygons, write_raster
 

@@ -12,12 +12,12 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
-from mtmsd.after import filters, polygons
-from mtmsd.after.area_table import write_area_table
-from mtmsd.assess.areas import pixel_hectares
-from mtmsd.assess.class_map import ClassMap
+from mtmsd.postprocess import filters, vectorize
+from mtmsd.postprocess.area_table import write_area_table
+from mtmsd.scene.pixel_area import pixel_hectares
+from mtmsd.scene.class_map import ClassMap
 from mtmsd.errors import InputError
-from mtmsd.scene.labels import ClassInfo
+from mtmsd.labels.labels import ClassInfo
 from mtmsd.scene.output import class_map
 from rasterio.features import shapes
 from small_files import GRID, write_raster
@@ -127,7 +127,7 @@ def test_polygons_do_not_depend_on_the_strips(tmp_path: Path, strip: int) -> Non
     stated = generator.random(values.shape).astype(np.float32)
     confidence = write_raster(tmp_path / "c.tif", stated)
     out = tmp_path / "regions.gpkg"
-    count = polygons.vectorise(source, out, confidence_path=confidence, strip=strip)
+    count = vectorize.vectorise(source, out, confidence_path=confidence, strip=strip)
     meta, _, geometry, columns = pyogrio.raw.read(out)
     fields = dict(zip(meta["fields"], columns, strict=True))
     written = shapely.from_wkb(geometry)
@@ -193,7 +193,7 @@ def test_pixels_without_a_known_size_have_no_area(tmp_path: Path, crs: str | Non
         (lambda m, c, o: filters.majority(m, o, 4), "cannot be 4"),
         (lambda m, c, o: filters.unknown_below(m, c, o, 1.5), "cannot be 1.5"),
         (lambda m, c, o: filters.unknown_below(m, c, o, 0.5), "has 2×2 pixels, the map"),
-        (lambda m, c, o: polygons.vectorise(m, o / "no" / "x.gpkg"), "there is no folder"),
+        (lambda m, c, o: vectorize.vectorise(m, o / "no" / "x.gpkg"), "there is no folder"),
         (lambda m, c, o: filters.sieve(m, o / "no" / "x.tif", 3), "there is no folder"),
     ],
 )

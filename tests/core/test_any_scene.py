@@ -12,7 +12,7 @@ import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mtmsd.cli import main
+from mtmsd.cli.main import main
 from running import end, leftovers, messages, start
 from small_files import UTM, cube, write_raster
 

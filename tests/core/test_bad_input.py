@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mtmsd.cli import main
+from mtmsd.cli.main import main
 from running import TINY, end, fields_scene, leftovers, start, words
 from small_files import cube, rectangle, write_polygons, write_raster
 
@@ -104,7 +104,7 @@ def test_polygons_in_another_crs_are_reprojected(given: dict[str, Path], tmp_pat
     ]
     names = dict(zip(meta["fields"], fields, strict=True))
     other = write_polygons(tmp_path / "degrees.gpkg", turned, crs="EPSG:4326", **names)
-    from mtmsd.scene.labels import read_labels
+    from mtmsd.labels.labels import read_labels
     from mtmsd.scene.raster import Scene
 
     with Scene.open(given["scene"]) as scene:

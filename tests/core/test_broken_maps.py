@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from mtmsd.classify import mapping
-from mtmsd.classify.finished import FinishedBlocks
-from mtmsd.cli import main
+from mtmsd.mapping import mapper
+from mtmsd.mapping.block_store import FinishedBlocks
+from mtmsd.cli.main import main
 from mtmsd.scene.output import MapWriter
 from running import end, leftovers, start
 from small_files import cube, write_raster
@@ -73,13 +73,13 @@ def after_the_first_block(monkeypatch: pytest.MonkeyPatch, happens: Callable[[],
 def count_mapped(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """Note the windows that are mapped from now on."""
     mapped: list[tuple[int, ...]] = []
-    block = mapping.Mapper.block
+    block = mapper.Mapper.block
 
-    def noted(mapper: mapping.Mapper, window: tuple, *tick: object) -> mapping.Block:
+    def noted(mapper: mapper.Mapper, window: tuple, *tick: object) -> mapper.Block:
         mapped.append(window)
         return block(mapper, window, *tick)
 
-    monkeypatch.setattr(mapping.Mapper, "block", noted)
+    monkeypatch.setattr(mapper.Mapper, "block", noted)
     return mapped
 
 
@@ -97,8 +97,8 @@ def killed(given: Path, tmp_path: Path) -> Path:
     output = tmp_path / "map.tif"
     code = (
         "import os, signal, sys\n"
-        "from mtmsd.classify.finished import FinishedBlocks\n"
-        "from mtmsd.cli import main\n"
+        "from mtmsd.mapping.block_store import FinishedBlocks\n"
+        "from mtmsd.cli.main import main\n"
         "write = FinishedBlocks.write\n"
         "FinishedBlocks.write = lambda *a: (write(*a), os.kill(os.getpid(), signal.SIGKILL))\n"
         "main(sys.argv[1:])\n"

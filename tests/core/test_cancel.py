@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mtmsd.cli import main
+from mtmsd.cli.main import main
 from mtmsd.jobs.cancel import CancelSwitch
 from running import (
     TINY,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from mtmsd.after.layers import LayerWriter
+from mtmsd.postprocess.layers import LayerWriter
 from mtmsd.assess.report import write_whole
 
 ROUNDS = 50

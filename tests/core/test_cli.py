@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mtmsd import cli
-from mtmsd.jobs.arguments import build, command_line
-from mtmsd.jobs.commands import COMMANDS
+from mtmsd.cli import main as cli
+from mtmsd.commands.arguments import build, command_line
+from mtmsd.commands.registry import COMMANDS
 from mtmsd.scene.raster import Scene
 from running import end, messages, start
 

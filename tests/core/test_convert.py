@@ -11,8 +11,8 @@ import rasterio
 import scipy.io
 from mtmsd.errors import Canceled, InputError
 from mtmsd.reporting import Reporter
-from mtmsd.scene.convert import import_mat, import_scene
-from mtmsd.scene.labels import read_labels
+from mtmsd.scene.formats.convert import import_mat, import_scene
+from mtmsd.labels.labels import read_labels
 from mtmsd.scene.raster import Scene
 from small_files import cube, write_raster
 

@@ -12,16 +12,16 @@ import pytest
 import rasterio
 import torch
 from mtmsd.classify.classifier import load_classifier
-from mtmsd.classify.export import export
-from mtmsd.classify.exported import load_classifier as load_exported
-from mtmsd.classify.mapping import Mapper
+from mtmsd.onnx.export import export
+from mtmsd.onnx.classifier import load_classifier as load_exported
+from mtmsd.mapping.mapper import Mapper
 from mtmsd.classify.training import TrainingSet
-from mtmsd.cli import main
+from mtmsd.cli.main import main
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
-from mtmsd.runtime.session import SessionRuntime, choose_device, report
-from mtmsd.scene.labels import read_labels
+from mtmsd.onnx.session import SessionRuntime, choose_device, report
+from mtmsd.labels.labels import read_labels
 from mtmsd.scene.raster import Scene
 from mtmsd.settings import ClassifierSettings
 
@@ -127,7 +127,7 @@ def test_the_file_says_all_that_the_classifier_file_says(exact: Path, onnx_file:
 def test_an_interrupted_map_goes_on_with_an_exported_classifier(
     trained: Path, onnx_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("mtmsd.classify.mapping.BLOCK", 24)
+    monkeypatch.setattr("mtmsd.mapping.mapper.BLOCK", 24)
     words = ["classify", trained / "scene.tif", "--classifier", onnx_file, "-o"]
     assert main([str(word) for word in [*words, tmp_path / "whole.tif"]]) == 0
     real, calls = SessionRuntime.votes, []

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from mtmsd.classify.exported import load_classifier
-from mtmsd.classify.onnxfile import save_graph
-from mtmsd.cli import main
+from mtmsd.onnx.classifier import load_classifier
+from mtmsd.onnx.file import save_graph
+from mtmsd.cli.main import main
 from mtmsd.errors import InputError
 from onnx import TensorProto, helper, numpy_helper
 

@@ -11,7 +11,7 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mtmsd.errors import InputError
-from mtmsd.scene.labels import ClassInfo, read_labels
+from mtmsd.labels.labels import ClassInfo, read_labels
 from mtmsd.scene.output import class_map
 from mtmsd.scene.raster import Scene
 from rasterio.control import GroundControlPoint

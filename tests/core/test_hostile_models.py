@@ -16,10 +16,10 @@ import psutil
 import pytest
 import torch
 from mtmsd.classify.classifier import load_classifier
-from mtmsd.cli import main
+from mtmsd.cli.main import main
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError, MachineError
-from mtmsd.tensorfile import load_tensors, save_tensors
+from mtmsd.files.tensor_file import load_tensors, save_tensors
 
 load = load_classifier
 ROOM = 300 * 2**20

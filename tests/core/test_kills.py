@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from mtmsd.jobs.runner import run_job
-from mtmsd.tensorfile import load_tensors
+from mtmsd.files.tensor_file import load_tensors
 from running import TINY, job, leftovers
 from small_files import cube, rectangle, write_polygons, write_raster
 
@@ -36,7 +36,7 @@ PHASES = {"pretrain": "pretrain", "train": "fit", "classify": "classify"}
 # The engine starts from a process that has its libraries loaded: a hundred starts in minutes.
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(
-    ["mtmsd.jobs.map", "mtmsd.classify.mapping", "mtmsd.assess.assess"]
+    ["mtmsd.commands.map", "mtmsd.mapping.mapper", "mtmsd.assess.assess"]
 )
 
 

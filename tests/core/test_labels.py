@@ -11,7 +11,7 @@ import pytest
 import shapely
 from affine import Affine
 from mtmsd.errors import InputError
-from mtmsd.scene.labels import ClassInfo, Labels, read_labels
+from mtmsd.labels.labels import ClassInfo, Labels, read_labels
 from mtmsd.scene.raster import Scene
 from rasterio.warp import transform as transform_coordinates
 from small_files import GRID, UTM, cube, rectangle, write_polygons, write_raster

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from mtmsd.classify import mapping
+from mtmsd.mapping import mapper
 from mtmsd.classify.classifier import Classifier, load_classifier
-from mtmsd.classify.mapping import Mapper, classify, pixel_window
+from mtmsd.mapping.mapper import Mapper, classify, pixel_window
 from mtmsd.classify.training import TrainingSet
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.tiles import TileGrid
-from mtmsd.memory import is_out_of_memory
-from mtmsd.modelcheck import describe_bands
+from mtmsd.compute.memory import is_out_of_memory
+from mtmsd.files.model_check import describe_bands
 from mtmsd.reporting import Reporter
-from mtmsd.scene.labels import ClassInfo, Labels
+from mtmsd.labels.labels import ClassInfo, Labels
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import fit_whitening
 from mtmsd.settings import ClassifierSettings
@@ -119,7 +119,7 @@ def test_blocks_of_a_large_scene_leave_no_seam(
 ) -> None:
     found = []
     for size in (384, 37):
-        monkeypatch.setattr(mapping, "BLOCK", size)
+        monkeypatch.setattr(mapper, "BLOCK", size)
         target = tmp_path / f"{size}.tif"
         classify(
             scene, classifier, tmp_path / "map.tif", confidence=target, device=CPU,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mtmsd.errors import InputError
-from mtmsd.tensorfile import load_tensors, save_tensors
+from mtmsd.files.tensor_file import load_tensors, save_tensors
 from safetensors.torch import save_file
 
 
@@ -59,7 +59,7 @@ def test_failed_write_leaves_the_old_file(model: Path, monkeypatch: pytest.Monke
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mtmsd.tensorfile.save_file", full)
+    monkeypatch.setattr("mtmsd.files.tensor_file.save_file", full)
     with pytest.raises(OSError, match="No space"):
         save_tensors(model, "diffusion-model", {"a": torch.zeros(3)}, {})
     assert model.read_bytes() == before

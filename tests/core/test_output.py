@@ -15,7 +15,7 @@ import pytest
 import rasterio
 from affine import Affine
 from mtmsd.errors import InputError
-from mtmsd.scene.labels import ClassInfo, read_labels
+from mtmsd.labels.labels import ClassInfo, read_labels
 from mtmsd.scene.output import class_map, doubt, probabilities
 from mtmsd.scene.raster import Scene
 from small_files import cube, write_raster

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 from affine import Affine
 from mtmsd.errors import InputError
-from mtmsd.scene.labels import ClassInfo
+from mtmsd.labels.labels import ClassInfo
 from mtmsd.scene.output import class_map
 from mtmsd.scene.raster import Scene
 from small_files import cube, write_raster

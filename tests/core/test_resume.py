@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from mtmsd.cli import main
+from mtmsd.cli.main import main
 from mtmsd.jobs.work import Steps
 from running import (
     TINY,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mtmsd import side_by_side as threads
+from mtmsd.compute import threads as threads
 from mtmsd.classify.classifier import Classifier, load_classifier
 from mtmsd.classify.training import TrainingSet
 from mtmsd.diffusion.patches import Batch
@@ -19,7 +19,7 @@ from mtmsd.diffusion.pretrain import train_step
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
 from mtmsd.reporting import Reporter
-from mtmsd.scene.labels import read_labels
+from mtmsd.labels.labels import read_labels
 from mtmsd.scene.raster import Scene
 from mtmsd.settings import PretrainSettings
 
@@ -78,7 +78,7 @@ def test_threads_leave_the_callers_number_as_it_is() -> None:
     """A worker computes with one thread; the process that asked keeps its own number."""
     code = (
         "import torch; torch.set_num_threads(2)\n"
-        "from mtmsd.side_by_side import side_by_side\n"
+        "from mtmsd.compute.threads import side_by_side\n"
         "print(side_by_side(lambda _: torch.get_num_threads(), range(4), torch.device('cpu')))\n"
         "print(torch.get_num_threads())"
     )

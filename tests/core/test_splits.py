@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mtmsd.errors import InputError
-from mtmsd.scene.labels import ClassInfo, Labels
-from mtmsd.scene.splits import (
+from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.labels.splits import (
     Split,
     by_polygon,
     random_stratified,

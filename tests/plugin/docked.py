@@ -16,7 +16,7 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QTableWidget, QWidget
 
 import mtmsd_qgis
-from mtmsd_qgis.dock.dock import MtmsdDock
+from mtmsd_qgis.gui.dock.dock import MtmsdDock
 
 
 class Docked:

@@ -21,8 +21,8 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QComboBox, QDialog, QPlainTextEdit, QTableWidget
 
-from mtmsd_qgis.dock.attached import Attached
-from mtmsd_qgis.dock.runs import CANCELED, DONE, FAILED, Ended
+from mtmsd_qgis.jobs.attached_job import Attached
+from mtmsd_qgis.jobs.runs import CANCELED, DONE, FAILED, Ended
 from mtmsd_qgis.engine.job import LEFT, Job, LetGoError
 from mtmsd_qgis.engine.job_folders import is_running, new_job_folder
 from mtmsd_qgis.engine.messages import FileMessages
@@ -143,7 +143,7 @@ def test_many_messages_and_a_long_one_are_read_in_parts(tmp_path):
 
 
 def test_nobody_waits_for_a_job_that_was_never_begun(qgis_app, monkeypatch):
-    monkeypatch.setattr("mtmsd_qgis.dock.attached.START_SECONDS", 0.2)
+    monkeypatch.setattr("mtmsd_qgis.jobs.attached_job.START_SECONDS", 0.2)
     folder = new_job_folder("pretrain")
     outcome = until_end(Attached(folder, "Pretraining").start())
     assert outcome.status == FAILED

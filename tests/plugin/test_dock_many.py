@@ -14,10 +14,10 @@ from docked import Docked, docked  # noqa: F401
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QTimer
 
-from mtmsd_qgis.dock.classes import Label
-from mtmsd_qgis.dock.intake import Intake
-from mtmsd_qgis.dock.journal import journal_path
-from mtmsd_qgis.dock.training_file import create
+from mtmsd_qgis.state.training.classes import Label
+from mtmsd_qgis.state.training.label_import import Intake
+from mtmsd_qgis.state.training.journal import journal_path
+from mtmsd_qgis.state.training.training_file import create
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ def test_the_file_of_the_first_class_is_made_in_a_thread_once(
         made.append((threading.current_thread() is threading.main_thread(), path))
         create(path, crs)
 
-    monkeypatch.setattr("mtmsd_qgis.dock.workspace.create", noted)
+    monkeypatch.setattr("mtmsd_qgis.state.scene_state.create", noted)
     shutil.copy(scene, tmp_path / "fields.tif")
     docked.open(tmp_path / "fields.tif")
     docked.click("mtmsdClassAdd")

@@ -11,7 +11,7 @@ from qgis.PyQt.QtCore import QEventLoop, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMenu
 
-from mtmsd_qgis.dock.layers import of_role
+from mtmsd_qgis.state.layers import of_role
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +109,7 @@ def test_points_are_visited_and_labelled_one_by_one(drawn):
 
 
 def test_a_map_without_probabilities_is_made_once_more_for_the_points(drawn, monkeypatch):
-    monkeypatch.setattr("mtmsd_qgis.dock.map_section.PROBABILITY_BYTES", 0)
+    monkeypatch.setattr("mtmsd_qgis.gui.dock.map.map_section.PROBABILITY_BYTES", 0)
     choose(drawn, "mtmsdClassifier", "svm")
     made = map_scene(drawn)
     assert drawn.workspace.get("probabilities") is None

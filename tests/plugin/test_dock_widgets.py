@@ -21,7 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-FILES = sorted((ROOT / "mtmsd_qgis/dock").glob("*.py"))
+FILES = sorted((ROOT / "mtmsd_qgis/gui").rglob("*.py"))
 OPERATED = (QAbstractButton, QComboBox, QLineEdit, QAbstractSpinBox, QSlider, QTableWidget)
 SHOWING = {"setText", "setToolTip", "setTitle", "setWindowTitle", "setInformativeText", "set_title"}
 SHOWING |= {"set_state", "addAction", "addItem", "addMenu", "QLabel", "QPushButton", "QCheckBox"}
@@ -85,7 +85,7 @@ def test_tab_goes_from_top_to_bottom(docked: Docked) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize(
-    "file", sorted((ROOT / "mtmsd_qgis/dock").glob("*.py")), ids=lambda p: p.name
+    "file", sorted((ROOT / "mtmsd_qgis/gui").rglob("*.py")), ids=lambda p: p.name
 )
 def test_no_words_are_shown_untranslated(file: Path) -> None:
     bare = []

@@ -28,11 +28,12 @@ from test_dock_widgets import OPERATED
 from test_dock_widgets import test_no_words_are_shown_untranslated as words_are_translated
 
 import mtmsd_qgis
-from mtmsd_qgis.engine import folders, interpreter
+from mtmsd_qgis.common import folders
+from mtmsd_qgis.engine import interpreter
 from mtmsd_qgis.engine.interpreter import BROKEN, MISSING, READY, SETTING
-from mtmsd_qgis.engine.setup import locks
-from mtmsd_qgis.engine_panel.options_page import EngineOptionsFactory
-from mtmsd_qgis.engine_panel.set_up import EngineSetUp
+from mtmsd_qgis.setup import locks
+from mtmsd_qgis.gui.engine.options_page import EngineOptionsFactory
+from mtmsd_qgis.gui.engine.setup_runner import EngineSetUp
 
 PANEL = "mtmsdEnginePanel"
 
@@ -360,7 +361,7 @@ def test_no_two_mnemonics_of_dialog_or_page_are_the_same(room: Room, wheels: Pat
 
 
 @pytest.mark.parametrize(
-    "file", sorted((ROOT / "mtmsd_qgis/engine_panel").glob("*.py")), ids=lambda p: p.name
+    "file", sorted((ROOT / "mtmsd_qgis/gui/engine").glob("*.py")), ids=lambda p: p.name
 )
 def test_no_words_of_the_panel_are_untranslated(file: Path) -> None:
     words_are_translated(file)

@@ -16,9 +16,9 @@ from troubled_index import Index
 
 from mtmsd_qgis.engine import process
 from mtmsd_qgis.engine.interpreter import OUTDATED, READY, probe
-from mtmsd_qgis.engine.setup import installer, place
-from mtmsd_qgis.engine.setup.installer import CANCELED, DONE, FAILED, Installer, remove
-from mtmsd_qgis.engine.setup.surroundings import Sources
+from mtmsd_qgis.setup import environment_folder, installer
+from mtmsd_qgis.setup.installer import CANCELED, DONE, FAILED, Installer, remove
+from mtmsd_qgis.setup.machine import Sources
 
 
 def beside(engine: Path) -> set[str]:
@@ -87,9 +87,9 @@ def test_another_lock_makes_the_engine_outdated_but_it_works_until_the_update(st
 
 def test_an_engine_of_a_newer_plugin_is_told(stage):
     assert carry_out(stage.from_folder()).status == DONE
-    stamp = stage.engine / place.STAMP
+    stamp = stage.engine / environment_folder.STAMP
     text = stamp.read_text()
-    lock = place.read(stamp)["lock"]
+    lock = environment_folder.read(stamp)["lock"]
     stamp.write_text(text.replace(lock, "0" * 16).replace('"plugin": "0.1.0"', '"plugin": "9.0.0"'))
     state = probe(python_of(stage.engine), "x")
     assert state.status == OUTDATED
@@ -118,7 +118,7 @@ def test_cancel_ends_the_tools_soon_and_the_next_time_goes_on(stage, index):
     assert outcome.status == CANCELED
     assert installer.unfinished(stage.engine)
     assert not stage.engine.exists()
-    pid = place.read(place.Place(stage.engine).child)["pid"]
+    pid = environment_folder.read(environment_folder.Place(stage.engine).child)["pid"]
     assert not process.is_alive(pid)
     index.go_on.set()
     index.trouble = ""
@@ -134,7 +134,7 @@ def test_after_a_kill_the_orphan_is_ended_and_the_set_up_goes_on(stage, index):
     assert index.files_begun.wait(40)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    orphan = place.read(place.Place(stage.engine).child)["pid"]
+    orphan = environment_folder.read(environment_folder.Place(stage.engine).child)["pid"]
     assert process.is_alive(orphan), "the tool outlives QGIS, or this test shows nothing"
     index.trouble = ""
     events = []
@@ -164,7 +164,7 @@ def test_two_windows_at_once_are_told_apart(stage, index):
 
 def test_a_kill_between_the_two_renames_loses_nothing(stage):
     assert carry_out(stage.from_folder()).status == DONE
-    here = place.Place(stage.engine)
+    here = environment_folder.Place(stage.engine)
     stage.engine.rename(here.old)
     assert carry_out(stage.from_folder()).status == DONE
     assert beside(stage.engine) == {"engine", "engine.log"}
@@ -229,7 +229,7 @@ def test_torch_comes_from_its_own_index_where_the_configured_one_has_none(stage,
 
 
 def test_bytes_are_told_while_they_arrive(stage, monkeypatch):
-    monkeypatch.setattr("mtmsd_qgis.engine.setup.child.TICK_SECONDS", 0.02)
+    monkeypatch.setattr("mtmsd_qgis.setup.child.TICK_SECONDS", 0.02)
     (stage.wheels / "numpy-1.0-py3-none-any.whl").unlink()
     wheel = make_wheel(stage.wheels, "numpy", "numpy")
     with zipfile.ZipFile(wheel, "a") as archive:

@@ -9,9 +9,9 @@ from ntpath import normcase
 
 import pytest
 
-from mtmsd_qgis.engine.setup import platforms
-from mtmsd_qgis.engine.setup.platforms import linux, macos, windows
-from mtmsd_qgis.engine.setup.surroundings import (
+from mtmsd_qgis.setup import platforms
+from mtmsd_qgis.setup.platforms import linux, macos, windows
+from mtmsd_qgis.setup.machine import (
     Answer,
     Sources,
     Surroundings,

@@ -16,11 +16,11 @@ from setup_stage import BASE, carry_out
 from troubled_index import Index, self_signed
 
 from mtmsd_qgis.engine.interpreter import BROKEN, MISSING, Engine, probe
-from mtmsd_qgis.engine.setup import commands, doctor, installer
-from mtmsd_qgis.engine.setup.installer import DONE, FAILED
-from mtmsd_qgis.engine.setup.plan import SetupOptions, make_plan
-from mtmsd_qgis.engine.setup.surroundings import Sources, Surroundings, ask, parse_nvidia
-from mtmsd_qgis.engine.setup.trouble import explain
+from mtmsd_qgis.setup import commands, doctor, installer
+from mtmsd_qgis.setup.installer import DONE, FAILED
+from mtmsd_qgis.setup.plan import SetupOptions, make_plan
+from mtmsd_qgis.setup.machine import Sources, Surroundings, ask, parse_nvidia
+from mtmsd_qgis.setup.install_errors import explain
 
 both_tools = pytest.mark.parametrize("tool", ["uv", "pip"])
 
@@ -28,7 +28,7 @@ both_tools = pytest.mark.parametrize("tool", ["uv", "pip"])
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch):
     monkeypatch.setattr(installer, "WAIT_SECONDS", 0.05)
-    monkeypatch.setattr("mtmsd_qgis.engine.setup.commands.RETRIES", "1")
+    monkeypatch.setattr("mtmsd_qgis.setup.commands.RETRIES", "1")
     for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     for name in list(os.environ):

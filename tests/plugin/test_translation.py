@@ -8,12 +8,12 @@ import pytest
 from qgis.core import QgsApplication, QgsSettings
 
 import mtmsd_qgis
-from mtmsd_qgis.dock.plural import pixels_text, polygons_text
+from mtmsd_qgis.common.plural import pixels_text, polygons_text
 from mtmsd_qgis.engine.interpreter import BROKEN, Engine, probe
 from mtmsd_qgis.engine.job import Job
-from mtmsd_qgis.engine.setup import doctor
-from mtmsd_qgis.engine.setup.trouble import MISSING_WHEEL, TROUBLES, UNKNOWN, explain
-from mtmsd_qgis.translation import translated
+from mtmsd_qgis.setup import doctor
+from mtmsd_qgis.setup.install_errors import MISSING_WHEEL, TROUBLES, UNKNOWN, explain
+from mtmsd_qgis.common.translation import translated
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def colors(widget: QWidget) -> int:
 
 
 def test_the_loss_is_drawn(app):
-    from mtmsd_qgis.dock.curve import LossCurve
+    from mtmsd_qgis.gui.widgets.line_plot import LossCurve
 
     curve = LossCurve()
     empty = colors(curve)
@@ -135,7 +135,7 @@ def test_the_loss_is_drawn(app):
 
 
 def test_spectra_are_drawn(app):
-    from mtmsd_qgis.dock.spectra_plot import Line, SpectraPlot
+    from mtmsd_qgis.gui.widgets.spectra_plot import Line, SpectraPlot
 
     plot = SpectraPlot()
     empty = colors(plot)
@@ -147,8 +147,8 @@ def test_spectra_are_drawn(app):
 
 
 def test_the_confusion_matrix_is_drawn_and_names_its_cells(app, monkeypatch):
-    from mtmsd_qgis.dock.classes import LandClass
-    from mtmsd_qgis.dock.matrix_view import MatrixView
+    from mtmsd_qgis.state.training.classes import LandClass
+    from mtmsd_qgis.gui.widgets.confusion_matrix import MatrixView
 
     said = []
     monkeypatch.setattr(QToolTip, "showText", lambda _place, text, _widget: said.append(text))

@@ -75,8 +75,9 @@ def windows() -> dict[str, set[str]]:
     found = defaultdict(set)
     for file in sorted(PLUGIN.rglob("*.py")):
         window = file.stem
-        if file.parent.name == "dock" and window != "closing":
-            window = "dock"
+        room = file.relative_to(PLUGIN).parts[0]
+        if room in ("gui", "jobs", "state") and file.parent.name != "engine":
+            window = "dock" if window != "exit_blocker" else window
         elif window in ("setup_dialog", "plan_page", "progress_page"):
             window = "set-up"
         for context in python_source.PythonSource(filename=str(file), verbose=False).contexts:

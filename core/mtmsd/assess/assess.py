@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from mtmsd.assess.baseline import Baseline, spectral_baselines
-from mtmsd.assess.class_map import UNKNOWN, ClassMap
+from mtmsd.scene.class_map import UNKNOWN, ClassMap
 from mtmsd.assess.contents import Material, draw, facts, moved, stated_confidence
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in
@@ -19,9 +19,9 @@ from mtmsd.assess.report import render, to_json, write_whole
 from mtmsd.assess.validation import joined
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
-from mtmsd.scene.labels import ClassInfo, Labels, read_labels
+from mtmsd.labels.labels import ClassInfo, Labels, read_labels
 from mtmsd.scene.raster import Scene
-from mtmsd.scene.splits import Split
+from mtmsd.labels.splits import Split
 
 __all__ = ["assess_map", "evaluate", "report_held_out"]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmsd.classify.spectra import METHODS, fit
+from mtmsd.spectral.estimators import METHODS, fit
 from mtmsd.reporting import Reporter
-from mtmsd.scene.labels import Labels
+from mtmsd.labels.labels import Labels
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
 

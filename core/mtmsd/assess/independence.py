@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from mtmsd.scene.labels import Labels
+from mtmsd.labels.labels import Labels
 
 PATCH = 48
 """Side of the patch in which training pixels are counted, where a map's settings name none."""

@@ -12,7 +12,7 @@ import jinja2
 
 from mtmsd.assess.evaluation import signed, unsigned
 from mtmsd.errors import InputError, MachineError
-from mtmsd.partial import partial_path, remove_partials
+from mtmsd.files.atomic import partial_path, remove_partials
 
 
 def render(assessment: dict[str, Any], pictures: Mapping[str, str | None]) -> str:

@@ -1,1 +1,1 @@
-"""From features and labels to a class map: fusion, head, ensemble, training, mapping."""
+"""From features and labels to a classifier: fusion, head, ensemble, training."""

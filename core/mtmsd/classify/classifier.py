@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mtmsd.classify.ensemble import voters
 from mtmsd.classify.network import Network, Streams
-from mtmsd.classify.spectral import KIND, SpectralClassifier
-from mtmsd.device import autocast
+from mtmsd.spectral.classifier import KIND, SpectralClassifier
+from mtmsd.compute.device import autocast
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.features.stages import (
     StageReader,
@@ -23,17 +23,17 @@ from mtmsd.features.stages import (
     neighbourhood_spectra,
 )
 from mtmsd.features.tiles import TileGrid
-from mtmsd.modelcheck import (
+from mtmsd.files.model_check import (
     load_weights,
     parts_of,
     read_classes,
     read_settings,
     read_temperature,
 )
-from mtmsd.runtime.eager import EagerRuntime
-from mtmsd.scene.labels import ClassInfo
+from mtmsd.classify.eager import EagerRuntime
+from mtmsd.labels.labels import ClassInfo
 from mtmsd.settings import ClassifierSettings
-from mtmsd.tensorfile import load_arrays, save_tensors
+from mtmsd.files.tensor_file import load_arrays, save_tensors
 
 
 @dataclass(frozen=True)

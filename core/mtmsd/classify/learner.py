@@ -18,7 +18,7 @@ from mtmsd.errors import MachineError
 from mtmsd.features.stages import NEIGHBOURHOODS
 from mtmsd.reporting import Reporter
 from mtmsd.settings import ClassifierSettings
-from mtmsd.side_by_side import side_by_side
+from mtmsd.compute.threads import side_by_side
 
 LAST_RATE = 5e-6
 """Where the cosine of the learning rate ends."""

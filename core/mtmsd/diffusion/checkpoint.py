@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError
-from mtmsd.tensorfile import load_tensors, save_tensors
+from mtmsd.files.tensor_file import load_tensors, save_tensors
 
 KIND = "checkpoint"
 KEPT = 2

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError
-from mtmsd.modelcheck import check_patch_size, check_scene, load_weights, parts_of
+from mtmsd.files.model_check import check_patch_size, check_scene, load_weights, parts_of
 from mtmsd.scene.whitening import Whitening
-from mtmsd.tensorfile import load_tensors, save_tensors
+from mtmsd.files.tensor_file import load_tensors, save_tensors
 
 KIND = "diffusion-model"
 FIRST_WEIGHT = "input_blocks.0.0.weight"
@@ -79,7 +79,7 @@ class DiffusionModel:
         Raises
         ------
         InputError, LookupError, RuntimeError, TypeError, ValueError
-            If the parts do not fit together; see :func:`mtmsd.modelcheck.parts_of`.
+            If the parts do not fit together; see :func:`mtmsd.files.model_check.parts_of`.
         """
         named = {n: t.numpy() for n, t in tensors.items() if n.startswith("whitening.")}
         whitening = Whitening.of(named)

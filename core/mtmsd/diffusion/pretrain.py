@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mtmsd import __version__
-from mtmsd.device import autocast
+from mtmsd.compute.device import autocast
 from mtmsd.diffusion.checkpoint import Checkpoints
 from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.model import (
@@ -24,12 +24,12 @@ from mtmsd.diffusion.patches import Batch, PatchPool
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import DOWNSAMPLING, GROUPS, UNet
 from mtmsd.errors import Canceled, InputError, MachineError
-from mtmsd.modelcheck import describe_bands
+from mtmsd.files.model_check import describe_bands
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import Whitening, fit_whitening
 from mtmsd.settings import PretrainSettings, Settings
-from mtmsd.side_by_side import shares, side_by_side
+from mtmsd.compute.threads import shares, side_by_side
 
 METRIC_EVERY = 10
 

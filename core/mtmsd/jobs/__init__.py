@@ -1,1 +1,1 @@
-"""A job: its arguments, its folder, its messages, cancel and resume; one file per command."""
+"""The protocol of a job: folder, messages, cancel, claim and resume."""

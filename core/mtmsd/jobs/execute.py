@@ -13,11 +13,11 @@ from typing import Any
 import psutil
 
 from mtmsd.errors import Canceled, InputError
-from mtmsd.jobs.arguments import build
-from mtmsd.jobs.commands import COMMANDS
+from mtmsd.commands.arguments import build
+from mtmsd.commands.registry import COMMANDS
 from mtmsd.jobs.failures import explain, unforeseen
 from mtmsd.jobs.reporter import JobReporter
-from mtmsd.memory import keep_no_large_arrays
+from mtmsd.compute.memory import keep_no_large_arrays
 
 DONE = 0
 
@@ -34,7 +34,7 @@ def execute(
     Parameters
     ----------
     command : str
-        A name in :data:`mtmsd.jobs.commands.COMMANDS`.
+        A name in :data:`mtmsd.commands.registry.COMMANDS`.
     values : dict
         Its arguments.
     reporter : JobReporter
@@ -86,7 +86,7 @@ def _device_of(arguments: Any) -> str | None:
         return None
     if hasattr(arguments, "chosen_device"):
         return str(arguments.chosen_device())
-    from mtmsd.device import choose_device
+    from mtmsd.compute.device import choose_device
 
     return str(choose_device(arguments.device))
 

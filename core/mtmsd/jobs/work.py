@@ -15,7 +15,7 @@ from typing import Any
 
 from mtmsd.jobs.claim import OWN_FILES, claimed, write_json
 from mtmsd.jobs.messages import plain
-from mtmsd.partial import SUFFIX, remove_partials
+from mtmsd.files.atomic import SUFFIX, remove_partials
 from mtmsd.reporting import Reporter
 
 

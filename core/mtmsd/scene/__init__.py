@@ -1,1 +1,1 @@
-"""Files to arrays: rasters, bands, nodata, labels, splits, and maps back to files."""
+"""Scenes: rasters, bands, nodata, whitening, and maps back to files."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from rasterio.windows import Window
 
-from mtmsd.scene.source import Source
+from mtmsd.scene.formats.source import Source
 
 HUGE = 1e30
 """Values beyond this are fill values that nobody declared, such as -3.4e38."""

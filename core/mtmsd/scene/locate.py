@@ -8,9 +8,9 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from mtmsd.errors import InputError
-from mtmsd.scene.envi import open_envi
-from mtmsd.scene.products import find_image, read_beside, read_envi_header
-from mtmsd.scene.source import GdalSource, Source
+from mtmsd.scene.formats.envi import open_envi
+from mtmsd.scene.formats.products import find_image, read_beside, read_envi_header
+from mtmsd.scene.formats.source import GdalSource, Source
 
 HEADER_SUFFIXES = ("", ".bsq", ".bil", ".bip", ".img", ".dat", ".raw", ".bin")
 """What an ENVI header's image may be called, beside the header's own stem."""
@@ -69,7 +69,7 @@ def _open_product(path: Path) -> Source | None:
     """Open a PRISMA or EMIT product; h5py loads only for files that are HDF5."""
     if not path.is_file() or not is_hdf5(path):
         return None
-    from mtmsd.scene.hdf import open_hdf
+    from mtmsd.scene.formats.hdf import open_hdf
 
     return open_hdf(path)
 

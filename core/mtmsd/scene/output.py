@@ -22,10 +22,10 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from mtmsd.errors import InputError, MachineError, MtmsdError
-from mtmsd.partial import partial_path
-from mtmsd.scene.labels import ClassInfo
+from mtmsd.files.atomic import partial_path
+from mtmsd.labels.labels import ClassInfo
 from mtmsd.scene.raster import Scene
-from mtmsd.scene.source import CACHE_BYTES, GDAL_ERRORS, one_line
+from mtmsd.scene.formats.source import CACHE_BYTES, GDAL_ERRORS, one_line
 
 Extent = tuple[int, int, int, int]
 """Row, column, height and width of a part of a scene."""

@@ -1,0 +1,1 @@
+"""The command line: options in, a job's arguments out; what a terminal shows."""

@@ -1,0 +1,326 @@
+"""The command line: options in, a job's arguments out; the work is in ``mtmsd.jobs``.
+
+Only click is imported here, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+import mtmsd
+from mtmsd.cli.options import (
+    Command,
+    class_field,
+    device,
+    exclude,
+    extent,
+    features,
+    holdout,
+    init,
+    json_messages,
+    kind,
+    method,
+    output,
+    preset,
+    rasters,
+    resume,
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(mtmsd.__version__, prog_name="mtmsd")
+def cli() -> None:
+    """Map a hyperspectral scene from a few training polygons.
+
+    pretrain learns the scene without labels, train learns the classes, classify maps the
+    whole scene, assess tells how good the map is; map does the four in one go.
+
+    Exit status: 0 done; 1 the input or a setting is wrong; 2 usage; 3 canceled, with
+    everything up to then kept; 4 the machine failed (memory, disk, device).
+    """
+
+
+@cli.command(cls=Command)
+@click.argument("scene")
+@exclude
+@json_messages
+def info(as_json: bool, **values: Any) -> int:
+    """Show size, bands, wavelengths, nodata and grid of SCENE as the engine sees them."""
+    return _run("info", values, as_json)
+
+
+@cli.command(cls=Command)
+@click.argument("scene")
+@output("MODEL", "The diffusion model, .safetensors.")
+@preset
+@method
+@exclude
+@init
+@resume
+@json_messages
+def pretrain(as_json: bool, **values: Any) -> int:
+    """Learn SCENE without labels: a diffusion model.
+
+    This is the long step. Checkpoints are kept beside MODEL until it is complete; Ctrl-C
+    writes one more, and --resume continues from the last with the same result.
+    """
+    return _run("pretrain", values, as_json)
+
+
+@cli.command(cls=Command)
+@click.argument("scene")
+@click.argument("labels")
+@output("CLASSIFIER", "The classifier, .safetensors; it holds its diffusion model.")
+@click.option("--model", metavar="MODEL", help="From 'mtmsd pretrain'; mtmsd needs it.")
+@kind
+@class_field
+@exclude
+@click.option(
+    "--preset",
+    type=click.Choice(["quick", "balanced", "paper"]),
+    help="Numbers of the classifier.  [default: the preset of MODEL]",
+)
+@method
+@features
+@holdout
+@resume
+@json_messages
+def train(as_json: bool, features: str | None, **values: Any) -> int:
+    """Learn the classes of LABELS, and say how accurate that is.
+
+    LABELS is any vector layer (file.gpkg|layername=x for one of several) or a label raster
+    on the scene's grid with 0 = unlabelled.
+    """
+    return _run("train", _with_features(values, features), as_json)
+
+
+@cli.command(cls=Command)
+@click.argument("scene")
+@output("MAP", "The class map, GeoTIFF on the scene's grid, 0 = no data.")
+@click.option(
+    "--classifier",
+    required=True,
+    metavar="CLASSIFIER",
+    help="From 'mtmsd train', or an .onnx file from 'mtmsd export'.",
+)
+@rasters
+@click.option(
+    "--extent",
+    callback=extent,
+    metavar="xmin,ymin,xmax,ymax",
+    help="Map this part only, in the scene's coordinates.",
+)
+@device
+@click.option(
+    "--runtime",
+    type=click.Choice(["torch", "onnx"]),
+    help="What computes the map.  [default: onnx for an .onnx file, else torch]",
+)
+@resume
+@json_messages
+def classify(as_json: bool, **values: Any) -> int:
+    """Map the whole SCENE with a trained classifier.
+
+    Finished blocks are kept beside MAP until it is complete; --resume continues from them.
+    """
+    return _run("classify", values, as_json)
+
+
+@cli.command(cls=Command)
+@click.argument("classifier")
+@output("FILE.onnx", "The classifier as ONNX.")
+@json_messages
+def export(as_json: bool, **values: Any) -> int:
+    """Write CLASSIFIER as ONNX, for engines without torch.
+
+    'mtmsd classify' maps with the file by onnxruntime; it holds all that CLASSIFIER does.
+    """
+    return _run("export", values, as_json)
+
+
+@cli.command(cls=Command)
+@click.argument("map")
+@click.argument("labels")
+@output("REPORT.html", "The report, one file with pictures.")
+@click.option("--json-out", "json_output", metavar="FILE", help="Also the figures, as JSON.")
+@class_field
+@click.option("--scene", metavar="RASTER", help="With --training: compare with plain spectra.")
+@click.option("--training", metavar="LABELS", help="The labels that trained the map.")
+@click.option("--confidence", metavar="FILE", help="The map's confidence, to tell its reliability.")
+@exclude
+@json_messages
+def assess(as_json: bool, **values: Any) -> int:
+    """Compare a class MAP with reference LABELS that did not train it."""
+    return _run("assess", values, as_json)
+
+
+@cli.command("map", cls=Command)
+@click.argument("scene")
+@click.argument("labels")
+@output("MAP", "The class map, GeoTIFF on the scene's grid, 0 = no data.")
+@click.option("--model", metavar="MODEL", help="Use this diffusion model and skip pretraining.")
+@click.option(
+    "--validation",
+    metavar="LABELS",
+    help="Assess with these labels; without them, with polygons that are held out.",
+)
+@class_field
+@kind
+@rasters
+@click.option("--report", metavar="FILE", help="The accuracy report, HTML.")
+@click.option(
+    "--model-out",
+    "model_output",
+    metavar="FILE",
+    help="Where the new diffusion model goes.  [default: beside MAP]",
+)
+@click.option(
+    "--classifier-out",
+    "classifier_output",
+    metavar="FILE",
+    help="Where the classifier goes.  [default: beside MAP]",
+)
+@click.option("--polygons", metavar="FILE.gpkg", help="Also the map's regions as polygons.")
+@click.option("--next-labels", metavar="FILE.gpkg", help="Also 20 places to label next.")
+@preset
+@method
+@features
+@holdout
+@exclude
+@init
+@resume
+@json_messages
+def whole_map(as_json: bool, features: str | None, **values: Any) -> int:
+    """From SCENE and training LABELS to a class map in one go.
+
+    Runs pretrain (unless --model), train, classify, assess. With --resume, steps that are
+    finished and whose inputs are unchanged are not done again.
+    """
+    beside = Path(values["output"])
+    if not values["model"] and values["classifier"] == "mtmsd":
+        values["model_output"] = values["model_output"] or beside.with_suffix(".model.safetensors")
+    values["classifier_output"] = values["classifier_output"] or beside.with_suffix(
+        ".classifier.safetensors"
+    )
+    return _run("map", _with_features(values, features), as_json)
+
+
+@cli.command(cls=Command)
+@click.argument("map")
+@output("FILE.gpkg", "The polygons, GeoPackage.")
+@click.option("--confidence", metavar="FILE", help="The map's confidence, for its mean.")
+@click.option("--areas", metavar="FILE.csv", help="Also pixels, share and hectares a class.")
+@json_messages
+def vectorize(as_json: bool, **values: Any) -> int:
+    """Turn a class MAP into polygons with class, area and mean confidence."""
+    return _run("vectorize", values, as_json)
+
+
+@cli.command(cls=Command)
+@click.argument("probabilities")
+@output("FILE.gpkg", "The points, GeoPackage, best first.")
+@click.option("--count", default=20, show_default=True, help="How many points.")
+@click.option("--labels", metavar="LABELS", help="Labels that there are; points keep away.")
+@class_field
+@json_messages
+def nextlabels(as_json: bool, **values: Any) -> int:
+    """Say where to label next: doubtful places, spread, with the two classes in doubt.
+
+    PROBABILITIES is what 'mtmsd classify --probabilities' has written.
+    """
+    return _run("nextlabels", values, as_json)
+
+
+@cli.command("import", cls=Command)
+@click.argument("source")
+@output("RASTER", "The GeoTIFF.")
+@click.option("--variable", metavar="NAME", help="Of a .mat file that holds several.")
+@click.option("--wavelengths", metavar="FILE", help="Text with a .mat cube's wavelengths in nm.")
+@exclude
+@json_messages
+def import_raster(as_json: bool, **values: Any) -> int:
+    """Make a GeoTIFF of SOURCE: a .mat cube or labels, or a product that QGIS does not show.
+
+    MATLAB 4 to 7.3, PRISMA, EMIT, archives; any raster that 'mtmsd info' reads.
+    """
+    return _run("import", values, as_json)
+
+
+@cli.command(cls=Command)
+@json_messages
+def doctor(as_json: bool) -> int:
+    """Show versions, memory and devices, each tried with a real tensor operation."""
+    return _run("doctor", {}, as_json)
+
+
+@cli.command(cls=Command)
+@click.argument("job")
+@click.option("--resume", is_flag=True, help="Continue where the last run of this job ended.")
+def run(job: str, resume: bool) -> int:
+    """Run the job in folder JOB, as QGIS does; prints one JSON message a line.
+
+    Reads JOB/job.json; writes JOB/messages.jsonl, log.txt and pid.json. A line 'cancel' on
+    stdin cancels.
+    """
+    from mtmsd.jobs.runner import run_job
+
+    return run_job(Path(job), resume=resume)
+
+
+def _with_features(values: dict[str, Any], features: str | None) -> dict[str, Any]:
+    if features:
+        values["settings"] = {**values["settings"], "features": features}
+    return values
+
+
+def _run(command: str, values: dict[str, Any], as_json: bool) -> int:
+    """Run a command here, for a person or, with JSON messages, for a program."""
+    from mtmsd.jobs.cancel import CancelSwitch, SignalWatch
+    from mtmsd.jobs.messages import MessageReporter, MessageStream, take_stdout
+
+    switch = CancelSwitch()
+    if as_json:
+        stream = MessageStream({take_stdout(): lambda error: switch.request()})
+        front: Any = MessageReporter(stream, switch)
+    else:
+        from mtmsd.cli.terminal import TerminalReporter
+
+        front = TerminalReporter(command, _how_to_resume(values), switch)
+    from mtmsd.jobs.execute import execute
+
+    with SignalWatch(switch), front as reporter:
+        return execute(command, values, reporter, _keep_traceback)
+
+
+def _how_to_resume(values: dict[str, Any]) -> str:
+    again = shlex.join(["mtmsd", *sys.argv[1:]])
+    if "resume" not in values:
+        return f"nothing was written. Start again with: {again}"
+    if not values["resume"]:
+        again += " --resume"
+    return f"what was done is kept. Continue with: {again}"
+
+
+def _keep_traceback(text: str) -> str:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="mtmsd-", suffix=".log", delete=False, errors="backslashreplace"
+    ) as file:
+        file.write(text)
+    return file.name
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    try:
+        return cli.main(arguments, prog_name="mtmsd", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 3

@@ -1,0 +1,64 @@
+"""Job ``assess``: a class map against reference labels, with a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtmsd.commands.arguments import Source
+from mtmsd.commands.outputs import check_outputs
+from mtmsd.reporting import Reporter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What ``assess`` needs."""
+
+    map: Source
+    labels: Source
+    output: Path
+    """The HTML report."""
+    class_field: str | None = None
+    json_output: Path | None = None
+    scene: Source | None = None
+    """With ``training``: the raster for the spectral baselines."""
+    training: Source | None = None
+    """The labels that trained the map; baselines learn from them."""
+    exclude: str = ""
+    """Bands of ``scene`` to leave out."""
+    confidence: Source | None = None
+    """The map's confidence raster, whose reliability is then told."""
+
+
+def run(arguments: Arguments, reporter: Reporter, commands: Sequence[str] = ()) -> dict[str, Any]:
+    """Compare the map with the labels, write the report, return the figures.
+
+    ``commands`` are those that made the map, for the report.
+    """
+    check_outputs(
+        [
+            arguments.map,
+            arguments.labels,
+            arguments.scene,
+            arguments.training,
+            arguments.confidence,
+        ],
+        [arguments.output, arguments.json_output],
+    )
+    from mtmsd.assess.assess import assess_map
+
+    return assess_map(
+        arguments.map,
+        arguments.labels,
+        class_field=arguments.class_field,
+        report=arguments.output,
+        json_out=arguments.json_output,
+        scene_path=arguments.scene,
+        training_path=arguments.training,
+        exclude=arguments.exclude,
+        confidence_path=arguments.confidence,
+        commands=commands,
+        reporter=reporter,
+    )

@@ -1,0 +1,130 @@
+"""Job ``classify``: a trained classifier maps a whole scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtmsd.commands.arguments import Extent, Rasters, Source
+from mtmsd.commands.inputs import open_scene_for
+from mtmsd.commands.outputs import check_outputs
+from mtmsd.commands.runtimes import Runtime, runtime_for
+from mtmsd.jobs.work import file_state, work_folder
+from mtmsd.reporting import Reporter
+
+if TYPE_CHECKING:
+    from mtmsd.postprocess.filters import Refinement
+    from mtmsd.mapping.block_store import FinishedBlocks
+    from mtmsd.scene.raster import Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Rasters):
+    """What ``classify`` needs."""
+
+    scene: Source
+    classifier: Path
+    extent: Extent | None = None
+    device: str = "auto"
+    runtime: str | None = None
+    """torch or onnx; the one that reads the classifier's file, if not given."""
+    resume: bool = False
+    """Continue from the finished blocks, if there are any."""
+
+    def chosen_runtime(self) -> Runtime:
+        """Return what computes the map."""
+        return runtime_for(self.classifier, self.runtime)
+
+    def chosen_device(self) -> str:
+        """Return the device on which it is computed."""
+        return str(self.chosen_runtime().devices.choose_device(self.device))
+
+
+def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
+    """Map the scene and return where the files are and how many pixels each class has."""
+    others = list(arguments.layers().values())
+    check_outputs([arguments.scene, arguments.classifier], [arguments.output, *others])
+    check_after(arguments)
+    with work_folder(arguments.output, arguments.resume, reporter, beside=others) as work:
+        return run_in(work, arguments, reporter)
+
+
+def check_after(arguments: Rasters) -> None:
+    """Refuse a filter of a size that makes no sense, before any work."""
+    if any(value is not None for value in arguments.after().values()):
+        from mtmsd.postprocess.filters import Refinement
+
+        Refinement(**arguments.after())
+
+
+def run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
+    """Map the scene as :func:`run` does, in the work folder of another job."""
+    from mtmsd.postprocess.filters import Refinement
+    from mtmsd.mapping.mapper import classify
+
+    runtime = arguments.chosen_runtime()
+    device = runtime.devices.choose_device(arguments.device)
+    classifier = runtime.classifiers.load_classifier(arguments.classifier)
+    refinement = Refinement(**arguments.after())
+    layers = arguments.layers()
+    if refinement.unknown_below is not None:
+        layers.setdefault("confidence", work / "confidence.tif")
+    made = work / "map.tif" if refinement else arguments.output
+    with open_scene_for(classifier.model, arguments.scene, reporter) as scene:
+        finished = _finished(work, arguments, scene)
+        if arguments.resume and finished.others:
+            reporter.warning(
+                f"The finished blocks in {work} are of another classifier, scene or extent; "
+                "all is mapped again."
+            )
+        found = classify(
+            scene,
+            classifier,
+            made,
+            **layers,
+            extent=arguments.extent,
+            device=device,
+            finished=finished,
+            reporter=reporter,
+        )
+    if refinement:
+        found["pixels"] = _refined(made, arguments.output, refinement, layers, reporter)
+    files = {"map": arguments.output, **arguments.layers()}
+    for kind, path in files.items():
+        reporter.artifact(kind, path)
+    return files | found
+
+
+def _refined(
+    made: Path,
+    output: Path,
+    refinement: Refinement,
+    layers: Mapping[str, Path],
+    reporter: Reporter,
+) -> dict[str, int]:
+    """Write the map with its filters done; count the pixels of each class again."""
+    from mtmsd.postprocess.filters import refine
+    from mtmsd.scene.pixel_area import class_areas
+    from mtmsd.scene.class_map import ClassMap
+
+    reporter.phase("refine", "Filtering the map")
+    refine(made, output, refinement, confidence_path=layers.get("confidence"), reporter=reporter)
+    with ClassMap.open(output) as class_map:
+        pixels, _ = class_areas(class_map, reporter)
+        return {c.name: pixels.get(c.value, 0) for c in class_map.classes}
+
+
+def _finished(work: Path, arguments: Arguments, scene: Scene) -> FinishedBlocks:
+    """Return the finished blocks of this very map."""
+    from mtmsd.mapping.block_store import FinishedBlocks
+
+    return FinishedBlocks(
+        work,
+        {
+            "classifier": arguments.chosen_runtime().files.checksum_of(arguments.classifier),
+            "scene": [scene.fingerprint(), file_state(scene.path)],
+            "extent": arguments.extent,
+        },
+    )

@@ -1,0 +1,56 @@
+"""Job ``import``: what QGIS does not show (.mat cubes, PRISMA, EMIT) becomes a GeoTIFF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtmsd.errors import InputError
+from mtmsd.commands.arguments import Source
+from mtmsd.commands.outputs import check_outputs
+from mtmsd.reporting import Reporter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What ``import`` needs."""
+
+    source: Source
+    output: Path
+    """The GeoTIFF."""
+    variable: str | None = None
+    """Of a .mat file; the only cube, or else the only image, if not given."""
+    wavelengths: Path | None = None
+    """A text file with one wavelength in nm per band of a .mat cube."""
+    exclude: str = ""
+    """Bands of other rasters to leave out."""
+
+
+def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
+    """Write the GeoTIFF and say what was read."""
+    check_outputs([arguments.source, arguments.wavelengths], [arguments.output])
+    from mtmsd.scene.formats.convert import import_mat, import_scene
+
+    reporter.phase("import", "Writing the GeoTIFF")
+    if not arguments.source.lower().endswith(".mat"):
+        return import_scene(
+            arguments.source, arguments.output, exclude=arguments.exclude, reporter=reporter
+        )
+    return import_mat(
+        arguments.source,
+        arguments.variable,
+        arguments.output,
+        wavelengths=_numbers(arguments.wavelengths) if arguments.wavelengths else None,
+        reporter=reporter,
+    )
+
+
+def _numbers(path: Path) -> list[float]:
+    try:
+        return [float(word) for word in path.read_text(encoding="utf-8").replace(",", " ").split()]
+    except ValueError as error:
+        raise InputError(
+            f"'{path}' is not a list of wavelengths ({error}).",
+            hint="It holds one number in nanometres per band.",
+        ) from None

@@ -1,0 +1,65 @@
+"""Opening what a job reads, and telling the user what was noticed in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mtmsd.commands.arguments import Source
+from mtmsd.reporting import Reporter
+
+if TYPE_CHECKING:
+    from mtmsd.spectral.classifier import SceneBands
+    from mtmsd.diffusion.model import DiffusionModel
+    from mtmsd.labels.labels import Labels
+    from mtmsd.scene.raster import Scene
+
+
+def open_scene(path: Source, exclude: str, reporter: Reporter) -> Scene:
+    """Open a scene and pass its warnings on."""
+    from mtmsd.scene.raster import Scene
+
+    scene = Scene.open(path, exclude=exclude)
+    for sentence in scene.warnings:
+        reporter.warning(sentence)
+    return scene
+
+
+def open_scene_for(model: DiffusionModel | SceneBands, path: Source, reporter: Reporter) -> Scene:
+    """Open a scene with the bands that a model has learnt.
+
+    Bands that were left out for the model are left out again; those of another raster are
+    matched by wavelength.
+
+    Raises
+    ------
+    InputError
+        If the scene lacks bands that the model needs.
+    """
+    from mtmsd.scene.raster import Scene
+    from mtmsd.scene.resample import match_bands
+
+    scene = Scene.open(path)
+    try:
+        matched = match_bands(
+            scene,
+            model.metadata["bands"],
+            model.metadata["wavelengths"],
+            count=model.metadata["scene"]["fingerprint"]["bands"],
+            mean=model.mean_spectrum,
+        )
+    except BaseException:
+        scene.close()
+        raise
+    for sentence in matched.warnings:
+        reporter.warning(sentence)
+    return matched
+
+
+def open_labels(path: Source, scene: Scene, class_field: str | None, reporter: Reporter) -> Labels:
+    """Read labels and pass their warnings on."""
+    from mtmsd.labels.labels import read_labels
+
+    labels = read_labels(path, scene, class_field=class_field)
+    for sentence in labels.warnings:
+        reporter.warning(sentence)
+    return labels

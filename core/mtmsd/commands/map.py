@@ -1,0 +1,286 @@
+"""Job ``map``: from a raster and a few polygons to a class map, the four steps in one."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mtmsd.commands import assess, classify, nextlabels, pretrain, train, vectorize
+from mtmsd.commands.arguments import Method, Rasters, Source, command_line
+from mtmsd.commands.inputs import open_labels, open_scene
+from mtmsd.commands.outputs import check_outputs
+from mtmsd.jobs.work import Steps, work_folder, work_path
+from mtmsd.reporting import Reporter
+
+_MODULES = (
+    "mtmsd.diffusion.pretrain",
+    "mtmsd.classify.training",
+    "mtmsd.mapping.mapper",
+    "mtmsd.assess.assess",
+)
+"""Loaded at the start: an update of the plugin during a long job must not mix versions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Rasters, Method):
+    """What ``map`` needs."""
+
+    scene: Source
+    labels: Source
+    class_field: str | None = None
+    exclude: str = ""
+    """Bands to leave out; with ``model``, its bands are used."""
+    model: Path | None = None
+    """An existing diffusion model; without it the scene is learnt first."""
+    init: Path | None = None
+    """A diffusion model from which pretraining starts."""
+    validation: Source | None = None
+    """Reference labels for the assessment; without them polygons are held out."""
+    classifier: str = train.METHOD
+    """mtmsd, or of plain spectra, which needs no diffusion model: svm, svm-polygons, rf."""
+    report: Path | None = None
+    """The accuracy report, HTML."""
+    model_output: Path | None = None
+    """Where the new diffusion model is kept."""
+    classifier_output: Path | None = None
+    """Where the classifier is kept."""
+    polygons: Path | None = None
+    """The map's regions, GeoPackage."""
+    next_labels: Path | None = None
+    """Places that are worth a label next, GeoPackage."""
+    holdout: float = 0.25
+    guard: int = 0
+    split: str = "auto"
+    resume: bool = False
+    """Continue where the last run with the same output ended."""
+
+
+def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
+    """Pretrain, train, classify, assess; a resumed run skips the steps that are finished."""
+    kept = (arguments.model_output, arguments.classifier_output)
+    optional = (arguments.report, arguments.polygons, arguments.next_labels)
+    others = [*arguments.layers().values(), *(path for path in optional if path)]
+    check_outputs(
+        [
+            arguments.scene,
+            arguments.labels,
+            arguments.model,
+            arguments.init,
+            arguments.validation,
+        ],
+        [
+            arguments.output,
+            *others,
+            None if arguments.model else arguments.model_output,
+            arguments.classifier_output,
+        ],
+    )
+    arguments.chosen()
+    train.check_choices(arguments.classifier, arguments.split, arguments.holdout)
+    classify.check_after(arguments)
+    _check_labels(arguments)
+    for module in _MODULES:
+        importlib.import_module(module)
+    with work_folder(
+        arguments.output,
+        arguments.resume,
+        reporter,
+        elsewhere=[work_path(path) for path in kept if path],
+        beside=others,
+    ) as work:
+        return _Sequence(arguments, reporter, work).run()
+
+
+def _check_labels(arguments: Arguments) -> None:
+    """Find what is wrong with the labels now rather than after hours of pretraining."""
+    from mtmsd.labels.labels import read_labels
+
+    silent = Reporter()  # each step tells its own warnings
+    with open_scene(arguments.scene, arguments.exclude, silent) as scene:
+        labels = open_labels(arguments.labels, scene, arguments.class_field, silent)
+        if arguments.validation:
+            read_labels(
+                arguments.validation,
+                scene,
+                class_field=arguments.class_field,
+                minimum=0,
+                classes=labels.classes,
+            )
+
+
+class _Sequence:
+    """The four steps; each is the job of that name."""
+
+    def __init__(self, arguments: Arguments, reporter: Reporter, work: Path) -> None:
+        self._given = arguments
+        self._reporter = reporter
+        self._work = work
+        self._steps = Steps(work)
+        self._method = {
+            name: getattr(arguments, name) for name in ("preset", "settings", "device", "seed")
+        }
+
+    def run(self) -> dict[str, Any]:
+        given = self._given
+        start = time.monotonic()
+        seconds: dict[str, float] = {}
+        results: dict[str, Any] = {}
+        for name, step in (
+            ("pretrain", self._pretrain),
+            ("train", self._train),
+            ("classify", self._classify),
+            ("assess", self._assess),
+            ("vectorize", self._vectorize),
+            ("nextlabels", self._next_labels),
+        ):
+            began = time.monotonic()
+            results |= step(results)
+            seconds[name] = time.monotonic() - began
+        if not given.model_output:
+            results.pop("model", None)
+        if not given.classifier_output:
+            results.pop("classifier", None)
+        if not given.probabilities:
+            results.pop("probabilities", None)
+        return results | {"seconds": {**seconds, "all": time.monotonic() - start}}
+
+    def _pretrain(self, results: dict[str, Any]) -> dict[str, Any]:
+        given = self._given
+        if given.model:
+            return {"model": str(given.model)}
+        if given.classifier != train.METHOD:
+            return {"model": None}
+        output = given.model_output or self._work / "model.safetensors"
+        arguments = pretrain.Arguments(
+            scene=given.scene,
+            output=output,
+            exclude=given.exclude,
+            init=given.init,
+            resume=given.resume and work_path(output).is_dir(),
+            **self._method,
+        )
+        return self._steps.run(
+            "pretrain",
+            arguments,
+            [given.scene, given.init, output],
+            lambda: pretrain.run(arguments, self._reporter),
+        )
+
+    def _train(self, results: dict[str, Any]) -> dict[str, Any]:
+        given = self._given
+        arguments = self._train_arguments(results["model"])
+        return self._steps.run(
+            "train",
+            arguments,
+            [given.scene, given.labels, arguments.model, arguments.output],
+            lambda: train.run(arguments, self._reporter),
+        )
+
+    def _train_arguments(self, model: str | None) -> train.Arguments:
+        given = self._given
+        output = given.classifier_output or self._work / "classifier.safetensors"
+        return train.Arguments(
+            scene=given.scene,
+            labels=given.labels,
+            output=output,
+            model=Path(model) if model else None,
+            classifier=given.classifier,
+            class_field=given.class_field,
+            exclude=given.exclude,
+            holdout=0 if given.validation else given.holdout,
+            calibrate=given.validation is not None,
+            guard=given.guard,
+            split=given.split,
+            resume=given.resume and work_path(output).is_dir(),
+            **self._method,
+        )
+
+    def _classify(self, results: dict[str, Any]) -> dict[str, Any]:
+        given = self._given
+        rasters = {f.name: getattr(given, f.name) for f in fields(Rasters)}
+        if given.next_labels and not given.probabilities:
+            rasters["probabilities"] = self._work / "probabilities.tif"
+        arguments = classify.Arguments(
+            scene=given.scene,
+            classifier=Path(results["classifier"]),
+            **rasters,
+            device=given.device,
+            resume=given.resume,
+        )
+        return self._steps.run(
+            "classify",
+            arguments,
+            [given.scene, arguments.classifier, given.output, *arguments.layers().values()],
+            lambda: classify.run_in(self._work, arguments, self._reporter),
+        )
+
+    def _assess(self, results: dict[str, Any]) -> dict[str, Any]:
+        given = self._given
+        commands = [command_line("map", given)]
+        if given.validation:
+            arguments = assess.Arguments(
+                map=Source(str(given.output)),
+                labels=given.validation,
+                output=given.report or self._work / "report.html",
+                class_field=given.class_field,
+                scene=given.scene,
+                training=given.labels,
+                exclude=given.exclude,
+                confidence=Source(str(given.confidence)) if given.confidence else None,
+            )
+            accuracy = assess.run(arguments, self._reporter, commands)
+        elif given.report:
+            accuracy = self._report_held_out(given.report, results, commands)
+        else:
+            return {}
+        return {"accuracy": accuracy} | ({"report": given.report} if given.report else {})
+
+    def _vectorize(self, results: dict[str, Any]) -> dict[str, Any]:
+        given = self._given
+        if not given.polygons:
+            return {}
+        arguments = vectorize.Arguments(
+            map=Source(str(given.output)),
+            output=given.polygons,
+            confidence=Source(str(given.confidence)) if given.confidence else None,
+        )
+        return {"polygons": vectorize.run(arguments, self._reporter)["polygons"]}
+
+    def _next_labels(self, results: dict[str, Any]) -> dict[str, Any]:
+        given = self._given
+        if not given.next_labels:
+            return {}
+        arguments = nextlabels.Arguments(
+            probabilities=Source(str(results["probabilities"])),
+            output=given.next_labels,
+            labels=given.labels,
+            class_field=given.class_field,
+        )
+        return {"points": nextlabels.run(arguments, self._reporter)["points"]}
+
+    def _report_held_out(
+        self, report: Path, results: dict[str, Any], commands: list[str]
+    ) -> dict[str, Any]:
+        from mtmsd.assess.assess import report_held_out
+        from mtmsd.diffusion.model import DiffusionModel
+
+        given = self._given
+        silent = Reporter()  # the warnings of both files were told before
+        model = DiffusionModel.load(Path(results["model"])) if results["model"] else None
+        with train.scene_of(model, given.scene, given.exclude, silent) as scene:
+            labels = open_labels(given.labels, scene, given.class_field, silent)
+            held = train.held_out(self._train_arguments(results["model"]), labels)
+            return report_held_out(
+                given.output,
+                results["accuracy"],
+                labels,
+                held.splits if results["accuracy"] else (),
+                report=report,
+                scene=scene,
+                commands=commands,
+                sources={"scene": given.scene, "labels": given.labels},
+                reporter=self._reporter,
+            )

@@ -1,0 +1,53 @@
+"""Job ``pretrain``: a diffusion model learns the scene without labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtmsd.commands.arguments import Method, Source
+from mtmsd.commands.inputs import open_scene
+from mtmsd.commands.outputs import check_outputs
+from mtmsd.jobs.work import work_folder
+from mtmsd.reporting import Reporter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Method):
+    """What ``pretrain`` needs."""
+
+    scene: Source
+    output: Path
+    """The diffusion model, .safetensors."""
+    exclude: str = ""
+    init: Path | None = None
+    """A diffusion model to start from."""
+    resume: bool = False
+    """Continue from the last checkpoint, if there is one."""
+
+
+def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
+    """Pretrain, write the model, and say where it is."""
+    settings = arguments.chosen()
+    check_outputs([arguments.scene, arguments.init], [arguments.output])
+    from mtmsd.compute.device import choose_device
+    from mtmsd.diffusion.pretrain import pretrain
+
+    device = choose_device(arguments.device)
+    with (
+        open_scene(arguments.scene, arguments.exclude, reporter) as scene,
+        work_folder(arguments.output, arguments.resume, reporter) as work,
+    ):
+        model = pretrain(
+            scene,
+            settings,
+            arguments.output,
+            device=device,
+            seed=arguments.seed,
+            work_dir=work / "checkpoints",
+            resume=arguments.resume,
+            init=arguments.init,
+            reporter=reporter,
+        )
+    return {"model": model}

@@ -1,0 +1,34 @@
+"""All commands by name."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from mtmsd.commands import (
+    assess,
+    classify,
+    doctor,
+    export,
+    import_raster,
+    info,
+    map,
+    nextlabels,
+    pretrain,
+    train,
+    vectorize,
+)
+
+COMMANDS: dict[str, ModuleType] = {
+    "info": info,
+    "pretrain": pretrain,
+    "train": train,
+    "classify": classify,
+    "assess": assess,
+    "map": map,
+    "export": export,
+    "vectorize": vectorize,
+    "nextlabels": nextlabels,
+    "import": import_raster,
+    "doctor": doctor,
+}
+"""Each module has a dataclass ``Arguments`` and a function ``run(arguments, reporter)``."""

@@ -1,0 +1,99 @@
+"""Runtimes by name: what computes a map, torch or onnxruntime."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+from mtmsd.errors import InputError, MachineError
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where a runtime's parts are; they are imported when they are asked for."""
+
+    package: str
+    suffix: str
+    """Of the classifier files that it reads."""
+    _files: str
+    _classifiers: str
+    _devices: str
+
+    @property
+    def there(self) -> bool:
+        """Whether this Python has it."""
+        return find_spec(self.package) is not None
+
+    @property
+    def files(self) -> ModuleType:
+        """The module with ``checksum_of(path)``."""
+        return import_module(self._files)
+
+    @property
+    def classifiers(self) -> ModuleType:
+        """The module with ``load_classifier(path)``."""
+        return import_module(self._classifiers)
+
+    @property
+    def devices(self) -> ModuleType:
+        """The module with ``choose_device(name)`` and ``report()``."""
+        return import_module(self._devices)
+
+
+RUNTIMES: dict[str, Runtime] = {
+    "torch": Runtime(
+        "torch", ".safetensors", "mtmsd.files.tensor_file", "mtmsd.classify.classifier", "mtmsd.compute.device"
+    ),
+    "onnx": Runtime(
+        "onnxruntime",
+        ".onnx",
+        "mtmsd.onnx.file",
+        "mtmsd.onnx.classifier",
+        "mtmsd.onnx.session",
+    ),
+}
+
+
+def runtime_for(classifier: Path, name: str | None = None) -> Runtime:
+    """Return the runtime of that name, or else the one that reads a classifier's file.
+
+    Raises
+    ------
+    InputError
+        If there is no such runtime, or it cannot read the file.
+    MachineError
+        If this Python lacks it.
+    """
+    exported = classifier.suffix.lower() == RUNTIMES["onnx"].suffix
+    found = name or ("onnx" if exported else "torch")
+    if found not in RUNTIMES:
+        raise InputError(
+            f"There is no runtime '{name}'.", hint=f"Choose from: {', '.join(RUNTIMES)}."
+        )
+    runtime = RUNTIMES[found]
+    if exported != (found == "onnx"):
+        raise InputError(
+            f"The runtime {found} reads {runtime.suffix} files; {classifier.name} is none.",
+            hint="'mtmsd export' makes an .onnx file of a .safetensors classifier.",
+        )
+    if not runtime.there:
+        raise _missing(runtime, classifier)
+    return runtime
+
+
+def _missing(runtime: Runtime, classifier: Path) -> MachineError:
+    advice = {
+        "torch": f"Export it to .onnx where torch is ('mtmsd export {classifier.name} -o "
+        f"{classifier.stem}.onnx'), or use the full engine.",
+        "onnxruntime": "Update the engine, or choose the .safetensors classifier.",
+    }
+    return MachineError(
+        f"{classifier.name} needs {runtime.package}, which the engine's Python {sys.executable} "
+        "lacks.",
+        hint=advice[runtime.package],
+        code="no-package",
+    )

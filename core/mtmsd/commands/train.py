@@ -1,0 +1,233 @@
+"""Job ``train``: a classifier learns the classes from labels, and says how good it is."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtmsd.errors import InputError
+from mtmsd.commands.arguments import Method, Source
+from mtmsd.commands.inputs import open_labels, open_scene, open_scene_for
+from mtmsd.commands.outputs import check_outputs
+from mtmsd.jobs.work import Steps, work_folder
+from mtmsd.reporting import Reporter
+
+if TYPE_CHECKING:
+    from mtmsd.assess.validation import HeldOut
+    from mtmsd.spectral.classifier import SpectralTrainingSet
+    from mtmsd.classify.training import TrainingSet
+    from mtmsd.diffusion.model import DiffusionModel
+    from mtmsd.labels.labels import Labels
+    from mtmsd.scene.raster import Scene
+
+METHOD = "mtmsd"
+"""The classifier that needs a diffusion model; all others are of plain spectra."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Method):
+    """What ``train`` needs."""
+
+    preset: str = ""
+    """quick, balanced or paper; the diffusion model's if not given."""
+    scene: Source
+    labels: Source
+    output: Path
+    """The classifier, .safetensors; it holds its diffusion model."""
+    model: Path | None = None
+    """The diffusion model; classifiers of plain spectra take its bands, if it is given."""
+    classifier: str = METHOD
+    """mtmsd, or of plain spectra: svm, svm-polygons, rf."""
+    class_field: str | None = None
+    exclude: str = ""
+    """Bands to leave out; with ``model``, its bands are used."""
+    holdout: float = 0.25
+    """Share of each class's polygons held out for the accuracy figures; 0 holds out none."""
+    guard: int = 0
+    """Training pixels nearer than this to a held-out pixel are left out of the figures."""
+    split: str = "auto"
+    """How labels are held out: auto, polygons, cross or random."""
+    calibrate: bool = False
+    """With ``holdout`` 0: calibrate the confidence by cross-validation, for which others judge."""
+    resume: bool = False
+    """Take the held-out figures from a run that was broken after them."""
+
+
+def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
+    """Train on all labels; the accuracy comes from polygons that were held out before."""
+    if arguments.preset:
+        arguments.chosen()  # a wrong setting is told before the model is loaded
+    check_choices(arguments.classifier, arguments.split, arguments.holdout)
+    if arguments.classifier == METHOD and not arguments.model:
+        raise InputError(
+            "The classifier 'mtmsd' needs a diffusion model.",
+            hint="Give the one that pretrain has written, or choose svm or rf.",
+        )
+    check_outputs([arguments.scene, arguments.labels, arguments.model], [arguments.output])
+    with work_folder(arguments.output, arguments.resume, reporter) as work:
+        return _run_in(work, arguments, reporter)
+
+
+def _run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
+    from mtmsd.assess.independence import PATCH
+    from mtmsd.classify.attention import fusion_weights
+    from mtmsd.classify.classifier import Classifier
+    from mtmsd.classify.training import TrainingSet
+    from mtmsd.diffusion.model import DiffusionModel
+
+    model = DiffusionModel.load(arguments.model) if arguments.model else None
+    if model and not arguments.preset:
+        arguments = replace(arguments, preset=model.metadata["settings"]["preset"])
+    with scene_of(model, arguments.scene, arguments.exclude, reporter) as scene:
+        labels = open_labels(arguments.labels, scene, arguments.class_field, reporter)
+        samples = _samples(arguments, model, scene, labels, reporter)
+        patch = model.patch_size if model else PATCH
+        accuracy = Steps(work).run(
+            "accuracy",
+            arguments,
+            [arguments.scene, arguments.labels, arguments.model],
+            lambda: {"figures": _accuracy(arguments, scene, samples, patch, reporter)},
+        )["figures"]
+        temperature = None
+        if arguments.holdout == 0:
+            temperature = Steps(work).run(
+                "calibration",
+                arguments,
+                [arguments.scene, arguments.labels, arguments.model],
+                lambda: {"temperature": _temperature(arguments, samples, reporter)},
+            )["temperature"]
+    reporter.phase("fit", "Learning the classes from all polygons")
+    classifier = samples.fit(None, seed=arguments.seed, reporter=reporter)
+    classifier.metadata |= _told(accuracy)
+    if temperature is not None:
+        classifier.metadata["temperature"] = temperature
+    if isinstance(samples, TrainingSet) and isinstance(classifier, Classifier):
+        classifier.metadata["weights"] = fusion_weights(samples, classifier)
+    classifier.save(arguments.output)
+    reporter.artifact("classifier", arguments.output)
+    return {"classifier": arguments.output, "pixels": len(labels), "accuracy": accuracy}
+
+
+def scene_of(
+    model: DiffusionModel | None, path: Source, exclude: str, reporter: Reporter
+) -> AbstractContextManager[Scene]:
+    """Open a scene with a model's bands, or, without one, with all but the excluded ones."""
+    if model:
+        return open_scene_for(model, path, reporter)
+    return open_scene(path, exclude, reporter)
+
+
+def _samples(
+    arguments: Arguments,
+    model: DiffusionModel | None,
+    scene: Scene,
+    labels: Labels,
+    reporter: Reporter,
+) -> TrainingSet | SpectralTrainingSet:
+    """Read what the classifier learns from."""
+    if model is None or arguments.classifier != METHOD:
+        from mtmsd.spectral.classifier import SpectralTrainingSet
+
+        return SpectralTrainingSet.extract(scene, labels, arguments.classifier, reporter)
+    from mtmsd.classify.training import TrainingSet
+    from mtmsd.compute.device import choose_device
+
+    return TrainingSet.extract(
+        scene,
+        labels,
+        model,
+        arguments.chosen().classifier,
+        device=choose_device(arguments.device),
+        seed=arguments.seed,
+        reporter=reporter,
+    )
+
+
+def check_choices(classifier: str, split: str, holdout: float) -> None:
+    """Refuse a classifier, a way to hold out, or a share that there is not, before any work."""
+    from mtmsd.assess.validation import KINDS
+    from mtmsd.spectral.estimators import METHODS
+
+    if not 0 <= holdout < 1:
+        raise InputError(
+            f"The share of polygons to hold out cannot be {holdout:g}.",
+            hint="It is 0 or more and below 1.",
+        )
+    for what, chosen, known in (
+        ("classifier", classifier, (METHOD, *METHODS)),
+        ("way to hold out labels", split, KINDS),
+    ):
+        if chosen not in known:
+            raise InputError(
+                f"There is no {what} '{chosen}'.", hint=f"Choose from: {', '.join(known)}."
+            )
+
+
+def held_out(arguments: Arguments, labels: Labels) -> HeldOut:
+    """Part the labels; the same arguments give the same parts."""
+    from mtmsd.assess.validation import hold_out
+
+    return hold_out(labels, arguments.split, arguments.holdout, arguments.guard, arguments.seed)
+
+
+def _accuracy(
+    arguments: Arguments,
+    scene: Scene,
+    samples: TrainingSet | SpectralTrainingSet,
+    patch: int,
+    reporter: Reporter,
+) -> dict[str, Any] | None:
+    """Return the figures of held-out labels; None if nothing could be held out."""
+    from mtmsd.assess.validation import judge
+
+    if arguments.holdout == 0:
+        return None
+    held = held_out(arguments, samples.labels)
+    if not held.splits:
+        reporter.warning(
+            "No accuracy can be said: every class has a single polygon, so none was held out. "
+            "Draw two or more per class, or assess the map with other polygons."
+        )
+        return None
+    return judge(
+        samples,
+        held,
+        scene,
+        method=arguments.classifier,
+        patch=patch,
+        seed=arguments.seed,
+        reporter=reporter,
+    )
+
+
+def _temperature(
+    arguments: Arguments, samples: TrainingSet | SpectralTrainingSet, reporter: Reporter
+) -> float | None:
+    from mtmsd.assess.validation import crossed_temperature
+
+    found = None
+    if arguments.calibrate:
+        found = crossed_temperature(samples, arguments.guard, arguments.seed, reporter)
+    if found is None:
+        reporter.warning(
+            "The confidence is not calibrated, for no polygons were held out: take it as a rank, "
+            "not as a probability."
+        )
+    return found
+
+
+def _told(accuracy: dict[str, Any] | None) -> dict[str, Any]:
+    """What the classifier's file says of its accuracy, and the temperature that calibrates it.
+
+    Seconds are left out: the same input gives the same file. A temperature of pixels beside
+    training pixels would only make the map boast.
+    """
+    if accuracy is None:
+        return {"accuracy": None}
+    baselines = [{k: v for k, v in b.items() if k != "seconds"} for b in accuracy["baselines"]]
+    told: dict[str, Any] = {"accuracy": {**accuracy, "baselines": baselines}}
+    if not accuracy["optimistic"]:
+        told["temperature"] = accuracy["calibration"]["temperature"]
+    return told

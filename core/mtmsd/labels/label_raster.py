@@ -1,0 +1,183 @@
+"""Labels from a raster on the scene's grid."""
+
+from __future__ import annotations
+
+import warnings
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.warp import transform_bounds
+from rasterio.windows import Window
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from mtmsd.errors import InputError
+from mtmsd.labels.labels import LARGEST_VALUE, ClassInfo, Labels, with_colors
+from mtmsd.scene.raster import Scene
+from mtmsd.scene.formats.source import GDAL_ERRORS, one_line
+
+GRID_TOLERANCE = 0.01
+"""How far, in pixels, the corners of two grids may lie apart and still be one grid."""
+STRIP = 1024
+"""Rows read at a time."""
+
+
+def is_raster(path: str) -> bool:
+    """Whether GDAL opens the file as a raster with bands."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as dataset:
+                return dataset.count > 0
+    except GDAL_ERRORS:
+        return False
+
+
+def read_label_raster(path: str, scene: Scene, known: Sequence[ClassInfo]) -> Labels:
+    """Read a raster of class values; see :func:`mtmsd.labels.labels.read_labels`.
+
+    Raises
+    ------
+    InputError
+        If it lies on another grid, has several bands, or its values are no classes.
+    """
+    name = Path(path).name
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as dataset:
+                _check_grid(dataset, scene, name)
+                rows, cols, values = _labelled(dataset, name)
+                found = _legend(dataset, path)
+    except GDAL_ERRORS as error:
+        raise InputError(f"'{name}' cannot be read to its end: {one_line(error)}") from error
+    present = np.unique(values)
+    entries = {int(v): found.get(int(v), (str(v), None)) for v in present}
+    entries = {v: (text or str(v), color) for v, (text, color) in entries.items()}
+    return Labels(
+        rows.astype(np.int32),
+        cols.astype(np.int32),
+        values.astype(np.uint16),
+        _regions(rows, cols, values),
+        with_colors(entries, known),
+    )
+
+
+def _check_grid(dataset: rasterio.DatasetReader, scene: Scene, name: str) -> None:
+    if dataset.count > 1:
+        raise InputError(
+            f"The label raster '{name}' has {dataset.count} bands; it must have one.",
+            hint="Give a raster of class values.",
+        )
+    same = (dataset.width, dataset.height) == (scene.width, scene.height)
+    if same and dataset.transform != scene.transform:
+        corners = [(0, 0), (scene.width, 0), (0, scene.height), (scene.width, scene.height)]
+        there = ~scene.transform * dataset.transform
+        same = all(
+            max(abs(there * corner - np.array(corner))) <= GRID_TOLERANCE for corner in corners
+        )
+    same = same and _same_crs(dataset, scene)
+    if not same:
+        raise InputError(
+            f"The label raster '{name}' ({_grid(dataset)}) is not on the grid of '{scene.name}' "
+            f"({_grid(scene)}).",
+            hint="Warp it to the scene's grid with nearest neighbour, or give polygons.",
+        )
+
+
+def _grid(raster: rasterio.DatasetReader | Scene) -> str:
+    crs = raster.crs.to_string() if raster.crs else "no coordinate system"
+    size = f"{raster.width}×{raster.height} px"
+    if raster.transform == Affine.identity():
+        return f"{size}, not georeferenced"
+    a, b, c, d, e, f = list(raster.transform)[:6]
+    rotated = f", rotated ({b:g}, {d:g})" if b or d else ""
+    return f"{size} of {a:g}×{e:g} from ({c:.10g}, {f:.10g}){rotated}, {crs}"
+
+
+def _labelled(
+    dataset: rasterio.DatasetReader, name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows, columns and values of the pixels with a class."""
+    rows, cols, values = [], [], []
+    for top in range(0, dataset.height, STRIP):
+        window = Window(0, top, dataset.width, min(STRIP, dataset.height - top))
+        strip = dataset.read(1, window=window)
+        labelled = (strip != 0) & (dataset.read_masks(1, window=window) != 0)
+        if strip.dtype.kind == "f":
+            labelled &= ~np.isnan(strip)
+        r, c = np.nonzero(labelled)
+        found = strip[r, c]
+        wrong = found[(found < 1) | (found > LARGEST_VALUE) | (found % 1 != 0)]
+        if len(wrong):
+            raise InputError(
+                f"The label raster '{name}' holds the value {wrong[0]:g}; classes are whole "
+                f"numbers from 1 to {LARGEST_VALUE}, and 0 is unlabelled."
+            )
+        rows.append(r + top)
+        cols.append(c)
+        values.append(found.astype(np.int64))
+    result = np.concatenate(rows), np.concatenate(cols), np.concatenate(values)
+    if not len(result[0]):
+        raise InputError(f"The label raster '{name}' has no labelled pixel.")
+    return result
+
+
+def _same_crs(dataset: rasterio.DatasetReader, scene: Scene) -> bool:
+    """Whether the corners lie at one place in both systems, however these are written."""
+    if not dataset.crs or not scene.crs or dataset.crs == scene.crs:
+        return True
+    try:
+        there = transform_bounds(dataset.crs, scene.crs, *dataset.bounds, densify_pts=2)
+    except GDAL_ERRORS:
+        return False
+    return np.allclose(there, dataset.bounds, rtol=0, atol=1e-3 * abs(dataset.res[0]))
+
+
+def _regions(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the connected region (8 neighbours, one class) of each labelled pixel.
+
+    Pixels come in row-major order; memory grows with their number, not with the raster.
+    """
+    across = int(cols.max()) + 3
+    place = rows.astype(np.int64) * across + cols + 1
+    links = []
+    for step in (1, across - 1, across, across + 1):
+        found = np.minimum(np.searchsorted(place, place + step), len(place) - 1)
+        joined = np.flatnonzero((place[found] == place + step) & (values[found] == values))
+        links.append(np.stack((joined, found[joined])))
+    first, second = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(place),) * 2)
+    return connected_components(graph, directed=False)[1].astype(np.int32)
+
+
+def _legend(dataset: rasterio.DatasetReader, path: str) -> dict[int, tuple[str, str | None]]:
+    """Return names and colours that the raster has for its values."""
+    try:
+        table = dataset.colormap(1)
+    except ValueError:
+        table = {}
+    names = _category_names(dataset, path)
+    colors = {v: "#{:02x}{:02x}{:02x}".format(*c[:3]) for v, c in table.items() if any(c[:3])}
+    return {v: (names.get(v, ""), colors.get(v)) for v in set(names) | set(colors)}
+
+
+def _category_names(dataset: rasterio.DatasetReader, path: str) -> dict[int, str]:
+    """Category names, which GDAL keeps beside the raster and ENVI in the header."""
+    header = dataset.tags(ns="ENVI").get("class_names")
+    if header:
+        return dict(enumerate(part.strip() for part in header.strip("{} ").split(",")))
+    beside = Path(f"{path}.aux.xml")
+    if not beside.is_file():
+        return {}
+    try:
+        root = ElementTree.parse(beside).getroot()  # noqa: S314 - Python's expat limits entities
+    except ElementTree.ParseError:
+        return {}
+    entries = root.findall("PAMRasterBand[@band='1']/CategoryNames/Category")
+    return {i: (entry.text or "").strip() for i, entry in enumerate(entries)}

@@ -1,0 +1,59 @@
+"""The finished blocks of a map on disk, so that a broken run goes on where it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmsd.errors import InputError
+from mtmsd.files.tensor_file import load_arrays, save_arrays
+
+KIND = "map-block"
+
+
+class FinishedBlocks:
+    """The finished blocks of one map, each whole or not there.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they lie, in a folder of their own within: blocks of another map stay beside them
+        and are never mixed in.
+    belongs_to : mapping
+        JSON-able: all that the pixels depend on.
+    """
+
+    def __init__(self, folder: Path, belongs_to: Mapping[str, Any]) -> None:
+        text = json.dumps(belongs_to, sort_keys=True)
+        self.folder = Path(folder) / f"blocks-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    @property
+    def others(self) -> bool:
+        """Whether there are blocks of other maps only."""
+        return not self.folder.is_dir() and any(self.folder.parent.glob("blocks-*"))
+
+    def read(self, row: int, col: int, names: Sequence[str]) -> dict[str, np.ndarray] | None:
+        """Return these layers of a block, None if it lacks one, is not finished or is damaged."""
+        path = self._path(row, col)
+        if not path.is_file():
+            return None
+        try:
+            layers, _ = load_arrays(path, KIND)
+        except InputError:
+            return None
+        if not set(names) <= layers.keys():
+            return None
+        return {name: layers[name] for name in names}
+
+    def write(self, row: int, col: int, layers: Mapping[str, np.ndarray]) -> None:
+        """Keep the layers of a finished block."""
+        self.folder.mkdir(exist_ok=True)
+        save_arrays(self._path(row, col), KIND, layers, {})
+
+    def _path(self, row: int, col: int) -> Path:
+        return self.folder / f"{row:08d}-{col:08d}.safetensors"

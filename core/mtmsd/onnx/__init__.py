@@ -1,0 +1,1 @@
+"""Classifiers as ONNX files: written, checked, and run without torch."""

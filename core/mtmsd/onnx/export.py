@@ -1,0 +1,76 @@
+"""From a trained classifier to ONNX, traced from the very code that maps with torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from mtmsd.classify.classifier import Classifier
+from mtmsd.onnx.file import LARGEST, save_graph
+from mtmsd.errors import InputError
+from mtmsd.reporting import Reporter
+
+OPSET = 18
+
+
+class _Votes(nn.Module):
+    """A classifier in float32 as one module: tiles to votes, disagreement after the classes."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        settings = dataclasses.replace(classifier.settings, precision="fp32")
+        self._classifier = dataclasses.replace(classifier, settings=settings)
+        self.unet = classifier.model.unet  # registered, so that their weights get names
+        self.members = nn.ModuleList(classifier.members)
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """(N, C, S, S) -> (V, N, P, K), or (V, N, P, K + 1) of several members."""
+        return self._classifier.votes(tiles, compare=len(self.members) > 1)
+
+
+def export(classifier: Classifier, path: Path, reporter: Reporter) -> None:
+    """Write a classifier as ONNX, with all that its classifier file says.
+
+    Raises
+    ------
+    InputError
+        If it is larger than an ONNX file can be.
+    """
+    votes = _Votes(classifier.to(torch.device("cpu"))).eval()
+    size = sum(4 * tensor.numel() for tensor in votes.state_dict().values())
+    if size > LARGEST:
+        raise InputError(
+            f"The classifier has {size / 1e9:.1f} GB of weights; an ONNX file can hold "
+            f"{LARGEST / 1e9:.1f}.",
+            hint="Train one of less width, channels or members.",
+        )
+    arrays = classifier.model.whitening.arrays()
+    metadata = {**classifier.header(), "width": classifier.model.width}
+    model = _traced(votes, classifier)
+    reporter.check_canceled()
+    save_graph(path, model, arrays, metadata)
+
+
+def _traced(votes: _Votes, classifier: Classifier) -> onnx.ModelProto:
+    side = classifier.model.patch_size
+    tiles = torch.zeros(2, classifier.model.whitening.components, side, side)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of shapes that are the same for all tiles
+        torch.onnx.export(
+            votes,
+            (tiles,),
+            buffer,  # type: ignore[arg-type]
+            input_names=["tiles"],
+            output_names=["votes"],
+            dynamic_axes={"tiles": {0: "tiles"}, "votes": {1: "tiles"}},
+            opset_version=OPSET,
+            dynamo=False,  # the other exporter needs three packages more
+        )
+    return onnx.load_model_from_string(buffer.getvalue())

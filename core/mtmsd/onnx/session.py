@@ -1,0 +1,171 @@
+"""Tiles computed by onnxruntime, on the processor or by CUDA."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import psutil
+from onnx import TensorProto, helper
+
+from mtmsd.errors import InputError, MachineError
+from mtmsd.compute.memory import is_out_of_memory
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROBE_SIDE = 1024
+ERRORS_ONLY = 3
+
+
+def choose_device(name: str = "auto") -> str:
+    """Return the device of that name: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises
+    ------
+    InputError
+        If there is no such name.
+    MachineError
+        If onnxruntime cannot compute on it.
+    """
+    if name == "auto":
+        return next(row["name"] for row in report()[::-1] if row["ok"])
+    kind, _, number = name.partition(":")
+    if kind not in PROVIDERS or not (number or "0").isdecimal():
+        raise InputError(
+            f"There is no device '{name}' for an exported classifier.",
+            hint="Choose auto, cpu, cuda or cuda:N.",
+        )
+    row = _row(name)
+    if not row["ok"]:
+        raise MachineError(
+            f"The device '{name}' does not work here ({row['error']}).",
+            hint="Choose another device, or cpu.",
+            code="no-device",
+        )
+    return name
+
+
+def report() -> list[dict[str, Any]]:
+    """Every device, the slowest first, with the outcome of a real operation on it."""
+    there = onnxruntime.get_available_providers()
+    return [_row(name) for name, provider in PROVIDERS.items() if provider in there]
+
+
+class SessionRuntime:
+    """An exported graph on one device; see :class:`mtmsd.compute.runtime.Runtime`.
+
+    Parameters
+    ----------
+    graph : bytes
+        ONNX with the input ``tiles`` (N, C, S, S) and the output ``votes`` (V, N, P, L).
+    device : str
+    classes : int
+        K; what follows the K classes is left out where nobody asks for it.
+
+    Raises
+    ------
+    RuntimeError
+        If onnxruntime cannot build it.
+    """
+
+    def __init__(self, graph: bytes, device: str, classes: int) -> None:
+        self._session = open_session(graph, device)
+        self._classes = classes
+        self.kind = device.partition(":")[0]
+        self.threads = 1
+
+    def array(self, values: np.ndarray) -> np.ndarray:
+        """Return the array: onnxruntime takes numpy's."""
+        return values
+
+    def zeros(self, *shape: int) -> np.ndarray:
+        """Make an array of zeros, float32."""
+        return np.zeros(shape, np.float32)
+
+    def numpy(self, array: np.ndarray) -> np.ndarray:
+        """Return the array."""
+        return array
+
+    def votes(self, tiles: Sequence[np.ndarray], *, compare: bool) -> np.ndarray:
+        """Return what the voters say of tiles: (V, N, P, K) or (V, N, P, K + 1)."""
+        try:
+            (found,) = self._session.run(["votes"], {"tiles": np.stack(tiles)})
+        except Exception as error:  # onnxruntime's kinds have no family
+            if is_out_of_memory(error):
+                raise MemoryError(str(error)) from error
+            raise
+        return found if compare else found[..., : self._classes]
+
+    def free_memory(self) -> int:
+        """Bytes of memory that are free; of a graphics card's, onnxruntime does not tell."""
+        return psutil.virtual_memory().available
+
+    def release(self) -> None:
+        """Do nothing: a session gives memory back with itself."""
+
+
+def open_session(graph: bytes, device: str) -> onnxruntime.InferenceSession:
+    """Build a graph on a device, on no other.
+
+    Raises
+    ------
+    RuntimeError
+        If onnxruntime cannot, with its reason.
+    """
+    kind, _, number = device.partition(":")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    options.intra_op_num_threads = _threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    settings = {"device_id": number or "0"} if kind == "cuda" else {}
+    try:
+        session = onnxruntime.InferenceSession(
+            graph, options, providers=[(PROVIDERS[kind], settings)]
+        )
+    except Exception as error:  # onnxruntime's kinds have no family
+        raise RuntimeError(str(error)) from error
+    if PROVIDERS[kind] not in session.get_providers():
+        raise RuntimeError(f"onnxruntime could not start {PROVIDERS[kind]}")
+    return session
+
+
+def _threads() -> int:
+    """As many as torch takes: OMP_NUM_THREADS, or the processor's cores."""
+    wished = os.environ.get("OMP_NUM_THREADS", "")
+    if wished.isdecimal():
+        return int(wished)
+    logical = os.cpu_count() or 1
+    return min(logical, psutil.cpu_count(logical=False) or logical)
+
+
+def _row(name: str) -> dict[str, Any]:
+    kind = f"CPU, {_threads()} threads" if name == "cpu" else "CUDA"
+    row: dict[str, Any] = {"name": name, "kind": kind, "ok": True, "error": ""}
+    try:
+        row["seconds"] = _probe(name)
+        row["free_bytes"] = psutil.virtual_memory().available if name == "cpu" else None
+    except RuntimeError as error:
+        row.update(ok=False, error=str(error).splitlines()[0])
+    return row
+
+
+def _probe(device: str) -> float:
+    """Multiply two matrices on the device and check the result; seconds of the second run."""
+    shape = [PROBE_SIDE, PROBE_SIDE]
+    values = {n: helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in "ab"}
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["a", "a"], ["b"])], "probe", [values["a"]], [values["b"]]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    session = open_session(model.SerializeToString(), device)
+    ones = np.ones(shape, np.float32)
+    for _ in range(2):
+        start = time.perf_counter()
+        corner = session.run(["b"], {"a": ones})[0][0, 0]
+        seconds = time.perf_counter() - start
+    if corner != PROBE_SIDE:
+        raise RuntimeError(f"a matrix product gave {corner} for {PROBE_SIDE}")
+    return seconds

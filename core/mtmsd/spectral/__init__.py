@@ -1,0 +1,1 @@
+"""Classifiers of single spectra, by scikit-learn."""

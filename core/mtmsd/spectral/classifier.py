@@ -1,0 +1,236 @@
+"""Classifiers of plain spectra, trained, kept in a file and mapped as the method's own are.
+
+A file holds the training spectra, not the fitted estimator: from the same spectra, numbers
+and seed the same estimator is fitted again in seconds, and no pickle is ever read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmsd import __version__
+from mtmsd.mapping.decision import Block, Tick, Window, blank, decide, no_tick
+from mtmsd.spectral.estimators import LARGEST_TRAINING, METHODS, Fitted, fit, stratified_subsample
+from mtmsd.files.model_check import check_scene, describe_bands, read_classes, read_temperature
+from mtmsd.reporting import Reporter
+from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.scene.pixels import read_spectra
+from mtmsd.scene.raster import Scene
+from mtmsd.files.tensor_file import save_arrays
+
+KIND = "classifier"
+STRIP = 32
+"""Rows that are classified at a time."""
+
+
+@dataclass(frozen=True)
+class SceneBands:
+    """What a classifier of spectra knows of the scene that it was trained on.
+
+    Attributes
+    ----------
+    metadata : dict
+        JSON-able: ``bands``, ``wavelengths``, ``scene`` (name and fingerprint).
+    mean_spectrum : float32 array (bands,)
+    """
+
+    metadata: dict[str, Any]
+    mean_spectrum: np.ndarray
+
+
+@dataclass(frozen=True)
+class SpectralSettings:
+    """How a classifier of spectra is fitted."""
+
+    method: str
+    """A name in :data:`mtmsd.spectral.estimators.METHODS`."""
+    parameters: dict[str, Any]
+    """The numbers that were chosen by cross-validation."""
+    seed: int
+
+
+@dataclass
+class SpectralClassifier:
+    """Training spectra, and the estimator that is fitted to them.
+
+    Attributes
+    ----------
+    model : SceneBands
+    settings : SpectralSettings
+    classes : tuple of ClassInfo
+        In the order of the probabilities' first axis.
+    spectra : float32 array (n, bands)
+    values : uint16 array (n,)
+        Class of each spectrum.
+    groups : int32 array (n,)
+        Its polygon.
+    metadata : dict
+        JSON-able; ``accuracy`` holds the held-out figures.
+    """
+
+    model: SceneBands
+    settings: SpectralSettings
+    classes: tuple[ClassInfo, ...]
+    spectra: np.ndarray
+    values: np.ndarray
+    groups: np.ndarray
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def fitted(self) -> Fitted:
+        """The estimator, fitted when it is first needed."""
+        return fit(
+            self.settings.method,
+            self.spectra,
+            self.values,
+            seed=self.settings.seed,
+            groups=self.groups,
+            calibrate=True,
+            parameters=self.settings.parameters,
+        )
+
+    @property
+    def temperature(self) -> float:
+        """What calibrates the probabilities; 1 changes nothing."""
+        return read_temperature(self.metadata)
+
+    def probabilities(self, spectra: np.ndarray) -> np.ndarray:
+        """Class probabilities (n, K) of spectra (n, bands), not calibrated by temperature."""
+        found = np.zeros((len(spectra), len(self.classes)), np.float32)
+        columns = np.searchsorted([c.value for c in self.classes], self.fitted.values)
+        found[:, columns] = self.fitted.probabilities(spectra)
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write the classifier file."""
+        arrays = {
+            "spectra": self.spectra,
+            "values": self.values.astype(np.int32),
+            "groups": self.groups,
+            "mean_spectrum": self.model.mean_spectrum,
+        }
+        metadata = {
+            "model": self.model.metadata,
+            "spectral": dataclasses.asdict(self.settings),
+            "classes": [dataclasses.asdict(c) for c in self.classes],
+            "metadata": self.metadata,
+        }
+        save_arrays(path, KIND, arrays, metadata)
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]
+    ) -> SpectralClassifier:
+        """Undo :meth:`save`.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError
+            If the parts do not fit together; see :func:`mtmsd.files.model_check.parts_of`.
+        """
+        (bands,), (samples, _) = arrays["mean_spectrum"].shape, arrays["spectra"].shape
+        check_scene(metadata["model"], bands)
+        settings = SpectralSettings(**metadata["spectral"])
+        grid = METHODS[settings.method].grid or {}
+        if not all(value in grid[name] for name, value in settings.parameters.items()):
+            raise ValueError(f"the parameters {str(settings.parameters)[:100]}")
+        classes = read_classes(metadata["classes"])
+        read_temperature(metadata["metadata"])
+        shapes = [arrays[name].shape for name in ("spectra", "values", "groups")]
+        if shapes != [(samples, bands), (samples,), (samples,)]:
+            raise ValueError(f"training spectra of the shapes {shapes}")
+        if not set(arrays["values"].tolist()) <= {info.value for info in classes}:
+            raise ValueError("training spectra of other classes")
+        return cls(
+            SceneBands(metadata["model"], arrays["mean_spectrum"]),
+            settings,
+            classes,
+            arrays["spectra"],
+            arrays["values"].astype(np.uint16),
+            arrays["groups"],
+            metadata["metadata"],
+        )
+
+
+@dataclass(frozen=True)
+class SpectralTrainingSet:
+    """Spectra of all labelled pixels: read once, fitted as often as wanted."""
+
+    method: str
+    labels: Labels
+    spectra: np.ndarray
+    model: SceneBands
+
+    @classmethod
+    def extract(
+        cls, scene: Scene, labels: Labels, method: str, reporter: Reporter
+    ) -> SpectralTrainingSet:
+        """Read the spectra of all labelled pixels; ``method`` is a name in ``METHODS``."""
+        reporter.phase("features", "Reading the spectra of the training pixels")
+        spectra = read_spectra(scene, labels.rows, labels.cols, reporter)
+        metadata = {
+            "version": __version__,
+            **describe_bands(scene.used, scene.wavelengths),
+            "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
+        }
+        return cls(method, labels, spectra, SceneBands(metadata, spectra.mean(0)))
+
+    def fit(
+        self, index: np.ndarray | None = None, *, seed: int, reporter: Reporter
+    ) -> SpectralClassifier:
+        """Fit to the labelled pixels ``index`` (all if None)."""
+        reporter.check_canceled()
+        rows = np.arange(len(self.labels)) if index is None else index
+        kept = rows[stratified_subsample(self.labels.values[rows], LARGEST_TRAINING, seed)]
+        spectra, values = self.spectra[kept], self.labels.values[kept]
+        groups = self.labels.groups[kept]
+        fitted = fit(self.method, spectra, values, seed=seed, groups=groups, calibrate=True)
+        classifier = SpectralClassifier(
+            self.model,
+            SpectralSettings(self.method, fitted.parameters, seed),
+            self.labels.classes,
+            spectra,
+            values,
+            groups,
+            {"version": __version__, "seed": seed, "samples": len(kept)},
+        )
+        classifier.fitted = fitted
+        return classifier
+
+    def predict(self, classifier: SpectralClassifier, index: np.ndarray) -> np.ndarray:
+        """Class probabilities (n, K) of labelled pixels."""
+        return classifier.probabilities(self.spectra[index])
+
+    def brief(self) -> SpectralTrainingSet:
+        """Return what is fitted where many fits are needed: the same, it takes seconds."""
+        return self
+
+
+class SpectralMapper:
+    """Maps windows with a classifier of spectra: a pure function window -> block."""
+
+    def __init__(self, scene: Scene, classifier: SpectralClassifier) -> None:
+        self.scene = scene
+        self.classifier = classifier
+
+    def block(self, window: Window, tick: Tick = no_tick) -> Block:
+        """Map one window; ``tick`` hears after each strip what share of it is done."""
+        row, col, height, width = window
+        classes = self.classifier.classes
+        inside = np.zeros((height, width), bool)
+        found = np.zeros((len(classes), height, width), np.float32)
+        for top in range(0, height, STRIP):
+            part = slice(top, min(top + STRIP, height))
+            values, inside[part] = self.scene.read(row + top, col, part.stop - top, width)
+            spectra = values[:, inside[part]].T
+            found[:, part][:, inside[part]] = self.classifier.probabilities(spectra).T
+            tick(part.stop / height)
+        if not inside.any():
+            return blank(len(classes), height, width)
+        return decide(found, inside, classes, temperature=self.classifier.temperature)

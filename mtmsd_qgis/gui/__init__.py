@@ -1,0 +1,1 @@
+"""What the user sees: the dock, the engine's set-up, map tools, widgets."""

@@ -1,0 +1,267 @@
+"""How good the map is: held-out polygons, or reference polygons of the user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import Qgis, QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
+from qgis.gui import QgsMapLayerComboBox
+from qgis.PyQt.QtCore import Qt, QUrl
+from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
+
+from ....jobs.attached_job import Attached
+from ....common.background import Background
+from .baseline_hint import BetterBaseline
+from ....state.training.classes import LandClass
+from ....state.training.label_sources import guess_field
+from ..jobs.job_strip import JobStrip
+from ...widgets.confusion_matrix import MatrixView
+from ....state.model_header import read_header
+from ....jobs.remembered_job import PendingJob
+from ....state.layer_roles import role
+from ....jobs.runs import DONE as RUN_DONE
+from ....jobs.runs import Ended, Run
+from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, caption, row
+from ....state.training.training_file import VALUE
+from ....state.scene_state import Workspace
+
+
+class AccuracySection(Section):
+    """Figures, confusion matrix, baselines, and the full report."""
+
+    def __init__(self, workspace: Workspace, strip: JobStrip, parent: QWidget) -> None:
+        super().__init__("mtmsdAccuracy", parent, is_open=False)
+        self.set_title(self.tr("7  Accuracy"))
+        self._workspace = workspace
+        self._strip = strip
+        self._run: Run | Attached | None = None
+        self._pending = PendingJob(workspace, strip, "assess_job", self)
+        self._shown = ""
+        self._figures = QLabel()
+        self._figures.setObjectName("mtmsdFigures")
+        self._figures.setTextFormat(Qt.TextFormat.RichText)
+        self._figures.setWordWrap(True)
+        self._figures.setToolTip(
+            self.tr("Overall: share of right pixels; average: mean over the classes; κ: Cohen's")
+        )
+        self._split = QLabel()
+        self._split.setObjectName("mtmsdSplit")
+        self._split.setWordWrap(True)
+        self._split.setToolTip(self.tr("How the pixels that were compared are held apart"))
+        self._matrix = MatrixView()
+        self._matrix.setObjectName("mtmsdMatrix")
+        self._classes = QLabel()
+        self._classes.setTextFormat(Qt.TextFormat.RichText)
+        self._classes.setToolTip(
+            self.tr("Found: share of the reference that the map has; right: share of the map")
+        )
+        self._baselines = QLabel()
+        self._baselines.setObjectName("mtmsdBaselines")
+        self._baselines.setWordWrap(True)
+        self._baselines.setTextFormat(Qt.TextFormat.RichText)
+        self._baselines.setToolTip(self.tr("The same pixels by methods that see spectra only"))
+        self._parts = [self._figures, self._split, self._matrix, self._classes, self._baselines]
+        for part in self._parts:
+            part.hide()
+            self.rows.addWidget(part)
+        self.better = BetterBaseline(workspace, "mtmsdAccuracyBetter")
+        self.rows.addWidget(self.better)
+
+        self._reference = QgsMapLayerComboBox()
+        self._reference.setObjectName("mtmsdReference")
+        self._reference.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
+        self._reference.setAllowEmptyLayer(True, self.tr("No reference polygons"))
+        self._reference.setMinimumWidth(60)
+        self._reference.setToolTip(
+            self.tr("Polygons of known class that did not train the map; by their class field")
+        )
+        self._reference.layerChanged.connect(self.refresh)
+        self.rows.addLayout(
+            row(caption(self.tr("R&eference"), self._reference), self._reference, stretch=1)
+        )
+        self._assess = QPushButton(self.tr("&Assess"))
+        self._assess.setObjectName("mtmsdAssess")
+        self._assess.clicked.connect(self._start)
+        self._report = QPushButton(self.tr("Ope&n Report"))
+        self._report.setObjectName("mtmsdReport")
+        self._report.clicked.connect(self._open_report)
+        self.rows.addLayout(row(self._assess, self._report))
+        QgsProject.instance().layersAdded.connect(self._except_training)
+        workspace.scene_changed.connect(self._scene_changed)
+        workspace.state_changed.connect(self._state_changed)
+        self._reference.setLayer(None)
+        self._scene_changed()
+
+    def release(self) -> None:
+        """Let go of the project's signals."""
+        QgsProject.instance().layersAdded.disconnect(self._except_training)
+
+    def _except_training(self, *_: Any) -> None:
+        layers = QgsProject.instance().mapLayers().values()
+        self._reference.setExceptedLayerList([layer for layer in layers if role(layer)])
+
+    def _scene_changed(self) -> None:
+        self._show(self._workspace.get("accuracy"))
+        if not self._workspace.get("accuracy"):
+            self._read_classifier()
+        taken = self._pending.take_up(self._title) if self._run is None else None
+        if taken is not None:
+            run, facts = taken
+            self._listen(run, facts["report"])
+            run.start()
+
+    def _state_changed(self, key: str) -> None:
+        if key == "classifier":
+            self._read_classifier()
+        elif key in ("map", "report", "model"):
+            self.refresh()
+
+    def _read_classifier(self) -> None:
+        path = self._workspace.file("classifier")
+        if path is None:
+            self._show(None)
+            return
+
+        def done(metadata: Any, error: str | None) -> None:
+            if path == self._workspace.file("classifier"):
+                found = None if error else (metadata.get("metadata") or {}).get("accuracy")
+                self._workspace.put("accuracy", found)
+                self._show(found)
+                self.set_open(self.is_open or bool(found))
+
+        Background(lambda: read_header(path), done, self).start()
+
+    # what is shown
+
+    def refresh(self, *_: Any) -> None:
+        """Show what can be done."""
+        blocked = ""
+        if self._workspace.scene is None:
+            blocked = self.tr("Choose a scene first.")
+        elif self._workspace.file("map") is None:
+            blocked = self.tr("Map the scene first.")
+        elif self._reference.currentLayer() is None:
+            blocked = self.tr("Choose reference polygons.")
+        self._assess.setEnabled(not blocked and self._run is None)
+        self._assess.setToolTip(
+            blocked or self.tr("Compare the class map with the reference and write a report")
+        )
+        report = self._workspace.file("report")
+        self._report.setEnabled(report is not None)
+        no_report = self.tr("There is no report yet; Assess writes one.")
+        self._report.setToolTip(
+            self.tr("Open the full report in the browser") if report is not None else no_report
+        )
+        if self._run is not None:
+            return
+        found = self._workspace.get("accuracy")
+        if failure := self.failure(self._compared):
+            self.set_state(WRONG, failure)
+        elif found and found.get("overall") is not None:
+            text = self.tr("{} right of {:,} pixels").format(_percent(found["overall"]), found["n"])
+            self.set_state(DONE, text)
+        elif self._workspace.file("classifier") is not None:
+            text = self.tr("No polygons were held out; choose reference polygons.")
+            self.set_state(NEXT, text)
+        else:
+            self.set_state(TODO, blocked or self.tr("Map the scene first."))
+
+    def _show(self, found: dict[str, Any] | None) -> None:
+        usable = bool(found) and found.get("overall") is not None
+        for part in self._parts:
+            part.setVisible(usable)
+        self.refresh()
+        if not usable:
+            return
+        self._figures.setText(
+            self.tr("Overall <b>{}</b> · average <b>{}</b> · κ <b>{:.2f}</b>").format(
+                _percent(found["overall"]), _percent(found["average"]), found["kappa"] or 0.0
+            )
+        )
+        self._split.setText(found.get("split") or "")
+        self._split.setVisible(bool(found.get("split")))
+        classes = [LandClass(c["value"], c["name"], c["color"]) for c in found["classes"]]
+        self._matrix.set_matrix(classes, found["confusion"]["matrix"])
+        lines = "".join(
+            f"<tr><td><span style='color:{c['color']}'>■</span> {c['name']}&nbsp;&nbsp;</td>"
+            f"<td align='right'>&nbsp;{_percent(c['producer'])}</td>"
+            f"<td align='right'>&nbsp;&nbsp;{_percent(c['user'])}</td></tr>"
+            for c in found["classes"]
+        )
+        head = f"<tr><td></td><td>{self.tr('found')}</td><td>&nbsp;{self.tr('right')}</td></tr>"
+        self._classes.setText(f"<table>{head}{lines}</table>")
+        baselines = "".join(
+            f"<tr><td>{b['title']}</td>"
+            f"<td align='right'>&nbsp;<b>{_percent(b['overall'])}</b></td></tr>"
+            for b in found.get("baselines") or []
+        )
+        self._baselines.setText(
+            f"{self.tr('Spectra alone, same pixels:')}<table>{baselines}</table>"
+            if baselines
+            else self.tr("No spectral baseline was computed.")
+        )
+        self._baselines.setToolTip(found.get("verdict") or self._baselines.toolTip())
+
+    # the assessment
+
+    def _start(self) -> None:
+        workspace, layer = self._workspace, self._reference.currentLayer()
+        field = guess_field(layer) if isinstance(layer, QgsVectorLayer) else ""
+        report = workspace.new_file("report", ".html")
+        figures = report.with_suffix(".json")
+        parameters = {
+            "MAP": str(workspace.file("map")),
+            "LABELS": layer.id(),
+            "CLASS_FIELD": field,
+            "OUTPUT": str(report),
+            "OUTPUT_JSON": str(figures),
+        }
+        if workspace.training is not None and field == VALUE:
+            parameters["SCENE"] = workspace.scene.id()
+            parameters["TRAINING"] = workspace.training.layer.id()
+        run = Run("mtmsd:assess", parameters, self._title, self)
+        self._pending.begin(run, report=str(report))
+        self._listen(run, str(report))
+        self._strip.watch(run)
+        run.start()
+
+    def _compared(self) -> tuple[Path | None, str]:
+        """Return the map and the layer that it is compared with."""
+        layer = self._reference.currentLayer()
+        return self._workspace.file("map"), layer.id() if layer is not None else ""
+
+    @property
+    def _title(self) -> str:
+        return self.tr("Assessing the map")
+
+    def _listen(self, run: Run | Attached, report: str) -> None:
+        scene = self._workspace.scene_path
+        run.ended.connect(lambda outcome: self._ended(run, outcome, report, scene))
+        self._run = run
+        self.set_state(BUSY, self.tr("Comparing the map with the reference…"))
+        self.refresh()
+
+    def _ended(self, run: Run | Attached, outcome: Ended, report: str, scene: str) -> None:
+        self._run = None
+        if self._workspace.scene_path != scene:
+            self._scene_changed()
+            return
+        self._pending.end()
+        if outcome.status == RUN_DONE:
+            self._workspace.put("accuracy", run.answer)
+            self._workspace.put("report", report)
+            self._show(run.answer)
+        self.fail(outcome.sentence, self._compared())
+        self.refresh()
+
+    def _open_report(self) -> None:
+        report = self._workspace.file("report")
+        if report is None or not QDesktopServices.openUrl(QUrl.fromLocalFile(str(report))):
+            text = self.tr("The report cannot be opened; it is {}.").format(report)
+            self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
+
+
+def _percent(share: Any) -> str:
+    return "–" if share is None else f"{100 * float(share):.1f}\N{NO-BREAK SPACE}%"

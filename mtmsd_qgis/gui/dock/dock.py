@@ -1,0 +1,157 @@
+"""The dock: label, learn, map, look, top to bottom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import Qgis, QgsMessageLog, QgsProject
+from qgis.gui import QgisInterface, QgsDockWidget
+from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from ..engine.engine_section import EngineSection
+from ..engine.setup_runner import EngineSetUp
+from .accuracy.accuracy_section import AccuracySection
+from ...jobs.attached_job import Attached
+from ...common.background import TAG
+from .training.classes_section import ClassesSection
+from ...jobs.exit_blocker import ClosingQuestion
+from .jobs.job_strip import LONG_SECONDS, JobStrip
+from .jobs.jobs_section import JobsSection
+from .map.map_section import MapSection
+from .training.polygons_section import PolygonsSection
+from .pretraining.pretraining_section import PretrainingSection
+from ...jobs.runs import DONE, FAILED, Ended, Run, duration
+from ...state.training.samples import TrainingSamples
+from .scene.scene_section import SceneSection
+from .training.spectra_section import SpectraSection
+from ...state.scene_state import Workspace
+
+
+class MtmsdDock(QgsDockWidget):
+    """All sections and the strip of running jobs.
+
+    Parameters
+    ----------
+    iface : QgisInterface
+        QGIS's main window. The dock is added to it by the plugin, which also deletes it.
+    set_up : EngineSetUp
+        The engine, and its set-up where one runs.
+    """
+
+    def __init__(self, iface: QgisInterface, set_up: EngineSetUp) -> None:
+        super().__init__(iface.mainWindow())
+        self.setObjectName("mtmsdDock")
+        self.setWindowTitle(self.tr("MTMSD"))
+        self.setAllowedAreas(
+            Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
+        )
+        self._iface = iface
+        self.workspace = Workspace(set_up.engine, self)
+        self.strip = JobStrip()
+        content = QWidget()
+        content.setObjectName("mtmsdSections")
+        self.engine = EngineSection(set_up, content)
+        self.scene = SceneSection(self.workspace, iface, content)
+        self.pretraining = PretrainingSection(self.workspace, self.strip, content)
+        self.samples = TrainingSamples(self.workspace, self)
+        self.classes = ClassesSection(self.workspace, self.samples, content)
+        self.polygons = PolygonsSection(self.workspace, self.classes, iface, content)
+        self.spectra = SpectraSection(self.workspace, self.samples, iface, content)
+        self.map = MapSection(self.workspace, self.samples, iface, self.strip, content)
+        column = QVBoxLayout(content)
+        column.setContentsMargins(4, 4, 4, 4)
+        column.setSpacing(4)
+        self.accuracy = AccuracySection(self.workspace, self.strip, content)
+        self.accuracy.better.chosen.connect(self.map.use)
+        self.jobs = JobsSection(self.strip, content)
+        self._sections = (
+            self.engine,
+            self.scene,
+            self.pretraining,
+            self.classes,
+            self.polygons,
+            self.spectra,
+            self.map,
+            self.accuracy,
+            self.jobs,
+        )
+        for section in self._sections:
+            column.addWidget(section)
+        column.addStretch(1)
+        content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+        area = QScrollArea()
+        area.setObjectName("mtmsdScroll")
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(content)
+        whole = QWidget()
+        layout = QVBoxLayout(whole)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(area, 1)
+        layout.addWidget(self.strip)
+        self.setWidget(whole)
+        self.setMinimumWidth(300)
+
+        self._last_scene = ""
+        self.workspace.scene_changed.connect(self._keep_scene)
+        self.engine.became_ready.connect(self._engine_ready)
+        self._closing = ClosingQuestion(self.strip, iface.mainWindow())
+        iface.registerApplicationExitBlocker(self._closing)
+        self.workspace.said.connect(self.say, Qt.ConnectionType.QueuedConnection)
+        self.strip.finished.connect(self._run_ended)
+        project = QgsProject.instance()
+        project.readProject.connect(self._project_read)
+        project.layersWillBeRemoved.connect(self._layers_leave)
+        QTimer.singleShot(0, self.scene.take_first)
+
+    def say(self, sentence: str, level: Any = Qgis.MessageLevel.Info) -> None:
+        """Show one sentence in QGIS's message bar and keep it in the log."""
+        self._iface.messageBar().pushMessage("MTMSD", sentence, level, 0 if level else 8)
+        QgsMessageLog.logMessage(sentence, TAG, level)
+
+    def release(self) -> None:
+        """Let go of QGIS's signals and of all running jobs, before the plugin is unloaded."""
+        self._iface.unregisterApplicationExitBlocker(self._closing)
+        for run in list(self.strip.runs):
+            run.cancel()
+        project = QgsProject.instance()
+        project.readProject.disconnect(self._project_read)
+        project.layersWillBeRemoved.disconnect(self._layers_leave)
+        for section in (self.scene, self.polygons, self.spectra, self.map, self.accuracy):
+            section.release()
+
+    def _engine_ready(self) -> None:
+        self.say(self.tr("The engine is ready."), Qgis.MessageLevel.Success)
+        self.scene.look_again()
+
+    def _run_ended(self, run: Run | Attached, outcome: Ended) -> None:
+        said = self.workspace.said
+        if outcome.status == FAILED:
+            said.emit(f"{run.title}: {outcome.sentence}", Qgis.MessageLevel.Critical)
+        elif outcome.status == DONE and isinstance(run, Attached) and not run.was_running:
+            text = self.tr("{} came to its end while QGIS was closed.").format(run.title)
+            said.emit(text, Qgis.MessageLevel.Success)
+        elif outcome.status == DONE and run.seconds > LONG_SECONDS:
+            text = self.tr("{} is done after {}.").format(run.title, duration(run.seconds))
+            said.emit(text, Qgis.MessageLevel.Success)
+
+    def _keep_scene(self) -> None:
+        """Note the scene: when its layer leaves, the combo box has let go of it already."""
+        if self.workspace.scene is not None:
+            self._last_scene = self.workspace.scene.id()
+
+    def _project_read(self, *_: Any) -> None:
+        self.workspace.reload()
+        self.scene.take_first()
+
+    def _layers_leave(self, ids: list[str]) -> None:
+        if self._last_scene in ids and self.strip.runs:
+            name = QgsProject.instance().mapLayer(self._last_scene).name()
+            text = self.tr("{} was removed; the running job goes on with its file.")
+            self.say(text.format(name), Qgis.MessageLevel.Warning)
+        for layer_id in ids:
+            self.workspace.layer_leaves(layer_id)

@@ -1,0 +1,1 @@
+"""The section Jobs, and the strip of a running job."""

@@ -1,0 +1,1 @@
+"""The section Map: options, legend, areas, products."""

@@ -1,0 +1,334 @@
+"""From polygons to a class map: of the view in seconds, of the whole scene in minutes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+)
+from qgis.gui import QgisInterface
+from qgis.PyQt.QtWidgets import QPushButton, QWidget
+
+from ....processing.styling import layer_title, style_class_map
+from ....state import layers
+from ....jobs.attached_job import Attached
+from ....common.background import Background
+from ..accuracy.baseline_hint import BetterBaseline
+from ....state.training.classes import FEWEST_PIXELS, to_json
+from ....common.unused_files import remove
+from ..jobs.job_strip import JobStrip
+from .map_options import MTMSD, MapOptions
+from .map_products import MapProducts
+from .map_view import MapView
+from ....jobs.remembered_job import PendingJob
+from ....state.layer_roles import MAP, PREVIEW
+from ....jobs.runs import CANCELED, DONE, Ended, Run
+from ....state.training.samples import TrainingSamples
+from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, row
+from ...widgets.section import DONE as DONE_STATE
+from ....state.training.training_file import VALUE
+from ....state.scene_state import Workspace
+
+PROBABILITY_BYTES = 2**28
+"""A map of more class probabilities is made without them; who asks for points makes them."""
+
+
+class MapSection(Section):
+    """Preview and Map Scene; both learn the classes first where the polygons changed."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        samples: TrainingSamples,
+        iface: QgisInterface,
+        strip: JobStrip,
+        parent: QWidget,
+    ) -> None:
+        super().__init__("mtmsdMap", parent)
+        self.set_title(self.tr("6  Map"))
+        self._workspace = workspace
+        self._samples = samples
+        self._iface = iface
+        self._strip = strip
+        self._run: Run | Attached | None = None
+        self._pending = PendingJob(workspace, strip, "map_job", self)
+        self._preview = QPushButton(self.tr("Previe&w"))
+        self._preview.setObjectName("mtmsdPreview")
+        self._preview.clicked.connect(lambda: self.start(preview=True))
+        self._whole = QPushButton(self.tr("&Map Scene"))
+        self._whole.setObjectName("mtmsdMapScene")
+        self._whole.clicked.connect(lambda: self.start(preview=False))
+        self._tips = {
+            self._preview: self.tr("Map what the map window shows, as a temporary layer"),
+            self._whole: self.tr("Map the whole raster into a GeoTIFF, with its confidence"),
+        }
+        self.rows.addLayout(row(self._preview, self._whole))
+        self._options = MapOptions(workspace)
+        self.rows.addWidget(self._options)
+        self._better = BetterBaseline(workspace, "mtmsdMapBetter")
+        self._better.chosen.connect(self.use)
+        self.rows.addWidget(self._better)
+        self._view_box = MapView(workspace)
+        self.rows.addWidget(self._view_box)
+        self.rows.addWidget(MapProducts(workspace, iface, strip))
+        workspace.scene_changed.connect(self._scene_changed)
+        project = QgsProject.instance()
+        project.layersAdded.connect(self._view_box.refresh)
+        project.layersRemoved.connect(self._view_box.refresh)
+        workspace.facts_changed.connect(self.refresh)
+        samples.ready.connect(self.refresh)
+        workspace.state_changed.connect(lambda _key: self.refresh())
+        self.refresh()
+
+    def release(self) -> None:
+        """Let go of the project's signals."""
+        project = QgsProject.instance()
+        project.layersAdded.disconnect(self._view_box.refresh)
+        project.layersRemoved.disconnect(self._view_box.refresh)
+
+    def _scene_changed(self) -> None:
+        self._view_box.refresh()
+        self._view_box.show_counts(self._workspace.get("pixels") or {})
+        self.refresh()
+        self._take_up()
+
+    def refresh(self) -> None:
+        """Show what can be done, or why not."""
+        blocked = self._blocked()
+        for button, tip in self._tips.items():
+            button.setEnabled(not blocked and self._run is None)
+            button.setToolTip(blocked or tip)
+        if self._run is not None:
+            return
+        made = self._workspace.file("map")
+        if blocked:
+            self.set_state(TODO, blocked)
+        elif failure := self.failure(self._training_key):
+            self.set_state(WRONG, failure)
+        elif made is not None and self._workspace.get("classifier_key") != self._training_key():
+            text = self.tr("Polygons or classifier have changed since {}.")
+            self.set_state(NEXT, text.format(made.name))
+        elif made is not None and (self._workspace.get("filters") or {}) != self._options.filters:
+            self.set_state(NEXT, self.tr("The filters have changed since {}.").format(made.name))
+        elif made is not None:
+            self.set_state(DONE_STATE, self.tr("Map: {}").format(made.name))
+        else:
+            self.set_state(NEXT, self.tr("Ready to map."))
+
+    def _blocked(self) -> str:
+        workspace = self._workspace
+        if workspace.scene is None:
+            return self.tr("Choose a scene first.")
+        if workspace.facts is None:
+            return workspace.facts_error or self.tr("Waiting for the raster's bands.")
+        if workspace.file("model") is None and self._options.classifier == MTMSD:
+            return self.tr("Pretrain the scene first, or choose another classifier under More.")
+        if workspace.training is None or workspace.training.layer.featureCount() == 0:
+            return self.tr("Draw training polygons first.")
+        return self._too_few()
+
+    def _too_few(self) -> str:
+        pixels = self._samples.pixels
+        classes = [
+            c for c in self._workspace.training.classes if self._samples.polygons.get(c.value)
+        ]
+        if len(classes) < 2:
+            return self.tr("Draw polygons of at least two classes.")
+        few = [c.name for c in classes if pixels.get(c.value, 0) < FEWEST_PIXELS]
+        if few:
+            text = self.tr("Draw more of {}: each class needs {} pixels.")
+            return text.format(", ".join(few[:3]), FEWEST_PIXELS)
+        return ""
+
+    def use(self, classifier: str) -> None:
+        """Take another classifier and map the scene with it."""
+        self._options.choose(classifier)
+        if not self._blocked() and self._run is None:
+            self.start(preview=False)
+
+    def start(self, preview: bool) -> None:
+        """Learn the classes if the polygons changed, then map."""
+        view = self._view() if preview else None
+        if preview and view is None:
+            text = self.tr("The map window shows no part of the scene; zoom to it first.")
+            self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
+            return
+        # as QGIS writes an extent
+        extent = view and [view.xMinimum(), view.xMaximum(), view.yMinimum(), view.yMaximum()]
+        key = self._training_key()
+        classifier = self._workspace.file("classifier")
+        if classifier is not None and self._workspace.get("classifier_key") == key:
+            self._classify(classifier, extent)
+        else:
+            self._train(key, extent)
+
+    # the two runs
+
+    def _train(self, key: str, extent: list[float] | None) -> None:
+        workspace, model = self._workspace, self._workspace.file("model")
+        output = str(workspace.new_file("classifier", ".safetensors"))
+        parameters = {
+            "INPUT": workspace.scene.id(),
+            "LABELS": workspace.training.layer.id(),
+            "CLASS_FIELD": VALUE,
+            "MODEL": str(model) if model is not None else None,
+            "CLASSIFIER": self._options.classifier,
+            "EXCLUDE": workspace.get("exclude", ""),
+            "DEVICE": "auto",
+            "SEED": workspace.get("seed", 0),
+            "SETTINGS": workspace.get("settings", ""),
+            "OUTPUT": output,
+        }
+        self._go("mtmsd:train", parameters, {"output": output, "key": key, "extent": extent})
+
+    def _classify(self, classifier: Path, extent: list[float] | None) -> None:
+        workspace = self._workspace
+        output = str(workspace.new_file(PREVIEW if extent else MAP, ".tif"))
+        parameters = {
+            "INPUT": workspace.scene.id(),
+            "CLASSIFIER": str(classifier),
+            "DEVICE": "auto",
+            "OUTPUT": output,
+            **self._options.filters,
+        }
+        step = {"output": output, "extent": extent, "filters": self._options.filters}
+        if extent is None:
+            beside = ["confidence"] + ["probabilities"] * self._keeps_probabilities()
+            step |= {name: str(workspace.new_file(name, ".tif")) for name in beside}
+            parameters |= {name.upper(): step[name] for name in beside}
+        else:
+            box = ",".join(map(repr, extent))
+            parameters["EXTENT"] = f"{box} [{workspace.scene.crs().authid()}]"
+        self._go("mtmsd:classify", parameters, step)
+
+    def _keeps_probabilities(self) -> bool:
+        scene, classes = self._workspace.scene, self._workspace.training.classes
+        return 4 * len(classes) * scene.width() * scene.height() <= PROBABILITY_BYTES
+
+    def _go(self, algorithm: str, parameters: dict[str, Any], step: dict[str, Any]) -> None:
+        """Start one of the two; ``step`` is what :meth:`_done` needs, as plain JSON."""
+        title = self._title(step)
+        run = Run(algorithm, parameters, title, self)
+        self._pending.begin(run, **step)
+        self._listen(run, step)
+        self._strip.watch(run)
+        run.start()
+
+    def _take_up(self) -> None:
+        """Go on with a job that was left when QGIS was closed, or take its map."""
+        facts = self._workspace.get("map_job")
+        title = self._title(facts) if facts else ""
+        taken = self._pending.take_up(title) if self._run is None else None
+        if taken is not None:
+            self._listen(*taken)
+            taken[0].start()
+
+    def _title(self, step: dict[str, Any]) -> str:
+        if "key" in step:
+            return self.tr("Learning the classes")
+        return self.tr("Mapping the view") if step["extent"] else self.tr("Mapping the scene")
+
+    def _listen(self, run: Run | Attached, step: dict[str, Any]) -> None:
+        scene = self._workspace.scene_path
+        run.titled.connect(lambda text: self.set_state(BUSY, text))
+        run.ended.connect(lambda outcome: self._ended(run, outcome, step, scene))
+        self._run = run
+        self.set_state(BUSY, self.tr("{}…").format(run.title))
+        self.refresh()
+
+    def _ended(self, run: Run | Attached, outcome: Ended, step: dict[str, Any], scene: str) -> None:
+        self._run = None
+        self.refresh()
+        if self._workspace.scene_path != scene:
+            self._take_up()
+            return
+        self._pending.end()
+        if outcome.status == DONE:
+            self._done(step, run.answer)
+        elif outcome.status == CANCELED:
+            self.set_state(NEXT, self.tr("Canceled; nothing was changed."))
+        elif self._workspace.training is not None:
+            self.fail(outcome.sentence, self._training_key())
+            self.refresh()
+
+    def _done(self, step: dict[str, Any], answer: dict[str, Any]) -> None:
+        workspace, output = self._workspace, step["output"]
+        if "key" in step:
+            workspace.put("classifier_key", step["key"])
+            workspace.put("classifier", output)
+            self._classify(Path(output), step["extent"])
+            return
+        self._load(output, PREVIEW if step["extent"] else MAP)
+        pixels = answer.get("pixels") or {}
+        if not step["extent"]:
+            self._replace_probabilities(step.get("probabilities"))
+            workspace.put("confidence", step["confidence"])
+            workspace.put("filters", step.get("filters") or None)
+            workspace.put("pixels", pixels)
+            workspace.put("map", output)
+        self._view_box.refresh()
+        self._view_box.show_counts(pixels)
+
+    def _replace_probabilities(self, path: str | None) -> None:
+        """Keep those of the newest map only: they are many times its size."""
+        old = self._workspace.file("probabilities")
+        self._workspace.put("probabilities", path)
+        if old is not None:
+            Background(lambda: remove(old)).start()
+
+    def _load(self, path: str, kind: str) -> None:
+        """Show a finished map; a new preview takes the place of the old one."""
+        names = {MAP: self.tr("Class map"), PREVIEW: self.tr("Preview")}
+        old = layers.of_role(PREVIEW)
+        if old is not None and kind == PREVIEW:
+            replaced = old.source()
+            old.setDataSource(path, old.name(), "gdal")
+            style_class_map(old)
+            Background(lambda: remove(replaced)).start()
+            return
+        layer = QgsRasterLayer(path, layer_title(names[kind], self._workspace.scene.name()))
+        if not layer.isValid():
+            text = self.tr("{} cannot be opened as a raster.").format(path)
+            self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
+            return
+        style_class_map(layer)
+        layers.drop(old)
+        layers.add(layer, kind, above=self._workspace.scene)
+
+    # what it depends on
+
+    def _view(self) -> QgsRectangle | None:
+        """Return the canvas extent in the scene's coordinates, cut to the scene, or None."""
+        scene, canvas = self._workspace.scene, self._iface.mapCanvas()
+        extent = canvas.extent()
+        source = canvas.mapSettings().destinationCrs()
+        if scene.crs().isValid() and source.isValid() and source != scene.crs():
+            transform = QgsCoordinateTransform(source, scene.crs(), QgsProject.instance())
+            try:
+                extent = transform.transformBoundingBox(extent)
+            except QgsCsException:
+                return None
+        cut = extent.intersect(scene.extent())
+        return None if cut.isEmpty() else cut
+
+    def _training_key(self) -> str:
+        """Return a hash of all that the classifier depends on."""
+        workspace = self._workspace
+        digest = hashlib.sha256()
+        settings = [workspace.get(key) for key in ("model", "seed", "settings")]
+        if self._options.classifier != MTMSD:  # keys of former versions stay as they are
+            settings += [self._options.classifier, workspace.get("exclude")]
+        for text in (workspace.scene_path, to_json(workspace.training.classes), *settings):
+            digest.update(str(text).encode())
+        for value, wkb in sorted(workspace.training.rows()):
+            digest.update(str(value).encode())
+            digest.update(wkb)
+        return digest.hexdigest()[:16]

@@ -1,0 +1,218 @@
+"""How a finished map is looked at: opacity, flicker, confidence, legend with areas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from osgeo import gdal
+from qgis.core import (
+    QgsDistanceArea,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProject,
+    QgsRasterLayer,
+    QgsUnitTypes,
+)
+from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QHeaderView,
+    QSizePolicy,
+    QSlider,
+    QTableWidget,
+    QTableWidgetItem,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ....processing.styling import layer_title, style_confidence
+from ....state import layers
+from ....state.layer_roles import CONFIDENCE, MAP, PREVIEW, role
+from ...widgets.section import caption, color_icon, row
+from ....state.training.spectra import map_transform
+from ....state.scene_state import Workspace
+
+FLICKER_MS = 700
+
+
+class MapView(QWidget):
+    """Controls of the newest map layer; hidden while there is none."""
+
+    def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workspace = workspace
+        self._pixels: dict[str, int] = {}
+        self._opacity = QSlider(Qt.Orientation.Horizontal)
+        self._opacity.setObjectName("mtmsdOpacity")
+        self._opacity.setRange(0, 100)
+        self._opacity.setValue(100)
+        self._opacity.setToolTip(self.tr("Opacity of the map over the scene"))
+        self._opacity.valueChanged.connect(self._set_opacity)
+        self._flicker = QToolButton()
+        self._flicker.setObjectName("mtmsdFlicker")
+        self._flicker.setText(self.tr("Flic&ker"))
+        self._flicker.setCheckable(True)
+        self._flicker.setToolTip(self.tr("Show the map and the scene in turn"))
+        self._flicker.toggled.connect(self._set_flicker)
+        self._confidence = QCheckBox(self.tr("Con&fidence"))
+        self._confidence.setObjectName("mtmsdConfidence")
+        self._confidence.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self._confidence.setToolTip(self.tr("Map Scene writes the confidence too."))
+        self._confidence.toggled.connect(self._set_confidence)
+        self._timer = QTimer(self)
+        self._timer.setInterval(FLICKER_MS)
+        self._timer.timeout.connect(self._swap)
+        self._legend = QTableWidget(0, 4)
+        self._legend.setObjectName("mtmsdLegend")
+        self._legend.setHorizontalHeaderLabels(
+            ["", self.tr("Class"), self.tr("Pixels"), self.tr("Area")]
+        )
+        self._legend.verticalHeader().hide()
+        self._legend.verticalHeader().setDefaultSectionSize(22)
+        header = self._legend.horizontalHeader()
+        header.setMinimumSectionSize(24)
+        for column in (0, 2, 3):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        self._legend.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self._legend.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self._legend.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._legend.setToolTip(self.tr("Pixels and area of each class in the map"))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addLayout(
+            row(
+                caption(self.tr("Opacit&y"), self._opacity), self._opacity, self._flicker, stretch=1
+            )
+        )
+        layout.addWidget(self._confidence)
+        layout.addWidget(self._legend)
+        self.refresh()
+
+    def refresh(self, *_: Any) -> None:
+        """Follow the layers of the project."""
+        layer = self.layer()
+        self.setVisible(layer is not None)
+        if layer is None:
+            self._flicker.setChecked(False)
+            return
+        self._opacity.blockSignals(True)
+        self._opacity.setValue(round(100 * layer.opacity()))
+        self._opacity.blockSignals(False)
+        path = self._workspace.file("confidence")
+        self._confidence.setEnabled(path is not None)
+        self._confidence.setToolTip(
+            self.tr("Show how sure the classifier is, from 0 to 1")
+            if path is not None
+            else self.tr("Map Scene writes the confidence too.")
+        )
+
+    def layer(self) -> QgsRasterLayer | None:
+        """Return the preview, else the map that is highest in the layer tree."""
+        found: dict[str, QgsRasterLayer] = {}
+        for layer in QgsProject.instance().layerTreeRoot().layerOrder():
+            if isinstance(layer, QgsRasterLayer):
+                found.setdefault(role(layer), layer)
+        return found.get(PREVIEW) or found.get(MAP)
+
+    def show_counts(self, pixels: dict[str, int]) -> None:
+        """Show pixels (by class name) and areas."""
+        layer = self.layer()
+        if layer is None:
+            return
+        colors = {}
+        if layer.renderer() is not None and layer.renderer().type() == "paletted":
+            colors = {c.label: c.color.name() for c in layer.renderer().classes()}
+        each = pixel_area(layer)
+        self._legend.setRowCount(len(pixels))
+        for index, (name, count) in enumerate(pixels.items()):
+            swatch = QTableWidgetItem()
+            swatch.setIcon(color_icon(colors.get(name, "#888888")))
+            cells = [swatch, QTableWidgetItem(name), QTableWidgetItem(f"{count:,}")]
+            cells.append(QTableWidgetItem(area_text(count * each) if each else ""))
+            for column, cell in enumerate(cells):
+                if column > 1:
+                    right = int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
+                    cell.setTextAlignment(right)
+                self._legend.setItem(index, column, cell)
+        header = self.fontMetrics().height() + 12  # its own hint is too small while it is hidden
+        self._legend.setFixedHeight(header + 22 * min(len(pixels), 12))
+
+    # what is pressed
+
+    def _set_opacity(self, percent: int) -> None:
+        layer = self.layer()
+        if layer is not None:
+            layer.setOpacity(percent / 100)
+            layer.triggerRepaint()
+
+    def _set_flicker(self, on: bool) -> None:
+        if on:
+            self._timer.start()
+            return
+        self._timer.stop()
+        self._show_layer(True)
+
+    def _swap(self) -> None:
+        node = layers.node(self.layer())
+        if node is None:
+            self._flicker.setChecked(False)
+        else:
+            self._show_layer(not node.itemVisibilityChecked())
+
+    def _show_layer(self, on: bool) -> None:
+        node = layers.node(self.layer())
+        if node is not None:
+            node.setItemVisibilityChecked(on)
+
+    def _set_confidence(self, on: bool) -> None:
+        project = QgsProject.instance()
+        shown = [x for x in project.mapLayers().values() if role(x) == CONFIDENCE]
+        path = self._workspace.file("confidence")
+        for layer in shown:
+            node = layers.node(layer)
+            if layer.source() != str(path):
+                project.removeMapLayer(layer.id())
+            elif node is not None:
+                node.setItemVisibilityChecked(on)
+                return
+        if not on or path is None:
+            return
+        layer = QgsRasterLayer(
+            str(path), layer_title(self.tr("Confidence"), self._workspace.scene.name())
+        )
+        style_confidence(layer)
+        layers.add(layer, CONFIDENCE, above=self.layer())
+
+
+def pixel_area(layer: QgsRasterLayer) -> float | None:
+    """Return the area (m²) of the pixel in the middle of a map; None without a CRS.
+
+    In degrees it is measured on the ellipsoid. QGIS's own size of a pixel would be wrong for a
+    rotated raster, which it shows resampled.
+    """
+    crs, dataset = layer.crs(), gdal.Open(layer.source())
+    if not crs.isValid() or dataset is None:
+        return None
+    transform = map_transform(dataset)
+    col, row = dataset.RasterXSize // 2, dataset.RasterYSize // 2
+    corners = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1)]
+    ring = [QgsPointXY(*gdal.ApplyGeoTransform(transform, x, y)) for x, y in corners]
+    measure = QgsDistanceArea()
+    measure.setSourceCrs(crs, QgsProject.instance().transformContext())
+    if crs.isGeographic():
+        measure.setEllipsoid(crs.ellipsoidAcronym() or "WGS84")
+    square = QgsUnitTypes.AreaUnit.AreaSquareMeters
+    return measure.convertAreaMeasurement(
+        measure.measureArea(QgsGeometry.fromPolygonXY([ring])), square
+    )
+
+
+def area_text(square_metres: float) -> str:
+    """Return an area in ha or km²."""
+    if square_metres >= 1e7:
+        return f"{square_metres / 1e6:,.1f} km²"
+    return f"{square_metres / 1e4:,.1f} ha"

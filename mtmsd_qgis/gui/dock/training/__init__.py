@@ -1,0 +1,1 @@
+"""The sections Classes, Polygons and Spectra."""

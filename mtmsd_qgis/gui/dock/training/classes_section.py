@@ -1,0 +1,386 @@
+"""The classes: colour, name, polygons, pixels; every step can be undone."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+from qgis.gui import QgsColorDialog
+from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
+from qgis.PyQt.QtGui import QColor, QIcon
+from qgis.PyQt.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QMenu,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QToolButton,
+    QWidget,
+)
+
+from ....common.background import Background
+from ....state.training.classes import FEWEST_PIXELS, GOOD_PIXELS, LandClass
+from ....state.training.label_sources import guess_field, raster_reader, vector_reader
+from ....state.training.label_import import Intake
+from ....common.plural import polygons_text
+from ....state.layer_roles import role
+from ....state.training.samples import TrainingSamples
+from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, color_icon, row
+from ....state.training.training_layer import TrainingLayer
+from ....state.scene_state import Workspace
+
+COLOR_COLUMN, NAME_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN = range(4)
+
+
+class ClassesSection(Section):
+    """A table of the classes; the selected one is drawn."""
+
+    current_changed = pyqtSignal()
+
+    def __init__(self, workspace: Workspace, samples: TrainingSamples, parent: QWidget) -> None:
+        super().__init__("mtmsdClasses", parent)
+        self.set_title(self.tr("3  Classes"))
+        self._workspace = workspace
+        self._samples = samples
+        self._filling = False
+        self.importing = False
+        self._table = QTableWidget(0, 4)
+        self._table.setObjectName("mtmsdClassTable")
+        self._table.setHorizontalHeaderLabels(
+            ["", self.tr("Name"), self.tr("Polygons"), self.tr("Pixels")]
+        )
+        self._table.setToolTip(
+            self.tr("Double-click a name or a colour to change it; the selected class is drawn")
+        )
+        self._table.verticalHeader().hide()
+        self._table.verticalHeader().setDefaultSectionSize(24)
+        header = self._table.horizontalHeader()
+        header.setMinimumSectionSize(24)
+        for column in (COLOR_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(NAME_COLUMN, QHeaderView.ResizeMode.Stretch)
+        self._table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self._table.setTabKeyNavigation(False)
+        self._table.itemChanged.connect(self._item_changed)
+        self._table.itemSelectionChanged.connect(self._selection_changed)
+        self._table.cellDoubleClicked.connect(self._double_clicked)
+        self.rows.addWidget(self._table)
+
+        self._import = QPushButton(self.tr("From &Layer"))
+        self._import.setObjectName("mtmsdImport")
+        self._menu = QMenu(self._import)
+        self._menu.setObjectName("mtmsdImportMenu")
+        self._menu.setToolTipsVisible(True)
+        self._menu.aboutToShow.connect(self._fill_menu)
+        self._import.setMenu(self._menu)
+        self._buttons = {
+            "add": self._button("mtmsdClassAdd", "symbologyAdd", self.add),
+            "merge": self._button("mtmsdClassMerge", "mActionMergeFeatures", self._merge),
+            "delete": self._button("mtmsdClassDelete", "symbologyRemove", self._delete),
+            "undo": self._button("mtmsdUndo", "mActionUndo", self._undo),
+            "redo": self._button("mtmsdRedo", "mActionRedo", self._redo),
+        }
+        self.rows.addLayout(row(*self._buttons.values(), self._import, stretch=5))
+
+        workspace.scene_changed.connect(self.refresh)
+        workspace.classes_changed.connect(self.refresh)
+        workspace.training_changed.connect(self._refresh_buttons)
+        samples.ready.connect(self._counts_changed)
+        self.refresh()
+
+    def _button(self, name: str, icon: str, pressed: Any) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName(name)
+        button.setIcon(QgsApplication.getThemeIcon(f"/{icon}.svg"))
+        button.clicked.connect(lambda: pressed())
+        return button
+
+    @property
+    def current(self) -> LandClass | None:
+        """The class that is drawn; none while polygons are taken from a layer."""
+        values = [] if self.importing else self._selected()
+        training = self._workspace.training
+        return training.of(values[0]) if values and training is not None else None
+
+    def select(self, value: int) -> None:
+        """Make a class the current one."""
+        for index in range(self._table.rowCount()):
+            if self._value(index) == value:
+                self._table.selectRow(index)
+
+    # what is shown
+
+    def refresh(self) -> None:
+        """Fill the table again."""
+        training = self._workspace.training
+        classes = training.classes if training is not None else []
+        selected = self._selected()
+        self._filling = True
+        self._table.setRowCount(len(classes))
+        for index, land_class in enumerate(classes):
+            color = QTableWidgetItem()
+            color.setIcon(color_icon(land_class.color))
+            color.setData(Qt.ItemDataRole.UserRole, land_class.value)
+            color.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+            color.setToolTip(self.tr("Class {}; double-click to recolour").format(land_class.value))
+            name = QTableWidgetItem(land_class.name)
+            self._table.setItem(index, COLOR_COLUMN, color)
+            self._table.setItem(index, NAME_COLUMN, name)
+            for column in (POLYGONS_COLUMN, PIXELS_COLUMN):
+                count = QTableWidgetItem("")
+                count.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+                count.setTextAlignment(
+                    int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
+                )
+                self._table.setItem(index, column, count)
+            if land_class.value in selected:
+                self._table.selectRow(index)
+        self._filling = False
+        self._table.setVisible(bool(classes))
+        rows = min(max(len(classes), 2), 10)
+        self._table.setFixedHeight(
+            self._table.horizontalHeader().sizeHint().height() + 24 * rows + 4
+        )
+        self._counts_changed()
+        if classes and not self._selected():
+            self._table.selectRow(0)
+        self._selection_changed()
+
+    def _counts_changed(self) -> None:
+        samples = self._samples
+        self._filling = True
+        for index in range(self._table.rowCount()):
+            value = self._value(index)
+            pixels = samples.pixels.get(value, 0)
+            self._table.item(index, POLYGONS_COLUMN).setText(str(samples.polygons.get(value, 0)))
+            cell = self._table.item(index, PIXELS_COLUMN)
+            cell.setText(f"{pixels:,}")
+            warning = self._too_few(pixels)
+            cell.setToolTip(warning)
+            icon = QgsApplication.getThemeIcon("/mIconWarning.svg") if warning else QIcon()
+            self._table.item(index, PIXELS_COLUMN).setIcon(icon)
+        self._filling = False
+        self._show_state()
+
+    def _too_few(self, pixels: int) -> str:
+        if pixels < FEWEST_PIXELS:
+            return self.tr("Too few: at least {} pixels are needed").format(FEWEST_PIXELS)
+        if pixels < GOOD_PIXELS:
+            return self.tr("Few: draw some more, {} pixels or so").format(GOOD_PIXELS)
+        return ""
+
+    def _show_state(self) -> None:
+        training, samples = self._workspace.training, self._samples
+        self._refresh_buttons()
+        if self._workspace.scene is None:
+            self.set_state(TODO, self.tr("Choose a scene first."))
+        elif self.importing:
+            self.set_state(BUSY, self.tr("Reading the layer…"))
+        elif training is None or not training.classes:
+            self.set_state(NEXT, self.tr("Add a class, or take classes from a layer."))
+        elif len(training.classes) < 2:
+            self.set_state(NEXT, self.tr("One class; add a second one."))
+        else:
+            few = [
+                c.name for c in training.classes if samples.pixels.get(c.value, 0) < FEWEST_PIXELS
+            ]
+            total = sum(samples.pixels.values())
+            if few:
+                text = self.tr("Too few pixels: {}").format(", ".join(few[:3]))
+                self.set_state(WRONG if total else NEXT, text)
+            else:
+                text = self.tr("{} classes, {:,} pixels").format(len(training.classes), total)
+                self.set_state(DONE, text)
+
+    def _refresh_buttons(self) -> None:
+        scene, training = self._workspace.scene, self._workspace.training
+        count = len(self._selected())
+        stack = training.undo_stack if training is not None else None
+        editing = training is not None and training.layer.isEditable()
+        undo = stack is not None and editing and stack.canUndo()
+        redo = stack is not None and editing and stack.canRedo()
+        first = self.tr("Choose a scene first.")
+        wait = self.tr("Wait until the layer has been read.")
+        two = self.tr("Select two or more classes (Ctrl and click).")
+        one = self.tr("Select a class.")
+        nothing = self.tr("There is nothing to undo.")
+        undo_tip = self.tr("Undo: {}").format(stack.undoText()) if undo else nothing
+        redo_tip = self.tr("Redo: {}").format(stack.redoText()) if redo else nothing
+        for key, can, tip, reason in (
+            ("add", scene is not None, self.tr("Add a class"), first),
+            ("merge", count > 1, self.tr("Merge the selected classes into the first"), two),
+            ("delete", count > 0, self.tr("Delete the selected classes and their polygons"), one),
+            ("undo", undo, undo_tip, undo_tip),
+            ("redo", redo, redo_tip, redo_tip),
+        ):
+            self._buttons[key].setEnabled(can and not self.importing)
+            self._buttons[key].setToolTip(wait if self.importing else tip if can else reason)
+        self._import.setEnabled(scene is not None and not self.importing)
+        tip = self.tr("Take classes and polygons from a polygon layer or a label raster")
+        self._import.setToolTip(tip if scene is not None else first)
+
+    # what is pressed
+
+    def add(self) -> None:
+        """Add a class and begin to edit its name."""
+        self._workspace.with_training(self._add_to)
+
+    def _add_to(self, training: TrainingLayer) -> None:
+        new = training.add_class()
+        self.select(new.value)
+        index = self._table.currentRow()
+        self._table.setCurrentCell(index, NAME_COLUMN)
+        self._table.editItem(self._table.item(index, NAME_COLUMN))
+
+    def _merge(self) -> None:
+        self._workspace.training.merge(self._selected())
+
+    def _delete(self) -> None:
+        names = [c.name for c in self._workspace.training.classes if c.value in self._selected()]
+        self._workspace.training.delete_classes(self._selected())
+        text = self.tr("Deleted {} with all polygons; Undo brings them back.")
+        self._workspace.said.emit(text.format(", ".join(names)), Qgis.MessageLevel.Info)
+
+    def _undo(self) -> None:
+        self._workspace.training.undo_stack.undo()
+
+    def _redo(self) -> None:
+        self._workspace.training.undo_stack.redo()
+
+    def _item_changed(self, item: QTableWidgetItem) -> None:
+        if self._filling or item.column() != NAME_COLUMN:
+            return
+        value, name = self._value(item.row()), item.text().strip()
+        training = self._workspace.training
+        if not name:
+            self.refresh()
+        elif any(c.name == name and c.value != value for c in training.classes):
+            text = self.tr("There is a class '{}' already; merge the two instead.")
+            self._workspace.said.emit(text.format(name), Qgis.MessageLevel.Warning)
+            self.refresh()
+        else:
+            training.rename(value, name)
+
+    def _double_clicked(self, index: int, column: int) -> None:
+        if column != COLOR_COLUMN:
+            return
+        land_class = self._workspace.training.of(self._value(index))
+        color = QgsColorDialog.getColor(
+            QColor(land_class.color), self, self.tr("Colour of {}").format(land_class.name)
+        )
+        if color.isValid():
+            self._workspace.training.recolor(land_class.value, color.name())
+
+    def _selection_changed(self) -> None:
+        if not self._filling:
+            self._refresh_buttons()
+            self.current_changed.emit()
+
+    def _selected(self) -> list[int]:
+        model = self._table.selectionModel()
+        rows = sorted(index.row() for index in model.selectedRows()) if model else []
+        return [value for value in map(self._value, rows) if value is not None]
+
+    def _value(self, index: int) -> int | None:
+        item = self._table.item(index, COLOR_COLUMN)
+        return item.data(Qt.ItemDataRole.UserRole) if item is not None else None
+
+    # import
+
+    def _fill_menu(self) -> None:
+        self._menu.clear()
+        for layer in QgsProject.instance().mapLayers().values():
+            if role(layer):
+                continue
+            if isinstance(layer, QgsVectorLayer):
+                if layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry:
+                    self._offer_vector(layer)
+            elif isinstance(layer, QgsRasterLayer) and layer.bandCount() == 1:
+                action = self._menu.addAction(layer.name())
+                action.triggered.connect(partial(self._take_raster, layer.id()))
+        if self._menu.isEmpty():
+            none = self._menu.addAction(self.tr("No polygon layer or label raster in the project"))
+            none.setEnabled(False)
+
+    def _offer_vector(self, layer: QgsVectorLayer) -> None:
+        guess = guess_field(layer)
+        if not guess:
+            return
+        action = self._menu.addAction(f"{layer.name()} – {guess}")
+        action.setToolTip(self.tr("Copy the polygons; the class is in the field {}").format(guess))
+        action.triggered.connect(partial(self._take_vector, layer.id(), guess))
+        others = [f.name() for f in layer.fields() if f.name() not in (guess, "fid", "ogc_fid")]
+        if others:
+            more = self._menu.addMenu(self.tr("{} – another field").format(layer.name()))
+            for name in others:
+                more.addAction(name).triggered.connect(partial(self._take_vector, layer.id(), name))
+
+    def _take_vector(self, layer_id: str, field: str, *_: Any) -> None:
+        layer = QgsProject.instance().mapLayer(layer_id)
+        self._take(vector_reader(layer, field, self._workspace.scene.crs()), layer.name())
+
+    def _take_raster(self, layer_id: str, *_: Any) -> None:
+        layer = QgsProject.instance().mapLayer(layer_id)
+        self._take(raster_reader(layer, self._workspace.scene.crs()), layer.name())
+
+    def _take(self, read: Any, title: str) -> None:
+        """Read the labels and make the file for them in a thread, then add them."""
+        workspace = self._workspace
+        scene = workspace.scene_path
+        try:
+            make = workspace.training_maker()
+        except OSError as error:
+            self._taken(str(error))
+            return
+        self._set_importing(True)
+
+        def work() -> Any:
+            labels = read()
+            return labels, make() if labels else None
+
+        def done(answer: Any, error: str | None) -> None:
+            labels, path = answer or (None, None)
+            if error is None and not labels:
+                error = self.tr("{} has no polygons with a class.").format(title)
+            if error is None and workspace.scene_path == scene:
+                workspace.take_training(path)
+                if workspace.training is not None:
+                    QTimer.singleShot(0, lambda: self._put(labels, title))
+                    return
+            self._taken(error)
+
+        Background(work, done, self).start()
+
+    def _put(self, labels: Any, title: str) -> None:
+        training = self._workspace.training
+        if training is None:
+            self._taken(None)
+            return
+
+        def ended(count: int) -> None:
+            self._taken(None)
+            text = self.tr("{} taken from {}.").format(polygons_text(count), title)
+            self._workspace.said.emit(text, Qgis.MessageLevel.Info)
+
+        intake = Intake(training, labels, self)
+        intake.ended.connect(ended)
+        intake.start()
+
+    def _taken(self, error: str | None) -> None:
+        self._set_importing(False)
+        if error is not None:
+            self._workspace.said.emit(error, Qgis.MessageLevel.Warning)
+
+    def _set_importing(self, on: bool) -> None:
+        self.importing = on
+        self._show_state()
+        self.current_changed.emit()

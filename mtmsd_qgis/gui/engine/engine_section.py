@@ -1,0 +1,47 @@
+"""The dock's first section while there is no engine that works; out of the way afterwards."""
+
+from __future__ import annotations
+
+from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtWidgets import QWidget
+
+from ..widgets.section import BUSY, NEXT, WRONG, Section
+from ...engine.interpreter import BROKEN, CHECKING, OUTDATED, READY
+from .panel import EnginePanel
+from .setup_runner import EngineSetUp
+from .engine_text import word
+
+
+class EngineSection(Section):
+    """The panel under a title with a line of state."""
+
+    became_ready = pyqtSignal()
+    """The engine can be used now and could not before."""
+
+    def __init__(self, set_up: EngineSetUp, parent: QWidget) -> None:
+        super().__init__("mtmsdEngine", parent)
+        self.set_title(self.tr("Engine"))
+        self._set_up = set_up
+        self._was_ready = True
+        self.panel = EnginePanel(set_up, "mtmsdEnginePanel", self, is_small=True)
+        self.rows.addWidget(self.panel)
+        self.panel.state_changed.connect(self._refresh)
+        self.hide()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        status, set_up = self.panel.state.status, self._set_up
+        if set_up.is_running:
+            self.set_state(BUSY, self.tr("Being set up"))
+        else:
+            wrong = status in (BROKEN, OUTDATED)
+            self.set_state(WRONG if wrong else NEXT, word(self.panel.state).capitalize())
+        if status == CHECKING and not set_up.is_running:
+            return
+        works = status in (READY, OUTDATED)
+        self.setVisible(status != READY or set_up.is_running or set_up.is_verifying)
+        if set_up.is_verifying:
+            return  # a quick look is content sooner than the doctor
+        if works and not self._was_ready:
+            self.became_ready.emit()
+        self._was_ready = works

@@ -1,0 +1,184 @@
+"""The points that are worth a label, one by one: look at it, give it a class, go on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from osgeo import gdal
+from qgis.core import (
+    Qgis,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProject,
+    QgsRectangle,
+    QgsVectorLayer,
+)
+from qgis.gui import QgisInterface
+from qgis.PyQt.QtWidgets import QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+
+from ...state.training.classes import LandClass
+from ..widgets.section import color_icon, row
+from ...state.training.spectra import map_transform
+from ...state.scene_state import Workspace
+
+VIEW_PIXELS = 60
+"""So many of the scene's pixels are seen across, around a point."""
+
+
+@dataclass(frozen=True)
+class DoubtfulPoint:
+    """A place and the two classes that are in doubt there, the likelier one first."""
+
+    place: QgsPointXY
+    names: tuple[str, str]
+    values: tuple[int, int]
+
+
+class LabelPoints(QWidget):
+    """Steps through the points; hidden while there are none."""
+
+    def __init__(
+        self, workspace: Workspace, iface: QgisInterface, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._workspace = workspace
+        self._canvas = iface.mapCanvas()
+        self._points: Sequence[DoubtfulPoint] = ()
+        self._file: Path | None = None
+        self._text = QLabel()
+        self._text.setObjectName("mtmsdPointText")
+        self._text.setWordWrap(True)
+        self._text.setIndent(0)
+        self._text.setToolTip(self.tr("The two classes that are in doubt there"))
+        self._label = QToolButton()
+        self._label.setObjectName("mtmsdPointLabel")
+        self._label.setText(self.tr("Label It"))
+        self._label.setToolTip(self.tr("Give this pixel a class, as a training polygon"))
+        self._label.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._menu = QMenu(self._label)
+        self._menu.setObjectName("mtmsdPointClasses")
+        self._menu.aboutToShow.connect(self._fill_menu)
+        self._label.setMenu(self._menu)
+        self._next = QToolButton()
+        self._next.setObjectName("mtmsdPointNext")
+        self._next.setText(self.tr("Next Point"))
+        self._next.setToolTip(self.tr("Leave this one and go to the next"))
+        self._next.clicked.connect(lambda: self.go_to(self._at + 1))
+        self._zoom = QToolButton()
+        self._zoom.setObjectName("mtmsdPointZoom")
+        self._zoom.setText(self.tr("Zoom to It"))
+        self._zoom.setToolTip(self.tr("Show the point in the middle of the map window"))
+        self._zoom.clicked.connect(self._show_place)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self._text)
+        buttons = row(self._zoom, self._label, self._next)
+        buttons.addStretch(1)
+        layout.addLayout(buttons)
+        workspace.scene_changed.connect(self._read)
+        workspace.state_changed.connect(self._state_changed)
+        self._read()
+
+    @property
+    def _at(self) -> int:
+        return int(self._workspace.get("points_at") or 0)
+
+    def _state_changed(self, key: str) -> None:
+        if key == "points":
+            self._read()
+            self._show_place()
+
+    def _read(self) -> None:
+        path = self._workspace.file("points")
+        self._points = read_points(path) if path is not None else ()
+        self.refresh()
+
+    def go_to(self, index: int) -> None:
+        """Take another point and show it."""
+        self._workspace.put("points_at", min(index, len(self._points)))
+        self.refresh()
+        self._show_place()
+
+    def refresh(self) -> None:
+        """Tell which point it is, and between which classes it stands."""
+        self.setVisible(bool(self._points))
+        left = self._at < len(self._points)
+        for button in (self._zoom, self._label, self._next):
+            button.setVisible(left)
+        if left:
+            text = self.tr("Point {} of {}: {} or {}?")
+            names = self._points[self._at].names
+            self._text.setText(text.format(self._at + 1, len(self._points), *names))
+        else:
+            self._text.setText(self.tr("That was the last point. Map anew to see what it gained."))
+
+    # the point
+
+    def _show_place(self) -> None:
+        """Show the point with its surroundings."""
+        if self._at >= len(self._points):
+            return
+        scene, place = self._workspace.scene, self._points[self._at].place
+        half = VIEW_PIXELS / 2 * max(scene.rasterUnitsPerPixelX(), scene.rasterUnitsPerPixelY())
+        around = QgsRectangle(
+            place.x() - half, place.y() - half, place.x() + half, place.y() + half
+        )
+        target = self._canvas.mapSettings().destinationCrs()
+        try:
+            if scene.crs().isValid() and target.isValid() and scene.crs() != target:
+                transform = QgsCoordinateTransform(scene.crs(), target, QgsProject.instance())
+                around = transform.transformBoundingBox(around)
+        except QgsCsException:
+            text = self.tr("The point cannot be brought into the map window's coordinates.")
+            self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
+            return
+        self._canvas.setExtent(around)
+        self._canvas.refresh()
+
+    def _fill_menu(self) -> None:
+        """Offer the two classes in doubt first, then the others."""
+        self._menu.clear()
+        training, doubted = self._workspace.training, self._points[self._at].values
+        classes = training.classes if training is not None else []
+        first = [c for value in doubted for c in classes if c.value == value]
+        for part in (first, [c for c in classes if c not in first]):
+            for land_class in part:
+                action = self._menu.addAction(color_icon(land_class.color), land_class.name)
+                action.triggered.connect(lambda _on=False, c=land_class: self._label_it(c))
+            self._menu.addSeparator()
+
+    def _label_it(self, land_class: LandClass) -> None:
+        place = self._points[self._at].place
+        outline = pixel_outline(self._workspace.scene_path, place)
+        self._workspace.training.add_polygons([outline], land_class)
+        self.go_to(self._at + 1)
+
+
+def read_points(path: Path) -> list[DoubtfulPoint]:
+    """Read what ``mtmsd:nextlabels`` wrote, best first; there are few."""
+    layer = QgsVectorLayer(f"{path}|layername={path.stem}", "", "ogr")
+    found = sorted(layer.getFeatures(), key=lambda feature: feature["rank"])
+    return [
+        DoubtfulPoint(
+            feature.geometry().asPoint(),
+            (feature["class_1"], feature["class_2"]),
+            (feature["value_1"], feature["value_2"]),
+        )
+        for feature in found
+    ]
+
+
+def pixel_outline(path: str, place: QgsPointXY) -> QgsGeometry:
+    """Return the outline of the raster's pixel at a place, in the raster's coordinates."""
+    transform = map_transform(gdal.Open(path))
+    across, down = gdal.ApplyGeoTransform(gdal.InvGeoTransform(transform), place.x(), place.y())
+    col, line = math.floor(across), math.floor(down)
+    corners = [(col, line), (col + 1, line), (col + 1, line + 1), (col, line + 1)]
+    ring = [QgsPointXY(*gdal.ApplyGeoTransform(transform, x, y)) for x, y in corners]
+    return QgsGeometry.fromPolygonXY([ring])

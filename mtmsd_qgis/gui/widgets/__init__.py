@@ -1,0 +1,1 @@
+"""Widgets that know nothing of scenes: plots, the confusion matrix, a section."""

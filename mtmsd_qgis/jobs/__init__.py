@@ -1,0 +1,1 @@
+"""A job of the dock: started, remembered, attached, ended."""

@@ -1,0 +1,1 @@
+"""The scene that is worked on, its layers and its files."""

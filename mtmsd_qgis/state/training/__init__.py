@@ -1,0 +1,1 @@
+"""Classes, training polygons, their file and their journal; samples and spectra."""
