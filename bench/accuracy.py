@@ -27,10 +27,10 @@ from mtmsd.classify.training import TrainingSet
 from mtmsd.compute.device import choose_device
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.pretrain import pretrain
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import Labels, read_labels
-from mtmsd.scene.raster import Scene
 from mtmsd.labels.splits import Split, positions, random_stratified, spatial_blocks
+from mtmsd.reporting import Reporter
+from mtmsd.scene.raster import Scene
 from mtmsd.settings import Settings, preset
 
 HERE = Path(__file__).parent

@@ -18,11 +18,11 @@ import numpy as np
 import psutil
 import torch
 from mtmsd.classify.classifier import Classifier, load_classifier
-from mtmsd.mapping.decision import Block
-from mtmsd.onnx.export import export
-from mtmsd.onnx.classifier import load_classifier as load_exported
-from mtmsd.mapping.mapper import Mapper
 from mtmsd.commands.inputs import open_scene_for
+from mtmsd.mapping.decision import Block
+from mtmsd.mapping.mapper import Mapper
+from mtmsd.onnx.classifier import load_classifier as load_exported
+from mtmsd.onnx.export import export
 from mtmsd.reporting import Reporter
 
 SAMPLE = Path(__file__).parents[1] / "resources" / "sample" / "enmap_potsdam.tif"

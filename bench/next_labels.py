@@ -22,14 +22,14 @@ import numpy as np
 import pyogrio
 import shapely
 from accuracy import CASES
+from mtmsd.labels.labels import Labels, read_labels
+from mtmsd.labels.splits import spatial_blocks
 from mtmsd.postprocess.next_labels import suggest
-from mtmsd.spectral.estimators import fit, stratified_subsample
 from mtmsd.reporting import Reporter
 from mtmsd.scene import output
-from mtmsd.labels.labels import Labels, read_labels
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
-from mtmsd.labels.splits import spatial_blocks
+from mtmsd.spectral.estimators import fit, stratified_subsample
 from rasterio.transform import rowcol
 
 HERE = Path(__file__).parent

@@ -26,7 +26,6 @@ import psutil
 import torch
 import torch.nn.functional as F
 from mtmsd.classify.classifier import Classifier
-from mtmsd.mapping.mapper import Mapper
 from mtmsd.classify.training import TrainingSet
 from mtmsd.compute.device import bf16_is_fast, choose_device
 from mtmsd.diffusion.loss import hybrid_loss
@@ -36,8 +35,9 @@ from mtmsd.diffusion.pretrain import train_step
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
 from mtmsd.features.tiles import TileGrid
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import read_labels
+from mtmsd.mapping.mapper import Mapper
+from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import fit_whitening
 from mtmsd.settings import PAPER_TIMESTEPS, PRESETS, ClassifierSettings

@@ -10,8 +10,8 @@ from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction
 
 from .common.folders import icon_path
-from .processing.provider import MtmsdProvider
 from .common.translation import install_translator, tr
+from .processing.provider import MtmsdProvider
 
 if TYPE_CHECKING:
     from qgis.gui import QgisInterface

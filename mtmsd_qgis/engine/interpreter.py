@@ -13,12 +13,12 @@ from pathlib import Path
 
 from qgis.core import QgsSettings
 
-from ..common.translation import tr
-from .environment import child_environment
 from ..common.folders import CORE, environment_folder
-from .process import WINDOWS, end_tree, how_it_ended, start_options
+from ..common.translation import tr
 from ..setup import stamps
 from ..setup.doctor import Device, devices_of
+from .environment import child_environment
+from .process import WINDOWS, end_tree, how_it_ended, start_options
 
 SETTING = "mtmsd/engine/python"
 VARIABLE = "MTMSD_PYTHON"

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..common.folders import CORE
 from ..common.translation import tr
 from .environment import child_environment
-from ..common.folders import CORE
 from .job_folders import new_job_folder, process_of
 from .messages import FileMessages, Message, PipeMessages
 from .process import end_tree, how_it_ended, interrupt, is_same, start_options

@@ -7,10 +7,10 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QObject
 
-from .attached_job import Attached
 from ..gui.dock.jobs.job_strip import JobStrip
-from .runs import Run
 from ..state.scene_state import Workspace
+from .attached_job import Attached
+from .runs import Run
 
 
 class PendingJob(QObject):

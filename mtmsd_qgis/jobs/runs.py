@@ -25,8 +25,8 @@ from qgis.PyQt.QtCore import (
     pyqtSignal,
 )
 
-from ..engine.job import LetGoError
 from ..common.background import TAG
+from ..engine.job import LetGoError
 
 DONE, FAILED, CANCELED = "done", "failed", "canceled"
 

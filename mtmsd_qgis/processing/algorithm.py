@@ -20,8 +20,8 @@ from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
 from ..common.folders import RESOURCES, icon_path
-from ..engine.job_folders import new_job_folder
 from ..common.translation import tr
+from ..engine.job_folders import new_job_folder
 from . import parameters as common
 from .inputs import LayerFile, labels_file, raster_source
 from .running import can_execute, ready_python, run_job

@@ -13,9 +13,9 @@ from .algorithms.export import Export
 from .algorithms.map import Map
 from .algorithms.nextlabels import NextLabels
 from .algorithms.pretrain import Pretrain
-from .styling import ClassMapStyle, ConfidenceStyle, PlainStyle, PointStyle, PolygonStyle
 from .algorithms.train import Train
 from .algorithms.vectorize import Vectorize
+from .styling import ClassMapStyle, ConfidenceStyle, PlainStyle, PointStyle, PolygonStyle
 
 
 class MtmsdProvider(QgsProcessingProvider):

@@ -9,9 +9,9 @@ from typing import Any
 
 from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedback
 
+from ..common.translation import tr
 from ..engine.interpreter import BROKEN, CHECK_SECONDS, CHECKING, MISSING, Engine
 from ..engine.job import CANCELED, DONE, Job
-from ..common.translation import tr
 from .progress import FeedbackWriter
 
 

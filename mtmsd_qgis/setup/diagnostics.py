@@ -13,9 +13,9 @@ from qgis.PyQt.QtCore import QT_VERSION_STR
 
 from . import locks, stamps
 from .doctor import Device
-from .plan import size
-from .machine import Surroundings, host_of
 from .install_errors import without_secrets
+from .machine import Surroundings, host_of
+from .plan import size
 
 if TYPE_CHECKING:
     from ..engine.interpreter import EngineState

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..common.translation import tr
 from ..common import folders
+from ..common.translation import tr
 from ..engine.environment import child_environment
 from ..engine.process import end_tree, how_it_ended, start_options
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from ..common.translation import tr
 from ..common import folders
+from ..common.translation import tr
 from ..engine.environment import child_environment
 from . import commands, doctor, platforms, stamps
 from .child import Child
 from .environment_folder import NOTE, STAMP, Place, remove_tree, tree_size
-from .plan import PIP, SetupPlan, free_bytes
-from .machine import ask
 from .install_errors import BROKEN_LINE, code_of, explain, explain_os, without_secrets
+from .machine import ask
+from .plan import PIP, SetupPlan, free_bytes
 
 DONE, FAILED, CANCELED = "done", "failed", "canceled"
 

@@ -17,9 +17,9 @@ from urllib.parse import quote, urlsplit
 
 from qgis.core import QgsSettings
 
+from ..common.folders import CORE, environment_folder
 from ..common.translation import tr
 from ..engine.environment import child_environment
-from ..common.folders import CORE, environment_folder
 from ..engine.process import start_options
 from . import platforms
 

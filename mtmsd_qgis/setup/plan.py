@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..common.translation import later, tr, translated
 from ..common.folders import PLUGIN
+from ..common.translation import later, tr, translated
 from . import locks, platforms
 from .environment_folder import NOTE, STAMP
 from .machine import BasePython, Sources, Surroundings, host_of

@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from qgis.core import QgsLayerTreeLayer, QgsMapLayer, QgsProject
 
-from ..processing.styling import distinct
 from ..common.background import Background
 from ..common.unused_files import remove
+from ..processing.styling import distinct
 from .layer_roles import ROLE, role
 
 Layer = TypeVar("Layer", bound=QgsMapLayer)

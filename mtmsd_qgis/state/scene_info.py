@@ -7,8 +7,8 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, pyqtSignal
 
-from ..engine.environment import child_environment
 from ..common.folders import CORE
+from ..engine.environment import child_environment
 from ..engine.messages import parse
 
 

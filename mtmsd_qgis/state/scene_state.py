@@ -13,9 +13,9 @@ from typing import Any
 from qgis.core import Qgis, QgsProject, QgsRasterLayer, QgsSettings
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
+from ..common.background import Background
 from ..common.folders import data_folder
 from ..engine.interpreter import Engine
-from ..common.background import Background
 from .training.classes import LandClass, from_json, to_json
 from .training.journal import journal_path, restore
 from .training.training_file import create, open_layer

@@ -12,13 +12,13 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
-from mtmsd.postprocess import filters, vectorize
-from mtmsd.postprocess.area_table import write_area_table
-from mtmsd.scene.pixel_area import pixel_hectares
-from mtmsd.scene.class_map import ClassMap
 from mtmsd.errors import InputError
 from mtmsd.labels.labels import ClassInfo
+from mtmsd.postprocess import filters, vectorize
+from mtmsd.postprocess.area_table import write_area_table
+from mtmsd.scene.class_map import ClassMap
 from mtmsd.scene.output import class_map
+from mtmsd.scene.pixel_area import pixel_hectares
 from rasterio.features import shapes
 from small_files import GRID, write_raster
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from mtmsd.cli.main import main
 from mtmsd.mapping import mapper
 from mtmsd.mapping.block_store import FinishedBlocks
-from mtmsd.cli.main import main
 from mtmsd.scene.output import MapWriter
 from running import end, leftovers, start
 from small_files import cube, write_raster

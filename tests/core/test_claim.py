@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from mtmsd.postprocess.layers import LayerWriter
 from mtmsd.assess.report import write_whole
+from mtmsd.postprocess.layers import LayerWriter
 
 ROUNDS = 50
 RACER = """

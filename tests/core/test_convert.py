@@ -10,9 +10,9 @@ import pytest
 import rasterio
 import scipy.io
 from mtmsd.errors import Canceled, InputError
+from mtmsd.labels.labels import read_labels
 from mtmsd.reporting import Reporter
 from mtmsd.scene.formats.convert import import_mat, import_scene
-from mtmsd.labels.labels import read_labels
 from mtmsd.scene.raster import Scene
 from small_files import cube, write_raster
 

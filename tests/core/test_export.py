@@ -12,16 +12,16 @@ import pytest
 import rasterio
 import torch
 from mtmsd.classify.classifier import load_classifier
-from mtmsd.onnx.export import export
-from mtmsd.onnx.classifier import load_classifier as load_exported
-from mtmsd.mapping.mapper import Mapper
 from mtmsd.classify.training import TrainingSet
 from mtmsd.cli.main import main
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError
-from mtmsd.reporting import Reporter
-from mtmsd.onnx.session import SessionRuntime, choose_device, report
 from mtmsd.labels.labels import read_labels
+from mtmsd.mapping.mapper import Mapper
+from mtmsd.onnx.classifier import load_classifier as load_exported
+from mtmsd.onnx.export import export
+from mtmsd.onnx.session import SessionRuntime, choose_device, report
+from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.settings import ClassifierSettings
 

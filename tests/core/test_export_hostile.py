@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from mtmsd.onnx.classifier import load_classifier
-from mtmsd.onnx.file import save_graph
 from mtmsd.cli.main import main
 from mtmsd.errors import InputError
+from mtmsd.onnx.classifier import load_classifier
+from mtmsd.onnx.file import save_graph
 from onnx import TensorProto, helper, numpy_helper
 
 Change = Callable[[onnx.ModelProto, dict], None]

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mtmsd.errors import InputError
 from mtmsd.commands import classify, map, pretrain
 from mtmsd.commands.arguments import build
+from mtmsd.commands.outputs import check_outputs
+from mtmsd.commands.registry import COMMANDS
+from mtmsd.errors import InputError
 from mtmsd.jobs.cancel import CancelSwitch
 from mtmsd.jobs.claim import claimed
-from mtmsd.commands.registry import COMMANDS
 from mtmsd.jobs.execute import execute
 from mtmsd.jobs.failures import explain
-from mtmsd.commands.outputs import check_outputs
 from mtmsd.jobs.reporter import JobReporter
 from running import TINY, end, fields_scene, job, messages, start, wait_for
 

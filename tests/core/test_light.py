@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import rasterio
 from mtmsd.classify.classifier import load_classifier
-from mtmsd.onnx.export import export
 from mtmsd.cli.main import main
+from mtmsd.onnx.export import export
 from mtmsd.reporting import Reporter
 from small_files import rectangle, write_polygons
 

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from mtmsd.mapping import mapper
 from mtmsd.classify.classifier import Classifier, load_classifier
-from mtmsd.mapping.mapper import Mapper, classify, pixel_window
 from mtmsd.classify.training import TrainingSet
+from mtmsd.compute.memory import is_out_of_memory
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.tiles import TileGrid
-from mtmsd.compute.memory import is_out_of_memory
 from mtmsd.files.model_check import describe_bands
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.mapping import mapper
+from mtmsd.mapping.mapper import Mapper, classify, pixel_window
+from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import fit_whitening
 from mtmsd.settings import ClassifierSettings

@@ -9,9 +9,9 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
-from mtmsd.postprocess.next_labels import rank_by_doubt_and_spread, suggest
 from mtmsd.errors import InputError
 from mtmsd.labels.labels import read_labels
+from mtmsd.postprocess.next_labels import rank_by_doubt_and_spread, suggest
 from mtmsd.scene.raster import Scene
 from scipy.special import softmax
 from sklearn.pipeline import Pipeline, make_pipeline

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mtmsd.classify.network import Streams
 from mtmsd.classify.model_selection import EAGER, GENTLE, choose_pace
+from mtmsd.classify.network import Streams
 from mtmsd.classify.training import TrainingSet
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import Canceled, InputError
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import fit_whitening
 from mtmsd.settings import PRESETS, ClassifierSettings

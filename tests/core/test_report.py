@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from affine import Affine
-from mtmsd.postprocess.filters import unknown_below
 from mtmsd.assess.assess import assess_map, report_held_out
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.validation import joined
 from mtmsd.errors import InputError
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import ClassInfo, read_labels
+from mtmsd.labels.splits import Split
+from mtmsd.postprocess.filters import unknown_below
+from mtmsd.reporting import Reporter
 from mtmsd.scene.output import class_map
 from mtmsd.scene.raster import Scene
-from mtmsd.labels.splits import Split
 from small_files import GRID, rectangle, write_polygons, write_raster
 
 HEIGHT, WIDTH = 40, 60

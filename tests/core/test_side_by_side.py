@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mtmsd.compute import threads as threads
 from mtmsd.classify.classifier import Classifier, load_classifier
 from mtmsd.classify.training import TrainingSet
+from mtmsd.compute import threads as threads
 from mtmsd.diffusion.patches import Batch
 from mtmsd.diffusion.pretrain import train_step
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import read_labels
+from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.settings import PretrainSettings
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
-from mtmsd.postprocess.filters import majority_of
 from mtmsd.cli.main import main
+from mtmsd.postprocess.filters import majority_of
 from rasterio.features import sieve
 from running import TINY, fields_scene, words
 from scipy.stats import entropy

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from mtmsd.assess.independence import distances
 from mtmsd.assess.validation import crossed_temperature, hold_out, judge
-from mtmsd.spectral.classifier import SpectralTrainingSet
-from mtmsd.reporting import Reporter
-from mtmsd.labels.labels import Labels, read_labels
-from mtmsd.scene.raster import Scene
-from mtmsd.labels.splits import positions, spatial_folds
 from mtmsd.files.tensor_file import load_tensors
+from mtmsd.labels.labels import Labels, read_labels
+from mtmsd.labels.splits import positions, spatial_folds
+from mtmsd.reporting import Reporter
+from mtmsd.scene.raster import Scene
+from mtmsd.spectral.classifier import SpectralTrainingSet
 from running import end, fields_scene, messages, start
 from small_files import cube, rectangle, write_polygons, write_raster
 

@@ -16,8 +16,8 @@ from troubled_index import Index
 from mtmsd_qgis.common import folders
 from mtmsd_qgis.setup import locks
 from mtmsd_qgis.setup.installer import Event, Installer, Outcome
-from mtmsd_qgis.setup.plan import SetupOptions, SetupPlan, make_plan
 from mtmsd_qgis.setup.machine import BasePython, Sources, Surroundings
+from mtmsd_qgis.setup.plan import SetupOptions, SetupPlan, make_plan
 
 BASE, VERSION = "/usr/bin/python3", platform.python_version()
 UV = str(Path(sys.executable).with_name("uv"))

@@ -21,12 +21,12 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QComboBox, QDialog, QPlainTextEdit, QTableWidget
 
-from mtmsd_qgis.jobs.attached_job import Attached
-from mtmsd_qgis.jobs.runs import CANCELED, DONE, FAILED, Ended
 from mtmsd_qgis.engine.job import LEFT, Job, LetGoError
 from mtmsd_qgis.engine.job_folders import is_running, new_job_folder
 from mtmsd_qgis.engine.messages import FileMessages
 from mtmsd_qgis.engine.process import is_alive
+from mtmsd_qgis.jobs.attached_job import Attached
+from mtmsd_qgis.jobs.runs import CANCELED, DONE, FAILED, Ended
 
 WORKER = """
     import os

@@ -15,8 +15,8 @@ from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QTimer
 
 from mtmsd_qgis.state.training.classes import Label
-from mtmsd_qgis.state.training.label_import import Intake
 from mtmsd_qgis.state.training.journal import journal_path
+from mtmsd_qgis.state.training.label_import import Intake
 from mtmsd_qgis.state.training.training_file import create
 
 pytestmark = pytest.mark.slow

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from mtmsd_qgis.common.folders import jobs_folder
 from mtmsd_qgis.engine import job as job_module
 from mtmsd_qgis.engine import job_folders
-from mtmsd_qgis.common.folders import jobs_folder
 from mtmsd_qgis.engine.job import CANCELED, DONE, FAILED, Job
 from mtmsd_qgis.engine.process import is_alive
 

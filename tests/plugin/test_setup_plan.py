@@ -13,8 +13,8 @@ from mtmsd_qgis.engine.interpreter import READY, EngineState
 from mtmsd_qgis.setup import locks
 from mtmsd_qgis.setup.diagnostics import diagnostics, without_names
 from mtmsd_qgis.setup.doctor import Device
-from mtmsd_qgis.setup.plan import SetupOptions, make_plan, size
 from mtmsd_qgis.setup.machine import BasePython, Card, Sources, Surroundings
+from mtmsd_qgis.setup.plan import SetupOptions, make_plan, size
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = BasePython("/usr/bin/python3", "3.11.2")

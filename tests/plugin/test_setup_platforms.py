@@ -10,7 +10,6 @@ from ntpath import normcase
 import pytest
 
 from mtmsd_qgis.setup import platforms
-from mtmsd_qgis.setup.platforms import linux, macos, windows
 from mtmsd_qgis.setup.machine import (
     Answer,
     Sources,
@@ -20,6 +19,7 @@ from mtmsd_qgis.setup.machine import (
     parse_pip_config,
     qgis_proxy,
 )
+from mtmsd_qgis.setup.platforms import linux, macos, windows
 
 OSGEO4W = {
     "system": windows,

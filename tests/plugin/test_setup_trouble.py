@@ -17,10 +17,10 @@ from troubled_index import Index, self_signed
 
 from mtmsd_qgis.engine.interpreter import BROKEN, MISSING, Engine, probe
 from mtmsd_qgis.setup import commands, doctor, installer
-from mtmsd_qgis.setup.installer import DONE, FAILED
-from mtmsd_qgis.setup.plan import SetupOptions, make_plan
-from mtmsd_qgis.setup.machine import Sources, Surroundings, ask, parse_nvidia
 from mtmsd_qgis.setup.install_errors import explain
+from mtmsd_qgis.setup.installer import DONE, FAILED
+from mtmsd_qgis.setup.machine import Sources, Surroundings, ask, parse_nvidia
+from mtmsd_qgis.setup.plan import SetupOptions, make_plan
 
 both_tools = pytest.mark.parametrize("tool", ["uv", "pip"])
 

@@ -9,11 +9,11 @@ from qgis.core import QgsApplication, QgsSettings
 
 import mtmsd_qgis
 from mtmsd_qgis.common.plural import pixels_text, polygons_text
+from mtmsd_qgis.common.translation import translated
 from mtmsd_qgis.engine.interpreter import BROKEN, Engine, probe
 from mtmsd_qgis.engine.job import Job
 from mtmsd_qgis.setup import doctor
 from mtmsd_qgis.setup.install_errors import MISSING_WHEEL, TROUBLES, UNKNOWN, explain
-from mtmsd_qgis.common.translation import translated
 
 
 @pytest.fixture

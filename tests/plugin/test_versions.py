@@ -25,7 +25,9 @@ def is_there(chain: Chain) -> bool:
     return True
 
 
-@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "mtmsd_qgis").iterdir() if path.is_dir()))
+@pytest.mark.parametrize(
+    "folder", sorted(path.name for path in (ROOT / "mtmsd_qgis").iterdir() if path.is_dir())
+)
 def test_every_name_is_in_this_version(folder):
     lost = []
     for path in sorted((ROOT / "mtmsd_qgis" / folder).rglob("*.py")):

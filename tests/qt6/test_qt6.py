@@ -147,8 +147,8 @@ def test_spectra_are_drawn(app):
 
 
 def test_the_confusion_matrix_is_drawn_and_names_its_cells(app, monkeypatch):
-    from mtmsd_qgis.state.training.classes import LandClass
     from mtmsd_qgis.gui.widgets.confusion_matrix import MatrixView
+    from mtmsd_qgis.state.training.classes import LandClass
 
     said = []
     monkeypatch.setattr(QToolTip, "showText", lambda _place, text, _widget: said.append(text))

@@ -11,17 +11,17 @@ from typing import Any, cast
 import numpy as np
 
 from mtmsd.assess.baseline import Baseline, spectral_baselines
-from mtmsd.scene.class_map import UNKNOWN, ClassMap
 from mtmsd.assess.contents import Material, draw, facts, moved, stated_confidence
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in
 from mtmsd.assess.report import render, to_json, write_whole
 from mtmsd.assess.validation import joined
 from mtmsd.errors import InputError
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import ClassInfo, Labels, read_labels
-from mtmsd.scene.raster import Scene
 from mtmsd.labels.splits import Split
+from mtmsd.reporting import Reporter
+from mtmsd.scene.class_map import UNKNOWN, ClassMap
+from mtmsd.scene.raster import Scene
 
 __all__ = ["assess_map", "evaluate", "report_held_out"]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmsd.spectral.estimators import METHODS, fit
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import Labels
+from mtmsd.reporting import Reporter
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
+from mtmsd.spectral.estimators import METHODS, fit
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from mtmsd import __version__
 from mtmsd.assess import pictures
 from mtmsd.assess.area_adjusted import area_adjusted
-from mtmsd.scene.pixel_area import class_areas
-from mtmsd.scene.class_map import ClassMap, open_confidence, sample
 from mtmsd.assess.evaluation import number
 from mtmsd.assess.independence import PATCH, distances
-from mtmsd.spectral.estimators import stratified_subsample
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.reporting import Reporter
+from mtmsd.scene.class_map import ClassMap, open_confidence, sample
+from mtmsd.scene.pixel_area import class_areas
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
+from mtmsd.spectral.estimators import stratified_subsample
 
 DRAWN_SPECTRA = 5_000
 """Reference pixels whose spectra are drawn."""

@@ -13,10 +13,10 @@ from mtmsd.assess.baseline import spectral_baselines
 from mtmsd.assess.calibration import Calibration, calibrate
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import distances
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import Labels
-from mtmsd.scene.raster import Scene
 from mtmsd.labels.splits import Split, by_polygon, positions, random_stratified, spatial_folds
+from mtmsd.reporting import Reporter
+from mtmsd.scene.raster import Scene
 
 KINDS = ("auto", "polygons", "cross", "random")
 """How labels are held out; auto: cross-validation where polygons are few, else polygons."""

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtmsd.classify.eager import EagerRuntime
 from mtmsd.classify.ensemble import voters
 from mtmsd.classify.network import Network, Streams
-from mtmsd.spectral.classifier import KIND, SpectralClassifier
 from mtmsd.compute.device import autocast
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.features.stages import (
@@ -30,10 +30,10 @@ from mtmsd.files.model_check import (
     read_settings,
     read_temperature,
 )
-from mtmsd.classify.eager import EagerRuntime
+from mtmsd.files.tensor_file import load_arrays, save_tensors
 from mtmsd.labels.labels import ClassInfo
 from mtmsd.settings import ClassifierSettings
-from mtmsd.files.tensor_file import load_arrays, save_tensors
+from mtmsd.spectral.classifier import KIND, SpectralClassifier
 
 
 @dataclass(frozen=True)

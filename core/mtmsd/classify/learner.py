@@ -14,11 +14,11 @@ from torch.optim.adam import adam
 
 from mtmsd.classify.head import draw_from
 from mtmsd.classify.network import Network, Streams, seeded_network
+from mtmsd.compute.threads import side_by_side
 from mtmsd.errors import MachineError
 from mtmsd.features.stages import NEIGHBOURHOODS
 from mtmsd.reporting import Reporter
 from mtmsd.settings import ClassifierSettings
-from mtmsd.compute.threads import side_by_side
 
 LAST_RATE = 5e-6
 """Where the cosine of the learning rate ends."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtmsd.reporting import Reporter
-from mtmsd.labels.splits import positions, spatial_blocks
-from mtmsd.settings import ClassifierSettings
 from mtmsd.compute.threads import side_by_side
+from mtmsd.labels.splits import positions, spatial_blocks
+from mtmsd.reporting import Reporter
+from mtmsd.settings import ClassifierSettings
 
 if TYPE_CHECKING:
     from mtmsd.classify.training import TrainingSet

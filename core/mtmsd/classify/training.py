@@ -12,8 +12,9 @@ from torch import Tensor
 from mtmsd import __version__
 from mtmsd.classify.classifier import Classifier, Selection, stage_reader
 from mtmsd.classify.learner import Learner
-from mtmsd.classify.network import Streams
 from mtmsd.classify.model_selection import choose_pace
+from mtmsd.classify.network import Streams
+from mtmsd.compute.threads import shares, side_by_side, thread_count
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError
 from mtmsd.features.purification import purify
@@ -25,13 +26,12 @@ from mtmsd.features.stages import (
     neighbourhood_spectra,
 )
 from mtmsd.features.tiles import TileGrid
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import Labels
+from mtmsd.reporting import Reporter
 from mtmsd.scene.orientation import turned, turned_positions
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import read_whitened
 from mtmsd.settings import ClassifierSettings
-from mtmsd.compute.threads import shares, side_by_side, thread_count
 
 SAMPLE_BYTES = 512 * 2**20
 """What the local features of the training samples may take."""

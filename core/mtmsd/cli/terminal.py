@@ -18,10 +18,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from mtmsd.cli.tables import show_results
 from mtmsd.errors import Canceled, MtmsdError
 from mtmsd.jobs.cancel import CancelSwitch
 from mtmsd.jobs.reporter import JobReporter, Pace
-from mtmsd.cli.tables import show_results
 
 
 class TerminalReporter(JobReporter):

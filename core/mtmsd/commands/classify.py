@@ -15,8 +15,8 @@ from mtmsd.jobs.work import file_state, work_folder
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
-    from mtmsd.postprocess.filters import Refinement
     from mtmsd.mapping.block_store import FinishedBlocks
+    from mtmsd.postprocess.filters import Refinement
     from mtmsd.scene.raster import Scene
 
 
@@ -61,8 +61,8 @@ def check_after(arguments: Rasters) -> None:
 
 def run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Map the scene as :func:`run` does, in the work folder of another job."""
-    from mtmsd.postprocess.filters import Refinement
     from mtmsd.mapping.mapper import classify
+    from mtmsd.postprocess.filters import Refinement
 
     runtime = arguments.chosen_runtime()
     device = runtime.devices.choose_device(arguments.device)
@@ -106,8 +106,8 @@ def _refined(
 ) -> dict[str, int]:
     """Write the map with its filters done; count the pixels of each class again."""
     from mtmsd.postprocess.filters import refine
-    from mtmsd.scene.pixel_area import class_areas
     from mtmsd.scene.class_map import ClassMap
+    from mtmsd.scene.pixel_area import class_areas
 
     reporter.phase("refine", "Filtering the map")
     refine(made, output, refinement, confidence_path=layers.get("confidence"), reporter=reporter)

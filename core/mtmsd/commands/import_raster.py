@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtmsd.errors import InputError
 from mtmsd.commands.arguments import Source
 from mtmsd.commands.outputs import check_outputs
+from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 
 

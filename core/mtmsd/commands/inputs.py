@@ -8,10 +8,10 @@ from mtmsd.commands.arguments import Source
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
-    from mtmsd.spectral.classifier import SceneBands
     from mtmsd.diffusion.model import DiffusionModel
     from mtmsd.labels.labels import Labels
     from mtmsd.scene.raster import Scene
+    from mtmsd.spectral.classifier import SceneBands
 
 
 def open_scene(path: Source, exclude: str, reporter: Reporter) -> Scene:

@@ -46,7 +46,11 @@ class Runtime:
 
 RUNTIMES: dict[str, Runtime] = {
     "torch": Runtime(
-        "torch", ".safetensors", "mtmsd.files.tensor_file", "mtmsd.classify.classifier", "mtmsd.compute.device"
+        "torch",
+        ".safetensors",
+        "mtmsd.files.tensor_file",
+        "mtmsd.classify.classifier",
+        "mtmsd.compute.device",
     ),
     "onnx": Runtime(
         "onnxruntime",

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmsd.errors import InputError
 from mtmsd.commands.arguments import Method, Source
 from mtmsd.commands.inputs import open_labels, open_scene, open_scene_for
 from mtmsd.commands.outputs import check_outputs
+from mtmsd.errors import InputError
 from mtmsd.jobs.work import Steps, work_folder
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
     from mtmsd.assess.validation import HeldOut
-    from mtmsd.spectral.classifier import SpectralTrainingSet
     from mtmsd.classify.training import TrainingSet
     from mtmsd.diffusion.model import DiffusionModel
     from mtmsd.labels.labels import Labels
     from mtmsd.scene.raster import Scene
+    from mtmsd.spectral.classifier import SpectralTrainingSet
 
 METHOD = "mtmsd"
 """The classifier that needs a diffusion model; all others are of plain spectra."""

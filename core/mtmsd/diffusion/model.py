@@ -14,8 +14,8 @@ from torch import Tensor
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError
 from mtmsd.files.model_check import check_patch_size, check_scene, load_weights, parts_of
-from mtmsd.scene.whitening import Whitening
 from mtmsd.files.tensor_file import load_tensors, save_tensors
+from mtmsd.scene.whitening import Whitening
 
 KIND = "diffusion-model"
 FIRST_WEIGHT = "input_blocks.0.0.weight"

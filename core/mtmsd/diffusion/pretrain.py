@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mtmsd import __version__
 from mtmsd.compute.device import autocast
+from mtmsd.compute.threads import shares, side_by_side
 from mtmsd.diffusion.checkpoint import Checkpoints
 from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.model import (
@@ -29,7 +30,6 @@ from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import Whitening, fit_whitening
 from mtmsd.settings import PretrainSettings, Settings
-from mtmsd.compute.threads import shares, side_by_side
 
 METRIC_EVERY = 10
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
-from mtmsd.errors import InputError
 from mtmsd.compute.memory import is_out_of_memory
+from mtmsd.errors import InputError
 from mtmsd.labels.labels import LARGEST_VALUE, ClassInfo
 from mtmsd.settings import ClassifierSettings
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import psutil
 
-from mtmsd.errors import Canceled, InputError
 from mtmsd.commands.arguments import build
 from mtmsd.commands.registry import COMMANDS
+from mtmsd.compute.memory import keep_no_large_arrays
+from mtmsd.errors import Canceled, InputError
 from mtmsd.jobs.failures import explain, unforeseen
 from mtmsd.jobs.reporter import JobReporter
-from mtmsd.compute.memory import keep_no_large_arrays
 
 DONE = 0
 

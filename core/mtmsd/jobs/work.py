@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mtmsd.files.atomic import SUFFIX, remove_partials
 from mtmsd.jobs.claim import OWN_FILES, claimed, write_json
 from mtmsd.jobs.messages import plain
-from mtmsd.files.atomic import SUFFIX, remove_partials
 from mtmsd.reporting import Reporter
 
 

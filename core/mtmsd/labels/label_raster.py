@@ -18,8 +18,8 @@ from scipy.sparse.csgraph import connected_components
 
 from mtmsd.errors import InputError
 from mtmsd.labels.labels import LARGEST_VALUE, ClassInfo, Labels, with_colors
-from mtmsd.scene.raster import Scene
 from mtmsd.scene.formats.source import GDAL_ERRORS, one_line
+from mtmsd.scene.raster import Scene
 
 GRID_TOLERANCE = 0.01
 """How far, in pixels, the corners of two grids may lie apart and still be one grid."""

@@ -21,8 +21,8 @@ from rasterio.warp import transform as transform_coordinates
 from mtmsd.errors import InputError
 from mtmsd.labels.class_fields import Legend, read_legend
 from mtmsd.labels.labels import ClassInfo, Labels, Overlap
-from mtmsd.scene.raster import Scene
 from mtmsd.scene.formats.source import GDAL_ERRORS, one_line
+from mtmsd.scene.raster import Scene
 
 CHUNK = 2048
 """Side of the windows in which a large polygon is rasterised."""

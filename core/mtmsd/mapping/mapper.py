@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
-from mtmsd.mapping.decision import Block, Tick, Window, blank, decide, no_tick
-from mtmsd.mapping.block_store import FinishedBlocks
-from mtmsd.spectral.classifier import SpectralClassifier, SpectralMapper
+from mtmsd.compute.memory import is_out_of_memory, return_freed_memory
+from mtmsd.compute.runtime import Runtime
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.tiles import TileGrid
-from mtmsd.compute.memory import is_out_of_memory, return_freed_memory
+from mtmsd.mapping.block_store import FinishedBlocks
+from mtmsd.mapping.decision import Block, Tick, Window, blank, decide, no_tick
 from mtmsd.reporting import Reporter
-from mtmsd.compute.runtime import Runtime
 from mtmsd.scene import output
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import read_whitened
+from mtmsd.spectral.classifier import SpectralClassifier, SpectralMapper
 
 if TYPE_CHECKING:
     from torch import device as TorchDevice

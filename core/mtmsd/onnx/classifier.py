@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mtmsd.onnx.file import load_graph
 from mtmsd.features.tiles import TileGrid
 from mtmsd.files.model_check import (
     check_patch_size,
@@ -19,8 +18,9 @@ from mtmsd.files.model_check import (
     read_settings,
     read_temperature,
 )
-from mtmsd.onnx.session import SessionRuntime
 from mtmsd.labels.labels import ClassInfo
+from mtmsd.onnx.file import load_graph
+from mtmsd.onnx.session import SessionRuntime
 from mtmsd.scene.whitening import Whitening
 from mtmsd.settings import ClassifierSettings
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from mtmsd.classify.classifier import Classifier
-from mtmsd.onnx.file import LARGEST, save_graph
 from mtmsd.errors import InputError
+from mtmsd.onnx.file import LARGEST, save_graph
 from mtmsd.reporting import Reporter
 
 OPSET = 18

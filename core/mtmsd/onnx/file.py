@@ -20,11 +20,11 @@ import psutil
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
-from mtmsd.onnx.check import Shapes, check_graph
 from mtmsd.errors import InputError, MachineError
-from mtmsd.files.model_check import parts_of
 from mtmsd.files.atomic import partial_path
+from mtmsd.files.model_check import parts_of
 from mtmsd.files.tensor_file import FORMAT, refusal
+from mtmsd.onnx.check import Shapes, check_graph
 
 KIND = "classifier"
 SUFFIX = ".onnx"

@@ -12,8 +12,8 @@ import onnxruntime
 import psutil
 from onnx import TensorProto, helper
 
-from mtmsd.errors import InputError, MachineError
 from mtmsd.compute.memory import is_out_of_memory
+from mtmsd.errors import InputError, MachineError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PROBE_SIDE = 1024

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtmsd.scene.pixel_area import class_areas
-from mtmsd.scene.class_map import ClassMap
 from mtmsd.assess.report import write_whole
 from mtmsd.reporting import Reporter
+from mtmsd.scene.class_map import ClassMap
+from mtmsd.scene.pixel_area import class_areas
 
 
 def write_area_table(

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from rasterio.features import sieve as sieve_regions
 from scipy.ndimage import convolve1d
 
-from mtmsd.scene.class_map import UNKNOWN, ClassMap, open_confidence, read_window
 from mtmsd.assess.report import file_errors
 from mtmsd.errors import InputError
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import PALETTE, ClassInfo
+from mtmsd.reporting import Reporter
+from mtmsd.scene.class_map import UNKNOWN, ClassMap, open_confidence, read_window
 from mtmsd.scene.output import class_map as write_class_map
 from mtmsd.scene.raster import Scene
 

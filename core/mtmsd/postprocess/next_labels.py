@@ -18,10 +18,10 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 from scipy.spatial import cKDTree
 
-from mtmsd.postprocess.layers import LayerWriter, placement
 from mtmsd.errors import InputError
-from mtmsd.reporting import Reporter
 from mtmsd.labels.labels import read_labels
+from mtmsd.postprocess.layers import LayerWriter, placement
+from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 
 CANDIDATES_PER_SPACING = 8

@@ -18,9 +18,9 @@ from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
 from mtmsd.postprocess.layers import LayerWriter, placement
-from mtmsd.scene.pixel_area import pixel_hectares
-from mtmsd.scene.class_map import ClassMap, open_confidence, read_window
 from mtmsd.reporting import Reporter
+from mtmsd.scene.class_map import ClassMap, open_confidence, read_window
+from mtmsd.scene.pixel_area import pixel_hectares
 
 STRIP = 512
 """Rows that are turned into polygons at a time."""

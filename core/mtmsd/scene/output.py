@@ -24,8 +24,8 @@ from rasterio.windows import Window
 from mtmsd.errors import InputError, MachineError, MtmsdError
 from mtmsd.files.atomic import partial_path
 from mtmsd.labels.labels import ClassInfo
-from mtmsd.scene.raster import Scene
 from mtmsd.scene.formats.source import CACHE_BYTES, GDAL_ERRORS, one_line
+from mtmsd.scene.raster import Scene
 
 Extent = tuple[int, int, int, int]
 """Row, column, height and width of a part of a scene."""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.errors import CRSError
 
-from mtmsd.scene.class_map import ClassMap
 from mtmsd.reporting import Reporter
+from mtmsd.scene.class_map import ClassMap
 
 _A, _E2 = 6_378_137.0, 0.006_694_379_990_14  # WGS 84: half axis in metres, squared eccentricity
 _HECTARE = 10_000.0

@@ -18,8 +18,8 @@ from rasterio.windows import Window
 
 from mtmsd.errors import InputError
 from mtmsd.scene.bands import HUGE, Band, Sample, draw_sample, has_data, judge
-from mtmsd.scene.locate import open_source
 from mtmsd.scene.formats.source import GDAL_ERRORS, Source, one_line
+from mtmsd.scene.locate import open_source
 from mtmsd.scene.wavelengths import BandMetadata, parse_exclusion
 
 __all__ = ["Band", "Scene"]

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from mtmsd import __version__
-from mtmsd.mapping.decision import Block, Tick, Window, blank, decide, no_tick
-from mtmsd.spectral.estimators import LARGEST_TRAINING, METHODS, Fitted, fit, stratified_subsample
 from mtmsd.files.model_check import check_scene, describe_bands, read_classes, read_temperature
-from mtmsd.reporting import Reporter
+from mtmsd.files.tensor_file import save_arrays
 from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.mapping.decision import Block, Tick, Window, blank, decide, no_tick
+from mtmsd.reporting import Reporter
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
-from mtmsd.files.tensor_file import save_arrays
+from mtmsd.spectral.estimators import LARGEST_TRAINING, METHODS, Fitted, fit, stratified_subsample
 
 KIND = "classifier"
 STRIP = 32

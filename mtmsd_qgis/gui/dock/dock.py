@@ -9,23 +9,23 @@ from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from ...common.background import TAG
+from ...jobs.attached_job import Attached
+from ...jobs.exit_blocker import ClosingQuestion
+from ...jobs.runs import DONE, FAILED, Ended, Run, duration
+from ...state.scene_state import Workspace
+from ...state.training.samples import TrainingSamples
 from ..engine.engine_section import EngineSection
 from ..engine.setup_runner import EngineSetUp
 from .accuracy.accuracy_section import AccuracySection
-from ...jobs.attached_job import Attached
-from ...common.background import TAG
-from .training.classes_section import ClassesSection
-from ...jobs.exit_blocker import ClosingQuestion
 from .jobs.job_strip import LONG_SECONDS, JobStrip
 from .jobs.jobs_section import JobsSection
 from .map.map_section import MapSection
-from .training.polygons_section import PolygonsSection
 from .pretraining.pretraining_section import PretrainingSection
-from ...jobs.runs import DONE, FAILED, Ended, Run, duration
-from ...state.training.samples import TrainingSamples
 from .scene.scene_section import SceneSection
+from .training.classes_section import ClassesSection
+from .training.polygons_section import PolygonsSection
 from .training.spectra_section import SpectraSection
-from ...state.scene_state import Workspace
 
 
 class MtmsdDock(QgsDockWidget):

@@ -10,8 +10,8 @@ from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QProgressBar, QVBoxLayout, 
 from ...engine.interpreter import EngineState
 from ...setup.doctor import Device
 from ...setup.plan import size
-from .setup_runner import EngineSetUp
 from .engine_text import progress, word
+from .setup_runner import EngineSetUp
 
 FULL_BAR = 1000
 

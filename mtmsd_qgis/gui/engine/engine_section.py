@@ -5,11 +5,11 @@ from __future__ import annotations
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
-from ..widgets.section import BUSY, NEXT, WRONG, Section
 from ...engine.interpreter import BROKEN, CHECKING, OUTDATED, READY
+from ..widgets.section import BUSY, NEXT, WRONG, Section
+from .engine_text import word
 from .panel import EnginePanel
 from .setup_runner import EngineSetUp
-from .engine_text import word
 
 
 class EngineSection(Section):

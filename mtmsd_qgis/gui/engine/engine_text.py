@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...common.folders import environment_folder
+from ...common.translation import tr
 from ...engine.interpreter import BROKEN, CHECKING, MISSING, OUTDATED, READY, EngineState
 from ...setup.environment_folder import STAMP, Place
 from ...setup.plan import size
-from ...common.translation import tr
 
 
 def headline(state: EngineState) -> str:

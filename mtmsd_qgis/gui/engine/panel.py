@@ -20,17 +20,17 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...common.background import Background
-from ..widgets.section import row
 from ...engine.interpreter import CHECKING, MISSING, SETTING, EngineState
 from ...setup.diagnostics import diagnostics
 from ...setup.doctor import Device
 from ...setup.installer import DONE
 from ...setup.locks import plugin_version
 from ...setup.machine import look_around
+from ..widgets.section import row
 from .engine_info import EngineFacts, SetUpProgress, plain_label
-from .setup_runner import EngineSetUp
-from .setup_dialog import SetUpDialog
 from .engine_text import environment_of, headline
+from .setup_dialog import SetUpDialog
+from .setup_runner import EngineSetUp
 
 LOOK_MS = 500
 

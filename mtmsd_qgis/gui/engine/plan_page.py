@@ -20,9 +20,9 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...common.background import Background
-from ..widgets.section import caption
 from ...common.folders import environment_folder
 from ...engine.interpreter import READY, EngineState, probe
+from ...setup.machine import Surroundings, host_of, look_around
 from ...setup.plan import (
     FULL,
     LIGHT,
@@ -32,7 +32,7 @@ from ...setup.plan import (
     make_plan,
     size,
 )
-from ...setup.machine import Surroundings, host_of, look_around
+from ..widgets.section import caption
 from .engine_info import plain_label
 
 PAUSE_MS = 300

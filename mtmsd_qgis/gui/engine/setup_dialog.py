@@ -17,10 +17,10 @@ from qgis.PyQt.QtWidgets import (
 
 from ...engine.interpreter import SETTING, EngineState
 from ...setup.installer import DONE
+from .engine_text import environment_of
 from .plan_page import PlanPage
 from .progress_page import ProgressPage
 from .setup_runner import EngineSetUp
-from .engine_text import environment_of
 
 
 class SetUpDialog(QDialog):

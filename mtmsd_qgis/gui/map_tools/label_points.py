@@ -21,10 +21,10 @@ from qgis.core import (
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
-from ...state.training.classes import LandClass
-from ..widgets.section import color_icon, row
-from ...state.training.spectra import map_transform
 from ...state.scene_state import Workspace
+from ...state.training.classes import LandClass
+from ...state.training.spectra import map_transform
+from ..widgets.section import color_icon, row
 
 VIEW_PIXELS = 60
 """So many of the scene's pixels are seen across, around a point."""

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from osgeo import gdal, ogr
 from qgis.PyQt.QtCore import QObject
 
-from ...common.translation import tr
 from ...common.background import Background
+from ...common.translation import tr
 from .classes import LandClass, from_json, to_json
 from .training_file import COLOR, NAME, TABLE, VALUE
 

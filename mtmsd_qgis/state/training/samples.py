@@ -8,6 +8,7 @@ from typing import Any
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from ...common.background import Background
+from ..scene_state import Workspace
 from .spectra import (
     ClassSpectrum,
     Sample,
@@ -15,7 +16,6 @@ from .spectra import (
     class_spectra,
     separability,
 )
-from ..scene_state import Workspace
 
 
 class TrainingSamples(QObject):

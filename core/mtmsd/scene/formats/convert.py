@@ -15,9 +15,9 @@ from rasterio.io import DatasetWriter
 
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
+from mtmsd.scene.formats.source import one_line
 from mtmsd.scene.output import BLOCK, MapWriter, whole_file
 from mtmsd.scene.raster import Scene
-from mtmsd.scene.formats.source import one_line
 
 STRIP = 64
 """Rows copied at a time."""

@@ -11,21 +11,21 @@ from qgis.PyQt.QtCore import Qt, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
 
-from ....jobs.attached_job import Attached
 from ....common.background import Background
-from .baseline_hint import BetterBaseline
-from ....state.training.classes import LandClass
-from ....state.training.label_sources import guess_field
-from ..jobs.job_strip import JobStrip
-from ...widgets.confusion_matrix import MatrixView
-from ....state.model_header import read_header
+from ....jobs.attached_job import Attached
 from ....jobs.remembered_job import PendingJob
-from ....state.layer_roles import role
 from ....jobs.runs import DONE as RUN_DONE
 from ....jobs.runs import Ended, Run
-from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, caption, row
-from ....state.training.training_file import VALUE
+from ....state.layer_roles import role
+from ....state.model_header import read_header
 from ....state.scene_state import Workspace
+from ....state.training.classes import LandClass
+from ....state.training.label_sources import guess_field
+from ....state.training.training_file import VALUE
+from ...widgets.confusion_matrix import MatrixView
+from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, caption, row
+from ..jobs.job_strip import JobStrip
+from .baseline_hint import BetterBaseline
 
 
 class AccuracySection(Section):

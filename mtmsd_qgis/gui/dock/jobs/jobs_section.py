@@ -23,12 +23,12 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ....engine.job_folders import is_running, job_folders
-from ....common.translation import tr
-from ....jobs.attached_job import Attached
 from ....common.background import Background
-from .job_strip import JobStrip
+from ....common.translation import tr
+from ....engine.job_folders import is_running, job_folders
+from ....jobs.attached_job import Attached
 from ...widgets.section import BUSY, DONE, TODO, Section, row
+from .job_strip import JobStrip
 
 SHOWN_JOBS = 12
 RUNNING, ENDED, CANCELED, FAILED = "running", "done", "canceled", "failed"

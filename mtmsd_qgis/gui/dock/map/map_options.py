@@ -8,8 +8,8 @@ from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QSpinBox, QWidget
 
-from ...widgets.section import caption
 from ....state.scene_state import Workspace
+from ...widgets.section import caption
 
 MTMSD = "mtmsd"
 SQUARES = (3, 5, 7, 9)

@@ -10,19 +10,19 @@ from qgis.core import Qgis, QgsVectorLayer
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from ....processing.styling import class_entries, layer_title, style_points, style_regions
-from ....state import layers
-from ....jobs.attached_job import Attached
 from ....common.background import Background
 from ....common.unused_files import remove
-from ..jobs.job_strip import JobStrip
-from ...map_tools.label_points import LabelPoints
+from ....jobs.attached_job import Attached
 from ....jobs.remembered_job import PendingJob
-from ....state.layer_roles import MAP, POINTS, REGIONS
 from ....jobs.runs import DONE, Ended, Run
-from ...widgets.section import row
-from ....state.training.training_file import VALUE
+from ....processing.styling import class_entries, layer_title, style_points, style_regions
+from ....state import layers
+from ....state.layer_roles import MAP, POINTS, REGIONS
 from ....state.scene_state import Workspace
+from ....state.training.training_file import VALUE
+from ...map_tools.label_points import LabelPoints
+from ...widgets.section import row
+from ..jobs.job_strip import JobStrip
 
 SHARES = "shares"
 """The class probabilities, which the points come from."""

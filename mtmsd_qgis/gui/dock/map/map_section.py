@@ -17,25 +17,25 @@ from qgis.core import (
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import QPushButton, QWidget
 
+from ....common.background import Background
+from ....common.unused_files import remove
+from ....jobs.attached_job import Attached
+from ....jobs.remembered_job import PendingJob
+from ....jobs.runs import CANCELED, DONE, Ended, Run
 from ....processing.styling import layer_title, style_class_map
 from ....state import layers
-from ....jobs.attached_job import Attached
-from ....common.background import Background
-from ..accuracy.baseline_hint import BetterBaseline
+from ....state.layer_roles import MAP, PREVIEW
+from ....state.scene_state import Workspace
 from ....state.training.classes import FEWEST_PIXELS, to_json
-from ....common.unused_files import remove
+from ....state.training.samples import TrainingSamples
+from ....state.training.training_file import VALUE
+from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, row
+from ...widgets.section import DONE as DONE_STATE
+from ..accuracy.baseline_hint import BetterBaseline
 from ..jobs.job_strip import JobStrip
 from .map_options import MTMSD, MapOptions
 from .map_products import MapProducts
 from .map_view import MapView
-from ....jobs.remembered_job import PendingJob
-from ....state.layer_roles import MAP, PREVIEW
-from ....jobs.runs import CANCELED, DONE, Ended, Run
-from ....state.training.samples import TrainingSamples
-from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, row
-from ...widgets.section import DONE as DONE_STATE
-from ....state.training.training_file import VALUE
-from ....state.scene_state import Workspace
 
 PROBABILITY_BYTES = 2**28
 """A map of more class probabilities is made without them; who asks for points makes them."""

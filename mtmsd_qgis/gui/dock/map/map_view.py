@@ -30,9 +30,9 @@ from qgis.PyQt.QtWidgets import (
 from ....processing.styling import layer_title, style_confidence
 from ....state import layers
 from ....state.layer_roles import CONFIDENCE, MAP, PREVIEW, role
-from ...widgets.section import caption, color_icon, row
-from ....state.training.spectra import map_transform
 from ....state.scene_state import Workspace
+from ....state.training.spectra import map_transform
+from ...widgets.section import caption, color_icon, row
 
 FLICKER_MS = 700
 

@@ -23,16 +23,16 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ....jobs.attached_job import Attached
 from ....common.background import Background
-from ...widgets.line_plot import LossCurve
-from ..jobs.job_strip import JobStrip
-from ....state.model_header import DIFFUSION, find_models, fits, read_header
+from ....jobs.attached_job import Attached
 from ....jobs.remembered_job import PendingJob
 from ....jobs.runs import DONE, Ended, Run, duration
+from ....state.model_header import DIFFUSION, find_models, fits, read_header
+from ....state.scene_state import Workspace
+from ...widgets.line_plot import LossCurve
 from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, caption, row
 from ...widgets.section import DONE as DONE_STATE
-from ....state.scene_state import Workspace
+from ..jobs.job_strip import JobStrip
 
 SPEED_SETTING = "mtmsd/seconds"
 MEASURE_SECONDS = 12.0

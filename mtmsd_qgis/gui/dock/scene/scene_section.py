@@ -23,13 +23,13 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ....engine.interpreter import CHECKING, OUTDATED, READY
 from ....common.background import Background
-from .band_display import COMBINATIONS, Display, bands_for, read_display, show
-from ....state.scene_info import Facts
+from ....engine.interpreter import CHECKING, OUTDATED, READY
 from ....state.layer_roles import role
-from ...widgets.section import BUSY, DONE, NEXT, WRONG, Section, row
+from ....state.scene_info import Facts
 from ....state.scene_state import Workspace
+from ...widgets.section import BUSY, DONE, NEXT, WRONG, Section, row
+from .band_display import COMBINATIONS, Display, bands_for, read_display, show
 
 SCENE_BANDS = 3
 """A raster of fewer bands is not taken by itself when it becomes the active layer."""

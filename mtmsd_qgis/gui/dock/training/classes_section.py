@@ -28,15 +28,15 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
-from ....state.training.classes import FEWEST_PIXELS, GOOD_PIXELS, LandClass
-from ....state.training.label_sources import guess_field, raster_reader, vector_reader
-from ....state.training.label_import import Intake
 from ....common.plural import polygons_text
 from ....state.layer_roles import role
-from ....state.training.samples import TrainingSamples
-from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, color_icon, row
-from ....state.training.training_layer import TrainingLayer
 from ....state.scene_state import Workspace
+from ....state.training.classes import FEWEST_PIXELS, GOOD_PIXELS, LandClass
+from ....state.training.label_import import Intake
+from ....state.training.label_sources import guess_field, raster_reader, vector_reader
+from ....state.training.samples import TrainingSamples
+from ....state.training.training_layer import TrainingLayer
+from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, color_icon, row
 
 COLOR_COLUMN, NAME_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN = range(4)
 

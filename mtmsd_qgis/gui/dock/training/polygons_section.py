@@ -28,12 +28,12 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
-from .classes_section import ClassesSection
-from ...map_tools.draw_tools import FREEHAND, GROW, POLYGON, RECTANGLE, DrawTool
 from ....common.plural import pixels_text, polygons_text
+from ....state.scene_state import Workspace
+from ...map_tools.draw_tools import FREEHAND, GROW, POLYGON, RECTANGLE, DrawTool
 from ...map_tools.region_growing import Seed, grow, outline, read_seed
 from ...widgets.section import DONE, NEXT, TODO, Section, caption, row
-from ....state.scene_state import Workspace
+from .classes_section import ClassesSection
 
 
 class PolygonsSection(Section):

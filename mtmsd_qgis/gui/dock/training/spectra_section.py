@@ -18,12 +18,12 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
-from ..scene.band_display import wavelengths
-from ....state.training.samples import TrainingSamples
-from ...widgets.section import DONE, NEXT, TODO, WRONG, Section, color_icon
-from ....state.training.spectra import SpectraReader
-from ...widgets.spectra_plot import Line, SpectraPlot
 from ....state.scene_state import Workspace
+from ....state.training.samples import TrainingSamples
+from ....state.training.spectra import SpectraReader
+from ...widgets.section import DONE, NEXT, TODO, WRONG, Section, color_icon
+from ...widgets.spectra_plot import Line, SpectraPlot
+from ..scene.band_display import wavelengths
 
 ALIKE = 1.0
 """Classes with a smaller Jeffries–Matusita distance are hard to tell apart by their spectra."""
