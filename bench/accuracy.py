@@ -27,7 +27,8 @@ from mtmsd.classify.training import TrainingSet
 from mtmsd.compute.device import choose_device
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.pretrain import pretrain
-from mtmsd.labels.labels import Labels, read_labels
+from mtmsd.labels.labels import Labels
+from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import Split, positions, random_stratified, spatial_blocks
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene

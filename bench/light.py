@@ -20,7 +20,7 @@ import torch
 from mtmsd.classify.classifier import Classifier, load_classifier
 from mtmsd.commands.inputs import open_scene_for
 from mtmsd.mapping.decision import Block
-from mtmsd.mapping.mapper import Mapper
+from mtmsd.mapping.tiles import TileMapper
 from mtmsd.onnx.classifier import load_classifier as load_exported
 from mtmsd.onnx.export import export
 from mtmsd.reporting import Reporter
@@ -52,7 +52,7 @@ def main() -> None:
     print(f"load {psutil.getloadavg()[0]:.2f}")
 
 
-def make_mappers(path: Path, scene_path: str) -> dict[str, Mapper]:
+def make_mappers(path: Path, scene_path: str) -> dict[str, TileMapper]:
     """Make torch's mapper as it is by default, in float32, and onnxruntime's; say what it took."""
     cpu = torch.device("cpu")
     classifiers: list[Classifier] = []
@@ -69,12 +69,12 @@ def make_mappers(path: Path, scene_path: str) -> dict[str, Mapper]:
         start = time.perf_counter()
         export(load_classifier(path), file, Reporter())
         exported = time.perf_counter()
-        light = Mapper(scene, load_exported(file), "cpu")
+        light = TileMapper(scene, load_exported(file), "cpu")
         loaded = time.perf_counter()
         sizes = [f"{p.stat().st_size / 1e6:.1f} MB" for p in (path, file)]
     print(f"{sizes[0]} as safetensors, {sizes[1]} as ONNX")
     print(f"exported in {exported - start:.1f} s, read and built in {loaded - exported:.1f} s")
-    torches = [Mapper(scene, classifier, cpu) for classifier in classifiers]
+    torches = [TileMapper(scene, classifier, cpu) for classifier in classifiers]
     return {"torch": torches[0], "torch float32": torches[1], "onnx": light}
 
 

@@ -22,7 +22,8 @@ import numpy as np
 import pyogrio
 import shapely
 from accuracy import CASES
-from mtmsd.labels.labels import Labels, read_labels
+from mtmsd.labels.labels import Labels
+from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import spatial_blocks
 from mtmsd.postprocess.next_labels import suggest
 from mtmsd.reporting import Reporter

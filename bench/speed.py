@@ -35,8 +35,8 @@ from mtmsd.diffusion.pretrain import train_step
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
 from mtmsd.features.tiles import TileGrid
-from mtmsd.labels.labels import read_labels
-from mtmsd.mapping.mapper import Mapper
+from mtmsd.labels.read import read_labels
+from mtmsd.mapping.tiles import TileMapper
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import fit_whitening
@@ -80,7 +80,7 @@ def dense(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
     """(a) Patchwise as the authors run it over dense, same weights, 128 wide, 19 timesteps."""
     peak = matrix_peak(device)
     classifier, scene = paper_classifier(folder, device, PAPER)
-    mapper = Mapper(scene, classifier, device)
+    mapper = TileMapper(scene, classifier, device)
     small, window = (100, 100, 48, 48), (100, 100, *((48, 48) if quick else (192, 192)))
     grid = TileGrid(48, classifier.settings.stride)
     threads = torch.get_num_threads()
@@ -161,7 +161,7 @@ def preview(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
     extracted = time.perf_counter()
     classifier = samples.fit(seed=0, reporter=Reporter())
     fitted = time.perf_counter()
-    Mapper(scene, classifier, device).block((0, 0, 256, 256))
+    TileMapper(scene, classifier, device).block((0, 0, 256, 256))
     end = time.perf_counter()
     parts = {"features": extracted - start, "fit": fitted - extracted, "map": end - fitted}
     return {"preview_256_s": end - start, "preview_parts_s": parts, "preview_labels": len(labels)}

@@ -9,6 +9,7 @@ In the order in which they are used::
     outcome.sentence, outcome.remedy                         # how it ended
 
 ``installer.remove(folder)`` takes an environment away; an update is a set-up over the old one.
-Nothing here has widgets, and nothing but :mod:`.machine` and :mod:`.environment_folder` needs more of QGIS
+Nothing here has widgets, and nothing but :mod:`.machine` and :mod:`.environment_folder` needs
+more of QGIS
 than its language: sentences are in the user's, the log of a set-up is English.
 """

@@ -16,9 +16,9 @@ from mtmsd.assess.calibration import (
 )
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in, training_pixels_in_patches
+from mtmsd.classes import PALETTE, ClassInfo
 from mtmsd.classify.ensemble import disagreement
 from mtmsd.classify.uncertainty import normalized_entropy, tempered
-from mtmsd.labels.labels import PALETTE, ClassInfo
 from scipy import stats
 from sklearn import metrics
 

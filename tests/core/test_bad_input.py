@@ -104,7 +104,7 @@ def test_polygons_in_another_crs_are_reprojected(given: dict[str, Path], tmp_pat
     ]
     names = dict(zip(meta["fields"], fields, strict=True))
     other = write_polygons(tmp_path / "degrees.gpkg", turned, crs="EPSG:4326", **names)
-    from mtmsd.labels.labels import read_labels
+    from mtmsd.labels.read import read_labels
     from mtmsd.scene.raster import Scene
 
     with Scene.open(given["scene"]) as scene:

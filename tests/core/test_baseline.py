@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from mtmsd.assess.baseline import spectral_baselines
 from mtmsd.assess.calibration import reliability
+from mtmsd.classes import ClassInfo
 from mtmsd.classify.classifier import load_classifier
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.labels.labels import Labels
+from mtmsd.mapping.spectra import SpectralMapper
 from mtmsd.reporting import Reporter
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
 from mtmsd.spectral import estimators as simple
-from mtmsd.spectral.classifier import SpectralMapper, SpectralTrainingSet
+from mtmsd.spectral.classifier import SpectralTrainingSet
 from mtmsd.spectral.estimators import fit, stratified_subsample
 from sklearn.model_selection import GridSearchCV
 from small_files import write_raster

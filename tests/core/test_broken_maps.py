@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import rasterio
 from mtmsd.cli.main import main
-from mtmsd.mapping import mapper
 from mtmsd.mapping.block_store import FinishedBlocks
+from mtmsd.mapping.decision import Block
+from mtmsd.mapping.tiles import TileMapper
 from mtmsd.scene.output import MapWriter
 from running import end, leftovers, start
 from small_files import cube, write_raster
@@ -73,13 +74,13 @@ def after_the_first_block(monkeypatch: pytest.MonkeyPatch, happens: Callable[[],
 def count_mapped(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """Note the windows that are mapped from now on."""
     mapped: list[tuple[int, ...]] = []
-    block = mapper.Mapper.block
+    block = TileMapper.block
 
-    def noted(mapper: mapper.Mapper, window: tuple, *tick: object) -> mapper.Block:
+    def noted(self: TileMapper, window: tuple, *tick: object) -> Block:
         mapped.append(window)
-        return block(mapper, window, *tick)
+        return block(self, window, *tick)
 
-    monkeypatch.setattr(mapper.Mapper, "block", noted)
+    monkeypatch.setattr(TileMapper, "block", noted)
     return mapped
 
 

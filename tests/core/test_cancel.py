@@ -38,8 +38,8 @@ STUBBORN = """
 import os, subprocess, sys, time, types
 from dataclasses import dataclass
 from pathlib import Path
-import mtmsd.jobs.runner as runner
-from mtmsd.jobs.commands import COMMANDS
+import mtmsd.commands.runner as runner
+from mtmsd.commands.registry import COMMANDS
 
 @dataclass
 class Arguments:
@@ -224,7 +224,7 @@ def test_a_reader_that_does_not_read_cannot_hold_up_a_cancel(tmp_path: Path):
 import os, sys
 from mtmsd.cli import main
 from mtmsd.jobs.cancel import CancelSwitch, SignalWatch
-from mtmsd.jobs.execute import _end_process
+from mtmsd.commands.execute import _end_process
 from mtmsd.jobs.messages import MessageReporter, MessageStream
 switch = CancelSwitch(patience=0.2)
 reporter = MessageReporter(MessageStream({1: print}), switch)

@@ -61,7 +61,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 import numpy as np, shapely
-from mtmsd.after.layers import LayerWriter
+from mtmsd.postprocess.layers import LayerWriter
 from mtmsd.assess import report
 
 folder = Path(sys.argv[1])

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 import scipy.io
 from mtmsd.errors import Canceled, InputError
-from mtmsd.labels.labels import read_labels
+from mtmsd.labels.read import read_labels
 from mtmsd.reporting import Reporter
 from mtmsd.scene.formats.convert import import_mat, import_scene
 from mtmsd.scene.raster import Scene

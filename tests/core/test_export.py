@@ -16,8 +16,8 @@ from mtmsd.classify.training import TrainingSet
 from mtmsd.cli.main import main
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import read_labels
-from mtmsd.mapping.mapper import Mapper
+from mtmsd.labels.read import read_labels
+from mtmsd.mapping.tiles import TileMapper
 from mtmsd.onnx.classifier import load_classifier as load_exported
 from mtmsd.onnx.export import export
 from mtmsd.onnx.session import SessionRuntime, choose_device, report
@@ -79,7 +79,7 @@ def test_onnxruntime_maps_as_torch_does(variant: str, trained: Path, scene: Scen
     window = (5, 17, 12, 14) if settings.features == "patchwise" else (0, 0, 40, 48)
     compare = settings.members > 1
     blocks = [
-        Mapper(scene, found, "cpu" if found is not classifier else CPU, compare=compare).block(
+        TileMapper(scene, found, "cpu" if found is not classifier else CPU, compare=compare).block(
             window
         )
         for found in (classifier, load_exported(tmp_path / "c.onnx"))
@@ -153,7 +153,7 @@ def test_an_interrupted_map_goes_on_with_an_exported_classifier(
 
 def test_memory_running_out_halves_the_batch(scene: Scene, onnx_file: Path, monkeypatch):
     exported = load_exported(onnx_file)
-    mapper = Mapper(scene, exported, "cpu")
+    mapper = TileMapper(scene, exported, "cpu")
     expected = mapper.block((0, 0, 40, 48)).confidence
     session = mapper._runtime._session
 

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from mtmsd.cli.main import main
 from mtmsd.errors import InputError
+from mtmsd.mapping.runtimes import runtime_on
 from mtmsd.onnx.classifier import load_classifier
 from mtmsd.onnx.file import save_graph
 from onnx import TensorProto, helper, numpy_helper
@@ -190,7 +191,7 @@ def test_a_hostile_graph_with_a_right_checksum_is_refused(
 
 def test_a_copy_that_nobody_harmed_is_read(onnx_file: Path, tmp_path: Path):
     signed(onnx_file, tmp_path / "copy.onnx", lambda model, metadata: None)
-    assert load_classifier(tmp_path / "copy.onnx").on("cpu").kind == "cpu"
+    assert runtime_on(load_classifier(tmp_path / "copy.onnx"), "cpu").kind == "cpu"
 
 
 @pytest.mark.parametrize(

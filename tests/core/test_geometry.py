@@ -10,8 +10,9 @@ import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import ClassInfo, read_labels
+from mtmsd.labels.read import read_labels
 from mtmsd.scene.output import class_map
 from mtmsd.scene.raster import Scene
 from rasterio.control import GroundControlPoint

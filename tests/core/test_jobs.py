@@ -14,12 +14,12 @@ import psutil
 import pytest
 from mtmsd.commands import classify, map, pretrain
 from mtmsd.commands.arguments import build
+from mtmsd.commands.execute import execute
 from mtmsd.commands.outputs import check_outputs
 from mtmsd.commands.registry import COMMANDS
 from mtmsd.errors import InputError
 from mtmsd.jobs.cancel import CancelSwitch
 from mtmsd.jobs.claim import claimed
-from mtmsd.jobs.execute import execute
 from mtmsd.jobs.failures import explain
 from mtmsd.jobs.reporter import JobReporter
 from running import TINY, end, fields_scene, job, messages, start, wait_for

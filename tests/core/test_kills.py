@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mtmsd.commands.runner import run_job
 from mtmsd.files.tensor_file import load_tensors
-from mtmsd.jobs.runner import run_job
 from running import TINY, job, leftovers
 from small_files import cube, rectangle, write_polygons, write_raster
 

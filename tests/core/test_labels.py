@@ -10,8 +10,10 @@ import pyogrio
 import pytest
 import shapely
 from affine import Affine
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import ClassInfo, Labels, read_labels
+from mtmsd.labels.labels import Labels
+from mtmsd.labels.read import read_labels
 from mtmsd.scene.raster import Scene
 from rasterio.warp import transform as transform_coordinates
 from small_files import GRID, UTM, cube, rectangle, write_polygons, write_raster

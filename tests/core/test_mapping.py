@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from mtmsd.classes import ClassInfo
 from mtmsd.classify.classifier import Classifier, load_classifier
 from mtmsd.classify.training import TrainingSet
 from mtmsd.compute.memory import is_out_of_memory
@@ -17,9 +18,10 @@ from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError, MachineError
 from mtmsd.features.tiles import TileGrid
 from mtmsd.files.model_check import describe_bands
-from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.labels.labels import Labels
 from mtmsd.mapping import mapper
-from mtmsd.mapping.mapper import Mapper, classify, pixel_window
+from mtmsd.mapping.mapper import classify, pixel_window
+from mtmsd.mapping.tiles import TileMapper
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import fit_whitening
@@ -91,7 +93,7 @@ def classifier(scene: Scene, model: DiffusionModel) -> Classifier:
 def test_edge_lies_where_it_is_and_nodata_stays_nodata(
     scene: Scene, classifier: Classifier
 ) -> None:
-    block = Mapper(scene, classifier, CPU).block((0, 0, 70, 90))
+    block = TileMapper(scene, classifier, CPU).block((0, 0, 70, 90))
     expected = np.where(np.arange(90) < EDGE, 2, 7) * np.ones((70, 1), int)
     expected[HOLE] = 0
     assert (block.values != expected).mean() < 0.01
@@ -105,7 +107,7 @@ def test_edge_lies_where_it_is_and_nodata_stays_nodata(
 def test_part_of_a_scene_maps_as_in_the_whole(
     scene: Scene, classifier: Classifier, window: tuple[int, int, int, int]
 ) -> None:
-    mapper = Mapper(scene, classifier, CPU)
+    mapper = TileMapper(scene, classifier, CPU)
     whole = mapper.block((0, 0, 70, 90))
     part = mapper.block(window)
     row, col, height, width = window
@@ -137,7 +139,7 @@ def test_flat_scene_shows_no_tile_borders(
     pattern = np.tile(np.array([[300, 500], [700, 400]]), (72, 72))[None].repeat(4, 0)
     data = (pattern * np.array([1, 1.4, 0.9, 1.2])[:, None, None]).astype("int16")
     flat = Scene.open(write_raster(tmp_path / "flat.tif", data))
-    inside = Mapper(flat, classifier, CPU).block((48, 48, 48, 48)).probabilities[0]
+    inside = TileMapper(flat, classifier, CPU).block((48, 48, 48, 48)).probabilities[0]
     period = SETTINGS.stride
     np.testing.assert_allclose(inside[:period], inside[period : 2 * period], atol=1e-4)
     np.testing.assert_allclose(inside[:, :period], inside[:, period : 2 * period], atol=1e-4)
@@ -146,7 +148,7 @@ def test_flat_scene_shows_no_tile_borders(
 def test_training_sees_what_mapping_sees(scene: Scene, model: DiffusionModel) -> None:
     samples, classifier = train(scene, model)
     expected = samples.predict(classifier, np.arange(len(samples.labels)))
-    block = Mapper(scene, classifier, CPU).block((0, 0, 70, 90))
+    block = TileMapper(scene, classifier, CPU).block((0, 0, 70, 90))
     found = block.probabilities[:, samples.labels.rows, samples.labels.cols].T
     np.testing.assert_allclose(found, expected, atol=5e-3)  # samples are kept in float16
 
@@ -155,7 +157,7 @@ def test_patchwise_maps_the_pixel_in_the_middle_of_its_patch(
     scene: Scene, model: DiffusionModel
 ) -> None:
     samples, classifier = train(scene, model, features="patchwise", vote="mode")
-    block = Mapper(scene, classifier, CPU).block((25, 50, 4, 8))
+    block = TileMapper(scene, classifier, CPU).block((25, 50, 4, 8))
     index = np.flatnonzero((samples.labels.rows == 28) & (samples.labels.cols == 55))
     expected = samples.predict(classifier, index)[0]
     np.testing.assert_allclose(block.probabilities[:, 3, 5], expected, atol=5e-3)
@@ -168,7 +170,7 @@ def test_saved_classifier_maps_the_same(
     classifier.save(tmp_path / "classifier.safetensors")
     again = load_classifier(tmp_path / "classifier.safetensors")
     assert again.classes == CLASSES
-    first, second = (Mapper(scene, c, CPU).block((20, 20, 30, 40)) for c in (classifier, again))
+    first, second = (TileMapper(scene, c, CPU).block((20, 20, 30, 40)) for c in (classifier, again))
     np.testing.assert_array_equal(first.probabilities, second.probabilities)
 
 
@@ -178,7 +180,7 @@ def test_same_seed_gives_the_same_map_and_another_seed_another(
     samples, first = train(scene, model)
     again, other = (samples.fit(seed=seed, reporter=Reporter()) for seed in (0, 1))
     window = (20, 20, 20, 30)
-    blocks = [Mapper(scene, c, CPU).block(window).probabilities for c in (first, again, other)]
+    blocks = [TileMapper(scene, c, CPU).block(window).probabilities for c in (first, again, other)]
     np.testing.assert_array_equal(blocks[0], blocks[1])
     assert not np.array_equal(blocks[0], blocks[2])
 
@@ -194,7 +196,7 @@ def test_fewer_labels_than_a_batch_still_train(scene: Scene, model: DiffusionMod
 def test_memory_running_out_halves_the_batch_and_then_says_what_to_lower(
     scene: Scene, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mapper = Mapper(scene, classifier, CPU)
+    mapper = TileMapper(scene, classifier, CPU)
     expected = mapper.block((0, 0, 70, 90))
     room = 3
     real = Classifier.probabilities

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 START = """
 import sys
 import numpy as np, psutil
-from mtmsd.memory import keep_no_large_arrays, return_freed_memory
+from mtmsd.compute.memory import keep_no_large_arrays, return_freed_memory
 
 def resident():
     return psutil.Process().memory_info().rss

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 import shapely
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import read_labels
+from mtmsd.labels.read import read_labels
 from mtmsd.postprocess.next_labels import rank_by_doubt_and_spread, suggest
 from mtmsd.scene.raster import Scene
 from scipy.special import softmax

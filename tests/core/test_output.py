@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import ClassInfo, read_labels
+from mtmsd.labels.read import read_labels
 from mtmsd.scene.output import class_map, doubt, probabilities
 from mtmsd.scene.raster import Scene
 from small_files import cube, write_raster
@@ -140,7 +141,7 @@ FULL = """
 import resource, signal, sys
 import numpy as np
 from mtmsd.errors import MachineError
-from mtmsd.scene.labels import ClassInfo
+from mtmsd.classes import ClassInfo
 from mtmsd.scene.output import doubt
 from mtmsd.scene.raster import Scene
 

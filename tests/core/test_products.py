@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import ClassInfo
 from mtmsd.scene.output import class_map
 from mtmsd.scene.raster import Scene
 from small_files import cube, write_raster

@@ -14,8 +14,9 @@ from affine import Affine
 from mtmsd.assess.assess import assess_map, report_held_out
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.validation import joined
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import ClassInfo, read_labels
+from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import Split
 from mtmsd.postprocess.filters import unknown_below
 from mtmsd.reporting import Reporter

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.labels.labels import Labels
 from mtmsd.labels.splits import (
     Split,
     by_polygon,

@@ -10,7 +10,8 @@ import pytest
 from mtmsd.assess.independence import distances
 from mtmsd.assess.validation import crossed_temperature, hold_out, judge
 from mtmsd.files.tensor_file import load_tensors
-from mtmsd.labels.labels import Labels, read_labels
+from mtmsd.labels.labels import Labels
+from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import positions, spatial_folds
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene

@@ -25,11 +25,11 @@ DRIVER = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from mtmsd_qgis.engine import folders
-from mtmsd_qgis.engine.setup import locks
-from mtmsd_qgis.engine.setup.installer import Installer
-from mtmsd_qgis.engine.setup.plan import SetupPlan
-from mtmsd_qgis.engine.setup.surroundings import Sources
+from mtmsd_qgis.common import folders
+from mtmsd_qgis.setup import locks
+from mtmsd_qgis.setup.installer import Installer
+from mtmsd_qgis.setup.plan import SetupPlan
+from mtmsd_qgis.setup.machine import Sources
 values = json.loads(sys.argv[2])
 locks.FOLDER, folders.CORE = Path(values.pop("locks")), Path(values.pop("core"))
 values["folder"], values["sources"] = Path(values["folder"]), Sources(**values["sources"])

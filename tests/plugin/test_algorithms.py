@@ -125,8 +125,8 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
 
 CHECK = """
 import json, sys
-from mtmsd.jobs.arguments import build
-from mtmsd.jobs.commands import COMMANDS
+from mtmsd.commands.arguments import build
+from mtmsd.commands.registry import COMMANDS
 for command, values in json.load(sys.stdin).items():
     build(COMMANDS[command].Arguments, values)
 print("understood")

@@ -16,8 +16,10 @@ from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in
 from mtmsd.assess.report import render, to_json, write_whole
 from mtmsd.assess.validation import joined
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import ClassInfo, Labels, read_labels
+from mtmsd.labels.labels import Labels
+from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import Split
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import UNKNOWN, ClassMap

@@ -19,7 +19,8 @@ from mtmsd.assess import pictures
 from mtmsd.assess.area_adjusted import area_adjusted
 from mtmsd.assess.evaluation import number
 from mtmsd.assess.independence import PATCH, distances
-from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.classes import ClassInfo
+from mtmsd.labels.labels import Labels
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import ClassMap, open_confidence, sample
 from mtmsd.scene.pixel_area import class_areas

@@ -20,7 +20,7 @@ from mtmsd.assess.accuracy import (
 )
 from mtmsd.assess.baseline import Baseline
 from mtmsd.assess.calibration import reliability
-from mtmsd.labels.labels import ClassInfo
+from mtmsd.classes import ClassInfo
 
 REPEATS = 1000
 """Replicates of the bootstrap."""

@@ -18,7 +18,7 @@ from matplotlib.image import imsave
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import maximum_filter
 
-from mtmsd.labels.labels import ClassInfo
+from mtmsd.classes import ClassInfo
 
 LONGEST_SIDE = 800
 """Pixels of a map picture; a larger map is thinned."""

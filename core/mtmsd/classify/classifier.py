@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from mtmsd.classify.eager import EagerRuntime
+from mtmsd.classes import ClassInfo
 from mtmsd.classify.ensemble import voters
 from mtmsd.classify.network import Network, Streams
 from mtmsd.compute.device import autocast
@@ -31,7 +31,6 @@ from mtmsd.files.model_check import (
     read_temperature,
 )
 from mtmsd.files.tensor_file import load_arrays, save_tensors
-from mtmsd.labels.labels import ClassInfo
 from mtmsd.settings import ClassifierSettings
 from mtmsd.spectral.classifier import KIND, SpectralClassifier
 
@@ -95,6 +94,8 @@ class Classifier:
     global_: Selection
     members: list[Network]
     metadata: dict[str, Any] = field(default_factory=dict)
+    runtime: ClassVar[str] = "torch"
+    """What computes its tiles, by name."""
 
     def to(self, device: torch.device) -> Classifier:
         """Move everything to that device."""
@@ -103,10 +104,6 @@ class Classifier:
         for member in self.members:
             member.to(device)
         return self
-
-    def on(self, device: torch.device) -> EagerRuntime:
-        """Return what computes tiles on that device."""
-        return EagerRuntime(self, device)
 
     @property
     def temperature(self) -> float:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mtmsd.classify.classifier import Classifier
 from mtmsd.compute.device import free_memory
 from mtmsd.compute.threads import shares, side_by_side, thread_count
-
-if TYPE_CHECKING:
-    from mtmsd.classify.classifier import Classifier
 
 
 class EagerRuntime:
@@ -55,3 +52,8 @@ class EagerRuntime:
         """Give memory that is kept for later back to the device."""
         if self.kind == "cuda":
             torch.cuda.empty_cache()
+
+
+def runtime_on(classifier: Classifier, device: torch.device) -> EagerRuntime:
+    """Return what computes the classifier's tiles on that device."""
+    return EagerRuntime(classifier, device)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from mtmsd.compute.threads import side_by_side
+from mtmsd.labels.labels import Labels
 from mtmsd.labels.splits import positions, spatial_blocks
-from mtmsd.reporting import Reporter
 from mtmsd.settings import ClassifierSettings
-
-if TYPE_CHECKING:
-    from mtmsd.classify.training import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -38,27 +36,26 @@ MOST = 4000
 """Pixels that are predicted, at most."""
 
 
-class _Silent(Reporter):
-    """Listens for a cancel alone: two trials side by side have no progress to tell."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    @property
-    def cancel_requested(self) -> bool:
-        return self._reporter.cancel_requested
+Trial = Callable[[ClassifierSettings, np.ndarray, np.ndarray], np.ndarray]
+"""Learns from some labelled pixels and returns the class probabilities (n, K) of others."""
 
 
 def choose_pace(
-    samples: TrainingSet, index: np.ndarray, *, seed: int, reporter: Reporter
+    settings: ClassifierSettings,
+    labels: Labels,
+    index: np.ndarray,
+    trial: Trial,
+    *,
+    seed: int,
+    device: torch.device,
 ) -> ClassifierSettings:
     """Return the settings with the pace that the labelled pixels ``index`` speak for.
 
     At each pace one network learns half of the blocks and predicts the other half. The plain
     mean of the timesteps is enough for that, and takes two thirds of the time of the fusion.
     """
-    gentle, eager = (pace.of(samples.settings) for pace in (GENTLE, EAGER))
-    own = samples.labels.subset(index)
+    gentle, eager = (pace.of(settings) for pace in (GENTLE, EAGER))
+    own = labels.subset(index)
     split = spatial_blocks(own, BLOCK, guard=0, train_fraction=0.5, seed=seed)
     kept, left_out = (index[positions(part, own)] for part in (split.train, split.test))
     if not len(left_out):
@@ -68,10 +65,8 @@ def choose_pace(
 
     def right(settings: ClassifierSettings) -> int:
         brief = replace(settings, members=1, fusion="mean")
-        trial = replace(samples, settings=brief)
-        classifier = trial.fit(kept, seed=seed, reporter=_Silent(reporter))
-        found = values[trial.predict(classifier, left_out).argmax(1)]
-        return int((found == samples.labels.values[left_out]).sum())
+        found = values[trial(brief, kept, left_out).argmax(1)]
+        return int((found == labels.values[left_out]).sum())
 
-    of_gentle, of_eager = side_by_side(right, (gentle, eager), samples.device)
+    of_gentle, of_eager = side_by_side(right, (gentle, eager), device)
     return eager if of_eager > of_gentle else gentle

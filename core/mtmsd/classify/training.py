@@ -66,6 +66,17 @@ class Samples:
     spectrum: Tensor
 
 
+class _Silent(Reporter):
+    """Listens for a cancel alone: two trials side by side have no progress to tell."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    @property
+    def cancel_requested(self) -> bool:
+        return self._reporter.cancel_requested
+
+
 @dataclass(frozen=True)
 class TrainingSet:
     """Features of all labelled pixels: extracted once, fitted as often as wanted."""
@@ -123,7 +134,7 @@ class TrainingSet:
             raise InputError("Training needs labelled pixels of at least two classes.")
         settings = self.settings
         if not settings.learning_rate:
-            settings = choose_pace(self, index, seed=seed, reporter=reporter)
+            settings = self.select_settings(index, seed=seed, reporter=reporter)
         local, global_ = self._select(rows, targets)
         learner = Learner(
             self.streams(rows, local, global_),
@@ -145,6 +156,20 @@ class TrainingSet:
             members,
             metadata,
         )
+
+    def select_settings(
+        self, index: np.ndarray, *, seed: int, reporter: Reporter
+    ) -> ClassifierSettings:
+        """Return the settings with the learning rate and weights that suit the pixels ``index``."""
+        silent = _Silent(reporter)
+
+        def trial(
+            settings: ClassifierSettings, kept: np.ndarray, left_out: np.ndarray
+        ) -> np.ndarray:
+            samples = dataclasses.replace(self, settings=settings)
+            return samples.predict(samples.fit(kept, seed=seed, reporter=silent), left_out)
+
+        return choose_pace(self.settings, self.labels, index, trial, seed=seed, device=self.device)
 
     def brief(self) -> TrainingSet:
         """Return what is fitted where many fits are needed: one member, half as long."""

@@ -268,7 +268,7 @@ def run(job: str, resume: bool) -> int:
     Reads JOB/job.json; writes JOB/messages.jsonl, log.txt and pid.json. A line 'cancel' on
     stdin cancels.
     """
-    from mtmsd.jobs.runner import run_job
+    from mtmsd.commands.runner import run_job
 
     return run_job(Path(job), resume=resume)
 
@@ -292,7 +292,7 @@ def _run(command: str, values: dict[str, Any], as_json: bool) -> int:
         from mtmsd.cli.terminal import TerminalReporter
 
         front = TerminalReporter(command, _how_to_resume(values), switch)
-    from mtmsd.jobs.execute import execute
+    from mtmsd.commands.execute import execute
 
     with SignalWatch(switch), front as reporter:
         return execute(command, values, reporter, _keep_traceback)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mtmsd.commands.arguments import Extent, Rasters, Source
 from mtmsd.commands.inputs import open_scene_for
 from mtmsd.commands.outputs import check_outputs
-from mtmsd.commands.runtimes import Runtime, runtime_for
 from mtmsd.jobs.work import file_state, work_folder
+from mtmsd.mapping.runtimes import RuntimeParts, runtime_for
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Arguments(Rasters):
     resume: bool = False
     """Continue from the finished blocks, if there are any."""
 
-    def chosen_runtime(self) -> Runtime:
+    def chosen_runtime(self) -> RuntimeParts:
         """Return what computes the map."""
         return runtime_for(self.classifier, self.runtime)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import mtmsd
-from mtmsd.commands.runtimes import RUNTIMES
 from mtmsd.errors import MachineError
+from mtmsd.mapping.runtimes import RUNTIMES
 from mtmsd.reporting import Reporter
 
 PACKAGES = (

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mtmsd.commands.outputs import check_outputs
-from mtmsd.commands.runtimes import runtime_for
 from mtmsd.errors import InputError
+from mtmsd.mapping.runtimes import runtime_for
 from mtmsd.reporting import Reporter
 
 

@@ -57,7 +57,7 @@ def open_scene_for(model: DiffusionModel | SceneBands, path: Source, reporter: R
 
 def open_labels(path: Source, scene: Scene, class_field: str | None, reporter: Reporter) -> Labels:
     """Read labels and pass their warnings on."""
-    from mtmsd.labels.labels import read_labels
+    from mtmsd.labels.read import read_labels
 
     labels = read_labels(path, scene, class_field=class_field)
     for sentence in labels.warnings:

@@ -96,7 +96,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
 
 def _check_labels(arguments: Arguments) -> None:
     """Find what is wrong with the labels now rather than after hours of pretraining."""
-    from mtmsd.labels.labels import read_labels
+    from mtmsd.labels.read import read_labels
 
     silent = Reporter()  # each step tells its own warnings
     with open_scene(arguments.scene, arguments.exclude, silent) as scene:

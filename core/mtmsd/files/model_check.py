@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
+from mtmsd.classes import LARGEST_VALUE, ClassInfo
 from mtmsd.compute.memory import is_out_of_memory
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import LARGEST_VALUE, ClassInfo
 from mtmsd.settings import ClassifierSettings
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtmsd.classes import LARGEST_VALUE, ClassInfo, with_colors
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import LARGEST_VALUE, ClassInfo, with_colors
 
 CLASS_FIELDS = (
     "class_id", "classid", "class_value", "class", "label_id", "label", "class_name", "classname",

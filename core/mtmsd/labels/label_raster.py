@@ -16,8 +16,9 @@ from rasterio.windows import Window
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from mtmsd.classes import LARGEST_VALUE, ClassInfo, with_colors
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import LARGEST_VALUE, ClassInfo, Labels, with_colors
+from mtmsd.labels.labels import Labels
 from mtmsd.scene.formats.source import GDAL_ERRORS, one_line
 from mtmsd.scene.raster import Scene
 
@@ -39,7 +40,7 @@ def is_raster(path: str) -> bool:
 
 
 def read_label_raster(path: str, scene: Scene, known: Sequence[ClassInfo]) -> Labels:
-    """Read a raster of class values; see :func:`mtmsd.labels.labels.read_labels`.
+    """Read a raster of class values; see :func:`mtmsd.labels.read.read_labels`.
 
     Raises
     ------

@@ -18,9 +18,10 @@ from rasterio.errors import CRSError
 from rasterio.features import rasterize
 from rasterio.warp import transform as transform_coordinates
 
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
 from mtmsd.labels.class_fields import Legend, read_legend
-from mtmsd.labels.labels import ClassInfo, Labels, Overlap
+from mtmsd.labels.labels import Labels, Overlap
 from mtmsd.scene.formats.source import GDAL_ERRORS, one_line
 from mtmsd.scene.raster import Scene
 
@@ -51,7 +52,7 @@ def read_polygons(
     known: Sequence[ClassInfo],
     overlap: Overlap,
 ) -> Labels:
-    """Rasterise the features of a vector layer; see :func:`mtmsd.labels.labels.read_labels`."""
+    """Rasterise the features of a vector layer; see :func:`mtmsd.labels.read.read_labels`."""
     content = _read_layer(path, layer)
     legend = read_legend(content.name, content.fields, class_field, known)
     warnings = list(legend.warnings)

@@ -9,8 +9,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.labels.labels import Labels
 
 FEWEST = 3
 """Training pixels that a class must keep beside a guard, if it has as many."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtmsd.classes import ClassInfo
 from mtmsd.classify.uncertainty import normalized_entropy, tempered
-from mtmsd.labels.labels import ClassInfo
 
 Window = tuple[int, int, int, int]
 """Row, column, height and width in pixels of the scene."""

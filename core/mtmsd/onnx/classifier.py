@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from mtmsd.classes import ClassInfo
 from mtmsd.features.tiles import TileGrid
 from mtmsd.files.model_check import (
     check_patch_size,
@@ -18,9 +19,7 @@ from mtmsd.files.model_check import (
     read_settings,
     read_temperature,
 )
-from mtmsd.labels.labels import ClassInfo
 from mtmsd.onnx.file import load_graph
-from mtmsd.onnx.session import SessionRuntime
 from mtmsd.scene.whitening import Whitening
 from mtmsd.settings import ClassifierSettings
 
@@ -67,22 +66,13 @@ class ExportedClassifier:
     settings: ClassifierSettings
     classes: tuple[ClassInfo, ...]
     metadata: dict[str, Any] = field(default_factory=dict)
+    runtime: ClassVar[str] = "onnx"
+    """What computes its tiles, by name."""
 
     @property
     def temperature(self) -> float:
         """What calibrates the probabilities; 1 changes nothing."""
         return read_temperature(self.metadata)
-
-    def on(self, device: str) -> SessionRuntime:
-        """Return what computes tiles on that device.
-
-        Raises
-        ------
-        InputError
-            If onnxruntime cannot build the graph.
-        """
-        with parts_of(self.path):
-            return SessionRuntime(self.graph, device, len(self.classes))
 
 
 def load_classifier(path: Path) -> ExportedClassifier:

@@ -14,6 +14,8 @@ from onnx import TensorProto, helper
 
 from mtmsd.compute.memory import is_out_of_memory
 from mtmsd.errors import InputError, MachineError
+from mtmsd.files.model_check import parts_of
+from mtmsd.onnx.classifier import ExportedClassifier
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 PROBE_SIDE = 1024
@@ -105,6 +107,18 @@ class SessionRuntime:
 
     def release(self) -> None:
         """Do nothing: a session gives memory back with itself."""
+
+
+def runtime_on(classifier: ExportedClassifier, device: str) -> SessionRuntime:
+    """Return what computes the classifier's tiles on that device.
+
+    Raises
+    ------
+    InputError
+        If onnxruntime cannot build the graph.
+    """
+    with parts_of(classifier.path):
+        return SessionRuntime(classifier.graph, device, len(classifier.classes))
 
 
 def open_session(graph: bytes, device: str) -> onnxruntime.InferenceSession:

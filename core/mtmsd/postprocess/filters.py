@@ -14,8 +14,8 @@ from rasterio.features import sieve as sieve_regions
 from scipy.ndimage import convolve1d
 
 from mtmsd.assess.report import file_errors
+from mtmsd.classes import PALETTE, ClassInfo
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import PALETTE, ClassInfo
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import UNKNOWN, ClassMap, open_confidence, read_window
 from mtmsd.scene.output import class_map as write_class_map

@@ -19,7 +19,7 @@ from rasterio.windows import Window
 from scipy.spatial import cKDTree
 
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import read_labels
+from mtmsd.labels.read import read_labels
 from mtmsd.postprocess.layers import LayerWriter, placement
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene

@@ -21,9 +21,9 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError, MachineError, MtmsdError
 from mtmsd.files.atomic import partial_path
-from mtmsd.labels.labels import ClassInfo
 from mtmsd.scene.formats.source import CACHE_BYTES, GDAL_ERRORS, one_line
 from mtmsd.scene.raster import Scene
 

@@ -1,4 +1,4 @@
-"""Classifiers of plain spectra, trained, kept in a file and mapped as the method's own are.
+"""Classifiers of plain spectra, trained and kept in a file as the method's own are.
 
 A file holds the training spectra, not the fitted estimator: from the same spectra, numbers
 and seed the same estimator is fitted again in seconds, and no pickle is ever read.
@@ -15,18 +15,16 @@ from typing import Any
 import numpy as np
 
 from mtmsd import __version__
+from mtmsd.classes import ClassInfo
 from mtmsd.files.model_check import check_scene, describe_bands, read_classes, read_temperature
 from mtmsd.files.tensor_file import save_arrays
-from mtmsd.labels.labels import ClassInfo, Labels
-from mtmsd.mapping.decision import Block, Tick, Window, blank, decide, no_tick
+from mtmsd.labels.labels import Labels
 from mtmsd.reporting import Reporter
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
 from mtmsd.spectral.estimators import LARGEST_TRAINING, METHODS, Fitted, fit, stratified_subsample
 
 KIND = "classifier"
-STRIP = 32
-"""Rows that are classified at a time."""
 
 
 @dataclass(frozen=True)
@@ -210,27 +208,3 @@ class SpectralTrainingSet:
     def brief(self) -> SpectralTrainingSet:
         """Return what is fitted where many fits are needed: the same, it takes seconds."""
         return self
-
-
-class SpectralMapper:
-    """Maps windows with a classifier of spectra: a pure function window -> block."""
-
-    def __init__(self, scene: Scene, classifier: SpectralClassifier) -> None:
-        self.scene = scene
-        self.classifier = classifier
-
-    def block(self, window: Window, tick: Tick = no_tick) -> Block:
-        """Map one window; ``tick`` hears after each strip what share of it is done."""
-        row, col, height, width = window
-        classes = self.classifier.classes
-        inside = np.zeros((height, width), bool)
-        found = np.zeros((len(classes), height, width), np.float32)
-        for top in range(0, height, STRIP):
-            part = slice(top, min(top + STRIP, height))
-            values, inside[part] = self.scene.read(row + top, col, part.stop - top, width)
-            spectra = values[:, inside[part]].T
-            found[:, part][:, inside[part]] = self.classifier.probabilities(spectra).T
-            tick(part.stop / height)
-        if not inside.any():
-            return blank(len(classes), height, width)
-        return decide(found, inside, classes, temperature=self.classifier.temperature)

@@ -7,11 +7,11 @@ import faulthandler
 import os
 from pathlib import Path
 
+from mtmsd.commands.execute import execute
 from mtmsd.commands.registry import COMMANDS
 from mtmsd.errors import MtmsdError
 from mtmsd.jobs.cancel import CancelSwitch, SignalWatch, watch_stdin
 from mtmsd.jobs.claim import claimed
-from mtmsd.jobs.execute import execute
 from mtmsd.jobs.folder import JobFolder
 from mtmsd.jobs.messages import MessageReporter, MessageStream, take_stdout
 

@@ -12,8 +12,8 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
-from mtmsd.labels.labels import ClassInfo
 from mtmsd.postprocess import filters, vectorize
 from mtmsd.postprocess.area_table import write_area_table
 from mtmsd.scene.class_map import ClassMap

@@ -8,12 +8,22 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Union
 
+from mtmsd.compute.runtime import Runtime
 from mtmsd.errors import InputError, MachineError
+
+if TYPE_CHECKING:
+    from torch import device as TorchDevice
+
+    from mtmsd.classify.classifier import Classifier
+    from mtmsd.onnx.classifier import ExportedClassifier
+
+Device = Union["TorchDevice", str]
 
 
 @dataclass(frozen=True)
-class Runtime:
+class RuntimeParts:
     """Where a runtime's parts are; they are imported when they are asked for."""
 
     package: str
@@ -22,6 +32,7 @@ class Runtime:
     _files: str
     _classifiers: str
     _devices: str
+    _tiles: str
 
     @property
     def there(self) -> bool:
@@ -43,26 +54,38 @@ class Runtime:
         """The module with ``choose_device(name)`` and ``report()``."""
         return import_module(self._devices)
 
+    @property
+    def tiles(self) -> ModuleType:
+        """The module with ``runtime_on(classifier, device)``."""
+        return import_module(self._tiles)
 
-RUNTIMES: dict[str, Runtime] = {
-    "torch": Runtime(
+
+RUNTIMES: dict[str, RuntimeParts] = {
+    "torch": RuntimeParts(
         "torch",
         ".safetensors",
         "mtmsd.files.tensor_file",
         "mtmsd.classify.classifier",
         "mtmsd.compute.device",
+        "mtmsd.classify.eager",
     ),
-    "onnx": Runtime(
+    "onnx": RuntimeParts(
         "onnxruntime",
         ".onnx",
         "mtmsd.onnx.file",
         "mtmsd.onnx.classifier",
         "mtmsd.onnx.session",
+        "mtmsd.onnx.session",
     ),
 }
 
 
-def runtime_for(classifier: Path, name: str | None = None) -> Runtime:
+def runtime_on(classifier: Classifier | ExportedClassifier, device: Device) -> Runtime:
+    """Return what computes the classifier's tiles on a device."""
+    return RUNTIMES[classifier.runtime].tiles.runtime_on(classifier, device)
+
+
+def runtime_for(classifier: Path, name: str | None = None) -> RuntimeParts:
     """Return the runtime of that name, or else the one that reads a classifier's file.
 
     Raises
@@ -89,7 +112,7 @@ def runtime_for(classifier: Path, name: str | None = None) -> Runtime:
     return runtime
 
 
-def _missing(runtime: Runtime, classifier: Path) -> MachineError:
+def _missing(runtime: RuntimeParts, classifier: Path) -> MachineError:
     advice = {
         "torch": f"Export it to .onnx where torch is ('mtmsd export {classifier.name} -o "
         f"{classifier.stem}.onnx'), or use the full engine.",

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mtmsd.classify.model_selection import EAGER, GENTLE, choose_pace
+from mtmsd.classes import ClassInfo
+from mtmsd.classify.model_selection import EAGER, GENTLE
 from mtmsd.classify.network import Streams
 from mtmsd.classify.training import TrainingSet
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import Canceled, InputError
-from mtmsd.labels.labels import ClassInfo, Labels
+from mtmsd.labels.labels import Labels
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import fit_whitening
@@ -64,7 +65,7 @@ def every(samples: TrainingSet) -> np.ndarray:
 
 def test_clear_labels_are_learnt_faster_than_doubtful_ones(samples: TrainingSet) -> None:
     for given, expected in ((doubtful(samples), GENTLE), (samples, EAGER)):
-        chosen = choose_pace(given, every(given), seed=0, reporter=Reporter())
+        chosen = given.select_settings(every(given), seed=0, reporter=Reporter())
         assert chosen == expected.of(SETTINGS)
 
 
@@ -81,7 +82,7 @@ def test_classifier_says_at_which_pace_it_learnt(samples: TrainingSet) -> None:
 
 def test_labels_in_one_place_leave_nothing_to_try(samples: TrainingSet) -> None:
     near = np.flatnonzero((samples.labels.rows < 16) & (samples.labels.cols < 16))
-    chosen = choose_pace(samples, near, seed=0, reporter=Reporter())
+    chosen = samples.select_settings(near, seed=0, reporter=Reporter())
     assert chosen == GENTLE.of(SETTINGS)
 
 
@@ -92,7 +93,7 @@ def test_trials_are_canceled(samples: TrainingSet) -> None:
             return True
 
     with pytest.raises(Canceled):
-        choose_pace(samples, every(samples), seed=0, reporter=Canceling())
+        samples.select_settings(every(samples), seed=0, reporter=Canceling())
 
 
 def test_joint_voice_weighs_as_the_settings_say(samples: TrainingSet) -> None:

@@ -18,7 +18,8 @@ from mtmsd.diffusion.patches import Batch
 from mtmsd.diffusion.pretrain import train_step
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
-from mtmsd.labels.labels import read_labels
+from mtmsd.labels.read import read_labels
+from mtmsd.mapping.runtimes import runtime_on
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.settings import PretrainSettings
@@ -126,12 +127,12 @@ def test_training_and_mapping_are_the_same(request: pytest.FixtureRequest, train
 
     alone, features = learnt()
     tiles = torch.randn(7, given.model.whitening.components, *[given.model.patch_size] * 2)
-    votes = alone.on(CPU).votes(list(tiles), compare=True)
+    votes = runtime_on(alone, CPU).votes(list(tiles), compare=True)
     request.getfixturevalue("three")
     together, same_features = learnt()
     np.testing.assert_allclose(same_features, features, rtol=1e-2, atol=1e-3)
     for one, other in zip(alone.members, together.members, strict=True):
         for name, weights in one.state_dict().items():
             torch.testing.assert_close(other.state_dict()[name], weights, rtol=1e-2, atol=1e-3)
-    same_votes = alone.on(CPU).votes(list(tiles), compare=True)
+    same_votes = runtime_on(alone, CPU).votes(list(tiles), compare=True)
     torch.testing.assert_close(same_votes, votes, rtol=1e-4, atol=1e-5)
