@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -16,23 +16,32 @@ from mtmsd.diffusion.unet import UNet
 from mtmsd.features.purification import purify
 from mtmsd.features.stages import StageReader, centre_features, dense_features, global_features
 
-REPOSITORY = Path(__file__).parents[2]
-ORACLE = Path(os.environ.get("MTMSD_ORACLE") or REPOSITORY.parent / "shared" / "oracle")
+ORACLE = Path(__file__).parents[1] / "data" / "oracle"
 
-pytestmark = pytest.mark.skipif(
-    not ORACLE.is_dir(), reason=f"the authors' answers are not at {ORACLE} (set MTMSD_ORACLE)"
-)
+
+def answers_of(name: str) -> dict[str, np.ndarray]:
+    with np.load(ORACLE / name) as stored:
+        return dict(stored)
 
 
 def answers(name: str) -> dict[str, torch.Tensor]:
-    with np.load(ORACLE / name) as stored:
-        return {key: torch.from_numpy(stored[key]) for key in stored}
+    return {key: torch.from_numpy(value) for key, value in answers_of(name).items()}
 
 
 @pytest.fixture(scope="module")
 def unet() -> UNet:
-    weights = answers("unet_weights.npz")
-    return build_unet(weights, weights["input_blocks.0.0.weight"].shape[1])
+    """The authors' random network: torch's own initialisation, and the weights that differ."""
+    stored = answers_of("unet_weights.npz")
+    expected = str(stored.pop("sha256"))
+    torch.manual_seed(0)
+    weights = {name: value.half().numpy() for name, value in UNet(4, 32).state_dict().items()}
+    weights |= stored
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode() + weights[name].tobytes())
+    assert digest.hexdigest() == expected, "torch initialises otherwise: these are other weights"
+    tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
+    return build_unet(tensors, weights["input_blocks.0.0.weight"].shape[1])
 
 
 def test_schedule_tables() -> None:
@@ -50,7 +59,9 @@ def test_unet_output_and_decoder_blocks(unet: UNet) -> None:
     blocks = [int(name.removeprefix("block")) for name in names]
     found = unet.stages(given["x"], given["t"], blocks)
     for name, value in zip(names, found, strict=True):
-        torch.testing.assert_close(value, given[name], rtol=0, atol=1e-4, msg=name)
+        apart = value.shape[-1] // given[name].shape[-1]  # larger blocks are kept in part
+        kept = value[:, :, ::apart, ::apart]
+        torch.testing.assert_close(kept, given[name], rtol=0, atol=1e-4, msg=name)
     torch.testing.assert_close(unet(given["x"], given["t"]), given["output"], rtol=0, atol=1e-4)
 
 
