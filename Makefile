@@ -15,12 +15,15 @@ WHEELS   ?= wheelhouse
 ENGINE := .env-engine/bin/python
 TESTER := .env-qgis/bin/python
 PYTEST_OPTIONS ?=
+#   JOBS  tests at once; each computes with one thread
+JOBS     ?= $(shell nproc)
+PARALLEL := -n $(JOBS) --dist worksteal
 BENCH_OPTIONS ?=
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build install package test test-core test-kill test-plugin test-desktop lint demo bench \
+.PHONY: help setup build install package check test test-core test-kill test-plugin test-desktop lint demo bench \
         bench-accuracy clean clean-all python3 qgis desktop \
         test-qt6 test-matrix translations lrelease lock wheelhouse test-setup
 
@@ -41,16 +44,19 @@ package: python3 lrelease ## The plugin's zip in dist/, as the plugin site takes
 install: .env-engine/.ready build ## Put the plugin into your QGIS profile (PROFILE=default)
 	@python3 tools/plugin_package.py install --profile "$(PROFILE)" --engine "$(MTMSD_PYTHON)"
 
+check: lint .env-light/.ready ## Lint and the quick tests of the engine, in three minutes
+	$(ENGINE) -m pytest tests/core -m "not slow" $(PARALLEL) -q $(PYTEST_OPTIONS)
+
 test: test-core test-plugin test-qt6 test-desktop ## All tests: engine, plugin, Qt 6, desktop
 
 test-core: .env-engine/.ready .env-light/.ready ## The engine's tests
-	$(ENGINE) -m pytest tests/core $(PYTEST_OPTIONS)
+	$(ENGINE) -m pytest tests/core $(PARALLEL) $(PYTEST_OPTIONS)
 
 test-kill: .env-engine/.ready ## Kill the engine a hundred times at random moments; half an hour
 	MTMSD_KILLS=34 $(ENGINE) -m pytest tests/core/test_kills.py -s $(PYTEST_OPTIONS)
 
 test-plugin: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The plugin's tests, in QGIS's Python without a screen
-	QT_QPA_PLATFORM=offscreen $(TESTER) -m pytest tests/plugin $(PYTEST_OPTIONS)
+	QT_QPA_PLATFORM=offscreen $(TESTER) -m pytest tests/plugin $(PARALLEL) $(PYTEST_OPTIONS)
 
 test-desktop: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The real QGIS on a virtual screen
 	$(TESTER) -m pytest tests/desktop $(PYTEST_OPTIONS)
@@ -79,6 +85,7 @@ lint: .env-engine/.ready ## ruff, mypy, and what Qt 6 refuses
 	$(ENGINE) -m mypy
 	$(ENGINE) -m mypy --follow-imports=silent mtmsd_qgis/common mtmsd_qgis/engine mtmsd_qgis/processing mtmsd_qgis/setup tools
 	$(ENGINE) tools/lint_qt.py
+	PYTHONPATH=core:. $(dir $(ENGINE))lint-imports --no-cache
 
 demo: qgis .env-engine/.ready build ## From the sample scene and its polygons to a class map, in demo/
 	@python3 tools/demo.py --preset "$(PRESET)" --device "$(DEVICE)" --seed "$(SEED)" --settings "$(SETTINGS)"

@@ -35,7 +35,7 @@ case ${1:-} in
     python=$(PYTHON=/usr/bin/python3 find_python "$test_code") \
       || { echo "No Python that can import qgis found." >&2; exit 1; }
     options=(--system-site-packages)
-    packages=(pytest pytest-qgis bandit detect-secrets uv) ;;
+    packages=(pytest pytest-qgis pytest-xdist bandit detect-secrets uv) ;;
   *) echo "usage: tools/environment.sh engine|light|qgis|qt6" >&2; exit 2 ;;
 esac
 

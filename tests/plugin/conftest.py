@@ -14,7 +14,8 @@ from osgeo import gdal, osr
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
-subprocess.run([sys.executable, str(ROOT / "tools/plugin_package.py"), "build"], check=True)
+if "PYTEST_XDIST_WORKER" not in os.environ:  # once, before any worker starts
+    subprocess.run([sys.executable, str(ROOT / "tools/plugin_package.py"), "build"], check=True)
 sys.path.insert(0, str(BUILD))
 gdal.UseExceptions()
 
