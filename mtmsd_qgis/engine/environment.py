@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from ntpath import normcase
 from pathlib import Path
-
-from ..setup import platforms
 
 REMOVED = frozenset(
     {
@@ -49,7 +48,7 @@ def child_environment(environ: Mapping[str, str], core: Path) -> dict[str, str]:
     """
     kept = {name: value for name, value in environ.items() if not _is_removed(name)}
     if "PATH" in kept:
-        kept["PATH"] = platforms.BY_NAME[platforms.name_of(sys.platform)].child_path(environ)
+        kept["PATH"] = child_path(sys.platform, environ)
     return {
         **kept,
         "PYTHONPATH": str(core),
@@ -57,6 +56,29 @@ def child_environment(environ: Mapping[str, str], core: Path) -> dict[str, str]:
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def child_path(system: str, environ: Mapping[str, str]) -> str:
+    """Return PATH for a child without QGIS's folders, whose libraries would come before its own.
+
+    Parameters
+    ----------
+    system : str
+        A value of ``sys.platform``; on Linux QGIS adds nothing to PATH.
+    """
+    if system == "win32":
+        path = next((value for name, value in environ.items() if name.upper() == "PATH"), "")
+        return ";".join(part for part in path.split(";") if not is_of_osgeo4w(environ, part))
+    path = environ.get("PATH", "")
+    if system != "darwin":
+        return path
+    return ":".join(part for part in path.split(":") if ".app/Contents/" not in part)
+
+
+def is_of_osgeo4w(environ: Mapping[str, str], path: str) -> bool:
+    """Whether a path on Windows lies in the folder of QGIS's own installation."""
+    root = normcase(environ.get("OSGEO4W_ROOT", "")).rstrip("\\")
+    return bool(root) and (normcase(path) + "\\").startswith(root + "\\")
 
 
 def _is_removed(name: str) -> bool:

@@ -15,8 +15,8 @@ from qgis.core import QgsSettings
 
 from ..common.folders import CORE, environment_folder
 from ..common.translation import tr
-from ..setup import stamps
-from ..setup.doctor import Device, devices_of
+from . import stamp as environment_stamp
+from .devices import Device, devices_of
 from .environment import child_environment
 from .process import WINDOWS, end_tree, how_it_ended, start_options
 
@@ -144,8 +144,8 @@ def probe(python: str, source: str, seconds: float = CHECK_SECONDS) -> EngineSta
 
 
 def _working(answer: dict, python: str, source: str) -> EngineState:
-    stamp = stamps.of(python)
-    sentence = stamps.outdated(stamp)
+    stamp = environment_stamp.of(python)
+    sentence = environment_stamp.outdated(stamp)
     return EngineState(
         OUTDATED if sentence else READY,
         sentence,

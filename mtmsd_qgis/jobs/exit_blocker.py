@@ -6,7 +6,7 @@ from qgis.gui import QgsApplicationExitBlockerInterface
 from qgis.PyQt.QtWidgets import QMessageBox, QWidget
 
 from ..common.translation import tr
-from ..gui.dock.jobs.job_strip import JobStrip
+from .running_jobs import RunningJobs
 
 CANCEL_SECONDS = 4.0
 """How long QGIS waits for canceled jobs; the engine ends itself when its own grace is over."""
@@ -18,20 +18,20 @@ class ClosingQuestion(QgsApplicationExitBlockerInterface):
 
     Parameters
     ----------
-    strip : JobStrip
+    running : RunningJobs
         What runs.
     window : QWidget
         Over which the question is shown.
     """
 
-    def __init__(self, strip: JobStrip, window: QWidget) -> None:
+    def __init__(self, running: RunningJobs, window: QWidget) -> None:
         super().__init__()
-        self._strip = strip
+        self._running = running
         self._window = window
 
     def allowExit(self) -> bool:
         """Return whether QGIS may close."""
-        runs = [run for run in self._strip.runs if run.outlives]
+        runs = [run for run in self._running.runs if run.outlives]
         if not runs:
             return True
         box = QMessageBox(self._window)

@@ -7,9 +7,9 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QObject
 
-from ..gui.dock.jobs.job_strip import JobStrip
 from ..state.scene_state import Workspace
 from .attached_job import Attached
+from .running_jobs import RunningJobs
 from .runs import Run
 
 
@@ -23,11 +23,11 @@ class PendingJob(QObject):
     """
 
     def __init__(
-        self, workspace: Workspace, strip: JobStrip, key: str, parent: QObject | None = None
+        self, workspace: Workspace, running: RunningJobs, key: str, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._workspace = workspace
-        self._strip = strip
+        self._running = running
         self._key = key
 
     def begin(self, run: Run, **facts: Any) -> None:
@@ -53,9 +53,9 @@ class PendingJob(QObject):
         if not folder.is_dir():
             self.end()
             return None
-        if any(isinstance(run, Run) and run.folder == folder for run in self._strip.runs):
+        if any(isinstance(run, Run) and run.folder == folder for run in self._running.runs):
             return None  # of this QGIS, and watched
-        self._strip.forget(folder)
+        self._running.forget(folder)
         run = Attached(folder, title, self)
-        self._strip.watch(run)
+        self._running.watch(run)
         return run, facts

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import locks
+from ..engine import locks
 from .environment_folder import Place
 from .plan import CUDA, FETCHED_PYTHON, UV, SetupPlan
 

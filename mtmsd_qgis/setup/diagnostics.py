@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from qgis.core import Qgis
 from qgis.PyQt.QtCore import QT_VERSION_STR
 
-from . import locks, stamps
-from .doctor import Device
+from ..engine import locks
+from ..engine import stamp as environment_stamp
+from ..engine.devices import Device
 from .install_errors import without_secrets
 from .machine import Surroundings, host_of
 from .plan import size
@@ -43,7 +44,7 @@ def diagnostics(state: EngineState, surroundings: Surroundings | None = None, lo
         f"torch {state.torch_version or 'none'}",
     ]
     lines += [_device(device) for device in state.devices]
-    stamp = stamps.of(state.python) if state.python else {}
+    stamp = environment_stamp.of(state.python) if state.python else {}
     if stamp:
         keys = ("kind", "device", "lock", "torch", "plugin", "made")
         lines.append("Set up: " + ", ".join(f"{key} {stamp.get(key)}" for key in keys))

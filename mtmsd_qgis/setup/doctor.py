@@ -11,6 +11,7 @@ from typing import Any
 
 from ..common import folders
 from ..common.translation import tr
+from ..engine.devices import Device, devices_of
 from ..engine.environment import child_environment
 from ..engine.process import end_tree, how_it_ended, start_options
 
@@ -18,17 +19,6 @@ SECONDS = 180.0
 """How long the doctor may take; the first start of torch on a slow disk takes a minute."""
 LEAST_CARD_BYTES = 1_000_000_000
 """Less free memory on a card is not enough to begin with."""
-
-
-@dataclass(frozen=True)
-class Device:
-    """A device as the doctor found it; ``free_bytes`` at the time of the check."""
-
-    name: str
-    title: str
-    ok: bool
-    error: str = ""
-    free_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,20 +34,6 @@ class Verdict:
     def devices(self) -> tuple[Device, ...]:
         """The devices, those that compute and those that do not."""
         return devices_of(self.report)
-
-
-def devices_of(report: Mapping[str, Any]) -> tuple[Device, ...]:
-    """Read the devices out of the doctor's report."""
-    return tuple(
-        Device(
-            str(row.get("name", "")),
-            str(row.get("kind", "")),
-            bool(row.get("ok")),
-            str(row.get("error") or ""),
-            int(row.get("free_bytes") or 0),
-        )
-        for row in report.get("devices") or ()
-    )
 
 
 def command(python: str) -> list[str]:

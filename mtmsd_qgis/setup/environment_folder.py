@@ -19,9 +19,8 @@ from typing import Any
 from qgis.PyQt.QtCore import QLockFile
 
 from ..engine.process import end_tree, is_same
+from ..engine.stamp import STAMP, read
 
-STAMP = "mtmsd-engine.json"
-"""In a finished environment: what it was made from and what the doctor said."""
 NOTE = "mtmsd-setup.json"
 """In an unfinished one: what is being made."""
 SWAP_TRIES = 5
@@ -113,15 +112,6 @@ class Place:
     def left_over(self) -> bool:
         """Whether a set-up was begun and not finished."""
         return self.new.exists()
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Return a JSON object from a file; an empty one where there is none that can be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def remove_tree(folder: Path) -> None:

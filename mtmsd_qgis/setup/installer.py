@@ -12,10 +12,12 @@ from typing import IO, Any
 
 from ..common import folders
 from ..common.translation import tr
+from ..engine import locks
 from ..engine.environment import child_environment
-from . import commands, doctor, platforms, stamps
+from ..engine.stamp import STAMP
+from . import commands, doctor, platforms
 from .child import Child
-from .environment_folder import NOTE, STAMP, Place, remove_tree, tree_size
+from .environment_folder import NOTE, Place, remove_tree, tree_size
 from .install_errors import BROKEN_LINE, code_of, explain, explain_os, without_secrets
 from .machine import ask
 from .plan import PIP, SetupPlan, free_bytes
@@ -143,7 +145,7 @@ class Installer:
         report = self._ask_doctor()
         self._begin("swap")
         self._place.child.unlink(missing_ok=True)
-        self._place.swap(stamps.make(self.plan, report))
+        self._place.swap(_stamp(self.plan, report))
         return report
 
     def _wanted(self) -> dict[str, Any]:
@@ -308,6 +310,19 @@ def remove(folder: Path) -> str:
         text = tr("{path} could not be removed: {reason}.")
         return text.format(path=error.filename or folder, reason=error.strerror)
     return ""
+
+
+def _stamp(plan: SetupPlan, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stamp of an environment that has just passed its check."""
+    return {
+        "kind": plan.kind,
+        "device": plan.device,
+        "lock": plan.lock,
+        "torch": plan.torch,
+        "plugin": locks.plugin_version(),
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "doctor": dict(report),
+    }
 
 
 def _taken(folder: Path) -> str:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from ..common.folders import PLUGIN
 from ..common.translation import later, tr, translated
-from . import locks, platforms
-from .environment_folder import NOTE, STAMP
+from ..engine import locks
+from ..engine.stamp import STAMP
+from . import platforms
+from .environment_folder import NOTE
 from .machine import BasePython, Sources, Surroundings, host_of
 
 FULL, LIGHT = "full", "light"

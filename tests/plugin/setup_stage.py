@@ -14,7 +14,7 @@ from pretend import make_wheels, write_engine, write_locks
 from troubled_index import Index
 
 from mtmsd_qgis.common import folders
-from mtmsd_qgis.setup import locks
+from mtmsd_qgis.engine import locks
 from mtmsd_qgis.setup.installer import Event, Installer, Outcome
 from mtmsd_qgis.setup.machine import BasePython, Sources, Surroundings
 from mtmsd_qgis.setup.plan import SetupOptions, SetupPlan, make_plan
@@ -26,7 +26,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from mtmsd_qgis.common import folders
-from mtmsd_qgis.setup import locks
+from mtmsd_qgis.engine import locks
 from mtmsd_qgis.setup.installer import Installer
 from mtmsd_qgis.setup.plan import SetupPlan
 from mtmsd_qgis.setup.machine import Sources

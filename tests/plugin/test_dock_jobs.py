@@ -222,7 +222,7 @@ def test_a_plugin_that_is_disabled_ends_its_jobs(docked, scene, tmp_path):  # no
     docked.workspace.put("settings", "width=32 iterations=4000 batch_size=2")
     docked.click("mtmsdPretrain")
     docked.wait(lambda: "of 4,000" in docked.text("mtmsdPretrainingState"), "no step", 120)
-    pid = Job.attach(docked.dock.strip.runs[0].folder).pid
+    pid = Job.attach(docked.dock.running.runs[0].folder).pid
     assert is_alive(pid)
     docked.unload()
     stop = time.monotonic() + 40
@@ -237,7 +237,7 @@ def test_why_pretraining_failed_stays_to_be_read(docked, scene, tmp_path):  # no
     docked.workspace.put("settings", "width=32 iterations=4000 batch_size=2 checkpoint_every=1")
     docked.click("mtmsdPretrain")
     docked.wait(lambda: "of 4,000" in docked.text("mtmsdPretrainingState"), "no step", 120)
-    os.kill(Job.attach(docked.dock.strip.runs[0].folder).pid, signal.SIGKILL)
+    os.kill(Job.attach(docked.dock.running.runs[0].folder).pid, signal.SIGKILL)
     docked.wait(lambda: "SIGKILL" in docked.text("mtmsdPretrainingState"), "it is not told", 20)
     docked.part("mtmsdPreset", QComboBox).setCurrentIndex(0)
     assert "SIGKILL" in docked.text("mtmsdPretrainingState")
@@ -248,7 +248,7 @@ def test_why_pretraining_failed_stays_to_be_read(docked, scene, tmp_path):  # no
 def test_what_only_measures_the_speed_ends_with_qgis(docked, scene, tmp_path):  # noqa: F811
     docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
     docked.click("mtmsdMeasure")
-    folder = docked.wait(lambda: docked.dock.strip.runs[0].folder, "no job")
+    folder = docked.wait(lambda: docked.dock.running.runs[0].folder, "no job")
     assert json.loads((folder / "job.json").read_text())["when_parent_ends"] == "stop"
     docked.click("mtmsdCancel")
-    docked.wait(lambda: not docked.dock.strip.runs, "it goes on")
+    docked.wait(lambda: not docked.dock.running.runs, "it goes on")

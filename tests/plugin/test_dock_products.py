@@ -149,12 +149,13 @@ def test_two_running_jobs_have_one_cancel_key(drawn):
     map_scene(drawn)
     drawn.click("mtmsdPolygonize")
     drawn.click("mtmsdMapScene")
-    buttons = [b for b in drawn.dock.strip.findChildren(type(drawn.part("mtmsdMapScene")))
+    strip, kind = drawn.part("mtmsdJobStrip"), type(drawn.part("mtmsdMapScene"))
+    buttons = [b for b in strip.findChildren(kind)
                if b.objectName() == "mtmsdCancel"]  # fmt: skip
     assert sorted(b.text() for b in buttons) == ["&Cancel", "Cancel"]
     QTest.keyClick(drawn.dock, Qt.Key.Key_C, Qt.KeyboardModifier.AltModifier)
-    drawn.wait(lambda: len(drawn.dock.strip.runs) < 2, "nothing ended", 30)
-    left = [b.text() for b in drawn.dock.strip.findChildren(type(drawn.part("mtmsdMapScene")))
+    drawn.wait(lambda: len(drawn.dock.running.runs) < 2, "nothing ended", 30)
+    left = [b.text() for b in strip.findChildren(kind)
             if b.objectName() == "mtmsdCancel" and b.isVisible()]  # fmt: skip
     assert left in (["&Cancel"], [])
 

@@ -29,11 +29,10 @@ from test_dock_widgets import test_no_words_are_shown_untranslated as words_are_
 
 import mtmsd_qgis
 from mtmsd_qgis.common import folders
-from mtmsd_qgis.engine import interpreter
+from mtmsd_qgis.engine import interpreter, locks
 from mtmsd_qgis.engine.interpreter import BROKEN, MISSING, READY, SETTING
 from mtmsd_qgis.gui.engine.options_page import EngineOptionsFactory
 from mtmsd_qgis.gui.engine.setup_runner import EngineSetUp
-from mtmsd_qgis.setup import locks
 
 PANEL = "mtmsdEnginePanel"
 

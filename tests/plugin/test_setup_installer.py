@@ -16,6 +16,7 @@ from troubled_index import Index
 
 from mtmsd_qgis.engine import process
 from mtmsd_qgis.engine.interpreter import OUTDATED, READY, probe
+from mtmsd_qgis.engine.stamp import STAMP, read
 from mtmsd_qgis.setup import environment_folder, installer
 from mtmsd_qgis.setup.installer import CANCELED, DONE, FAILED, Installer, remove
 from mtmsd_qgis.setup.machine import Sources
@@ -87,9 +88,9 @@ def test_another_lock_makes_the_engine_outdated_but_it_works_until_the_update(st
 
 def test_an_engine_of_a_newer_plugin_is_told(stage):
     assert carry_out(stage.from_folder()).status == DONE
-    stamp = stage.engine / environment_folder.STAMP
+    stamp = stage.engine / STAMP
     text = stamp.read_text()
-    lock = environment_folder.read(stamp)["lock"]
+    lock = read(stamp)["lock"]
     stamp.write_text(text.replace(lock, "0" * 16).replace('"plugin": "0.1.0"', '"plugin": "9.0.0"'))
     state = probe(python_of(stage.engine), "x")
     assert state.status == OUTDATED
@@ -118,7 +119,7 @@ def test_cancel_ends_the_tools_soon_and_the_next_time_goes_on(stage, index):
     assert outcome.status == CANCELED
     assert installer.unfinished(stage.engine)
     assert not stage.engine.exists()
-    pid = environment_folder.read(environment_folder.Place(stage.engine).child)["pid"]
+    pid = read(environment_folder.Place(stage.engine).child)["pid"]
     assert not process.is_alive(pid)
     index.go_on.set()
     index.trouble = ""
@@ -134,7 +135,7 @@ def test_after_a_kill_the_orphan_is_ended_and_the_set_up_goes_on(stage, index):
     assert index.files_begun.wait(40)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    orphan = environment_folder.read(environment_folder.Place(stage.engine).child)["pid"]
+    orphan = read(environment_folder.Place(stage.engine).child)["pid"]
     assert process.is_alive(orphan), "the tool outlives QGIS, or this test shows nothing"
     index.trouble = ""
     events = []

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from mtmsd_qgis.common.folders import PLUGIN
+from mtmsd_qgis.engine import locks
+from mtmsd_qgis.engine.devices import Device
 from mtmsd_qgis.engine.interpreter import READY, EngineState
-from mtmsd_qgis.setup import locks
 from mtmsd_qgis.setup.diagnostics import diagnostics, without_names
-from mtmsd_qgis.setup.doctor import Device
 from mtmsd_qgis.setup.machine import BasePython, Card, Sources, Surroundings
 from mtmsd_qgis.setup.plan import SetupOptions, make_plan, size
 

@@ -9,6 +9,7 @@ from ntpath import normcase
 
 import pytest
 
+from mtmsd_qgis.engine.environment import child_path
 from mtmsd_qgis.setup import platforms
 from mtmsd_qgis.setup.machine import (
     Answer,
@@ -157,7 +158,8 @@ def test_each_installation_is_known_and_qgis_itself_is_never_built_from(recorded
     assert rules.bases(environ, files) == recorded["bases"]
     assert rules.fetchers(environ, files) == recorded["bases"] + recorded["only_fetch"]
     assert rules.data_folder(environ) == recorded["data"]
-    assert rules.child_path(environ) == recorded["path"]
+    system = {linux: "linux", macos: "darwin", windows: "win32"}[rules]
+    assert child_path(system, environ) == recorded["path"]
     folder = r"E:\mtmsd\engine" if rules is windows else "E:/mtmsd/engine"
     assert rules.environment_python(folder) == recorded["python"]
 

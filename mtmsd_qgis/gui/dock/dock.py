@@ -12,13 +12,14 @@ from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, Q
 from ...common.background import TAG
 from ...jobs.attached_job import Attached
 from ...jobs.exit_blocker import ClosingQuestion
+from ...jobs.running_jobs import RunningJobs
 from ...jobs.runs import DONE, FAILED, Ended, Run, duration
 from ...state.scene_state import Workspace
 from ...state.training.samples import TrainingSamples
 from ..engine.engine_section import EngineSection
 from ..engine.setup_runner import EngineSetUp
 from .accuracy.accuracy_section import AccuracySection
-from .jobs.job_strip import LONG_SECONDS, JobStrip
+from .jobs.job_strip import JobStrip
 from .jobs.jobs_section import JobsSection
 from .map.map_section import MapSection
 from .pretraining.pretraining_section import PretrainingSection
@@ -26,6 +27,9 @@ from .scene.scene_section import SceneSection
 from .training.classes_section import ClassesSection
 from .training.polygons_section import PolygonsSection
 from .training.spectra_section import SpectraSection
+
+LONG_SECONDS = 20.0
+"""The end of a job that took longer is said."""
 
 
 class MtmsdDock(QgsDockWidget):
@@ -48,23 +52,23 @@ class MtmsdDock(QgsDockWidget):
         )
         self._iface = iface
         self.workspace = Workspace(set_up.engine, self)
-        self.strip = JobStrip()
+        self.running = RunningJobs(self)
         content = QWidget()
         content.setObjectName("mtmsdSections")
         self.engine = EngineSection(set_up, content)
         self.scene = SceneSection(self.workspace, iface, content)
-        self.pretraining = PretrainingSection(self.workspace, self.strip, content)
+        self.pretraining = PretrainingSection(self.workspace, self.running, content)
         self.samples = TrainingSamples(self.workspace, self)
         self.classes = ClassesSection(self.workspace, self.samples, content)
         self.polygons = PolygonsSection(self.workspace, self.classes, iface, content)
         self.spectra = SpectraSection(self.workspace, self.samples, iface, content)
-        self.map = MapSection(self.workspace, self.samples, iface, self.strip, content)
+        self.map = MapSection(self.workspace, self.samples, iface, self.running, content)
         column = QVBoxLayout(content)
         column.setContentsMargins(4, 4, 4, 4)
         column.setSpacing(4)
-        self.accuracy = AccuracySection(self.workspace, self.strip, content)
+        self.accuracy = AccuracySection(self.workspace, self.running, content)
         self.accuracy.better.chosen.connect(self.map.use)
-        self.jobs = JobsSection(self.strip, content)
+        self.jobs = JobsSection(self.running, content)
         self._sections = (
             self.engine,
             self.scene,
@@ -92,17 +96,17 @@ class MtmsdDock(QgsDockWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(area, 1)
-        layout.addWidget(self.strip)
+        layout.addWidget(JobStrip(self.running))
         self.setWidget(whole)
         self.setMinimumWidth(300)
 
         self._last_scene = ""
         self.workspace.scene_changed.connect(self._keep_scene)
         self.engine.became_ready.connect(self._engine_ready)
-        self._closing = ClosingQuestion(self.strip, iface.mainWindow())
+        self._closing = ClosingQuestion(self.running, iface.mainWindow())
         iface.registerApplicationExitBlocker(self._closing)
         self.workspace.said.connect(self.say, Qt.ConnectionType.QueuedConnection)
-        self.strip.finished.connect(self._run_ended)
+        self.running.finished.connect(self._run_ended)
         project = QgsProject.instance()
         project.readProject.connect(self._project_read)
         project.layersWillBeRemoved.connect(self._layers_leave)
@@ -116,7 +120,7 @@ class MtmsdDock(QgsDockWidget):
     def release(self) -> None:
         """Let go of QGIS's signals and of all running jobs, before the plugin is unloaded."""
         self._iface.unregisterApplicationExitBlocker(self._closing)
-        for run in list(self.strip.runs):
+        for run in list(self.running.runs):
             run.cancel()
         project = QgsProject.instance()
         project.readProject.disconnect(self._project_read)
@@ -149,7 +153,7 @@ class MtmsdDock(QgsDockWidget):
         self.scene.take_first()
 
     def _layers_leave(self, ids: list[str]) -> None:
-        if self._last_scene in ids and self.strip.runs:
+        if self._last_scene in ids and self.running.runs:
             name = QgsProject.instance().mapLayer(self._last_scene).name()
             text = self.tr("{} was removed; the running job goes on with its file.")
             self.say(text.format(name), Qgis.MessageLevel.Warning)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QFormLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
+from ...engine.devices import Device
 from ...engine.interpreter import EngineState
-from ...setup.doctor import Device
 from ...setup.plan import size
 from .engine_text import progress, word
 from .setup_runner import EngineSetUp

@@ -7,7 +7,8 @@ from pathlib import Path
 from ...common.folders import environment_folder
 from ...common.translation import tr
 from ...engine.interpreter import BROKEN, CHECKING, MISSING, OUTDATED, READY, EngineState
-from ...setup.environment_folder import STAMP, Place
+from ...engine.stamp import STAMP
+from ...setup.environment_folder import Place
 from ...setup.plan import size
 
 

@@ -20,11 +20,11 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...common.background import Background
+from ...engine.devices import Device
 from ...engine.interpreter import CHECKING, MISSING, SETTING, EngineState
+from ...engine.locks import plugin_version
 from ...setup.diagnostics import diagnostics
-from ...setup.doctor import Device
 from ...setup.installer import DONE
-from ...setup.locks import plugin_version
 from ...setup.machine import look_around
 from ..widgets.section import row
 from .engine_info import EngineFacts, SetUpProgress, plain_label

@@ -6,7 +6,7 @@ from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtGui import QFontDatabase, QTextOption
 from qgis.PyQt.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
-from ...setup.doctor import devices_of
+from ...engine.devices import devices_of
 from ...setup.installer import CANCELED, DONE
 from .engine_info import SetUpProgress, plain_label
 from .setup_runner import KEPT_LINES, EngineSetUp

@@ -3,9 +3,8 @@
 Every module has the same pure functions over an environment and a list of files that are there:
 ``layout`` (how QGIS was installed), ``patterns`` (where to look for Pythons), ``bases`` (which of
 the files may be built from), ``fetchers`` (which can only fetch uv), ``data_folder``,
-``child_path`` (PATH without QGIS's own folders), ``environment_python`` (inside an environment).
-Nothing here looks at the machine; ``sys.executable``, which is QGIS itself on two of the three
-systems, is never among the answers.
+``environment_python`` (inside an environment). Nothing here looks at the machine;
+``sys.executable``, which is QGIS itself on two of the three systems, is never among the answers.
 """
 
 from __future__ import annotations

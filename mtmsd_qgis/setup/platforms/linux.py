@@ -61,11 +61,6 @@ def data_folder(environ: Mapping[str, str]) -> str:
     return environ.get("XDG_DATA_HOME") or join(environ.get("HOME", "/"), ".local/share")
 
 
-def child_path(environ: Mapping[str, str]) -> str:
-    """Return PATH for a child: as it is, for QGIS adds nothing to it here."""
-    return environ.get("PATH", "")
-
-
 def environment_python(folder: str) -> str:
     """Return the interpreter inside an environment."""
     return join(folder, "bin/python")

@@ -58,12 +58,6 @@ def data_folder(environ: Mapping[str, str]) -> str:
     return join(environ.get("HOME", "/"), "Library/Application Support")
 
 
-def child_path(environ: Mapping[str, str]) -> str:
-    """Return PATH for a child, without the folders of QGIS.app."""
-    folders = environ.get("PATH", "").split(":")
-    return ":".join(folder for folder in folders if ".app/Contents/" not in folder)
-
-
 def environment_python(folder: str) -> str:
     """Return the interpreter inside an environment."""
     return join(folder, "bin/python")

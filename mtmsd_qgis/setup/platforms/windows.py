@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ntpath import join, normcase
 
+from ...engine.environment import is_of_osgeo4w
+
 CONDAS = ("miniconda3", "miniforge3", "mambaforge", "anaconda3")
 
 
@@ -43,13 +45,13 @@ def bases(environ: Mapping[str, str], files: Sequence[str]) -> list[str]:
         for file in files
         if normcase(file).endswith(r"\python.exe")
         and "windowsapps" not in normcase(file)
-        and not _is_qgis(environ, file)
+        and not is_of_osgeo4w(environ, file)
     ]
 
 
 def fetchers(environ: Mapping[str, str], files: Sequence[str]) -> list[str]:
     """Return the Pythons that may fetch uv: QGIS's own too."""
-    return bases(environ, files) + [file for file in files if _is_qgis(environ, file)]
+    return bases(environ, files) + [file for file in files if is_of_osgeo4w(environ, file)]
 
 
 def data_folder(environ: Mapping[str, str]) -> str:
@@ -57,17 +59,6 @@ def data_folder(environ: Mapping[str, str]) -> str:
     return environ.get("LOCALAPPDATA") or join(environ.get("USERPROFILE", "C:\\"), "AppData\\Local")
 
 
-def child_path(environ: Mapping[str, str]) -> str:
-    """Return PATH for a child, without QGIS's folders: their DLLs would come before its own."""
-    path = next((value for name, value in environ.items() if name.upper() == "PATH"), "")
-    return ";".join(folder for folder in path.split(";") if not _is_qgis(environ, folder))
-
-
 def environment_python(folder: str) -> str:
     """Return the interpreter inside an environment."""
     return join(folder, r"Scripts\python.exe")
-
-
-def _is_qgis(environ: Mapping[str, str], path: str) -> bool:
-    root = normcase(environ.get("OSGEO4W_ROOT", "")).rstrip("\\")
-    return bool(root) and (normcase(path) + "\\").startswith(root + "\\")

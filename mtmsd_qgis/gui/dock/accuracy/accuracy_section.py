@@ -14,6 +14,7 @@ from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
 from ....common.background import Background
 from ....jobs.attached_job import Attached
 from ....jobs.remembered_job import PendingJob
+from ....jobs.running_jobs import RunningJobs
 from ....jobs.runs import DONE as RUN_DONE
 from ....jobs.runs import Ended, Run
 from ....state.layer_roles import role
@@ -24,20 +25,19 @@ from ....state.training.label_sources import guess_field
 from ....state.training.training_file import VALUE
 from ...widgets.confusion_matrix import MatrixView
 from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, caption, row
-from ..jobs.job_strip import JobStrip
 from .baseline_hint import BetterBaseline
 
 
 class AccuracySection(Section):
     """Figures, confusion matrix, baselines, and the full report."""
 
-    def __init__(self, workspace: Workspace, strip: JobStrip, parent: QWidget) -> None:
+    def __init__(self, workspace: Workspace, running: RunningJobs, parent: QWidget) -> None:
         super().__init__("mtmsdAccuracy", parent, is_open=False)
         self.set_title(self.tr("7  Accuracy"))
         self._workspace = workspace
-        self._strip = strip
+        self._running = running
         self._run: Run | Attached | None = None
-        self._pending = PendingJob(workspace, strip, "assess_job", self)
+        self._pending = PendingJob(workspace, running, "assess_job", self)
         self._shown = ""
         self._figures = QLabel()
         self._figures.setObjectName("mtmsdFigures")
@@ -224,7 +224,7 @@ class AccuracySection(Section):
         run = Run("mtmsd:assess", parameters, self._title, self)
         self._pending.begin(run, report=str(report))
         self._listen(run, str(report))
-        self._strip.watch(run)
+        self._running.watch(run)
         run.start()
 
     def _compared(self) -> tuple[Path | None, str]:

@@ -7,8 +7,8 @@ from typing import Any
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
 
+from ....state.classifiers import MTMSD, classifier_names
 from ....state.scene_state import Workspace
-from ..map.map_options import MTMSD, classifier_names
 
 
 class BetterBaseline(QWidget):

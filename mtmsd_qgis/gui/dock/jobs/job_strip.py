@@ -2,63 +2,41 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
-
-from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from ....jobs.attached_job import Attached
-from ....jobs.runs import Ended, Run
+from ....jobs.running_jobs import RunningJobs
+from ....jobs.runs import Run
 from ...widgets.section import row
-
-LONG_SECONDS = 20.0
 
 
 class JobStrip(QWidget):
     """One line per running job: title, progress, Cancel."""
 
-    finished = pyqtSignal(object, object)
-    """The run and its :class:`Ended`."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, running: RunningJobs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("mtmsdJobStrip")
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(8, 2, 8, 4)
         self._layout.setSpacing(4)
-        self.runs: list[Run | Attached] = []
         self._lines: dict[Run | Attached, _Line] = {}
+        running.added.connect(self._add)
+        running.removed.connect(self._remove)
         self.hide()
 
-    def watch(self, run: Run | Attached) -> None:
-        """Show a run until it has ended."""
-        self.runs.append(run)
+    def _add(self, run: Run | Attached) -> None:
         self._lines[run] = _Line(run, self)
         self._layout.addWidget(self._lines[run])
         self._share_out_key()
         self.show()
-        run.ended.connect(partial(self._ended, run))
-
-    def forget(self, folder: Path) -> None:
-        """Show an attached job no more: a section takes it up itself."""
-        for run in list(self.runs):
-            if isinstance(run, Attached) and run.folder == folder:
-                run.leave(0)
-                self._remove(run)
-
-    def _ended(self, run: Run | Attached, outcome: Ended) -> None:
-        self._remove(run)
-        self.finished.emit(run, outcome)
 
     def _remove(self, run: Run | Attached) -> None:
-        self.runs.remove(run)
         line = self._lines.pop(run)
         self._layout.removeWidget(line)
         line.hide()
         line.deleteLater()
         self._share_out_key()
-        self.setVisible(bool(self.runs))
+        self.setVisible(bool(self._lines))
 
     def _share_out_key(self) -> None:
         """Let Alt+C cancel the uppermost job: a key of several buttons presses none."""

@@ -27,8 +27,8 @@ from ....common.background import Background
 from ....common.translation import tr
 from ....engine.job_folders import is_running, job_folders
 from ....jobs.attached_job import Attached
+from ....jobs.running_jobs import RunningJobs
 from ...widgets.section import BUSY, DONE, TODO, Section, row
-from .job_strip import JobStrip
 
 SHOWN_JOBS = 12
 RUNNING, ENDED, CANCELED, FAILED = "running", "done", "canceled", "failed"
@@ -54,10 +54,10 @@ class JobLine:
 class JobsSection(Section):
     """A table of job folders, the log, and cancel."""
 
-    def __init__(self, strip: JobStrip, parent: QWidget) -> None:
+    def __init__(self, running: RunningJobs, parent: QWidget) -> None:
         super().__init__("mtmsdJobs", parent, is_open=False)
         self.set_title(self.tr("8  Jobs"))
-        self._strip = strip
+        self._running = running
         self._lines: list[JobLine] = []
         self._reading = False
         self._attached: set[Path] = set()
@@ -90,7 +90,7 @@ class JobsSection(Section):
         self._timer.setInterval(3000)
         self._timer.timeout.connect(self.refresh)
         self._timer.start()
-        strip.finished.connect(lambda *_: self.refresh())
+        running.finished.connect(lambda *_: self.refresh())
         self._refresh_buttons()
         self.refresh()
 
@@ -144,14 +144,14 @@ class JobsSection(Section):
 
     def _attach(self, lines: list[JobLine]) -> None:
         """Take up running jobs that no run of this QGIS watches."""
-        own = {run.folder for run in self._strip.runs}
+        own = {run.folder for run in self._running.runs}
         for line in lines:
             foreign = line.folder not in own and line.folder not in self._attached
             old = time.time() - line.started > 10  # a young one may be about to be known
             if line.status == RUNNING and foreign and old:
                 self._attached.add(line.folder)
                 title = self.tr("{} (started elsewhere)").format(line.command.capitalize())
-                self._strip.watch(Attached(line.folder, title, self).start())
+                self._running.watch(Attached(line.folder, title, self).start())
 
     def _chosen(self) -> JobLine | None:
         index = self._table.currentRow()

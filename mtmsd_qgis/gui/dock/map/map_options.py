@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.gui import QgsCollapsibleGroupBox
-from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QSpinBox, QWidget
 
+from ....state.classifiers import MTMSD, classifier_names
 from ....state.scene_state import Workspace
 from ...widgets.section import caption
 
-MTMSD = "mtmsd"
 SQUARES = (3, 5, 7, 9)
 """Sides of the majority filter's square, pixels."""
 LARGEST_REGION = 100_000
@@ -136,14 +135,3 @@ class MapOptions(QgsCollapsibleGroupBox):
             words.append(self.tr("filters"))
         more = self.tr("More")
         self.setTitle(f"{more}: {', '.join(words)}" if words else more)
-
-
-def classifier_names() -> dict[str, str]:
-    """Return what the classifiers are called, by the engine's name for them."""
-    translate = QCoreApplication.translate
-    return {
-        MTMSD: translate("MapOptions", "MTMSD"),
-        "svm": translate("MapOptions", "Support vector machine"),
-        "svm-polygons": translate("MapOptions", "SVM, tuned by polygons"),
-        "rf": translate("MapOptions", "Random forest"),
-    }

@@ -14,6 +14,7 @@ from ....common.background import Background
 from ....common.unused_files import remove
 from ....jobs.attached_job import Attached
 from ....jobs.remembered_job import PendingJob
+from ....jobs.running_jobs import RunningJobs
 from ....jobs.runs import DONE, Ended, Run
 from ....processing.styling import class_entries, layer_title, style_points, style_regions
 from ....state import layers
@@ -22,7 +23,6 @@ from ....state.scene_state import Workspace
 from ....state.training.training_file import VALUE
 from ...map_tools.label_points import LabelPoints
 from ...widgets.section import row
-from ..jobs.job_strip import JobStrip
 
 SHARES = "shares"
 """The class probabilities, which the points come from."""
@@ -35,14 +35,14 @@ class MapProducts(QWidget):
         self,
         workspace: Workspace,
         iface: QgisInterface,
-        strip: JobStrip,
+        running: RunningJobs,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._workspace = workspace
-        self._strip = strip
+        self._running = running
         self._run: Run | Attached | None = None
-        self._pending = PendingJob(workspace, strip, "product_job", self)
+        self._pending = PendingJob(workspace, running, "product_job", self)
         self._polygonize = QPushButton(self.tr("Polygoni&ze"))
         self._polygonize.setObjectName("mtmsdPolygonize")
         self._polygonize.clicked.connect(self._outline)
@@ -126,7 +126,7 @@ class MapProducts(QWidget):
         run = Run(algorithm, dict(parameters), self._title(step["kind"]), self)
         self._pending.begin(run, **step)
         self._listen(run, step)
-        self._strip.watch(run)
+        self._running.watch(run)
         run.start()
 
     def _take_up(self) -> None:

@@ -21,9 +21,11 @@ from ....common.background import Background
 from ....common.unused_files import remove
 from ....jobs.attached_job import Attached
 from ....jobs.remembered_job import PendingJob
+from ....jobs.running_jobs import RunningJobs
 from ....jobs.runs import CANCELED, DONE, Ended, Run
 from ....processing.styling import layer_title, style_class_map
 from ....state import layers
+from ....state.classifiers import MTMSD
 from ....state.layer_roles import MAP, PREVIEW
 from ....state.scene_state import Workspace
 from ....state.training.classes import FEWEST_PIXELS, to_json
@@ -32,8 +34,7 @@ from ....state.training.training_file import VALUE
 from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, row
 from ...widgets.section import DONE as DONE_STATE
 from ..accuracy.baseline_hint import BetterBaseline
-from ..jobs.job_strip import JobStrip
-from .map_options import MTMSD, MapOptions
+from .map_options import MapOptions
 from .map_products import MapProducts
 from .map_view import MapView
 
@@ -49,7 +50,7 @@ class MapSection(Section):
         workspace: Workspace,
         samples: TrainingSamples,
         iface: QgisInterface,
-        strip: JobStrip,
+        running: RunningJobs,
         parent: QWidget,
     ) -> None:
         super().__init__("mtmsdMap", parent)
@@ -57,9 +58,9 @@ class MapSection(Section):
         self._workspace = workspace
         self._samples = samples
         self._iface = iface
-        self._strip = strip
+        self._running = running
         self._run: Run | Attached | None = None
-        self._pending = PendingJob(workspace, strip, "map_job", self)
+        self._pending = PendingJob(workspace, running, "map_job", self)
         self._preview = QPushButton(self.tr("Previe&w"))
         self._preview.setObjectName("mtmsdPreview")
         self._preview.clicked.connect(lambda: self.start(preview=True))
@@ -78,7 +79,7 @@ class MapSection(Section):
         self.rows.addWidget(self._better)
         self._view_box = MapView(workspace)
         self.rows.addWidget(self._view_box)
-        self.rows.addWidget(MapProducts(workspace, iface, strip))
+        self.rows.addWidget(MapProducts(workspace, iface, running))
         workspace.scene_changed.connect(self._scene_changed)
         project = QgsProject.instance()
         project.layersAdded.connect(self._view_box.refresh)
@@ -219,7 +220,7 @@ class MapSection(Section):
         run = Run(algorithm, parameters, title, self)
         self._pending.begin(run, **step)
         self._listen(run, step)
-        self._strip.watch(run)
+        self._running.watch(run)
         run.start()
 
     def _take_up(self) -> None:

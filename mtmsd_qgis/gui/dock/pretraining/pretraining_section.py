@@ -26,13 +26,13 @@ from qgis.PyQt.QtWidgets import (
 from ....common.background import Background
 from ....jobs.attached_job import Attached
 from ....jobs.remembered_job import PendingJob
+from ....jobs.running_jobs import RunningJobs
 from ....jobs.runs import DONE, Ended, Run, duration
 from ....state.model_header import DIFFUSION, find_models, fits, read_header
 from ....state.scene_state import Workspace
 from ...widgets.line_plot import LossCurve
 from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, caption, row
 from ...widgets.section import DONE as DONE_STATE
-from ..jobs.job_strip import JobStrip
 
 SPEED_SETTING = "mtmsd/seconds"
 MEASURE_SECONDS = 12.0
@@ -42,13 +42,13 @@ MEASURE_SECONDS = 12.0
 class PretrainingSection(Section):
     """Preset, device, start, pause, resume; loss curve and ETA."""
 
-    def __init__(self, workspace: Workspace, strip: JobStrip, parent: QWidget) -> None:
+    def __init__(self, workspace: Workspace, running: RunningJobs, parent: QWidget) -> None:
         super().__init__("mtmsdPretraining", parent)
         self.set_title(self.tr("2  Pretraining"))
         self._workspace = workspace
-        self._strip = strip
+        self._running = running
         self._run: Run | Attached | None = None
-        self._pending = PendingJob(workspace, strip, "pretraining_job", self)
+        self._pending = PendingJob(workspace, running, "pretraining_job", self)
         self._measuring: Run | None = None
 
         self._preset = QComboBox()
@@ -274,7 +274,7 @@ class PretrainingSection(Section):
 
         run.told.connect(told)
         run.ended.connect(ended)
-        self._strip.watch(run.start())
+        self._running.watch(run.start())
         self._refresh()
 
     # the run
@@ -311,7 +311,7 @@ class PretrainingSection(Section):
             self._curve.clear()
         self.set_state(BUSY, self.tr("Starting the engine…"))
         self._listen(run, str(output), timed=not resume)
-        self._strip.watch(run)
+        self._running.watch(run)
         run.start()
         self._refresh()
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..common.translation import tr
 from . import locks
-from .environment_folder import STAMP, read
-from .plan import SetupPlan
+
+STAMP = "mtmsd-engine.json"
+"""In a finished environment: what it was made from and what the doctor said."""
 
 
-def make(plan: SetupPlan, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stamp of an environment that has just passed its check."""
-    return {
-        "kind": plan.kind,
-        "device": plan.device,
-        "lock": plan.lock,
-        "torch": plan.torch,
-        "plugin": locks.plugin_version(),
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "doctor": dict(report),
-    }
+def read(path: Path) -> dict[str, Any]:
+    """Return a JSON object from a file; an empty one where there is none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def of(python: str) -> dict[str, Any]:
