@@ -17,7 +17,6 @@ from qgis.core import (
     QgsProject,
 )
 from qgis.PyQt.QtCore import (
-    QCoreApplication,
     QElapsedTimer,
     QObject,
     QThread,
@@ -244,17 +243,3 @@ class Run(QObject):
 
     def _end(self, outcome: Ended) -> None:
         self.ended.emit(outcome)
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people: 40 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return QCoreApplication.translate("duration", "{} s").format(max(1, round(seconds)))
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return QCoreApplication.translate("duration", "{} min").format(minutes)
-    if minutes < 48 * 60:
-        return QCoreApplication.translate("duration", "{} h {} min").format(
-            minutes // 60, minutes % 60
-        )
-    return QCoreApplication.translate("duration", "{} days").format(round(minutes / 1440))

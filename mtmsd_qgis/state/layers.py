@@ -9,7 +9,9 @@ from qgis.core import QgsLayerTreeLayer, QgsMapLayer, QgsProject
 from ..common.background import Background
 from ..common.unused_files import remove
 from ..processing.styling import distinct
+from .current_scene import CurrentScene
 from .layer_roles import ROLE, role
+from .paths import file_of
 
 Layer = TypeVar("Layer", bound=QgsMapLayer)
 
@@ -19,10 +21,11 @@ def node(layer: QgsMapLayer | None) -> QgsLayerTreeLayer | None:
     return QgsProject.instance().layerTreeRoot().findLayer(layer.id()) if layer else None
 
 
-def of_role(kind: str) -> QgsMapLayer | None:
-    """Return a layer of the project that the dock made for this."""
+def of_role(kind: str, scene: CurrentScene) -> QgsMapLayer | None:
+    """Return a layer of the project that the dock made for this, of this scene."""
     layers = QgsProject.instance().mapLayers().values()
-    return next((layer for layer in layers if role(layer) == kind), None)
+    fits = (layer for layer in layers if role(layer) == kind and scene.is_of_scene(layer))
+    return next(fits, None)
 
 
 def add(layer: Layer, kind: str, above: QgsMapLayer | None) -> Layer:
@@ -47,6 +50,6 @@ def add(layer: Layer, kind: str, above: QgsMapLayer | None) -> Layer:
 def drop(layer: QgsMapLayer | None) -> None:
     """Take a layer out of the project, and remove its file in a thread."""
     if layer is not None:
-        path = layer.source().split("|")[0]
+        path = file_of(layer.source())
         QgsProject.instance().removeMapLayer(layer.id())
         Background(lambda: remove(path)).start()

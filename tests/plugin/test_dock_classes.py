@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ LEFT, TOP = 300000.0, 5800000.0
 
 
 @pytest.fixture
-def drawn(docked: Docked, scene: Path) -> Docked:  # noqa: F811
+def drawn(docked: Docked, scene: Path, tmp_path: Path) -> Docked:  # noqa: F811
     """Three classes with one polygon each, of 16, 36 and 16 pixels."""
-    docked.open(scene)
+    docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
     for name, col, size in (("grass", 5, 4), ("meadow", 10, 6), ("water", 30, 4)):
         docked.add_class(name)
         x, y = LEFT + 30 * col, TOP - 30 * 10

@@ -27,6 +27,7 @@ from mtmsd_qgis.engine.messages import FileMessages
 from mtmsd_qgis.engine.process import is_alive
 from mtmsd_qgis.jobs.attached_job import Attached
 from mtmsd_qgis.jobs.runs import CANCELED, DONE, FAILED, Ended
+from mtmsd_qgis.state.scene_state import JobNote
 
 WORKER = """
     import os
@@ -202,7 +203,7 @@ def test_a_map_that_was_made_while_qgis_was_closed_is_shown(docked, scene, tmp_p
     done = {"type": "done", "results": {"map": str(made), "pixels": {"grass": 1280}}}
     (folder / "messages.jsonl").write_text(json.dumps(done) + "\n")
     step = {"output": str(made), "extent": None, "confidence": str(tmp_path / "confidence.tif")}
-    docked.workspace.put("map_job", {"folder": str(folder), **step})
+    docked.workspace.change(map_job=JobNote(folder, step))
     QgsProject.instance().removeMapLayer(layer.id())
     docked.open(own)
     docked.wait_said("Mapping the scene came to its end while QGIS was closed")
@@ -210,8 +211,8 @@ def test_a_map_that_was_made_while_qgis_was_closed_is_shown(docked, scene, tmp_p
     assert [x.renderer().classes()[0].label for x in found] == ["grass"]
     legend = docked.part("mtmsdLegend", QTableWidget)
     assert [legend.item(0, column).text() for column in (1, 2, 3)] == ["grass", "1,280", "115.2 ha"]
-    assert docked.workspace.get("map") == str(made)
-    assert docked.workspace.get("map_job") is None
+    assert docked.workspace.state.map == made
+    assert docked.workspace.state.map_job is None
     docked.open(own, "again")
     docked.dock.map.refresh()
     assert sum(x.source() == str(made) for x in QgsProject.instance().mapLayers().values()) == 1
@@ -219,7 +220,7 @@ def test_a_map_that_was_made_while_qgis_was_closed_is_shown(docked, scene, tmp_p
 
 def test_a_plugin_that_is_disabled_ends_its_jobs(docked, scene, tmp_path):  # noqa: F811
     docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
-    docked.workspace.put("settings", "width=32 iterations=4000 batch_size=2")
+    docked.workspace.change(settings="width=32 iterations=4000 batch_size=2")
     docked.click("mtmsdPretrain")
     docked.wait(lambda: "of 4,000" in docked.text("mtmsdPretrainingState"), "no step", 120)
     pid = Job.attach(docked.dock.running.runs[0].folder).pid
@@ -234,7 +235,7 @@ def test_a_plugin_that_is_disabled_ends_its_jobs(docked, scene, tmp_path):  # no
 
 def test_why_pretraining_failed_stays_to_be_read(docked, scene, tmp_path):  # noqa: F811
     docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
-    docked.workspace.put("settings", "width=32 iterations=4000 batch_size=2 checkpoint_every=1")
+    docked.workspace.change(settings="width=32 iterations=4000 batch_size=2 checkpoint_every=1")
     docked.click("mtmsdPretrain")
     docked.wait(lambda: "of 4,000" in docked.text("mtmsdPretrainingState"), "no step", 120)
     os.kill(Job.attach(docked.dock.running.runs[0].folder).pid, signal.SIGKILL)

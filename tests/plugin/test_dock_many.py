@@ -42,8 +42,12 @@ class Ticker:
         self.worst, self._last = max(self.worst, now - self._last), now
 
 
-def test_three_thousand_polygons_are_taken_in_slices(docked: Docked, scene: Path) -> None:  # noqa: F811
-    docked.open(scene)
+def test_three_thousand_polygons_are_taken_in_slices(
+    docked: Docked,  # noqa: F811
+    scene: Path,
+    tmp_path: Path,
+) -> None:
+    docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
     docked.workspace.with_training(lambda _training: None)
     training = docked.wait(lambda: docked.workspace.training, "no training polygons")
     shapes = [square(row, col, 2) for row in range(28) for col in range(36)]
@@ -80,7 +84,7 @@ def test_the_file_of_the_first_class_is_made_in_a_thread_once(
         made.append((threading.current_thread() is threading.main_thread(), path))
         create(path, crs)
 
-    monkeypatch.setattr("mtmsd_qgis.state.scene_state.create", noted)
+    monkeypatch.setattr("mtmsd_qgis.state.workspace.create", noted)
     shutil.copy(scene, tmp_path / "fields.tif")
     docked.open(tmp_path / "fields.tif")
     docked.click("mtmsdClassAdd")

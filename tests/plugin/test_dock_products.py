@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from conftest import CORNER, PIXEL, halves, memory_polygons, square, write_raster
 from docked import Docked, docked  # noqa: F401
@@ -35,10 +37,10 @@ def choose(room: Docked, name: str, data: object) -> None:
 
 def map_scene(room: Docked) -> str:
     """Press Map Scene and return the new map's file."""
-    before = room.workspace.get("map")
+    before = room.workspace.state.map
     room.click("mtmsdMapScene")
-    room.wait(lambda: room.workspace.get("map") != before, "no map", 120)
-    return room.workspace.get("map")
+    room.wait(lambda: room.workspace.state.map != before, "no map", 120)
+    return str(room.workspace.state.map)
 
 
 def press_menu(menu: QMenu, text: str) -> None:
@@ -65,7 +67,7 @@ def test_without_a_model_another_classifier_maps_and_its_products_are_shown(draw
     assert "filters have changed since map.tif" in drawn.text("mtmsdMapState")
 
     drawn.click("mtmsdPolygonize")
-    regions = drawn.wait(lambda: of_role("regions"), "no polygons", 60)
+    regions = drawn.wait(lambda: of_role("regions", drawn.workspace), "no polygons", 60)
     assert sum(f["pixels"] for f in regions.getFeatures()) == (values > 0).sum()
     assert [c.label() for c in regions.renderer().categories()][:2] == ["grass", "water"]
     reference = drawn.part("mtmsdReference")
@@ -77,7 +79,7 @@ def test_points_are_visited_and_labelled_one_by_one(drawn):
     choose(drawn, "mtmsdClassifier", "svm")
     map_scene(drawn)
     drawn.click("mtmsdNextLabels")
-    points = drawn.wait(lambda: of_role("points"), "no points", 60)
+    points = drawn.wait(lambda: of_role("points", drawn.workspace), "no points", 60)
     assert points.featureCount() == 20
     assert points.labelsEnabled()
     first, second = sorted(points.getFeatures(), key=lambda f: f["rank"])[:2]
@@ -112,11 +114,11 @@ def test_a_map_without_probabilities_is_made_once_more_for_the_points(drawn, mon
     monkeypatch.setattr("mtmsd_qgis.gui.dock.map.map_section.PROBABILITY_BYTES", 0)
     choose(drawn, "mtmsdClassifier", "svm")
     made = map_scene(drawn)
-    assert drawn.workspace.get("probabilities") is None
+    assert drawn.workspace.state.probabilities is None
     drawn.click("mtmsdNextLabels")
-    drawn.wait(lambda: of_role("points"), "no points", 90)
-    assert drawn.workspace.file("probabilities").is_file()
-    assert drawn.workspace.get("map") == made
+    drawn.wait(lambda: of_role("points", drawn.workspace), "no points", 90)
+    assert drawn.workspace.state.probabilities.is_file()
+    assert drawn.workspace.state.map == Path(made)
     folder = drawn.workspace.folder()
     drawn.wait(lambda: not list(folder.glob("probabilities_map*")), "the second map stays")
 
@@ -132,15 +134,15 @@ def test_a_clearly_better_baseline_is_said_and_one_button_maps_with_it(drawn):
     }  # fmt: skip
     for name in ("mtmsdMapBetter", "mtmsdAccuracyBetter"):
         assert not drawn.part(f"{name}Use").isVisible()
-    drawn.workspace.put("accuracy", accuracy)
+    drawn.workspace.change(accuracy=accuracy)
     said = "did clearly better: Random forest, 93.0\N{NO-BREAK SPACE}% right against 61.0"
     for name in ("mtmsdMapBetter", "mtmsdAccuracyBetter"):
         assert said in drawn.text(f"{name}Sentence")
     drawn.click("mtmsdMapBetterUse")
     assert drawn.part("mtmsdClassifier").currentData() == "rf"
     assert not drawn.part("mtmsdMapBetterUse").isVisible()
-    drawn.wait(lambda: drawn.workspace.file("map"), "no map", 120)
-    classifier = drawn.workspace.file("classifier").read_bytes()
+    drawn.wait(lambda: drawn.workspace.state.map, "no map", 120)
+    classifier = drawn.workspace.state.classifier.read_bytes()
     assert b"rf" in classifier[:4000]
 
 
@@ -162,12 +164,12 @@ def test_two_running_jobs_have_one_cancel_key(drawn):
 
 def test_why_a_map_or_its_assessment_failed_stays_to_be_read(drawn):
     choose(drawn, "mtmsdClassifier", "rf")
-    drawn.workspace.put("exclude", "900")
+    drawn.workspace.change(exclude="900")
     drawn.click("mtmsdMapScene")
     drawn.wait(lambda: "900" in drawn.text("mtmsdMapState"), "the map has not failed", 60)
-    drawn.workspace.put("preset", "quick")
+    drawn.workspace.change(preset="quick")
     assert "900" in drawn.text("mtmsdMapState")
-    drawn.workspace.put("exclude", "")
+    drawn.workspace.change(exclude="")
     assert drawn.text("mtmsdMapState") == "Ready to map."
     map_scene(drawn)
 

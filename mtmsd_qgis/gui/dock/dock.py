@@ -10,12 +10,13 @@ from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from ...common.background import TAG
+from ...common.numbers import duration
 from ...jobs.attached_job import Attached
 from ...jobs.exit_blocker import ClosingQuestion
 from ...jobs.running_jobs import RunningJobs
-from ...jobs.runs import DONE, FAILED, Ended, Run, duration
-from ...state.scene_state import Workspace
-from ...state.training.samples import TrainingSamples
+from ...jobs.runs import DONE, FAILED, Ended, Run
+from ...state.training_samples import TrainingSamples
+from ...state.workspace import Workspace
 from ..engine.engine_section import EngineSection
 from ..engine.setup_runner import EngineSetUp
 from .accuracy.accuracy_section import AccuracySection
@@ -56,7 +57,7 @@ class MtmsdDock(QgsDockWidget):
         content = QWidget()
         content.setObjectName("mtmsdSections")
         self.engine = EngineSection(set_up, content)
-        self.scene = SceneSection(self.workspace, iface, content)
+        self.scene = SceneSection(self.workspace, iface, self.isUserVisible, content)
         self.pretraining = PretrainingSection(self.workspace, self.running, content)
         self.samples = TrainingSamples(self.workspace, self)
         self.classes = ClassesSection(self.workspace, self.samples, content)
@@ -108,9 +109,10 @@ class MtmsdDock(QgsDockWidget):
         self.workspace.said.connect(self.say, Qt.ConnectionType.QueuedConnection)
         self.running.finished.connect(self._run_ended)
         project = QgsProject.instance()
-        project.readProject.connect(self._project_read)
+        project.readProject.connect(self._wake)
         project.layersWillBeRemoved.connect(self._layers_leave)
-        QTimer.singleShot(0, self.scene.take_first)
+        self.visibilityChanged.connect(self._wake)
+        QTimer.singleShot(0, self._wake)
 
     def say(self, sentence: str, level: Any = Qgis.MessageLevel.Info) -> None:
         """Show one sentence in QGIS's message bar and keep it in the log."""
@@ -123,10 +125,11 @@ class MtmsdDock(QgsDockWidget):
         for run in list(self.running.runs):
             run.cancel()
         project = QgsProject.instance()
-        project.readProject.disconnect(self._project_read)
+        project.readProject.disconnect(self._wake)
         project.layersWillBeRemoved.disconnect(self._layers_leave)
         for section in (self.scene, self.polygons, self.spectra, self.map, self.accuracy):
             section.release()
+        self.workspace.release()
 
     def _engine_ready(self) -> None:
         self.say(self.tr("The engine is ready."), Qgis.MessageLevel.Success)
@@ -148,9 +151,10 @@ class MtmsdDock(QgsDockWidget):
         if self.workspace.scene is not None:
             self._last_scene = self.workspace.scene.id()
 
-    def _project_read(self, *_: Any) -> None:
-        self.workspace.reload()
-        self.scene.take_first()
+    def _wake(self, *_: Any) -> None:
+        """Take up the project's scene, once somebody sees the dock: a hidden one does nothing."""
+        if self.isUserVisible():
+            self.scene.take_first()
 
     def _layers_leave(self, ids: list[str]) -> None:
         if self._last_scene in ids and self.running.runs:

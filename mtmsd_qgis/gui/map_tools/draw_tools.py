@@ -52,8 +52,9 @@ class DrawTool(QgsMapTool):
         self.dropped.emit()
 
     def remove(self) -> None:
-        """Take the rubber band off the canvas, for good."""
+        """Take the rubber band off the canvas, and the tool too, for good."""
         self.canvas().scene().removeItem(self._band)
+        self.deleteLater()
 
     # QGIS's side
 

@@ -21,9 +21,10 @@ from qgis.core import (
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
-from ...state.scene_state import Workspace
+from ...state.paths import there
 from ...state.training.classes import LandClass
 from ...state.training.spectra import map_transform
+from ...state.workspace import Workspace
 from ..widgets.section import color_icon, row
 
 VIEW_PIXELS = 60
@@ -82,26 +83,25 @@ class LabelPoints(QWidget):
         buttons.addStretch(1)
         layout.addLayout(buttons)
         workspace.scene_changed.connect(self._read)
-        workspace.state_changed.connect(self._state_changed)
+        workspace.points_changed.connect(self._points_changed)
         self._read()
 
     @property
     def _at(self) -> int:
-        return int(self._workspace.get("points_at") or 0)
+        return self._workspace.state.points_at
 
-    def _state_changed(self, key: str) -> None:
-        if key == "points":
-            self._read()
-            self._show_place()
+    def _points_changed(self) -> None:
+        self._read()
+        self._show_place()
 
     def _read(self) -> None:
-        path = self._workspace.file("points")
+        path = there(self._workspace.state.points)
         self._points = read_points(path) if path is not None else ()
         self.refresh()
 
     def go_to(self, index: int) -> None:
         """Take another point and show it."""
-        self._workspace.put("points_at", min(index, len(self._points)))
+        self._workspace.change(points_at=min(index, len(self._points)))
         self.refresh()
         self._show_place()
 

@@ -10,6 +10,7 @@ from qgis.core import (
     QgsCoordinateTransformContext,
     QgsFields,
     QgsProject,
+    QgsProviderRegistry,
     QgsVectorFileWriter,
     QgsVectorLayer,
     QgsWkbTypes,
@@ -17,6 +18,7 @@ from qgis.core import (
 
 from ...common.translation import tr
 from ..layer_roles import ROLE, TRAINING
+from ..paths import same_file
 
 TABLE = "training_polygons"
 VALUE, NAME, COLOR = "class_id", "class_name", "color"
@@ -55,6 +57,15 @@ def _fields() -> QgsFields:
     return QgsVectorLayer(f"NoGeometry?{columns}", "", "memory").fields()
 
 
+def _is_of(layer: QgsVectorLayer, path: Path) -> bool:
+    """Whether a layer shows the table of a GeoPackage, however its source is spelt."""
+    if layer.providerType() != "ogr" or not layer.isValid():
+        return False
+    parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
+    table = parts.get("layerName") or TABLE  # without a name it is the first one
+    return table == TABLE and same_file(layer.source(), path)
+
+
 def open_layer(path: Path, title: str) -> QgsVectorLayer:
     """Open a GeoPackage of training polygons.
 
@@ -65,8 +76,9 @@ def open_layer(path: Path, title: str) -> QgsVectorLayer:
     """
     source = f"{path}|layername={TABLE}"
     for layer in QgsProject.instance().mapLayers().values():
-        if layer.source() == source and isinstance(layer, QgsVectorLayer):
-            layer.setCustomProperty(ROLE, TRAINING)
+        if isinstance(layer, QgsVectorLayer) and _is_of(layer, path):
+            if layer.customProperty(ROLE) != TRAINING:
+                layer.setCustomProperty(ROLE, TRAINING)
             return layer
     layer = QgsVectorLayer(source, title, "ogr")
     if not layer.isValid():

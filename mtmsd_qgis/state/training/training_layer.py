@@ -6,29 +6,28 @@ beside the GeoPackage, so that nothing is lost when QGIS is ended from outside.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    QgsCategorizedSymbolRenderer,
     QgsFeature,
-    QgsFillSymbol,
     QgsGeometry,
-    QgsRendererCategory,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
-from qgis.PyQt.QtGui import QColor
 
 try:  # Qt 6 moved it
     from qgis.PyQt.QtGui import QUndoCommand
 except ImportError:
     from qgis.PyQt.QtWidgets import QUndoCommand
 
+from ..paths import file_of
 from .classes import LandClass, added, changed, without
 from .journal import Journal, Polygon
 from .training_file import COLOR, NAME, VALUE
+from .training_style import restyle
 
 
 class TrainingLayer(QObject):
@@ -39,7 +38,7 @@ class TrainingLayer(QObject):
     layer : QgsVectorLayer
         From :func:`.training_file.open_layer`.
     classes : sequence of LandClass
-        The remembered classes; those of polygons are added.
+        The remembered classes; those of polygons are added, and named as in the file.
     """
 
     classes_changed = pyqtSignal()
@@ -52,9 +51,10 @@ class TrainingLayer(QObject):
         super().__init__(parent)
         self.layer = layer
         self.classes = list(classes)
-        self.path = Path(layer.source().split("|")[0])
+        self.path = Path(file_of(layer.source()))
         self._journal = Journal(self.path, self)
         self._polygons: list[Polygon] | None = None
+        self._styled = list(classes)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(200)
@@ -200,30 +200,23 @@ class TrainingLayer(QObject):
         self.classes_changed.emit()
 
     def _find_classes(self) -> None:
-        known = {c.value for c in self.classes}
+        """Take the classes of the polygons; their names and colours count, not remembered ones."""
+        names: dict[int, Counter[str]] = {}
+        colors: dict[int, Counter[str]] = {}
         for value, name, color, _ in self.polygons():
-            if not isinstance(value, int) or value < 1 or value in known:
-                continue
-            name = name if isinstance(name, str) and name else f"class {value}"
-            color = color if isinstance(color, str) else added(self.classes)[-1].color
-            self.classes.append(LandClass(value, name, color))
-            known.add(value)
-        self.classes.sort(key=lambda c: c.value)
+            if isinstance(value, int) and value > 0:
+                names.setdefault(value, Counter()).update([name] if name else [])
+                colors.setdefault(value, Counter()).update([color] if color else [])
+        for value in sorted(names):
+            if self.of(value) is None:
+                self.classes = added(self.classes, value=value)
+            for key, told in (("name", names[value]), ("color", colors[value])):
+                if told:
+                    self.classes = changed(self.classes, value, **{key: told.most_common(1)[0][0]})
 
     def _style(self) -> None:
-        categories = []
-        for c in self.classes:
-            fill = QColor(c.color)
-            fill.setAlpha(90)
-            symbol = QgsFillSymbol.createSimple(
-                {
-                    "color": f"{fill.red()},{fill.green()},{fill.blue()},{fill.alpha()}",
-                    "outline_color": c.color,
-                    "outline_width": "0.5",
-                }
-            )
-            categories.append(QgsRendererCategory(c.value, symbol, c.name))
-        self.layer.setRenderer(QgsCategorizedSymbolRenderer(VALUE, categories))
+        restyle(self.layer, self.classes, self._styled)
+        self._styled = list(self.classes)
         self.layer.triggerRepaint()
 
     # nothing is lost

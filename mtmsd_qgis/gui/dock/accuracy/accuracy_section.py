@@ -12,17 +12,19 @@ from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
 
 from ....common.background import Background
+from ....common.numbers import number, percent
 from ....jobs.attached_job import Attached
-from ....jobs.remembered_job import PendingJob
 from ....jobs.running_jobs import RunningJobs
 from ....jobs.runs import DONE as RUN_DONE
 from ....jobs.runs import Ended, Run
+from ....jobs.section_job import SectionJob, Step
 from ....state.layer_roles import role
 from ....state.model_header import read_header
-from ....state.scene_state import Workspace
+from ....state.paths import there
 from ....state.training.classes import LandClass
 from ....state.training.label_sources import guess_field
 from ....state.training.training_file import VALUE
+from ....state.workspace import Workspace
 from ...widgets.confusion_matrix import MatrixView
 from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, caption, row
 from .baseline_hint import BetterBaseline
@@ -35,9 +37,9 @@ class AccuracySection(Section):
         super().__init__("mtmsdAccuracy", parent, is_open=False)
         self.set_title(self.tr("7  Accuracy"))
         self._workspace = workspace
-        self._running = running
-        self._run: Run | Attached | None = None
-        self._pending = PendingJob(workspace, running, "assess_job", self)
+        self._job = SectionJob(workspace, running, "assess_job", self._title, self)
+        self._job.begun.connect(self.refresh)
+        self._job.ended.connect(self._ended)
         self._shown = ""
         self._figures = QLabel()
         self._figures.setObjectName("mtmsdFigures")
@@ -90,7 +92,9 @@ class AccuracySection(Section):
         self.rows.addLayout(row(self._assess, self._report))
         QgsProject.instance().layersAdded.connect(self._except_training)
         workspace.scene_changed.connect(self._scene_changed)
-        workspace.state_changed.connect(self._state_changed)
+        workspace.classifier_changed.connect(self._read_classifier)
+        workspace.accuracy_changed.connect(self._accuracy_changed)
+        workspace.map_changed.connect(self.refresh)
         self._reference.setLayer(None)
         self._scene_changed()
 
@@ -103,33 +107,26 @@ class AccuracySection(Section):
         self._reference.setExceptedLayerList([layer for layer in layers if role(layer)])
 
     def _scene_changed(self) -> None:
-        self._show(self._workspace.get("accuracy"))
-        if not self._workspace.get("accuracy"):
+        self._accuracy_changed()
+        if not self._workspace.state.accuracy:
             self._read_classifier()
-        taken = self._pending.take_up(self._title) if self._run is None else None
-        if taken is not None:
-            run, facts = taken
-            self._listen(run, facts["report"])
-            run.start()
+        self._job.take_up()
 
-    def _state_changed(self, key: str) -> None:
-        if key == "classifier":
-            self._read_classifier()
-        elif key in ("map", "report", "model"):
-            self.refresh()
+    def _accuracy_changed(self) -> None:
+        self._show(self._workspace.state.accuracy)
 
     def _read_classifier(self) -> None:
-        path = self._workspace.file("classifier")
+        path = there(self._workspace.state.classifier)
         if path is None:
             self._show(None)
             return
 
         def done(metadata: Any, error: str | None) -> None:
-            if path == self._workspace.file("classifier"):
-                found = None if error else (metadata.get("metadata") or {}).get("accuracy")
-                self._workspace.put("accuracy", found)
-                self._show(found)
-                self.set_open(self.is_open or bool(found))
+            if path == self._workspace.state.classifier:
+                assessed = None if error else (metadata.get("metadata") or {}).get("accuracy")
+                self._workspace.change(accuracy=assessed or None)
+                self.refresh()
+                self.set_open(self.is_open or bool(assessed))
 
         Background(lambda: read_header(path), done, self).start()
 
@@ -140,29 +137,30 @@ class AccuracySection(Section):
         blocked = ""
         if self._workspace.scene is None:
             blocked = self.tr("Choose a scene first.")
-        elif self._workspace.file("map") is None:
+        elif there(self._workspace.state.map) is None:
             blocked = self.tr("Map the scene first.")
         elif self._reference.currentLayer() is None:
             blocked = self.tr("Choose reference polygons.")
-        self._assess.setEnabled(not blocked and self._run is None)
+        self._assess.setEnabled(not blocked and self._job.run is None)
         self._assess.setToolTip(
             blocked or self.tr("Compare the class map with the reference and write a report")
         )
-        report = self._workspace.file("report")
+        report = there(self._workspace.state.report)
         self._report.setEnabled(report is not None)
         no_report = self.tr("There is no report yet; Assess writes one.")
         self._report.setToolTip(
             self.tr("Open the full report in the browser") if report is not None else no_report
         )
-        if self._run is not None:
+        if self._job.run is not None:
+            self.set_state(BUSY, self.tr("Comparing the map with the reference…"))
             return
-        found = self._workspace.get("accuracy")
+        found = self._workspace.state.accuracy
         if failure := self.failure(self._compared):
             self.set_state(WRONG, failure)
         elif found and found.get("overall") is not None:
-            text = self.tr("{} right of {:,} pixels").format(_percent(found["overall"]), found["n"])
-            self.set_state(DONE, text)
-        elif self._workspace.file("classifier") is not None:
+            text = self.tr("{} right of {} pixels")
+            self.set_state(DONE, text.format(percent(found["overall"]), number(found["n"])))
+        elif there(self._workspace.state.classifier) is not None:
             text = self.tr("No polygons were held out; choose reference polygons.")
             self.set_state(NEXT, text)
         else:
@@ -177,7 +175,7 @@ class AccuracySection(Section):
             return
         self._figures.setText(
             self.tr("Overall <b>{}</b> · average <b>{}</b> · κ <b>{:.2f}</b>").format(
-                _percent(found["overall"]), _percent(found["average"]), found["kappa"] or 0.0
+                percent(found["overall"]), percent(found["average"]), found["kappa"] or 0.0
             )
         )
         self._split.setText(found.get("split") or "")
@@ -186,15 +184,15 @@ class AccuracySection(Section):
         self._matrix.set_matrix(classes, found["confusion"]["matrix"])
         lines = "".join(
             f"<tr><td><span style='color:{c['color']}'>■</span> {c['name']}&nbsp;&nbsp;</td>"
-            f"<td align='right'>&nbsp;{_percent(c['producer'])}</td>"
-            f"<td align='right'>&nbsp;&nbsp;{_percent(c['user'])}</td></tr>"
+            f"<td align='right'>&nbsp;{percent(c['producer'])}</td>"
+            f"<td align='right'>&nbsp;&nbsp;{percent(c['user'])}</td></tr>"
             for c in found["classes"]
         )
         head = f"<tr><td></td><td>{self.tr('found')}</td><td>&nbsp;{self.tr('right')}</td></tr>"
         self._classes.setText(f"<table>{head}{lines}</table>")
         baselines = "".join(
             f"<tr><td>{b['title']}</td>"
-            f"<td align='right'>&nbsp;<b>{_percent(b['overall'])}</b></td></tr>"
+            f"<td align='right'>&nbsp;<b>{percent(b['overall'])}</b></td></tr>"
             for b in found.get("baselines") or []
         )
         self._baselines.setText(
@@ -209,59 +207,36 @@ class AccuracySection(Section):
     def _start(self) -> None:
         workspace, layer = self._workspace, self._reference.currentLayer()
         field = guess_field(layer) if isinstance(layer, QgsVectorLayer) else ""
-        report = workspace.new_file("report", ".html")
-        figures = report.with_suffix(".json")
-        parameters = {
-            "MAP": str(workspace.file("map")),
-            "LABELS": layer.id(),
-            "CLASS_FIELD": field,
-            "OUTPUT": str(report),
-            "OUTPUT_JSON": str(figures),
-        }
-        if workspace.training is not None and field == VALUE:
-            parameters["SCENE"] = workspace.scene.id()
-            parameters["TRAINING"] = workspace.training.layer.id()
-        run = Run("mtmsd:assess", parameters, self._title, self)
-        self._pending.begin(run, report=str(report))
-        self._listen(run, str(report))
-        self._running.watch(run)
-        run.start()
+        with workspace.saying_errors():
+            report = workspace.new_file("report", ".html")
+            parameters = {
+                "MAP": str(workspace.state.map),
+                "LABELS": layer.id(),
+                "CLASS_FIELD": field,
+                "OUTPUT": str(report),
+                "OUTPUT_JSON": str(report.with_suffix(".json")),
+            }
+            if workspace.training is not None and field == VALUE:
+                parameters["SCENE"] = workspace.scene.id()
+                parameters["TRAINING"] = workspace.training.layer.id()
+            self._job.start("mtmsd:assess", parameters, {"report": str(report)})
 
     def _compared(self) -> tuple[Path | None, str]:
         """Return the map and the layer that it is compared with."""
         layer = self._reference.currentLayer()
-        return self._workspace.file("map"), layer.id() if layer is not None else ""
+        return there(self._workspace.state.map), layer.id() if layer is not None else ""
 
-    @property
-    def _title(self) -> str:
+    def _title(self, _step: Step) -> str:
         return self.tr("Assessing the map")
 
-    def _listen(self, run: Run | Attached, report: str) -> None:
-        scene = self._workspace.scene_path
-        run.ended.connect(lambda outcome: self._ended(run, outcome, report, scene))
-        self._run = run
-        self.set_state(BUSY, self.tr("Comparing the map with the reference…"))
-        self.refresh()
-
-    def _ended(self, run: Run | Attached, outcome: Ended, report: str, scene: str) -> None:
-        self._run = None
-        if self._workspace.scene_path != scene:
-            self._scene_changed()
-            return
-        self._pending.end()
-        if outcome.status == RUN_DONE:
-            self._workspace.put("accuracy", run.answer)
-            self._workspace.put("report", report)
-            self._show(run.answer)
+    def _ended(self, outcome: Ended, step: Step, run: Run | Attached) -> None:
         self.fail(outcome.sentence, self._compared())
+        if outcome.status == RUN_DONE:
+            self._workspace.change(accuracy=run.answer, report=Path(step["report"]))
         self.refresh()
 
     def _open_report(self) -> None:
-        report = self._workspace.file("report")
+        report = there(self._workspace.state.report)
         if report is None or not QDesktopServices.openUrl(QUrl.fromLocalFile(str(report))):
             text = self.tr("The report cannot be opened; it is {}.").format(report)
             self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
-
-
-def _percent(share: Any) -> str:
-    return "–" if share is None else f"{100 * float(share):.1f}\N{NO-BREAK SPACE}%"

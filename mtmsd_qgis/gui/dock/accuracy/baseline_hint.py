@@ -7,8 +7,9 @@ from typing import Any
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
 
-from ....state.classifiers import MTMSD, classifier_names
-from ....state.scene_state import Workspace
+from ....common.numbers import percent
+from ....state.classifiers import classifier_names
+from ....state.workspace import Workspace
 
 
 class BetterBaseline(QWidget):
@@ -41,24 +42,23 @@ class BetterBaseline(QWidget):
         layout.addWidget(self._sentence)
         layout.addWidget(self._use)
         workspace.scene_changed.connect(self.refresh)
-        workspace.state_changed.connect(
-            lambda key: self.refresh() if key in ("accuracy", "options") else None
-        )
+        workspace.accuracy_changed.connect(self.refresh)
+        workspace.options_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Follow the last assessment."""
-        found = self._workspace.get("accuracy") or {}
-        used = (self._workspace.get("options") or {}).get("classifier", MTMSD)
+        state = self._workspace.state
+        found = state.accuracy or {}
         best = clearly_better(found)
-        self.setVisible(best is not None and best["name"] != used)
+        self.setVisible(best is not None and best["name"] != state.options.classifier)
         if best is None:
             return
         self._kind = best["name"]
         name = classifier_names().get(self._kind, best["title"])
         text = self.tr("A simpler classifier did clearly better: {}, {} right against {}.")
         self._sentence.setText(
-            text.format(name, _percent(best["overall"]), _percent(found["overall"]))
+            text.format(name, percent(best["overall"]), percent(found["overall"]))
         )
 
 
@@ -70,7 +70,3 @@ def clearly_better(assessment: dict[str, Any]) -> dict[str, Any] | None:
         if (baseline.get("difference_interval") or [0, 0])[1] < 0
     ]
     return max(leading, key=lambda baseline: baseline["overall"], default=None)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"

@@ -8,7 +8,8 @@ from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QSpinBox, QWidget
 
 from ....state.classifiers import MTMSD, classifier_names
-from ....state.scene_state import Workspace
+from ....state.scene_state import MapOptions as SceneMapOptions
+from ....state.workspace import Workspace
 from ...widgets.section import caption
 
 SQUARES = (3, 5, 7, 9)
@@ -70,7 +71,7 @@ class MapOptions(QgsCollapsibleGroupBox):
             form.addRow(caption(text, widget), widget)
         self.setCollapsed(True)
         workspace.scene_changed.connect(self._show)
-        workspace.state_changed.connect(lambda key: self._show() if key == "options" else None)
+        workspace.options_changed.connect(self._show)
         self._show()
 
     def _number(self, name: str, least: int, most: int, unit: str) -> QSpinBox:
@@ -84,54 +85,33 @@ class MapOptions(QgsCollapsibleGroupBox):
         box.valueChanged.connect(self._keep)
         return box
 
-    @property
-    def classifier(self) -> str:
-        """The classifier that is chosen, as the engine calls it."""
-        return str((self._workspace.get("options") or {}).get("classifier", MTMSD))
-
-    @property
-    def filters(self) -> dict[str, float | int]:
-        """What is done to the map, as parameters of ``mtmsd:classify``."""
-        chosen = {
-            "UNKNOWN_BELOW": self._unknown.value() / 100,
-            "MAJORITY": self._majority.currentData(),
-            "SIEVE": self._sieve.value() if self._sieve.value() > 1 else None,
-        }
-        return {name: value for name, value in chosen.items() if value}
-
     def choose(self, classifier: str) -> None:
         """Take another classifier."""
         self._classifier.setCurrentIndex(self._classifier.findData(classifier))
 
     def _keep(self, *_: Any) -> None:
-        values = {
-            "classifier": self._classifier.currentData(),
-            "unknown": self._unknown.value(),
-            "majority": self._majority.currentData(),
-            "sieve": self._sieve.value(),
-        }
-        usual = {"classifier": MTMSD, "unknown": 0, "majority": None, "sieve": 1}
-        self._workspace.put("options", values if values != usual else None)
-        self._show_title()
+        chosen = SceneMapOptions(
+            self._classifier.currentData(),
+            self._unknown.value(),
+            self._majority.currentData(),
+            self._sieve.value(),
+        )
+        self._workspace.change(options=chosen)
 
     def _show(self) -> None:
-        kept = self._workspace.get("options") or {}
+        kept = self._workspace.state.options
         parts = (self._classifier, self._unknown, self._majority, self._sieve)
         for part in parts:
             part.blockSignals(True)
-        self._classifier.setCurrentIndex(
-            max(0, self._classifier.findData(kept.get("classifier", MTMSD)))
-        )
-        self._unknown.setValue(int(kept.get("unknown") or 0))
-        self._majority.setCurrentIndex(max(0, self._majority.findData(kept.get("majority"))))
-        self._sieve.setValue(int(kept.get("sieve") or 1))
+        self._classifier.setCurrentIndex(max(0, self._classifier.findData(kept.classifier)))
+        self._unknown.setValue(kept.unknown)
+        self._majority.setCurrentIndex(max(0, self._majority.findData(kept.majority)))
+        self._sieve.setValue(kept.sieve)
         for part in parts:
             part.blockSignals(False)
-        self._show_title()
-
-    def _show_title(self) -> None:
-        words = [] if self.classifier == MTMSD else [classifier_names()[self.classifier]]
-        if self.filters:
+        names = classifier_names()
+        words = [names.get(kept.classifier, "")] if kept.classifier != MTMSD else []
+        if kept.filters:
             words.append(self.tr("filters"))
         more = self.tr("More")
         self.setTitle(f"{more}: {', '.join(words)}" if words else more)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,19 @@ from qgis.PyQt.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from ....common.background import Background
 from ....common.unused_files import remove
-from ....jobs.attached_job import Attached
-from ....jobs.remembered_job import PendingJob
 from ....jobs.running_jobs import RunningJobs
-from ....jobs.runs import DONE, Ended, Run
+from ....jobs.runs import DONE, Ended
+from ....jobs.section_job import SectionJob, Step
 from ....processing.styling import class_entries, layer_title, style_points, style_regions
 from ....state import layers
 from ....state.layer_roles import MAP, POINTS, REGIONS
-from ....state.scene_state import Workspace
+from ....state.paths import there
 from ....state.training.training_file import VALUE
+from ....state.workspace import Workspace
 from ...map_tools.label_points import LabelPoints
 from ...widgets.section import row
 
-SHARES = "shares"
+PROBABILITIES = "probabilities"
 """The class probabilities, which the points come from."""
 
 
@@ -40,15 +40,15 @@ class MapProducts(QWidget):
     ) -> None:
         super().__init__(parent)
         self._workspace = workspace
-        self._running = running
-        self._run: Run | Attached | None = None
-        self._pending = PendingJob(workspace, running, "product_job", self)
+        self._job = SectionJob(workspace, running, "product_job", self._title, self)
+        self._job.begun.connect(self.refresh)
+        self._job.ended.connect(self._ended)
         self._polygonize = QPushButton(self.tr("Polygoni&ze"))
         self._polygonize.setObjectName("mtmsdPolygonize")
-        self._polygonize.clicked.connect(self._outline)
+        self._polygonize.clicked.connect(lambda: self._make(self._outline))
         self._ask = QPushButton(self.tr("Where to Label Ne&xt"))
         self._ask.setObjectName("mtmsdNextLabels")
-        self._ask.clicked.connect(self._find_points)
+        self._ask.clicked.connect(lambda: self._make(self._find_points))
         self._tips = {
             self._polygonize: self.tr(
                 "The map's regions with class, area and confidence, as a GeoPackage"
@@ -62,45 +62,50 @@ class MapProducts(QWidget):
         layout.addLayout(row(self._polygonize, self._ask))
         layout.addWidget(self._points)
         workspace.scene_changed.connect(self._take_up)
-        workspace.state_changed.connect(self.refresh)
+        workspace.map_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self, *_: Any) -> None:
         """Show what can be done."""
-        made = self._workspace.scene is not None and self._workspace.file("map") is not None
+        made = there(self._workspace.state.map) is not None
         self._polygonize.setVisible(made)
         self._ask.setVisible(made)
         for button, tip in self._tips.items():
-            button.setEnabled(made and self._run is None)
+            button.setEnabled(made and self._job.run is None)
             button.setToolTip(tip if made else self.tr("Map Scene comes first."))
 
     # the jobs
 
+    def _make(self, start: Callable[[], None]) -> None:
+        with self._workspace.saying_errors():
+            start()
+
     def _outline(self) -> None:
         workspace = self._workspace
         output = workspace.new_file("polygons", ".gpkg")
-        confidence = workspace.file("confidence")
-        parameters = {"MAP": str(workspace.file("map")), "OUTPUT": str(output)}
+        confidence = there(workspace.state.confidence)
+        parameters = {"MAP": str(workspace.state.map), "OUTPUT": str(output)}
         if confidence is not None:
             parameters["CONFIDENCE"] = str(confidence)
-        self._go("mtmsd:vectorize", parameters, {"kind": REGIONS, "output": str(output)})
+        step = {"kind": REGIONS, "output": str(output)}
+        self._job.start("mtmsd:vectorize", parameters, step)
 
     def _find_points(self) -> None:
         workspace = self._workspace
-        shares = workspace.file("probabilities")
-        if shares is None:
-            self._find_shares()
+        probabilities = there(workspace.state.probabilities)
+        if probabilities is None:
+            self._find_probabilities()
             return
         output = workspace.new_file("points", ".gpkg")
-        parameters = {"PROBABILITIES": str(shares), "OUTPUT": str(output)}
+        parameters = {"PROBABILITIES": str(probabilities), "OUTPUT": str(output)}
         if workspace.training is not None and workspace.training.layer.featureCount():
             parameters |= {"LABELS": workspace.training.layer.id(), "CLASS_FIELD": VALUE}
-        self._go("mtmsd:nextlabels", parameters, {"kind": POINTS, "output": str(output)})
+        self._job.start("mtmsd:nextlabels", parameters, {"kind": POINTS, "output": str(output)})
 
-    def _find_shares(self) -> None:
+    def _find_probabilities(self) -> None:
         """Map once more for the probabilities, which a large map was made without."""
         workspace = self._workspace
-        classifier = workspace.file("classifier")
+        classifier = there(workspace.state.classifier)
         if classifier is None:
             text = self.tr("The classifier's file is gone; press Map Scene once more.")
             workspace.said.emit(text, Qgis.MessageLevel.Warning)
@@ -109,48 +114,25 @@ class MapProducts(QWidget):
         parameters = {
             "INPUT": workspace.scene.id(),
             "CLASSIFIER": str(classifier),
+            "DEVICE": workspace.device,
             "PROBABILITIES": str(output),
             "OUTPUT": str(workspace.new_file("probabilities_map", ".tif")),
         }
-        step = {"kind": SHARES, "output": str(output), "unwanted": parameters["OUTPUT"]}
-        self._go("mtmsd:classify", parameters, step)
+        step = {"kind": PROBABILITIES, "output": str(output), "unwanted": parameters["OUTPUT"]}
+        self._job.start("mtmsd:classify", parameters, step)
 
-    def _title(self, kind: str) -> str:
+    def _title(self, step: Step) -> str:
         return {
             REGIONS: self.tr("Outlining the map's regions"),
             POINTS: self.tr("Looking for places to label"),
-            SHARES: self.tr("Mapping with probabilities"),
-        }[kind]
-
-    def _go(self, algorithm: str, parameters: Mapping[str, Any], step: dict[str, Any]) -> None:
-        run = Run(algorithm, dict(parameters), self._title(step["kind"]), self)
-        self._pending.begin(run, **step)
-        self._listen(run, step)
-        self._running.watch(run)
-        run.start()
+            PROBABILITIES: self.tr("Mapping with probabilities"),
+        }[step["kind"]]
 
     def _take_up(self) -> None:
-        """Go on with a job that was left when QGIS was closed, or take its result."""
-        facts = self._workspace.get("product_job")
-        title = self._title(facts["kind"]) if facts else ""
-        taken = self._pending.take_up(title) if self._run is None else None
-        if taken is not None:
-            self._listen(*taken)
-            taken[0].start()
+        self._job.take_up()
         self.refresh()
 
-    def _listen(self, run: Run | Attached, step: dict[str, Any]) -> None:
-        scene = self._workspace.scene_path
-        run.ended.connect(lambda outcome: self._ended(outcome, step, scene))
-        self._run = run
-        self.refresh()
-
-    def _ended(self, outcome: Ended, step: dict[str, Any], scene: str) -> None:
-        self._run = None
-        if self._workspace.scene_path != scene:
-            self._take_up()
-            return
-        self._pending.end()
+    def _ended(self, outcome: Ended, step: Step) -> None:
         self.refresh()
         if "unwanted" in step:
             Background(lambda: remove(step["unwanted"])).start()
@@ -161,27 +143,25 @@ class MapProducts(QWidget):
         elif step["kind"] == POINTS:
             self._show_points(step["output"])
         else:
-            self._workspace.put("probabilities", step["output"])
-            self._find_points()
+            self._workspace.change(probabilities=Path(step["output"]))
+            self._make(self._find_points)
 
     # their results
 
     def _show_regions(self, path: str) -> None:
         layer = self._open(path, self.tr("Polygons"))
         if layer is not None:
-            made = self._workspace.file("map")
-            style_regions(layer, class_entries(str(made)))
-            layers.add(layer, REGIONS, above=layers.of_role(MAP))
+            style_regions(layer, class_entries(str(self._workspace.state.map)))
+            layers.add(layer, REGIONS, above=layers.of_role(MAP, self._workspace))
 
     def _show_points(self, path: str) -> None:
         layer = self._open(path, self.tr("Points to label"))
         if layer is None:
             return
-        layers.drop(layers.of_role(POINTS))
+        layers.drop(layers.of_role(POINTS, self._workspace))
         style_points(layer)
         layers.add(layer, POINTS, above=None)
-        self._workspace.put("points_at", 0)
-        self._workspace.put("points", path)
+        self._workspace.change(points_at=0, points=Path(path))
 
     def _open(self, path: str, what: str) -> QgsVectorLayer | None:
         title = layer_title(what, self._workspace.scene.name())

@@ -20,17 +20,18 @@ from qgis.PyQt.QtWidgets import QPushButton, QWidget
 from ....common.background import Background
 from ....common.unused_files import remove
 from ....jobs.attached_job import Attached
-from ....jobs.remembered_job import PendingJob
 from ....jobs.running_jobs import RunningJobs
-from ....jobs.runs import CANCELED, DONE, Ended, Run
+from ....jobs.runs import CANCELED, DONE, FAILED, Ended, Run
+from ....jobs.section_job import SectionJob, Step
 from ....processing.styling import layer_title, style_class_map
 from ....state import layers
 from ....state.classifiers import MTMSD
 from ....state.layer_roles import MAP, PREVIEW
-from ....state.scene_state import Workspace
+from ....state.paths import there
 from ....state.training.classes import FEWEST_PIXELS, to_json
-from ....state.training.samples import TrainingSamples
 from ....state.training.training_file import VALUE
+from ....state.training_samples import TrainingSamples
+from ....state.workspace import Workspace
 from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, row
 from ...widgets.section import DONE as DONE_STATE
 from ..accuracy.baseline_hint import BetterBaseline
@@ -58,9 +59,10 @@ class MapSection(Section):
         self._workspace = workspace
         self._samples = samples
         self._iface = iface
-        self._running = running
-        self._run: Run | Attached | None = None
-        self._pending = PendingJob(workspace, running, "map_job", self)
+        self._job = SectionJob(workspace, running, "map_job", self._title, self)
+        self._job.begun.connect(self.refresh)
+        self._job.phased.connect(lambda text: self.set_state(BUSY, text))
+        self._job.ended.connect(self._ended)
         self._preview = QPushButton(self.tr("Previe&w"))
         self._preview.setObjectName("mtmsdPreview")
         self._preview.clicked.connect(lambda: self.start(preview=True))
@@ -86,7 +88,10 @@ class MapSection(Section):
         project.layersRemoved.connect(self._view_box.refresh)
         workspace.facts_changed.connect(self.refresh)
         samples.ready.connect(self.refresh)
-        workspace.state_changed.connect(lambda _key: self.refresh())
+        workspace.model_changed.connect(self.refresh)
+        workspace.classifier_changed.connect(self.refresh)
+        workspace.map_changed.connect(self._map_changed)
+        workspace.options_changed.connect(self.refresh)
         self.refresh()
 
     def release(self) -> None:
@@ -96,28 +101,31 @@ class MapSection(Section):
         project.layersRemoved.disconnect(self._view_box.refresh)
 
     def _scene_changed(self) -> None:
-        self._view_box.refresh()
-        self._view_box.show_counts(self._workspace.get("pixels") or {})
-        self.refresh()
-        self._take_up()
+        self._map_changed()
+        self._job.take_up()
 
-    def refresh(self) -> None:
+    def _map_changed(self) -> None:
+        self._view_box.refresh()
+        self._view_box.show_counts(self._workspace.state.pixels)
+        self.refresh()
+
+    def refresh(self, *_: Any) -> None:
         """Show what can be done, or why not."""
-        blocked = self._blocked()
+        blocked, state = self._blocked(), self._workspace.state
         for button, tip in self._tips.items():
-            button.setEnabled(not blocked and self._run is None)
+            button.setEnabled(not blocked and self._job.run is None)
             button.setToolTip(blocked or tip)
-        if self._run is not None:
-            return
-        made = self._workspace.file("map")
-        if blocked:
+        made = there(state.map)
+        if self._job.run is not None:
+            self.set_state(BUSY, self._job.phase)
+        elif blocked:
             self.set_state(TODO, blocked)
         elif failure := self.failure(self._training_key):
             self.set_state(WRONG, failure)
-        elif made is not None and self._workspace.get("classifier_key") != self._training_key():
+        elif made is not None and state.classifier_key != self._training_key():
             text = self.tr("Polygons or classifier have changed since {}.")
             self.set_state(NEXT, text.format(made.name))
-        elif made is not None and (self._workspace.get("filters") or {}) != self._options.filters:
+        elif made is not None and state.map_filters != state.options.filters:
             self.set_state(NEXT, self.tr("The filters have changed since {}.").format(made.name))
         elif made is not None:
             self.set_state(DONE_STATE, self.tr("Map: {}").format(made.name))
@@ -130,7 +138,7 @@ class MapSection(Section):
             return self.tr("Choose a scene first.")
         if workspace.facts is None:
             return workspace.facts_error or self.tr("Waiting for the raster's bands.")
-        if workspace.file("model") is None and self._options.classifier == MTMSD:
+        if there(workspace.state.model) is None and workspace.state.options.classifier == MTMSD:
             return self.tr("Pretrain the scene first, or choose another classifier under More.")
         if workspace.training is None or workspace.training.layer.featureCount() == 0:
             return self.tr("Draw training polygons first.")
@@ -152,7 +160,7 @@ class MapSection(Section):
     def use(self, classifier: str) -> None:
         """Take another classifier and map the scene with it."""
         self._options.choose(classifier)
-        if not self._blocked() and self._run is None:
+        if not self._blocked() and self._job.run is None:
             self.start(preview=False)
 
     def start(self, preview: bool) -> None:
@@ -164,43 +172,45 @@ class MapSection(Section):
             return
         # as QGIS writes an extent
         extent = view and [view.xMinimum(), view.xMaximum(), view.yMinimum(), view.yMaximum()]
-        key = self._training_key()
-        classifier = self._workspace.file("classifier")
-        if classifier is not None and self._workspace.get("classifier_key") == key:
-            self._classify(classifier, extent)
-        else:
-            self._train(key, extent)
+        key, state = self._training_key(), self._workspace.state
+        classifier = there(state.classifier)
+        with self._workspace.saying_errors():
+            if classifier is not None and state.classifier_key == key:
+                self._classify(classifier, extent)
+            else:
+                self._train(key, extent)
 
     # the two runs
 
     def _train(self, key: str, extent: list[float] | None) -> None:
-        workspace, model = self._workspace, self._workspace.file("model")
-        output = str(workspace.new_file("classifier", ".safetensors"))
+        workspace, state = self._workspace, self._workspace.state
+        output, model = str(workspace.new_file("classifier", ".safetensors")), there(state.model)
         parameters = {
             "INPUT": workspace.scene.id(),
             "LABELS": workspace.training.layer.id(),
             "CLASS_FIELD": VALUE,
             "MODEL": str(model) if model is not None else None,
-            "CLASSIFIER": self._options.classifier,
-            "EXCLUDE": workspace.get("exclude", ""),
-            "DEVICE": "auto",
-            "SEED": workspace.get("seed", 0),
-            "SETTINGS": workspace.get("settings", ""),
+            "CLASSIFIER": state.options.classifier,
+            "EXCLUDE": state.exclude,
+            "DEVICE": workspace.device,
+            "SEED": state.seed,
+            "SETTINGS": state.settings,
             "OUTPUT": output,
         }
-        self._go("mtmsd:train", parameters, {"output": output, "key": key, "extent": extent})
+        step = {"output": output, "key": key, "extent": extent}
+        self._job.start("mtmsd:train", parameters, step)
 
     def _classify(self, classifier: Path, extent: list[float] | None) -> None:
-        workspace = self._workspace
+        workspace, filters = self._workspace, self._workspace.state.options.filters
         output = str(workspace.new_file(PREVIEW if extent else MAP, ".tif"))
         parameters = {
             "INPUT": workspace.scene.id(),
             "CLASSIFIER": str(classifier),
-            "DEVICE": "auto",
+            "DEVICE": workspace.device,
             "OUTPUT": output,
-            **self._options.filters,
+            **filters,
         }
-        step = {"output": output, "extent": extent, "filters": self._options.filters}
+        step = {"output": output, "extent": extent, "filters": filters}
         if extent is None:
             beside = ["confidence"] + ["probabilities"] * self._keeps_probabilities()
             step |= {name: str(workspace.new_file(name, ".tif")) for name in beside}
@@ -208,87 +218,63 @@ class MapSection(Section):
         else:
             box = ",".join(map(repr, extent))
             parameters["EXTENT"] = f"{box} [{workspace.scene.crs().authid()}]"
-        self._go("mtmsd:classify", parameters, step)
+        self._job.start("mtmsd:classify", parameters, step)
 
     def _keeps_probabilities(self) -> bool:
         scene, classes = self._workspace.scene, self._workspace.training.classes
         return 4 * len(classes) * scene.width() * scene.height() <= PROBABILITY_BYTES
 
-    def _go(self, algorithm: str, parameters: dict[str, Any], step: dict[str, Any]) -> None:
-        """Start one of the two; ``step`` is what :meth:`_done` needs, as plain JSON."""
-        title = self._title(step)
-        run = Run(algorithm, parameters, title, self)
-        self._pending.begin(run, **step)
-        self._listen(run, step)
-        self._running.watch(run)
-        run.start()
-
-    def _take_up(self) -> None:
-        """Go on with a job that was left when QGIS was closed, or take its map."""
-        facts = self._workspace.get("map_job")
-        title = self._title(facts) if facts else ""
-        taken = self._pending.take_up(title) if self._run is None else None
-        if taken is not None:
-            self._listen(*taken)
-            taken[0].start()
-
-    def _title(self, step: dict[str, Any]) -> str:
+    def _title(self, step: Step) -> str:
         if "key" in step:
             return self.tr("Learning the classes")
         return self.tr("Mapping the view") if step["extent"] else self.tr("Mapping the scene")
 
-    def _listen(self, run: Run | Attached, step: dict[str, Any]) -> None:
-        scene = self._workspace.scene_path
-        run.titled.connect(lambda text: self.set_state(BUSY, text))
-        run.ended.connect(lambda outcome: self._ended(run, outcome, step, scene))
-        self._run = run
-        self.set_state(BUSY, self.tr("{}…").format(run.title))
-        self.refresh()
-
-    def _ended(self, run: Run | Attached, outcome: Ended, step: dict[str, Any], scene: str) -> None:
-        self._run = None
-        self.refresh()
-        if self._workspace.scene_path != scene:
-            self._take_up()
-            return
-        self._pending.end()
+    def _ended(self, outcome: Ended, step: Step, run: Run | Attached) -> None:
         if outcome.status == DONE:
-            self._done(step, run.answer)
-        elif outcome.status == CANCELED:
-            self.set_state(NEXT, self.tr("Canceled; nothing was changed."))
-        elif self._workspace.training is not None:
+            with self._workspace.saying_errors():
+                self._done(step, run.answer)
+        elif outcome.status == FAILED and self._workspace.training is not None:
             self.fail(outcome.sentence, self._training_key())
-            self.refresh()
+        self.refresh()
+        if outcome.status == CANCELED:
+            self.set_state(NEXT, self.tr("Canceled; nothing was changed."))
 
-    def _done(self, step: dict[str, Any], answer: dict[str, Any]) -> None:
-        workspace, output = self._workspace, step["output"]
+    def _done(self, step: Step, answer: dict[str, Any]) -> None:
+        workspace, output = self._workspace, Path(step["output"])
         if "key" in step:
-            workspace.put("classifier_key", step["key"])
-            workspace.put("classifier", output)
-            self._classify(Path(output), step["extent"])
+            self._take_classifier(output, step["key"])
+            self._classify(output, step["extent"])
             return
-        self._load(output, PREVIEW if step["extent"] else MAP)
+        self._load(step["output"], PREVIEW if step["extent"] else MAP)
         pixels = answer.get("pixels") or {}
-        if not step["extent"]:
-            self._replace_probabilities(step.get("probabilities"))
-            workspace.put("confidence", step["confidence"])
-            workspace.put("filters", step.get("filters") or None)
-            workspace.put("pixels", pixels)
-            workspace.put("map", output)
-        self._view_box.refresh()
-        self._view_box.show_counts(pixels)
+        if step["extent"]:
+            self._view_box.refresh()
+            self._view_box.show_counts(pixels)
+            return
+        old, probabilities = there(workspace.state.probabilities), step.get("probabilities")
+        workspace.change(
+            map=output,
+            confidence=Path(step["confidence"]),
+            probabilities=Path(probabilities) if probabilities else None,
+            map_filters=step.get("filters") or {},
+            pixels=pixels,
+            classifier_mapped=True,
+        )
+        if old is not None:  # those of the newest map only: they are many times its size
+            Background(lambda: remove(old)).start()
 
-    def _replace_probabilities(self, path: str | None) -> None:
-        """Keep those of the newest map only: they are many times its size."""
-        old = self._workspace.file("probabilities")
-        self._workspace.put("probabilities", path)
+    def _take_classifier(self, path: Path, key: str) -> None:
+        """Take a new classifier; one that only previews were made with is no longer wanted."""
+        state = self._workspace.state
+        old = None if state.classifier_mapped else there(state.classifier)
+        self._workspace.change(classifier=path, classifier_key=key, classifier_mapped=False)
         if old is not None:
             Background(lambda: remove(old)).start()
 
     def _load(self, path: str, kind: str) -> None:
-        """Show a finished map; a new preview takes the place of the old one."""
+        """Show a finished map; a new preview takes the place of the scene's old one."""
         names = {MAP: self.tr("Class map"), PREVIEW: self.tr("Preview")}
-        old = layers.of_role(PREVIEW)
+        old = layers.of_role(PREVIEW, self._workspace)
         if old is not None and kind == PREVIEW:
             replaced = old.source()
             old.setDataSource(path, old.name(), "gdal")
@@ -322,13 +308,13 @@ class MapSection(Section):
 
     def _training_key(self) -> str:
         """Return a hash of all that the classifier depends on."""
-        workspace = self._workspace
+        workspace, state = self._workspace, self._workspace.state
         digest = hashlib.sha256()
-        settings = [workspace.get(key) for key in ("model", "seed", "settings")]
-        if self._options.classifier != MTMSD:  # keys of former versions stay as they are
-            settings += [self._options.classifier, workspace.get("exclude")]
-        for text in (workspace.scene_path, to_json(workspace.training.classes), *settings):
-            digest.update(str(text).encode())
+        model = there(state.model)
+        known = f"{model.name} {model.stat().st_size}" if model is not None else ""  # if moved, too
+        parts = [known, state.seed, state.settings, state.options.classifier, state.exclude]
+        for part in (Path(workspace.scene_path).name, to_json(workspace.training.classes), *parts):
+            digest.update(f"{part}\n".encode())
         for value, wkb in sorted(workspace.training.rows()):
             digest.update(str(value).encode())
             digest.update(wkb)

@@ -14,6 +14,7 @@ from qgis.core import (
     QgsUnitTypes,
 )
 from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtGui import QHideEvent
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -27,11 +28,13 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ....common.numbers import number
 from ....processing.styling import layer_title, style_confidence
 from ....state import layers
 from ....state.layer_roles import CONFIDENCE, MAP, PREVIEW, role
-from ....state.scene_state import Workspace
+from ....state.paths import same_file, there
 from ....state.training.spectra import map_transform
+from ....state.workspace import Workspace
 from ...widgets.section import caption, color_icon, row
 
 FLICKER_MS = 700
@@ -102,7 +105,7 @@ class MapView(QWidget):
         self._opacity.blockSignals(True)
         self._opacity.setValue(round(100 * layer.opacity()))
         self._opacity.blockSignals(False)
-        path = self._workspace.file("confidence")
+        path = there(self._workspace.state.confidence)
         self._confidence.setEnabled(path is not None)
         self._confidence.setToolTip(
             self.tr("Show how sure the classifier is, from 0 to 1")
@@ -110,11 +113,16 @@ class MapView(QWidget):
             else self.tr("Map Scene writes the confidence too.")
         )
 
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Nobody sees the map and the scene in turn any more."""
+        self._flicker.setChecked(False)
+        super().hideEvent(event)
+
     def layer(self) -> QgsRasterLayer | None:
-        """Return the preview, else the map that is highest in the layer tree."""
+        """Return the scene's preview, else its map that is highest in the layer tree."""
         found: dict[str, QgsRasterLayer] = {}
         for layer in QgsProject.instance().layerTreeRoot().layerOrder():
-            if isinstance(layer, QgsRasterLayer):
+            if isinstance(layer, QgsRasterLayer) and self._workspace.is_of_scene(layer):
                 found.setdefault(role(layer), layer)
         return found.get(PREVIEW) or found.get(MAP)
 
@@ -131,7 +139,7 @@ class MapView(QWidget):
         for index, (name, count) in enumerate(pixels.items()):
             swatch = QTableWidgetItem()
             swatch.setIcon(color_icon(colors.get(name, "#888888")))
-            cells = [swatch, QTableWidgetItem(name), QTableWidgetItem(f"{count:,}")]
+            cells = [swatch, QTableWidgetItem(name), QTableWidgetItem(number(count))]
             cells.append(QTableWidgetItem(area_text(count * each) if each else ""))
             for column, cell in enumerate(cells):
                 if column > 1:
@@ -170,11 +178,15 @@ class MapView(QWidget):
 
     def _set_confidence(self, on: bool) -> None:
         project = QgsProject.instance()
-        shown = [x for x in project.mapLayers().values() if role(x) == CONFIDENCE]
-        path = self._workspace.file("confidence")
+        shown = [
+            layer
+            for layer in project.mapLayers().values()
+            if role(layer) == CONFIDENCE and self._workspace.is_of_scene(layer)
+        ]
+        path = there(self._workspace.state.confidence)
         for layer in shown:
             node = layers.node(layer)
-            if layer.source() != str(path):
+            if path is None or not same_file(layer.source(), path):
                 project.removeMapLayer(layer.id())
             elif node is not None:
                 node.setItemVisibilityChecked(on)
@@ -212,7 +224,8 @@ def pixel_area(layer: QgsRasterLayer) -> float | None:
 
 
 def area_text(square_metres: float) -> str:
-    """Return an area in ha or km²."""
+    """Return an area in ha or km², as the user's language writes it."""
+    unit, size = QgsUnitTypes.AreaUnit.AreaHectares, 1e4
     if square_metres >= 1e7:
-        return f"{square_metres / 1e6:,.1f} km²"
-    return f"{square_metres / 1e4:,.1f} ha"
+        unit, size = QgsUnitTypes.AreaUnit.AreaSquareKilometers, 1e6
+    return QgsDistanceArea.formatArea(square_metres / size, 1, unit, keepBaseUnit=True)

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qgis.core import Qgis, QgsApplication, QgsSettings
-from qgis.gui import QgsCollapsibleGroupBox
+from qgis.core import Qgis, QgsApplication
 from qgis.PyQt.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
-    QLabel,
-    QLineEdit,
     QPushButton,
     QSizePolicy,
-    QSpinBox,
     QToolButton,
     QWidget,
 )
 
 from ....common.background import Background
+from ....common.numbers import duration, number
 from ....jobs.attached_job import Attached
-from ....jobs.remembered_job import PendingJob
 from ....jobs.running_jobs import RunningJobs
-from ....jobs.runs import DONE, Ended, Run, duration
+from ....jobs.runs import DONE, Ended, Run
+from ....jobs.section_job import SectionJob, Step
 from ....state.model_header import DIFFUSION, find_models, fits, read_header
-from ....state.scene_state import Workspace
+from ....state.paths import there
+from ....state.scene_state import PausedPretraining
+from ....state.workspace import Workspace
 from ...widgets.line_plot import LossCurve
 from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, caption, row
 from ...widgets.section import DONE as DONE_STATE
-
-SPEED_SETTING = "mtmsd/seconds"
-MEASURE_SECONDS = 12.0
-"""A measured run is stopped after this time, when it has told its ETA."""
+from .more_settings import MoreSettings
+from .speed_estimate import SpeedEstimate
 
 
 class PretrainingSection(Section):
@@ -46,53 +40,38 @@ class PretrainingSection(Section):
         super().__init__("mtmsdPretraining", parent)
         self.set_title(self.tr("2  Pretraining"))
         self._workspace = workspace
-        self._running = running
-        self._run: Run | Attached | None = None
-        self._pending = PendingJob(workspace, running, "pretraining_job", self)
-        self._measuring: Run | None = None
-
-        self._preset = QComboBox()
-        self._preset.setObjectName("mtmsdPreset")
-        for name, words in (
+        self._job = SectionJob(
+            workspace, running, "pretraining_job", lambda _: self.tr("Pretraining"), self
+        )
+        self._job.begun.connect(self._begun)
+        self._job.told.connect(self._told)
+        self._job.phased.connect(lambda text: self.set_state(BUSY, text))
+        self._job.ended.connect(self._ended)
+        self._preset = self._combo(
+            "mtmsdPreset",
             ("quick", self.tr("Quick – a first look")),
             ("balanced", self.tr("Balanced – good maps")),
             ("paper", self.tr("Paper – as published, needs a GPU")),
-        ):
-            self._preset.addItem(words, name)
-        self._preset.setCurrentIndex(1)
+        )
         self._preset.setToolTip(self.tr("How long and how large the model learns"))
-        self._preset.currentIndexChanged.connect(self._preset_changed)
-        self._device = QComboBox()
-        self._device.setObjectName("mtmsdDevice")
-        for name, words in (
+        self._device = self._combo(
+            "mtmsdDevice",
             ("auto", self.tr("Automatic")),
             ("cpu", self.tr("CPU")),
             ("cuda", self.tr("NVIDIA GPU")),
             ("mps", self.tr("Apple GPU")),
-        ):
-            self._device.addItem(words, name)
-        self._device.setToolTip(self.tr("Where the engine computes; automatic takes a GPU if any"))
-        self._device.currentIndexChanged.connect(self._refresh)
-        for combo in (self._preset, self._device):
-            combo.setMinimumWidth(60)
-            combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        )
+        self._device.setToolTip(
+            self.tr("Where the engine pretrains, trains and maps; automatic takes a GPU if any")
+        )
         chosen = QFormLayout()
         chosen.addRow(caption(self.tr("&Preset"), self._preset), self._preset)
         chosen.addRow(caption(self.tr("De&vice"), self._device), self._device)
         self.rows.addLayout(chosen)
-
-        self._advanced = self._make_advanced()
-        self.rows.addWidget(self._advanced)
-        self._estimate = QLabel()
-        self._estimate.setObjectName("mtmsdEstimate")
-        self._estimate.setWordWrap(True)
-        self._measure = QPushButton(self.tr("Meas&ure"))
-        self._measure.setObjectName("mtmsdMeasure")
-        self._measure.setProperty(
-            "tip", self.tr("Run a few steps on this machine to learn how long this preset takes")
-        )
-        self._measure.clicked.connect(self.measure)
-        self.rows.addLayout(row(self._estimate, self._measure, stretch=0))
+        self.rows.addWidget(MoreSettings(workspace))
+        self._speed = SpeedEstimate(workspace, running, self._parameters)
+        self._speed.changed.connect(self._refresh)
+        self.rows.addWidget(self._speed)
 
         self._start = QPushButton(self.tr("P&retrain"))
         self._start.setObjectName("mtmsdPretrain")
@@ -112,78 +91,73 @@ class PretrainingSection(Section):
         self._curve.hide()
         self.rows.addWidget(self._curve)
 
+        self._show_choices()
+        self._preset.currentIndexChanged.connect(
+            lambda: workspace.change(preset=self._preset.currentData())
+        )
+        self._device.currentIndexChanged.connect(
+            lambda: workspace.set_device(self._device.currentData())
+        )
         workspace.scene_changed.connect(self._scene_changed)
         workspace.facts_changed.connect(self.find_model)
-        workspace.state_changed.connect(lambda _key: self._refresh())
+        workspace.model_changed.connect(self._refresh)
+        workspace.device_changed.connect(self._refresh)
+        workspace.options_changed.connect(self._options_changed)
         self._scene_changed()
 
-    def _make_advanced(self) -> QgsCollapsibleGroupBox:
-        box = QgsCollapsibleGroupBox(self.tr("More settings"))
-        box.setObjectName("mtmsdMoreSettings")
-        box.setToolTip(self.tr("Seldom needed; the Processing help lists every number"))
-        form = QFormLayout(box)
-        self._seed = QSpinBox()
-        self._seed.setObjectName("mtmsdSeed")
-        self._seed.setRange(0, 2**31 - 1)
-        self._seed.setToolTip(self.tr("The same seed on the same machine gives the same map"))
-        self._seed.valueChanged.connect(lambda value: self._workspace.put("seed", value))
-        self._exclude = QLineEdit()
-        self._exclude.setObjectName("mtmsdExclude")
-        self._exclude.setPlaceholderText("1-5, 1340-1460nm")
-        self._exclude.setToolTip(self.tr("Bands to leave out besides the bad ones that are found"))
-        self._settings = QLineEdit()
-        self._settings.setObjectName("mtmsdSettings")
-        self._settings.setPlaceholderText("iterations=2000 members=5")
-        self._settings.setToolTip(self.tr("Single numbers of the preset, as KEY=VALUE"))
-        for key, edit in (("exclude", self._exclude), ("settings", self._settings)):
-            edit.setMinimumWidth(60)
-            edit.editingFinished.connect(partial(self._put_text, key, edit))
-        form.addRow(self.tr("See&d"), self._seed)
-        form.addRow(self.tr("Leave &out"), self._exclude)
-        form.addRow(self.tr("Num&bers"), self._settings)
-        box.setCollapsed(True)
-        return box
-
-    def _put_text(self, key: str, edit: QLineEdit) -> None:
-        self._workspace.put(key, edit.text().strip())
-        edit.setCursorPosition(0)  # a long text shows its beginning
+    def _combo(self, name: str, *choices: tuple[str, str]) -> QComboBox:
+        combo = QComboBox()
+        combo.setObjectName(name)
+        for data, words in choices:
+            combo.addItem(words, data)
+        combo.setMinimumWidth(60)
+        combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        return combo
 
     def find_model(self) -> None:
         """Offer a model that exists for this scene."""
         self._refresh()
-        facts = self._workspace.facts
-        if facts is None or self._workspace.file("model") is not None:
+        facts, folder = self._workspace.facts, self._workspace.state.folder
+        if facts is None or folder is None or there(self._workspace.state.model) is not None:
             return
-        folder, scene = Path(self._workspace.get("folder") or "."), self._workspace.scene_path
-        if not self._workspace.get("folder"):
-            return
+        scene = self._workspace.scene_path
 
-        def done(found: Any, error: str | None) -> None:
-            here = scene == self._workspace.scene_path and not self._workspace.file("model")
-            if found and error is None and here:
-                self._workspace.put("model", str(found[0]))
-                text = self.tr("Found the model {} of this scene.").format(found[0].name)
-                self._workspace.said.emit(text, Qgis.MessageLevel.Info)
+        def done(models: Any, error: str | None) -> None:
+            here = scene == self._workspace.scene_path
+            if not models or error is not None or not here or there(self._workspace.state.model):
+                return
+            self._workspace.change(model=models[0])
+            text = self.tr("Found the model {} of this scene.").format(models[0].name)
+            self._workspace.said.emit(text, Qgis.MessageLevel.Info)
 
         Background(lambda: find_models(folder, facts), done, self).start()
 
     # what is shown
 
     def _scene_changed(self) -> None:
-        index = self._preset.findData(self._workspace.get("preset", "balanced"))
-        self._preset.setCurrentIndex(max(0, index))
-        self._seed.setValue(int(self._workspace.get("seed", 0)))
-        self._exclude.setText(self._workspace.get("exclude", ""))
-        self._settings.setText(self._workspace.get("settings", ""))
-        self._refresh()
-        self._take_up()
+        self._curve.clear()
+        self._curve.setVisible(self._job.run is not None)
+        if self._job.run is not None:
+            self.set_state(BUSY, self._job.phase)
+        self._options_changed()
+        self._job.take_up()
 
-    def _preset_changed(self) -> None:
-        self._workspace.put("preset", self._preset.currentData())
+    def _options_changed(self) -> None:
+        self._show_choices()
         self._refresh()
+
+    def _show_choices(self) -> None:
+        chosen = (
+            (self._preset, self._workspace.state.preset),
+            (self._device, self._workspace.device),
+        )
+        for combo, data in chosen:
+            combo.blockSignals(True)
+            combo.setCurrentIndex(max(0, combo.findData(data)))
+            combo.blockSignals(False)
 
     def _refresh(self) -> None:
-        workspace, running = self._workspace, self._run is not None
+        workspace, running = self._workspace, self._job.run is not None
         blocked = self._blocked()
         paused = self._can_resume()
         self._start.setEnabled(running or not blocked)
@@ -200,11 +174,12 @@ class PretrainingSection(Section):
         first = self.tr("Choose a scene first.")
         wait = self.tr("Wait until the running job has ended.") if running else ""
         choose = wait or (first if workspace.scene is None else "")
-        for button, reason in ((self._choose, choose), (self._measure, wait or blocked)):
-            button.setEnabled(not reason and self._measuring is None)
+        for button, reason in ((self._choose, choose), (self._speed.button, wait or blocked)):
+            button.setEnabled(not reason and self._speed.run is None)
             button.setToolTip(reason or button.property("tip"))
-        self._show_estimate()
-        model = workspace.file("model")
+        self._speed.show_for(self._preset.currentData())
+        self._speed.button.setVisible(not running)
+        model = there(workspace.state.model)
         if running:
             return
         if blocked:
@@ -226,158 +201,93 @@ class PretrainingSection(Section):
         return ""
 
     def _can_resume(self) -> bool:
-        paused = self._workspace.get("paused") or {}
-        return paused.get("preset") == self._preset.currentData()
-
-    # the estimate
-
-    def _speed_key(self) -> str:
-        return f"{SPEED_SETTING}/{self._preset.currentData()}/{self._device.currentData()}"
-
-    def _show_estimate(self) -> None:
-        seconds = QgsSettings().value(self._speed_key(), 0.0, type=float)
-        if self._measuring is not None:
-            text = self.tr("Measuring on this machine…")
-        elif seconds > 0:
-            text = self.tr("Takes about {} here").format(duration(seconds))
-        else:
-            text = self.tr("Time on this machine not measured yet")
-        self._estimate.setText(text)
-        self._measure.setVisible(self._run is None)
-
-    def measure(self) -> None:
-        """Run a few steps of the preset and keep the time it would take."""
-        folder = Path(tempfile.mkdtemp(prefix="mtmsd_"))
-        parameters = self._parameters(folder / "model.safetensors", False)
-        title = self.tr("Measuring the speed")
-        run = Run("mtmsd:pretrain", parameters, title, self, outlives=False)
-        self._measuring = run
-        etas: list[float] = []
-
-        def told(message: dict[str, Any]) -> None:
-            eta = message.get("eta_s")
-            if message["type"] != "progress" or eta is None or message["done"] < 2:
-                return
-            etas.append(eta)
-            if run.seconds > MEASURE_SECONDS:
-                run.cancel()
-
-        def ended(outcome: Ended) -> None:
-            self._measuring = None
-            seconds = run.seconds if outcome.status == DONE else (etas[-1] if etas else 0)
-            if seconds:
-                QgsSettings().setValue(self._speed_key(), float(seconds))
-            elif outcome.sentence:
-                self._workspace.said.emit(outcome.sentence, Qgis.MessageLevel.Warning)
-            Background(lambda: shutil.rmtree(folder, ignore_errors=True)).start()
-            self._refresh()
-
-        run.told.connect(told)
-        run.ended.connect(ended)
-        self._running.watch(run.start())
-        self._refresh()
+        paused = self._workspace.state.paused
+        return paused is not None and paused.preset == self._preset.currentData()
 
     # the run
 
-    def _parameters(self, output: Path, resume: bool) -> dict[str, Any]:
+    def _parameters(self, output: Path, resume: bool = False) -> dict[str, Any]:
+        state = self._workspace.state
         return {
             "INPUT": self._workspace.scene.id(),
             "PRESET": self._preset.currentData(),
-            "DEVICE": self._device.currentData(),
-            "SEED": self._workspace.get("seed", 0),
-            "SETTINGS": self._workspace.get("settings", ""),
-            "EXCLUDE": self._workspace.get("exclude", ""),
+            "DEVICE": self._workspace.device,
+            "SEED": state.seed,
+            "SETTINGS": state.settings,
+            "EXCLUDE": state.exclude,
             "RESUME": resume,
             "OUTPUT": str(output),
         }
 
     def _start_or_pause(self) -> None:
-        if self._run is not None:
-            self._run.pausing = True
-            self._run.cancel()
+        if self._job.run is not None:
+            self._job.run.pausing = True
+            self._job.cancel()
             self.set_state(BUSY, self.tr("Pausing: writing a checkpoint…"))
             self._start.setEnabled(False)
             return
-        resume = self._can_resume()
-        if resume:
-            output = Path(self._workspace.get("paused")["output"])
-        else:
-            output = self._workspace.new_file(f"model_{self._preset.currentData()}", ".safetensors")
-        run = Run("mtmsd:pretrain", self._parameters(output, resume), self.tr("Pretraining"), self)
-        # kept from the start: after a crash of the engine, Resume goes on from the last checkpoint
-        self._workspace.put("paused", {"preset": self._preset.currentData(), "output": str(output)})
-        self._pending.begin(run, output=str(output))
-        if not resume:
+        preset, resume = self._preset.currentData(), self._can_resume()
+        with self._workspace.saying_errors():
+            if resume:
+                output = self._workspace.state.paused.output
+            else:
+                output = self._workspace.new_file(f"model_{preset}", ".safetensors")
+            # kept from the start: after a crash, Resume goes on from the last checkpoint
+            self._workspace.change(paused=PausedPretraining(preset, output))
+            if not resume:
+                self._curve.clear()
+            step = {"output": str(output), "timed": not resume}
+            self._job.start("mtmsd:pretrain", self._parameters(output, resume), step)
+
+    def _begun(self, run: Run | Attached, _step: Step) -> None:
+        if isinstance(run, Attached):
             self._curve.clear()
-        self.set_state(BUSY, self.tr("Starting the engine…"))
-        self._listen(run, str(output), timed=not resume)
-        self._running.watch(run)
-        run.start()
-        self._refresh()
-
-    def _take_up(self) -> None:
-        """Go on with a job that was left when QGIS was closed, or take its model."""
-        taken = self._pending.take_up(self.tr("Pretraining")) if self._run is None else None
-        if taken is None:
-            return
-        run, facts = taken
-        self._curve.clear()
-        self.set_state(BUSY, self.tr("Taking up the job that went on without QGIS…"))
-        self._listen(run, facts["output"], timed=False)
-        run.start()
-        self._refresh()
-
-    def _listen(self, run: Run | Attached, output: str, *, timed: bool) -> None:
-        scene = self._workspace.scene_path
-        run.told.connect(self._told)
-        run.titled.connect(self._titled)
-        run.ended.connect(lambda outcome: self._ended(outcome, scene, output, timed))
-        self._run = run
+            self.set_state(BUSY, self.tr("Taking up the job that went on without QGIS…"))
+        else:
+            self.set_state(BUSY, self.tr("Starting the engine…"))
         self._curve.show()
-
-    def _titled(self, title: str) -> None:
-        self.set_state(BUSY, title)
+        self._refresh()
 
     def _told(self, message: dict[str, Any]) -> None:
         if message["type"] == "metric" and message.get("name") == "loss":
             self._curve.add(float(message["step"]), float(message["value"]))
-        elif message["type"] == "progress" and not self._run.pausing:
-            text = self.tr("{} {:,.0f} of {:,.0f}").format(
-                message.get("unit", ""), message["done"], message["total"]
+        elif message["type"] == "progress" and not self._job.run.pausing:
+            text = self.tr("{} {} of {}").format(
+                message.get("unit", ""), number(message["done"]), number(message["total"])
             )
             eta = message.get("eta_s")
             if eta is not None:
                 text += " · " + self.tr("{} left").format(duration(eta))
-            self.set_state(BUSY, text.strip().capitalize())
+            text = text.strip()
+            self.set_state(BUSY, text[:1].upper() + text[1:])
 
-    def _ended(self, outcome: Ended, scene: str, output: str, timed: bool) -> None:
-        run, self._run = self._run, None
-        if self._workspace.scene_path != scene:
-            self._refresh()
-            self._take_up()
-            return
-        self._pending.end()
+    def _ended(self, outcome: Ended, step: Step, run: Run | Attached) -> None:
         self._curve.setVisible(self._curve.has_line)
+        output = Path(step["output"])
         if outcome.status == DONE:
-            self._workspace.put("paused", None)
-            self._workspace.put("model", output)
-            if timed and not self._workspace.get("settings"):
-                QgsSettings().setValue(self._speed_key(), run.seconds)
+            self._workspace.change(paused=None, model=output)
+            timed = step.get("timed") and isinstance(run, Run)
+            if timed and not self._workspace.state.settings:
+                self._speed.keep(run.seconds)
         elif not Path(f"{output}.work").is_dir():  # no checkpoint to go on from
-            self._workspace.put("paused", None)
-        self.fail(outcome.sentence, (scene, self._workspace.file("model")))
+            self._workspace.change(paused=None)
+        self.fail(
+            outcome.sentence, (self._workspace.scene_path, there(self._workspace.state.model))
+        )
         self._refresh()
 
     def _choose_model(self) -> None:
+        folder = self._workspace.state.folder or Path(self._workspace.scene_path).parent
         path, _ = QFileDialog.getOpenFileName(
             self,
             self.tr("Choose a Diffusion Model"),
-            str(self._workspace.folder()),
+            str(folder),
             self.tr("Diffusion models (*.safetensors)"),
         )
         facts = self._workspace.facts
         if not path or facts is None:
             return
+        scene = self._workspace.scene_path
 
         def done(metadata: Any, error: str | None) -> None:
             how = fits(metadata, facts) if error is None else ""
@@ -390,7 +300,7 @@ class PretrainingSection(Section):
             if error is not None:
                 self._workspace.said.emit(error, Qgis.MessageLevel.Warning)
                 return
-            self._workspace.put("model", path)
+            self._workspace.change_of(scene, model=Path(path))
             if how == "sensor":
                 text = self.tr("The model is of another scene of the same sensor.")
                 self._workspace.said.emit(text, Qgis.MessageLevel.Info)

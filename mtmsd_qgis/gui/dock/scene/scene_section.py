@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from qgis.core import (
     QgsMapLayerProxyModel,
     QgsProject,
     QgsRasterLayer,
+    QgsSettings,
 )
 from qgis.gui import QgisInterface, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, QTimer
@@ -24,13 +26,15 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
+from ....common.numbers import percent
 from ....engine.interpreter import CHECKING, OUTDATED, READY
 from ....state.layer_roles import role
 from ....state.scene_info import Facts
-from ....state.scene_state import Workspace
+from ....state.workspace import Workspace
 from ...widgets.section import BUSY, DONE, NEXT, WRONG, Section, row
 from .band_display import COMBINATIONS, Display, bands_for, read_display, show
 
+FOLLOW_SETTING = "mtmsd/dock/follow"
 SCENE_BANDS = 3
 """A raster of fewer bands is not taken by itself when it becomes the active layer."""
 
@@ -38,8 +42,15 @@ SCENE_BANDS = 3
 class SceneSection(Section):
     """Scene chooser, facts, and band combinations."""
 
-    def __init__(self, workspace: Workspace, iface: QgisInterface, parent: QWidget) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        iface: QgisInterface,
+        is_seen: Callable[[], bool],
+        parent: QWidget,
+    ) -> None:
         super().__init__("mtmsdScene", parent)
+        self._is_seen = is_seen
         self.set_title(self.tr("1  Scene"))
         self._workspace = workspace
         self._iface = iface
@@ -55,16 +66,23 @@ class SceneSection(Section):
         self._combo.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self._combo.setAllowEmptyLayer(True, self.tr("No scene chosen"))
         self._combo.setMinimumWidth(80)
-        self._combo.setToolTip(
-            self.tr("The hyperspectral raster to map; follows the active layer in the layer tree")
-        )
+        self._combo.setToolTip(self.tr("The hyperspectral raster to map"))
         self._combo.layerChanged.connect(self._chosen)
+        self._following = QToolButton()
+        self._following.setObjectName("mtmsdSceneFollow")
+        self._following.setIcon(QgsApplication.getThemeIcon("/mActionShowSelectedLayers.svg"))
+        self._following.setCheckable(True)
+        self._following.setChecked(QgsSettings().value(FOLLOW_SETTING, False, type=bool))
+        self._following.setToolTip(
+            self.tr("Follow the layer tree: the active raster becomes the scene")
+        )
+        self._following.toggled.connect(self._set_following)
         self._open = QToolButton()
         self._open.setObjectName("mtmsdSceneOpen")
         self._open.setIcon(QgsApplication.getThemeIcon("/mActionFileOpen.svg"))
         self._open.setToolTip(self.tr("Open a raster file…"))
         self._open.clicked.connect(self._open_file)
-        self.rows.addLayout(row(self._combo, self._open, stretch=0))
+        self.rows.addLayout(row(self._combo, self._following, self._open, stretch=0))
 
         self._form = QFormLayout()
         self._form.setContentsMargins(0, 0, 0, 0)
@@ -126,18 +144,25 @@ class SceneSection(Section):
     # choosing
 
     def take_first(self) -> None:
-        """Choose the project's remembered scene, or the active layer, where none is chosen."""
+        """Choose the project's remembered scene, or follow, where none is chosen."""
+        if self._workspace.scene is not None:
+            return
         self._except_outputs()
         for layer in QgsProject.instance().mapLayers().values():
             if _is_scene(layer) and self._workspace.is_remembered(layer):
                 self._combo.setLayer(layer)
                 return
-        if self._workspace.scene is None:
-            self._combo.setLayer(None)
-            self._follow(self._iface.activeLayer())
+        self._combo.setLayer(None)
+        self._follow(self._iface.activeLayer())
+
+    def _set_following(self, on: bool) -> None:
+        QgsSettings().setValue(FOLLOW_SETTING, on)
+        self._follow(self._iface.activeLayer())
 
     def _follow(self, layer: Any) -> None:
-        if _is_scene(layer) and layer.bandCount() >= SCENE_BANDS:
+        """Take the active layer as the scene, if that was asked for and somebody sees it."""
+        follows = self._following.isChecked() and self._is_seen()
+        if follows and _is_scene(layer) and layer.bandCount() >= SCENE_BANDS:
             self._combo.setLayer(layer)
 
     def _chosen(self, layer: Any) -> None:
@@ -224,7 +249,7 @@ class SceneSection(Section):
             "bands": self.tr("{} of {}").format(len(facts["used"]), facts["bands"]),
             "range": span,
             "left_out": _left_out(facts) or self.tr("none"),
-            "nodata": f"{100 * facts.get('nodata_share', 0):.0f} %",
+            "nodata": percent(facts.get("nodata_share", 0), 0),
             "crs": facts.get("crs") or self.tr("none"),
         }
 

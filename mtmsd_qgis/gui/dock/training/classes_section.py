@@ -28,14 +28,15 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
+from ....common.numbers import number
 from ....common.plural import polygons_text
 from ....state.layer_roles import role
-from ....state.scene_state import Workspace
 from ....state.training.classes import FEWEST_PIXELS, GOOD_PIXELS, LandClass
 from ....state.training.label_import import Intake
 from ....state.training.label_sources import guess_field, raster_reader, vector_reader
-from ....state.training.samples import TrainingSamples
 from ....state.training.training_layer import TrainingLayer
+from ....state.training_samples import TrainingSamples
+from ....state.workspace import Workspace
 from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, color_icon, row
 
 COLOR_COLUMN, NAME_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN = range(4)
@@ -163,7 +164,7 @@ class ClassesSection(Section):
             pixels = samples.pixels.get(value, 0)
             self._table.item(index, POLYGONS_COLUMN).setText(str(samples.polygons.get(value, 0)))
             cell = self._table.item(index, PIXELS_COLUMN)
-            cell.setText(f"{pixels:,}")
+            cell.setText(number(pixels))
             warning = self._too_few(pixels)
             cell.setToolTip(warning)
             icon = QgsApplication.getThemeIcon("/mIconWarning.svg") if warning else QIcon()
@@ -187,6 +188,8 @@ class ClassesSection(Section):
             self.set_state(BUSY, self.tr("Reading the layer…"))
         elif training is None or not training.classes:
             self.set_state(NEXT, self.tr("Add a class, or take classes from a layer."))
+        elif samples.error:
+            self.set_state(WRONG, samples.error)
         elif len(training.classes) < 2:
             self.set_state(NEXT, self.tr("One class; add a second one."))
         else:
@@ -198,8 +201,8 @@ class ClassesSection(Section):
                 text = self.tr("Too few pixels: {}").format(", ".join(few[:3]))
                 self.set_state(WRONG if total else NEXT, text)
             else:
-                text = self.tr("{} classes, {:,} pixels").format(len(training.classes), total)
-                self.set_state(DONE, text)
+                text = self.tr("{} classes, {} pixels")
+                self.set_state(DONE, text.format(len(training.classes), number(total)))
 
     def _refresh_buttons(self) -> None:
         scene, training = self._workspace.scene, self._workspace.training

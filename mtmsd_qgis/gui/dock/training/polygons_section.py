@@ -29,7 +29,7 @@ from qgis.PyQt.QtWidgets import (
 
 from ....common.background import Background
 from ....common.plural import pixels_text, polygons_text
-from ....state.scene_state import Workspace
+from ....state.workspace import Workspace
 from ...map_tools.draw_tools import FREEHAND, GROW, POLYGON, RECTANGLE, DrawTool
 from ...map_tools.region_growing import Seed, grow, outline, read_seed
 from ...widgets.section import DONE, NEXT, TODO, Section, caption, row

@@ -18,9 +18,9 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
-from ....state.scene_state import Workspace
-from ....state.training.samples import TrainingSamples
 from ....state.training.spectra import SpectraReader
+from ....state.training_samples import TrainingSamples
+from ....state.workspace import Workspace
 from ...widgets.section import DONE, NEXT, TODO, WRONG, Section, color_icon
 from ...widgets.spectra_plot import Line, SpectraPlot
 from ..scene.band_display import wavelengths

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from qgis.core import Qgis
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from ...common.background import Background
-from ..scene_state import Workspace
-from .spectra import (
+from ..common.background import Background
+from .training.spectra import (
     ClassSpectrum,
     Sample,
     SpectraReader,
     class_spectra,
     separability,
 )
+from .workspace import Workspace
 
 
 class TrainingSamples(QObject):
@@ -29,6 +30,8 @@ class TrainingSamples(QObject):
         self.polygons: dict[int, int] = {}
         self.spectra: dict[int, ClassSpectrum] = {}
         self.apart: dict[tuple[int, int], float] = {}
+        self.error = ""
+        """Why the pixels could not be read; what is above is then empty."""
         self._workspace = workspace
         self._cache: dict[str, Sample] = {}
         self._cached_scene = ""
@@ -56,12 +59,18 @@ class TrainingSamples(QObject):
 
     def _take(self, answer: Any, error: str | None) -> None:
         self._busy = False
-        if error is None:
-            self.polygons, self.pixels, self.spectra, self.apart, self._cache = answer
-            self.ready.emit()
-        if self._again:
+        if self._again:  # of polygons, or of a scene, that are no more
             self._again = False
+            self._cache = answer[-1] if error is None else {}
             self.refresh()
+            return
+        said = self.error
+        self.error = "" if error is None else self.tr("The pixels cannot be read: {}").format(error)
+        none: tuple[Any, ...] = ({}, {}, {}, {}, {})
+        self.polygons, self.pixels, self.spectra, self.apart, self._cache = answer or none
+        self.ready.emit()
+        if self.error and self.error != said:
+            self._workspace.said.emit(self.error, Qgis.MessageLevel.Warning)
 
 
 def _read(

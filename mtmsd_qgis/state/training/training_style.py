@@ -1,0 +1,89 @@
+"""How training polygons are drawn: each class in its colour; what the user changed stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsFillSymbol,
+    QgsRendererCategory,
+    QgsSymbol,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtGui import QColor
+
+from .classes import LandClass
+from .training_file import VALUE
+
+STYLED = "mtmsd/styled"
+"""Custom property of a layer that was given its first style: another one is the user's."""
+
+
+def restyle(
+    layer: QgsVectorLayer, classes: Sequence[LandClass], before: Sequence[LandClass]
+) -> None:
+    """Draw each class in its colour, under its name.
+
+    Symbols and legend texts that are not as this function makes them are the user's: they stay,
+    but for the colour of a class that was recoloured. A renderer of another kind stays whole.
+
+    Parameters
+    ----------
+    before : sequence of LandClass
+        The classes as they were when the layer was last styled.
+    """
+    renderer = layer.renderer()
+    is_by_class = isinstance(renderer, QgsCategorizedSymbolRenderer) and (
+        renderer.classAttribute().strip('"') == VALUE
+    )
+    categories: list[QgsRendererCategory] = renderer.categories() if is_by_class else []
+    if not categories and layer.customProperty(STYLED):
+        return
+    known = {category.value(): category for category in categories}
+    then = {c.value: c for c in before}
+    new = [_category(c, known.get(c.value), then.get(c.value)) for c in classes]
+    values = {c.value for c in (*classes, *before)}
+    own = [QgsRendererCategory(c) for value, c in known.items() if value not in values]
+    if [c.dump() for c in (*new, *own)] == [c.dump() for c in categories]:
+        return  # a renderer that is set marks the project as changed
+    layer.setCustomProperty(STYLED, True)
+    layer.setRenderer(QgsCategorizedSymbolRenderer(VALUE, [*new, *own]))
+
+
+def _category(
+    land_class: LandClass, known: QgsRendererCategory | None, then: LandClass | None
+) -> QgsRendererCategory:
+    if known is None:
+        return QgsRendererCategory(land_class.value, symbol_of(land_class.color), land_class.name)
+    symbol = known.symbol().clone()
+    if _is_plain(symbol):
+        symbol = symbol_of(land_class.color)
+    elif then is not None and then.color != land_class.color:
+        color = QColor(land_class.color)
+        color.setAlpha(symbol.color().alpha())
+        symbol.setColor(color)
+    is_own_text = then is not None and known.label() != then.name
+    label = known.label() if is_own_text else land_class.name
+    return QgsRendererCategory(land_class.value, symbol, label, known.renderState())
+
+
+def symbol_of(color: str) -> QgsFillSymbol:
+    """Return the symbol of a class: its outline, and a thin veil of it inside."""
+    fill = QColor(color)
+    return QgsFillSymbol.createSimple(
+        {
+            "color": f"{fill.red()},{fill.green()},{fill.blue()},90",
+            "outline_color": color,
+            "outline_width": "0.5",
+        }
+    )
+
+
+def _is_plain(symbol: QgsSymbol) -> bool:
+    """Whether a symbol is one of :func:`symbol_of`."""
+    if symbol.symbolLayerCount() != 1 or not hasattr(symbol.symbolLayer(0), "strokeColor"):
+        return False
+    plain = symbol_of(symbol.symbolLayer(0).strokeColor().name())
+    same = plain.symbolLayer(0).properties() == symbol.symbolLayer(0).properties()
+    return same and plain.opacity() == symbol.opacity()

@@ -1,0 +1,193 @@
+"""What the user works on: a scene, and its training polygons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from qgis.core import Qgis, QgsProject
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
+
+from ..common.background import Background
+from ..common.numbers import number
+from ..engine.interpreter import Engine
+from .current_scene import CurrentScene
+from .paths import same_file, there
+from .training.classes import LandClass
+from .training.journal import journal_path, restore
+from .training.training_file import create, open_layer
+from .training.training_layer import TrainingLayer
+
+
+class Workspace(CurrentScene):
+    """The sections' common ground; it holds no widgets."""
+
+    training_changed = pyqtSignal()
+    """Another layer of training polygons, or its features changed."""
+    classes_changed = pyqtSignal()
+    """The list of classes changed."""
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.engine = engine
+        self.training: TrainingLayer | None = None
+        self._trainings: dict[str, TrainingLayer] = {}
+        self._wait_for_training: list[Callable[[TrainingLayer], None]] = []
+        self._restoring = False
+        self._training_timer = QTimer(self)
+        self._training_timer.setSingleShot(True)
+        self._training_timer.setInterval(150)
+        self._training_timer.timeout.connect(self.training_changed)
+        self.scene_changed.connect(self._open_training)
+        self.classes_changed.connect(self._keep_classes)
+
+    def _open_training(self) -> None:
+        """Open the scene's training polygons where there are some."""
+        self.set_training(None)
+        noted = self.state.training
+        if there(noted) is not None:
+            self.take_training(noted)
+        elif noted is not None:
+            text = self.tr("The training polygons {} are gone; the next class begins a new file.")
+            self.said.emit(text.format(noted), Qgis.MessageLevel.Warning)
+
+    def set_training(self, training: TrainingLayer | None) -> None:
+        """Take other training polygons, or none."""
+        if training is self.training:
+            return
+        self.training = training
+        if training is not None:
+            self.change(training=training.path)
+        self.classes_changed.emit()
+        self.training_changed.emit()
+
+    def with_training(self, then: Callable[[TrainingLayer], None]) -> None:
+        """Call with the training polygons; where there are none, a file is first made in a thread.
+
+        Nothing is called if that fails, which is said, or if another scene is chosen meanwhile.
+        """
+        if self.training is not None:
+            then(self.training)
+            return
+        if self.scene is None:
+            return
+        self._wait_for_training.append(then)
+        if len(self._wait_for_training) > 1 or self._restoring:
+            return
+        scene = self.scene_path
+
+        def done(path: Path | None, error: str | None) -> None:
+            if error is not None:
+                self.said.emit(error, Qgis.MessageLevel.Critical)
+            elif self.scene_path == scene:
+                self.take_training(path)
+            self._call_waiting()
+
+        try:
+            Background(self.training_maker(), done, self).start()
+        except OSError as error:
+            done(None, str(error))
+
+    def _call_waiting(self) -> None:
+        waiting, self._wait_for_training = self._wait_for_training, []
+        for call in waiting if self.training is not None else []:
+            call(self.training)
+
+    def training_maker(self) -> Callable[[], Path | None]:
+        """Return what makes an empty GeoPackage where there is none, also in a thread.
+
+        It returns its path, or None where the scene has training polygons already.
+
+        Raises
+        ------
+        OSError
+            If there is no folder for it.
+        """
+        if self.training is not None:
+            return lambda: None
+        path, crs = self.new_file("training", ".gpkg"), self.scene.crs()
+
+        def make() -> Path:
+            create(path, crs)
+            return path
+
+        return make
+
+    def take_training(self, path: Path | None) -> None:
+        """Open a GeoPackage of training polygons as those of the scene.
+
+        If an earlier QGIS was ended with unsaved ones, they are first put into it in a thread.
+        """
+        if path is None:
+            return
+        is_open = any(same_file(training.path, path) for training in self._trainings.values())
+        if is_open or not journal_path(path).exists():
+            self._open_file(path)
+            return
+        scene, self._restoring = self.scene_path, True
+
+        def done(restored: tuple[list[LandClass], int] | None, error: str | None) -> None:
+            self._restoring = False
+            if restored is None:
+                self.said.emit(str(error), Qgis.MessageLevel.Warning)
+            elif self.scene_path == scene:
+                self._open_restored(path, *restored)
+            self._call_waiting()
+
+        Background(lambda: restore(path), done, self).start()
+
+    def _open_restored(self, path: Path, classes: list[LandClass], count: int) -> None:
+        if classes:
+            self.change(classes=tuple(classes))
+        self._open_file(path)
+        if self.training is None or not count:
+            return
+        self.training.layer.dataProvider().reloadData()  # the project may have had it open
+        if count == 1:
+            text = self.tr("1 training polygon was recovered: it had not been saved.")
+        else:
+            text = self.tr("{} training polygons were recovered: not all had been saved.")
+        self.said.emit(text.format(number(count)), Qgis.MessageLevel.Info)
+
+    def _open_file(self, path: Path) -> None:
+        try:
+            layer = open_layer(path, self.tr("Training – {}").format(self.scene.name()))
+        except OSError as error:
+            self.set_training(None)
+            self.said.emit(str(error), Qgis.MessageLevel.Warning)
+            return
+        project = QgsProject.instance()
+        if project.mapLayer(layer.id()) is None:
+            project.addMapLayer(layer, False)
+            project.layerTreeRoot().insertLayer(0, layer)
+        known = self._trainings.get(layer.id())
+        if known is None:
+            known = TrainingLayer(layer, self.state.classes, self)
+            known.changed.connect(partial(self._touched, known))
+            known.classes_changed.connect(partial(self._classes_of, known))
+            self._trainings[layer.id()] = known
+        self.set_training(known)
+
+    def layer_leaves(self, layer_id: str) -> None:
+        """Let go of a layer that is about to be removed; what is not saved is kept in a file."""
+        known = self._trainings.pop(layer_id, None)
+        if known is not None:
+            known.close()
+            if known is self.training:
+                self.set_training(None)
+            known.deleteLater()
+        if self.scene is not None and self.scene.id() == layer_id:
+            self.set_scene(None)
+
+    def _touched(self, training: TrainingLayer) -> None:
+        if training is self.training:
+            self._training_timer.start()
+
+    def _classes_of(self, training: TrainingLayer) -> None:
+        if training is self.training:
+            self.classes_changed.emit()
+
+    def _keep_classes(self) -> None:
+        if self.training is not None:
+            self.change(classes=tuple(self.training.classes))
