@@ -22,7 +22,7 @@ from mtmsd.labels.labels import Labels
 from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import Split
 from mtmsd.reporting import Reporter
-from mtmsd.scene.class_map import UNKNOWN, ClassMap
+from mtmsd.scene.class_map import ClassMap
 from mtmsd.scene.raster import Scene
 
 __all__ = ["assess_map", "evaluate", "report_held_out"]
@@ -84,7 +84,8 @@ def assess_map(
     reporter.phase("assess", "Comparing the map with the reference")
     with ExitStack() as stack:
         class_map = stack.enter_context(ClassMap.open(map_path))
-        reference = _read(labels_path, class_map, class_field, class_map.classes)
+        known = [c for c in class_map.classes if c.value != class_map.unknown]
+        reference = _read(labels_path, class_map, class_field, known)
         warnings = [*reference.warnings, *_check_classes(class_map, reference, labels_path)]
         scene, shift = None, (0, 0)
         if scene_path:
@@ -102,7 +103,7 @@ def assess_map(
         result = evaluate(
             reference.values,
             class_map.at(reference.rows, reference.cols),
-            reference.classes,
+            _with_unknown(reference.classes, class_map),
             _baselines(material, warnings, reporter),
             "The map was compared with reference labels apart from its training labels."
             if train
@@ -111,7 +112,7 @@ def assess_map(
             confidence=stated,
             seed=SEED,
         )
-        result["warnings"] = warnings + _unknown(result) + result["warnings"]
+        result["warnings"] = warnings + _unknown(result, class_map) + result["warnings"]
         sources = {
             "map": map_path,
             "reference": labels_path,
@@ -228,7 +229,14 @@ def _read(
 def _check_classes(class_map: ClassMap, reference: Labels, path: AnyPath) -> list[str]:
     """Complain of classes that only the reference has."""
     name = Path(str(path).split("|")[0]).name
+    if not (reference.numbered or class_map.classes):
+        raise InputError(
+            f"The labels '{name}' have names of classes in the field '{reference.field}', the map "
+            f"'{class_map.name}' has numbers without names.",
+            hint="Choose a field with the numbers of the classes (--class-field).",
+        )
     mapped = class_map.present | {c.value for c in class_map.classes}
+    mapped -= {class_map.unknown}
     there = set(np.unique(reference.values).tolist())
     if not mapped & there:
         raise InputError(
@@ -246,9 +254,22 @@ def _check_classes(class_map: ClassMap, reference: Labels, path: AnyPath) -> lis
     ]
 
 
-def _unknown(result: Mapping[str, Any]) -> list[str]:
+def _with_unknown(classes: Sequence[ClassInfo], class_map: ClassMap) -> Sequence[ClassInfo]:
+    """Add the map's class of unknown pixels, which no label can have."""
+    unknown = [c for c in class_map.classes if c.value == class_map.unknown]
+    taken = [c for c in classes if c.value == class_map.unknown]
+    if taken:
+        raise InputError(
+            f"The labels have a class '{taken[0].name}' of the value {class_map.unknown}, which "
+            f"in the map '{class_map.name}' stands for pixels of low confidence.",
+            hint="Give the class another number, or assess a map without unknown pixels.",
+        )
+    return [*classes, *unknown]
+
+
+def _unknown(result: Mapping[str, Any], class_map: ClassMap) -> list[str]:
     """Say how many reference pixels the map leaves open, and how good it is on the others."""
-    place = [i for i, c in enumerate(result["classes"]) if c["name"] == UNKNOWN]
+    place = [i for i, c in enumerate(result["classes"]) if c["value"] == class_map.unknown]
     if not place:
         return []
     matrix = np.array(result["confusion"]["matrix"])
@@ -256,8 +277,8 @@ def _unknown(result: Mapping[str, Any]) -> list[str]:
     known = int(matrix.sum()) - left
     share = f"; of the others {np.trace(matrix) / known:.1%} are right" if known else ""
     return [
-        f"{left:,} of {int(matrix.sum()):,} reference pixels are mapped as '{UNKNOWN}', which "
-        f"counts as wrong{share}."
+        f"{left:,} of {int(matrix.sum()):,} reference pixels are mapped as "
+        f"'{result['classes'][place[0]]['name']}', which counts as wrong{share}."
     ]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
-from mtmsd.classes import LARGEST_VALUE, ClassInfo
+from mtmsd.classes import LARGEST_VALUE, LONGEST_NAME, ClassInfo, distinct_names
 from mtmsd.compute.memory import is_out_of_memory
 from mtmsd.errors import InputError
 from mtmsd.settings import ClassifierSettings
@@ -24,12 +24,13 @@ N = TypeVar("N", bound="nn.Module")
 
 LARGEST_PATCH = 1024
 LARGEST_WIDTH = 4096
-LONGEST_NAME = 1000
 MOST = {
     "members": 1000, "timesteps": 1000, "blocks": 100, "stride": LARGEST_PATCH,
     "joint_weight": 1000,
 }  # fmt: skip
 """Far beyond any use; what is larger was written to do harm, or by a broken disk."""
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
+"""What would drive a terminal. Blanks of all kinds, joined emoji and new characters are names."""
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def check_width(width: Any) -> None:
 
 
 def read_classes(listed: Sequence[Mapping[str, Any]]) -> tuple[ClassInfo, ...]:
-    """Return the classes that a file lists.
+    """Return the classes that a file lists, each of a name of its own.
 
     Raises
     ------
@@ -108,9 +109,9 @@ def read_classes(listed: Sequence[Mapping[str, Any]]) -> tuple[ClassInfo, ...]:
     _need(bool(values) and values == sorted(set(values)), "classes that are not in order")
     for info in classes:
         _need(0 < len(info.name) <= LONGEST_NAME, f"a class name of {len(info.name)} characters")
-        _need(info.name.isprintable(), f"the class name {info.name[:40]!r}")
+        _need(not _CONTROL.search(info.name), f"the class name {info.name[:40]!r}")
         _need(bool(re.fullmatch("#[0-9a-fA-F]{6}", info.color)), f"the colour {info.color[:40]!r}")
-    return classes
+    return distinct_names(classes)
 
 
 def read_settings(entries: Mapping[str, Any]) -> ClassifierSettings:

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mtmsd.classes import LARGEST_VALUE, ClassInfo, with_colors
+from mtmsd.classes import (
+    LARGEST_VALUE,
+    ClassInfo,
+    check_names,
+    clean_name,
+    name_key,
+    values_of_names,
+    with_colors,
+)
 from mtmsd.errors import InputError
 
 CLASS_FIELDS = (
-    "class_id", "classid", "class_value", "class", "label_id", "label", "class_name", "classname",
-    "level_1", "level_2", "land_cover", "landcover", "lc_class", "c_id", "mc_id", "code", "value",
-    "category", "type", "name",
+    "macroclass_id", "macroclass_name", "mc_id", "mc_info", "class_id", "classid", "class_value",
+    "class", "label_id", "label", "class_name", "classname", "klasse", "classe", "clase",
+    "level_1", "level_2", "land_cover", "landcover", "lc_class", "lulc", "land_use", "landuse",
+    "crop", "species", "c_id", "code", "gridcode", "dn", "value", "category", "type", "name",
 )  # fmt: skip
+"""Fields that probably hold the class, the likeliest first; small letters."""
 NAME_FIELDS = (
     "class_name", "classname", "class_label", "label_name", "c_name", "c_info", "name", "label",
     "landcover", "category", "description", "class",
 )  # fmt: skip
 COLOR_FIELDS = ("color", "colour", "class_color", "class_colour", "hex")
+NAMES_BESIDE = {"macroclass_id": "macroclass_name", "mc_id": "mc_info", "c_id": "c_info"}
+"""Where the names of a field of numbers stand, if it is not one of the fields above."""
+FEW = 5
+"""Features from which on a field that tells each from each is taken for their number."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,9 @@ class Legend:
     values: np.ndarray
     classes: tuple[ClassInfo, ...]
     warnings: tuple[str, ...]
+    field: str
+    numbered: bool
+    """Whether the field holds numbers, rather than names that were given numbers here."""
 
 
 def read_legend(
@@ -45,11 +63,14 @@ def read_legend(
     InputError
         If there is no such field, or its values cannot be classes.
     """
-    field = _find_field(layer, fields, class_field)
+    field = _named_field(layer, fields, class_field) if class_field else None
+    warnings = []
+    if field is None:
+        field, note = _guess_field(layer, fields, known)
+        warnings += note
     column = fields[field]
     texts = [_text(value) for value in column]
     empty = sum(text is None for text in texts)
-    warnings = []
     if empty == len(texts):
         raise InputError(
             f"The class field '{field}' of '{layer}' is empty in all {empty} features.",
@@ -64,49 +85,111 @@ def read_legend(
     if numbers is not None:
         _check_range(numbers, layer, field)
         values = np.array([0 if n is None else n for n in numbers], np.int64)
-        companion = _companion(fields, field, NAME_FIELDS)
+        beside = NAMES_BESIDE.get(field.lower())
+        companion = _companion(fields, field, (beside,) if beside else NAME_FIELDS)
         names = _most_common(values, fields[companion]) if companion else {}
         found = {int(v): names.get(int(v)) or str(v) for v in np.unique(values[values > 0])}
+        check_names(found, known, layer)
     elif column.dtype.kind == "f":
         raise InputError(
             f"The field '{field}' of '{layer}' holds fractions, which are no classes.",
             hint="Choose a field of whole numbers or of text.",
         )
     else:
-        values, found, extra = _from_text(texts, known)
+        spelled, merged = _one_spelling(column)
+        if merged:
+            warnings.append(
+                f"In the field '{field}' of '{layer}' names that differ in capitals, blanks or "
+                f"Unicode forms only were taken as one class: {'; '.join(merged)}."
+            )
+        values, found, extra = _from_text(spelled, known, f"the field '{field}' of '{layer}'")
+        check_names(found, (), layer)
         if extra:
             warnings.append(f"'{layer}' has classes that are not known so far: {', '.join(extra)}.")
     companion = _companion(fields, field, COLOR_FIELDS)
     colors = _most_common(values, fields[companion]) if companion else {}
     entries = {v: (name, _hex(colors.get(v))) for v, name in found.items()}
-    return Legend(values, with_colors(entries, known), tuple(warnings))
+    return Legend(values, with_colors(entries, known), tuple(warnings), field, numbers is not None)
 
 
-def _find_field(layer: str, fields: dict[str, np.ndarray], wanted: str | None) -> str:
-    listing = ", ".join(fields) or "none"
+def _named_field(layer: str, fields: dict[str, np.ndarray], wanted: str) -> str:
     lower = {name.lower(): name for name in fields}
-    if wanted:
-        found = wanted if wanted in fields else lower.get(wanted.lower())
-        if found is not None:
-            return found
+    found = wanted if wanted in fields else lower.get(wanted.lower())
+    if found is None:
+        listing = ", ".join(fields) or "none"
         raise InputError(f"'{layer}' has no field '{wanted}'.", hint=f"Its fields are: {listing}.")
-    for name in CLASS_FIELDS:
-        if name in lower:
-            return lower[name]
+    return found
+
+
+def _guess_field(
+    layer: str, fields: dict[str, np.ndarray], known: Sequence[ClassInfo]
+) -> tuple[str, list[str]]:
+    """Choose a field by its name and its values; return it and what to say of the choice."""
+    lower = {name.lower(): name for name in fields}
+    likely = [lower[name] for name in CLASS_FIELDS if name in lower]
     if len(fields) == 1:
-        return next(iter(fields))
+        likely = list(fields)
+    if not likely:
+        raise InputError(
+            f"It is not clear which field of '{layer}' holds the class.",
+            hint=f"Name it; the fields are: {', '.join(fields) or 'none'}.",
+        )
+    keys = {name: _keys(column) for name, column in fields.items()}
+    names = values_of_names(known)
+    numbers = {str(info.value) for info in known}
+    unique, one_class = [], []
+    for field in likely:
+        present = [key for key in keys[field] if key]
+        classes = set(present)
+        all_known = bool(known) and all(key in names or key in numbers for key in classes)
+        if fields[field].dtype.kind == "f" and _whole_numbers(list(keys[field])) is None:
+            continue
+        if len(classes) < 2:
+            one_class.append(field)
+        elif len(classes) == len(present) >= FEW and not all_known:
+            unique.append(field)
+        else:
+            return field, _told(layer, field, fields, keys)
+    if one_class:
+        return one_class[0], _told(layer, one_class[0], fields, keys)
+    if not unique:
+        return likely[0], []
     raise InputError(
-        f"It is not clear which field of '{layer}' holds the class.",
-        hint=f"Name it; the fields are: {listing}.",
+        f"It is not clear which field of '{layer}' holds the class: '{unique[0]}' has another "
+        f"value in each of its {len(keys[unique[0]])} features.",
+        hint=f"Name the field (--class-field); there are: {', '.join(fields)}.",
     )
+
+
+def _told(
+    layer: str, field: str, fields: dict[str, np.ndarray], keys: dict[str, tuple[str | None, ...]]
+) -> list[str]:
+    """Name a guessed field, unless any other would have given the same classes."""
+    others = [n for n in fields if n != field and n.lower() not in COLOR_FIELDS and any(keys[n])]
+    parts = {len(set(zip(keys[field], keys[n], strict=True))) for n in (field, *others)}
+    parts |= {len(set(keys[n])) for n in others}
+    if len(parts) == 1:
+        return []
+    return [
+        f"The classes of '{layer}' are those of its field '{field}', which was guessed "
+        f"({len(set(keys[field]) - {None})} classes in {len(keys[field])} features); --class-field "
+        f"chooses another: {', '.join(others)}."
+    ]
+
+
+def _keys(column: np.ndarray) -> tuple[str | None, ...]:
+    """Return what tells the classes of a column apart, None where it is empty."""
+    texts = [_text(value) for value in column]
+    numbers = _whole_numbers(texts)
+    shown = texts if numbers is None else [None if n is None else str(n) for n in numbers]
+    return tuple(text and name_key(text) for text in shown)
 
 
 def _text(value: object) -> str | None:
     """Return an attribute as text, None if it is empty."""
     if value is None or (isinstance(value, (float, np.floating)) and np.isnan(value)):
         return None
-    text = str(value).strip()
-    return text or None
+    return clean_name(str(value)) or None
 
 
 def _whole_numbers(texts: Sequence[str | None]) -> list[int | None] | None:
@@ -126,17 +209,46 @@ def _check_range(numbers: Sequence[int | None], layer: str, field: str) -> None:
         )
 
 
+def _one_spelling(column: np.ndarray) -> tuple[list[str | None], list[str]]:
+    """Write names that differ in case, blanks or Unicode as most of them are; tell which did."""
+    spellings: dict[str, Counter[str]] = {}
+    texts = [_text(value) and str(value) for value in column]
+    for text in filter(None, texts):
+        spellings.setdefault(name_key(text), Counter())[text] += 1
+    usual = {k: clean_name(max(sorted(s), key=s.__getitem__)) for k, s in spellings.items()}
+    merged = [
+        " = ".join(f"'{text}'" for text in sorted(found))
+        for found in spellings.values()
+        if len(found) > 1
+    ]
+    return [text and usual[name_key(text)] for text in texts], merged
+
+
 def _from_text(
-    texts: Sequence[str | None], known: Sequence[ClassInfo]
+    texts: Sequence[str | None], known: Sequence[ClassInfo], source: str
 ) -> tuple[np.ndarray, dict[int, str], list[str]]:
     """Give numbers to names: as the known classes do, new ones behind them in sorted order."""
-    values = {info.name.strip().casefold(): info.value for info in known}
+    values = values_of_names(known)
     names = sorted({text for text in texts if text})
-    new = [name for name in names if name.casefold() not in values] if known else names
+    new = [name for name in names if name_key(name) not in values]
     start = max((info.value for info in known), default=0)
-    exact = {name: start + i for i, name in enumerate(new, 1)}
-    lookup = {name: exact.get(name) or values[name.casefold()] for name in names}
-    found = {value: name for name, value in exact.items()}
+    lookup = {name: start + i for i, name in enumerate(new, 1)}
+    if start + len(new) > LARGEST_VALUE:
+        raise InputError(
+            f"{source[0].upper()}{source[1:]} has {len(new)} classes; {LARGEST_VALUE - start} are "
+            "the most.",
+            hint="Choose another field.",
+        )
+    for name in set(names) - set(new):
+        meant = sorted(values[name_key(name)])
+        if len(meant) > 1:
+            raise InputError(
+                f"'{name}' in {source} may be any of the classes {', '.join(map(str, meant))}, "
+                "which are all called so.",
+                hint="Choose a field with the numbers of the classes.",
+            )
+        lookup[name] = meant[0]
+    found = {lookup[name]: name for name in new}
     column = np.array([lookup[text] if text else 0 for text in texts], np.int64)
     return column, found, new if known else []
 

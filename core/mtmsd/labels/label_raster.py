@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from mtmsd.classes import LARGEST_VALUE, ClassInfo, with_colors
 from mtmsd.errors import InputError
 from mtmsd.labels.labels import Labels
+from mtmsd.scene.categories import read_categories
 from mtmsd.scene.formats.source import GDAL_ERRORS, one_line
 from mtmsd.scene.raster import Scene
 
@@ -54,7 +54,7 @@ def read_label_raster(path: str, scene: Scene, known: Sequence[ClassInfo]) -> La
             with rasterio.open(path) as dataset:
                 _check_grid(dataset, scene, name)
                 rows, cols, values = _labelled(dataset, name)
-                found = _legend(dataset, path)
+                found = read_categories(dataset)
     except GDAL_ERRORS as error:
         raise InputError(f"'{name}' cannot be read to its end: {one_line(error)}") from error
     present = np.unique(values)
@@ -155,30 +155,3 @@ def _regions(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -> np.ndarr
     first, second = np.concatenate(links, axis=1)
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(place),) * 2)
     return connected_components(graph, directed=False)[1].astype(np.int32)
-
-
-def _legend(dataset: rasterio.DatasetReader, path: str) -> dict[int, tuple[str, str | None]]:
-    """Return names and colours that the raster has for its values."""
-    try:
-        table = dataset.colormap(1)
-    except ValueError:
-        table = {}
-    names = _category_names(dataset, path)
-    colors = {v: "#{:02x}{:02x}{:02x}".format(*c[:3]) for v, c in table.items() if any(c[:3])}
-    return {v: (names.get(v, ""), colors.get(v)) for v in set(names) | set(colors)}
-
-
-def _category_names(dataset: rasterio.DatasetReader, path: str) -> dict[int, str]:
-    """Category names, which GDAL keeps beside the raster and ENVI in the header."""
-    header = dataset.tags(ns="ENVI").get("class_names")
-    if header:
-        return dict(enumerate(part.strip() for part in header.strip("{} ").split(",")))
-    beside = Path(f"{path}.aux.xml")
-    if not beside.is_file():
-        return {}
-    try:
-        root = ElementTree.parse(beside).getroot()  # noqa: S314 - Python's expat limits entities
-    except ElementTree.ParseError:
-        return {}
-    entries = root.findall("PAMRasterBand[@band='1']/CategoryNames/Category")
-    return {i: (entry.text or "").strip() for i, entry in enumerate(entries)}

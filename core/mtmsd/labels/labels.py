@@ -28,6 +28,10 @@ class Labels:
         Sorted by value.
     warnings : tuple of str
         Sentences that the user should read.
+    field : str
+        The field that the classes come from; empty for a label raster.
+    numbered : bool
+        Whether the source has numbers, rather than names that were given numbers while reading.
     """
 
     rows: np.ndarray
@@ -36,6 +40,8 @@ class Labels:
     groups: np.ndarray
     classes: tuple[ClassInfo, ...]
     warnings: tuple[str, ...] = ()
+    field: str = ""
+    numbered: bool = True
 
     def __len__(self) -> int:
         return len(self.values)

@@ -84,6 +84,8 @@ def read_polygons(
         parts[keep].astype(np.int32),
         legend.classes,
         tuple(warnings),
+        legend.field,
+        legend.numbered,
     )
 
 

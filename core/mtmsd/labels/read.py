@@ -109,9 +109,12 @@ def _tiles(labels: Labels) -> Iterator[tuple[tuple[int, int, int, int], np.ndarr
 def _check_classes(labels: Labels, minimum: int, name: str) -> None:
     counts = labels.counts()
     if len(counts) < 2:
+        place = f" in the field '{labels.field}'" if labels.field else ""
         raise InputError(
-            f"'{name}' has one class only ('{labels.classes[0].name}'); a map needs two or more.",
-            hint="Draw polygons of another class.",
+            f"'{name}' has one class only ('{labels.classes[0].name}'){place}; a map needs two "
+            "or more.",
+            hint="Draw polygons of another class"
+            + (", or choose another field (--class-field)." if labels.field else "."),
         )
     names = {info.value: info.name for info in labels.classes}
     few = [f"'{names[v]}' has {n}" for v, n in counts.items() if n < minimum]

@@ -14,7 +14,7 @@ from rasterio.features import sieve as sieve_regions
 from scipy.ndimage import convolve1d
 
 from mtmsd.assess.report import file_errors
-from mtmsd.classes import PALETTE, ClassInfo
+from mtmsd.classes import PALETTE, ClassInfo, name_key
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import UNKNOWN, ClassMap, open_confidence, read_window
@@ -230,15 +230,18 @@ def unknown_below(
         ClassMap.open(map_path) as source,
         open_confidence(confidence_path, source) as confidence,
     ):
-        known = [c for c in _classes(source) if c.name != UNKNOWN]
+        known = [c for c in _classes(source) if c.value != source.unknown]
         info = unknown_class(known)
+        before = source.unknown or 0
 
         def part(row: int, col: int, height: int, width: int) -> NDArray:
             values = source.values(row, col, height, width)
             low = read_window(confidence, row, col, height, width) < threshold
-            return np.where(low & (values > 0), info.value, values)
+            unsure = (low | (values == before)) & (values > 0)
+            return np.where(unsure, info.value, values)
 
         change = {"unknown_below": threshold}
+        source.metadata["unknown"] = info.value
         return _rewrite(source, output, part, change, reporter, [*known, info])
 
 
@@ -251,7 +254,8 @@ def unknown_class(known: Sequence[ClassInfo]) -> ClassInfo:
             f"The class value {largest} leaves no number for the class '{UNKNOWN}'.",
             hint="Give the classes numbers below 65535.",
         )
-    return ClassInfo(free[0], UNKNOWN, "#808080")
+    taken = name_key(UNKNOWN) in {name_key(info.name) for info in known}
+    return ClassInfo(free[0], f"{UNKNOWN} (low confidence)" if taken else UNKNOWN, "#808080")
 
 
 def _classes(source: ClassMap) -> list[ClassInfo]:

@@ -19,12 +19,13 @@ from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from mtmsd.classes import ClassInfo
+from mtmsd.classes import ClassInfo, distinct_names, with_colors
 from mtmsd.errors import InputError
+from mtmsd.scene.categories import read_categories
 from mtmsd.scene.pixels import by_block
 
 UNKNOWN = "unknown"
-"""Name of the class of pixels whose confidence was too low."""
+"""Usual name of the class of pixels whose confidence was too low."""
 
 
 class ClassMap:
@@ -36,9 +37,12 @@ class ClassMap:
     Attributes
     ----------
     classes : tuple of ClassInfo
-        As the map's own metadata names them; else empty.
+        As the map's own metadata names them, or its category names; else empty.
     metadata : dict
         What the engine wrote into the map; else empty.
+    unknown : int or None
+        Value of the pixels whose confidence was too low, where the map has such a class. It is
+        told by the metadata: a class that a user calls "unknown" is one like any other.
     """
 
     def __init__(self, dataset: rasterio.DatasetReader, path: Path) -> None:
@@ -50,10 +54,8 @@ class ClassMap:
         self.crs: CRS | None = dataset.crs
         self.nodata = {0} if dataset.nodata is None else {0, dataset.nodata}
         self.metadata: dict[str, Any] = _metadata(dataset)
-        self.classes = tuple(
-            ClassInfo(int(c["value"]), str(c["name"]), str(c["color"]))
-            for c in self.metadata.get("classes", ())
-        )
+        self.classes = _classes(dataset, self.metadata)
+        self.unknown = _unknown(self.metadata)
 
     @classmethod
     def open(cls, path: str | Path) -> ClassMap:
@@ -197,3 +199,22 @@ def _metadata(dataset: rasterio.DatasetReader) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _classes(dataset: rasterio.DatasetReader, metadata: dict[str, Any]) -> tuple[ClassInfo, ...]:
+    """Return the classes that the engine wrote into a map, or those that another program did."""
+    if "classes" in metadata:
+        return distinct_names(
+            ClassInfo(int(c["value"]), str(c["name"]), str(c["color"])) for c in metadata["classes"]
+        )
+    named = {v: entry for v, entry in read_categories(dataset).items() if v > 0 and entry[0]}
+    return with_colors(named, ())
+
+
+def _unknown(metadata: dict[str, Any]) -> int | None:
+    """Return the value of the unknown class; older maps tell only that there is one, the last."""
+    if "unknown" in metadata:
+        return int(metadata["unknown"])
+    if any("unknown_below" in change for change in metadata.get("after", ())):
+        return max(int(c["value"]) for c in metadata["classes"])
+    return None
