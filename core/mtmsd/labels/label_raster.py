@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,17 @@ from rasterio.windows import Window
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mtmsd.classes import LARGEST_VALUE, ClassInfo, with_colors
+from mtmsd.classes import (
+    LARGEST_VALUE,
+    ClassInfo,
+    check_names,
+    name_key,
+    values_of_names,
+    with_colors,
+)
 from mtmsd.errors import InputError
 from mtmsd.labels.labels import Labels
+from mtmsd.labels.unlabelled import Meaning, meaning_of
 from mtmsd.scene.categories import read_categories
 from mtmsd.scene.formats.source import GDAL_ERRORS, one_line
 from mtmsd.scene.raster import Scene
@@ -53,20 +62,54 @@ def read_label_raster(path: str, scene: Scene, known: Sequence[ClassInfo]) -> La
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as dataset:
                 _check_grid(dataset, scene, name)
-                rows, cols, values = _labelled(dataset, name)
                 found = read_categories(dataset)
+                name_of_zero = found.get(0, ("", None))[0]
+                meaning = meaning_of(dataset, name, _strips(dataset), name_of_zero)
+                meaning = _as_known(meaning, found, known, name)
+                rows, cols, values = _labelled(dataset, name, meaning)
     except GDAL_ERRORS as error:
         raise InputError(f"'{name}' cannot be read to its end: {one_line(error)}") from error
+    if meaning.zero:
+        found[meaning.zero] = _zero_class(found)
     present = np.unique(values)
     entries = {int(v): found.get(int(v), (str(v), None)) for v in present}
     entries = {v: (text or str(v), color) for v, (text, color) in entries.items()}
+    check_names({v: text for v, (text, _) in entries.items() if v in found}, known, name)
     return Labels(
         rows.astype(np.int32),
         cols.astype(np.int32),
         values.astype(np.uint16),
         _regions(rows, cols, values),
         with_colors(entries, known),
+        meaning.warnings,
     )
+
+
+def _zero_class(found: Mapping[int, tuple[str, str | None]]) -> tuple[str, str | None]:
+    """Return the name, "0" if there is none, and the colour of the class 0."""
+    name, color = found.get(0, ("", None))
+    return name or "0", color
+
+
+def _as_known(
+    meaning: Meaning,
+    found: Mapping[int, tuple[str, str | None]],
+    known: Sequence[ClassInfo],
+    name: str,
+) -> Meaning:
+    """Give the class 0 the value that it has among the known classes."""
+    if not (meaning.zero and known):
+        return meaning
+    label = _zero_class(found)[0]
+    values = values_of_names(known).get(name_key(label), set())
+    if not values or values & meaning.present:
+        raise InputError(
+            f"It is not clear which class of the map the class 0 of the label raster '{name}' is.",
+            hint="Give its pixels the number that the class has in the map.",
+        )
+    value = min(values)
+    told = meaning.warnings[-1].replace(f"the value {meaning.zero} ", f"the value {value} ")
+    return replace(meaning, zero=value, warnings=(*meaning.warnings[:-1], told))
 
 
 def _check_grid(dataset: rasterio.DatasetReader, scene: Scene, name: str) -> None:
@@ -101,26 +144,30 @@ def _grid(raster: rasterio.DatasetReader | Scene) -> str:
     return f"{size} of {a:g}×{e:g} from ({c:.10g}, {f:.10g}){rotated}, {crs}"
 
 
+def _strips(dataset: rasterio.DatasetReader) -> list[Window]:
+    return [
+        Window(0, top, dataset.width, min(STRIP, dataset.height - top))
+        for top in range(0, dataset.height, STRIP)
+    ]
+
+
 def _labelled(
-    dataset: rasterio.DatasetReader, name: str
+    dataset: rasterio.DatasetReader, name: str, meaning: Meaning
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return rows, columns and values of the pixels with a class."""
     rows, cols, values = [], [], []
-    for top in range(0, dataset.height, STRIP):
-        window = Window(0, top, dataset.width, min(STRIP, dataset.height - top))
+    for window in _strips(dataset):
         strip = dataset.read(1, window=window)
-        labelled = (strip != 0) & (dataset.read_masks(1, window=window) != 0)
-        if strip.dtype.kind == "f":
-            labelled &= ~np.isnan(strip)
-        r, c = np.nonzero(labelled)
-        found = strip[r, c]
+        classes = meaning.classes(strip, dataset.read_masks(1, window=window))
+        r, c = np.nonzero(classes)
+        found = classes[r, c]
         wrong = found[(found < 1) | (found > LARGEST_VALUE) | (found % 1 != 0)]
         if len(wrong):
             raise InputError(
                 f"The label raster '{name}' holds the value {wrong[0]:g}; classes are whole "
                 f"numbers from 1 to {LARGEST_VALUE}, and 0 is unlabelled."
             )
-        rows.append(r + top)
+        rows.append(r + window.row_off)
         cols.append(c)
         values.append(found.astype(np.int64))
     result = np.concatenate(rows), np.concatenate(cols), np.concatenate(values)
