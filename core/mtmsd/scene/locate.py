@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 from mtmsd.errors import InputError
 from mtmsd.scene.formats.envi import open_envi
-from mtmsd.scene.formats.products import find_image, read_beside, read_envi_header
+from mtmsd.scene.formats.envi_header import read_envi_header, read_text, with_header
+from mtmsd.scene.formats.products import find_image, read_beside
 from mtmsd.scene.formats.source import GdalSource, Source
 
 HEADER_SUFFIXES = ("", ".bsq", ".bil", ".bip", ".img", ".dat", ".raw", ".bin")
@@ -133,7 +134,8 @@ def _add_beside(source: GdalSource, path: Path) -> None:
         ) from error
     if beside is None:
         return
-    source.metadata = beside.metadata
+    notes = tuple(dict.fromkeys((*source.metadata.notes, *beside.metadata.notes)))
+    source.metadata = replace(beside.metadata, notes=notes)
     unscaled = set(source.scales) <= {1.0} and set(source.offsets) <= {0.0}
     if beside.gains and unscaled:
         source.scales, source.offsets = beside.gains, beside.offsets
@@ -151,23 +153,13 @@ def _open_gz(path: Path) -> GdalSource:
     if header is None:
         source = _open_gdal(f"/vsigzip/{path.absolute()}", path.name)
     else:
-        folder = tempfile.TemporaryDirectory(prefix="mtmsd-")
-        link = Path(folder.name) / "image"
-        text = header.read_text(encoding="utf-8", errors="replace").rstrip()
+        text = read_text(header).rstrip()
         if read_envi_header(header).get("file_compression", "0") == "0":
             text += "\nfile compression = 1"
-        Path(f"{link}.hdr").write_text(f"{text}\n", encoding="utf-8")
-        try:
-            link.symlink_to(path.absolute())
-        except OSError as error:  # Windows asks for a privilege
-            folder.cleanup()
-            raise InputError(
-                f"'{path.name}' is compressed and cannot be opened in place here.",
-                hint="Unpack it first.",
-            ) from error
+        folder, link = with_header(path, text)
         source = _open_gdal(str(link), path.name)
         source.keep(folder)
-    source.note = STREAM_NOTE.format(path.name)
+    source.notes += (STREAM_NOTE.format(path.name),)
     return source
 
 

@@ -18,9 +18,10 @@ from rasterio.windows import Window
 
 from mtmsd.errors import InputError
 from mtmsd.scene.bands import HUGE, Band, Sample, draw_sample, has_data, judge
+from mtmsd.scene.exclusion import parse_exclusion
 from mtmsd.scene.formats.source import GDAL_ERRORS, Source, one_line
 from mtmsd.scene.locate import open_source
-from mtmsd.scene.wavelengths import BandMetadata, parse_exclusion
+from mtmsd.scene.wavelengths import BandMetadata
 
 __all__ = ["Band", "Scene"]
 
@@ -308,7 +309,7 @@ def _choose(
     """Decide which bands are used; say what the user should know."""
     metadata = source.metadata
     listed, warnings = parse_exclusion(exclude, metadata.wavelengths, name)
-    warnings += filter(None, (metadata.note, source.note))
+    warnings += [*metadata.notes, *source.notes]
     reasons = dict.fromkeys(listed, "left out by the user")
     good = metadata.good
     if not any(good):

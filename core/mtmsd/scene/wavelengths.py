@@ -1,39 +1,43 @@
-"""Band metadata as files give it: wavelengths and their widths in nanometres, bad-band lists."""
+"""Band metadata as files give it, checked: wavelengths and widths in nanometres, bad bands."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
 from rasterio.io import DatasetReader
 
-from mtmsd.errors import InputError
+from mtmsd.scene.band_lists import NUMBER, flag, number, split_list, unit_behind
+from mtmsd.scene.units import PLAUSIBLE, Centres, in_nanometres
 
-UNITS = {
-    "nm": 1.0, "nanometer": 1.0, "nanometers": 1.0, "nanometre": 1.0, "nanometres": 1.0,
-    "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3, "micrometer": 1e3,
-    "micrometers": 1e3, "micrometre": 1e3, "micrometres": 1e3,
-    "mm": 1e6, "millimeter": 1e6, "millimeters": 1e6, "m": 1e9, "meter": 1e9, "meters": 1e9,
-    "a": 0.1, "å": 0.1, "angstrom": 0.1, "angstroms": 0.1,
-}  # fmt: skip
-"""Nanometres in one unit of length."""
-WAVENUMBER_UNITS = ("cm-1", "1/cm", "cm^-1", "wavenumber")
-WATER_VAPOUR = "1340-1460nm,1790-1960nm"
-"""Ranges in which water vapour leaves no signal; the word ``water`` stands for them."""
-
-_NUMBER = r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
-_WITH_UNIT = re.compile(rf"({_NUMBER})\s*(nm|[uµμ]m|nano\w+|micro\w+)\b", re.IGNORECASE)
-_IN_BRACKETS = re.compile(rf"\(\s*({_NUMBER})\s*\)\s*$")
-_BARE = re.compile(r"^\s*(\d+\.\d+)\s*$")
-_CENTRE_KEYS = (
+CENTRE_KEYS = (
     "wavelength", "wavelengths", "center_wavelength", "centre_wavelength", "central_wavelength",
-    "wavelength_center", "centerwavelength", "wavelengthcenter", "netcdf_dim_wavelength",
-    "netcdf_dim_wavelengths", "netcdf_dim_wl", "netcdf_dim_lambda",
+    "wavelength_center", "centerwavelength", "wavelengthcenter", "center_wavelengths",
+    "netcdf_dim_wavelength", "netcdf_dim_wavelengths", "netcdf_dim_wl", "netcdf_dim_lambda",
 )  # fmt: skip
-_UNIT_KEYS = ("wavelength_units", "wavelength_unit", "wavelength#units", "wavelengths#units")
-_WIDTH_KEYS = ("fwhm", "bandwidth", "full_width_half_maximum", "wavelength_fwhm")
+UNIT_KEYS = (
+    "wavelength_units", "wavelength_unit", "wavelengths_units", "wavelengths_unit",
+    "wavelength#units", "wavelengths#units",
+)  # fmt: skip
+WIDTH_KEYS = ("fwhm", "bandwidth", "full_width_half_maximum", "wavelength_fwhm", "fwhms")
+GOOD_KEYS = (
+    "bbl", "bad_band_multiplier", "bad_band_list", "good_wavelengths", "good_wavelength",
+    "good_bands", "good_band",
+)  # fmt: skip
+"""Lists in which 0 is a bad band."""
+
+_WITH_UNIT = re.compile(rf"({NUMBER})\s*(nm|[uµμ]m|nano\w+|micro\w+)(?![a-zA-Z])", re.IGNORECASE)
+_IN_NAMES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\(\s*({NUMBER})\s*\)\s*$",
+        r"(?<![\d.,])(\d+(?:[.,]\d+)?)\s*$",
+        r"^\s*(\d+(?:[.,]\d+)?)(?![\d.,])",
+    )
+)
+_SPAN = 50.0
+"""Nanometres that numbers in band names must span to be taken for wavelengths."""
 
 
 @dataclass(frozen=True)
@@ -41,178 +45,173 @@ class BandMetadata:
     """What a file says about its bands, one entry each.
 
     ``wavelengths`` and ``fwhm`` are in nanometres, None where unknown; ``good`` is False where the
-    file's own bad-band list leaves a band out; ``note`` says what had to be guessed.
+    file's own bad-band list leaves a band out; ``notes`` say what was guessed or not used.
     """
 
     wavelengths: tuple[float | None, ...]
     fwhm: tuple[float | None, ...]
     good: tuple[bool, ...]
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def unknown(cls, count: int) -> BandMetadata:
+    def unknown(cls, count: int, *notes: str) -> BandMetadata:
         """Metadata of a file that says nothing."""
-        return cls((None,) * count, (None,) * count, (True,) * count)
+        return cls((None,) * count, (None,) * count, (True,) * count, notes)
 
 
 def read_band_metadata(dataset: DatasetReader) -> BandMetadata:
     """Read wavelengths, widths and the bad-band list from wherever the file keeps them.
 
-    In this order: band tags, the ENVI header, lists among the dataset's tags, numbers in the band
-    descriptions, the ``IMAGERY`` domain (rounded to a nanometre by GDAL, hence last).
+    In this order: the ENVI header (GDAL's band tags repeat it without looking at its length),
+    band tags, lists among the dataset's tags, numbers in the band descriptions, the ``IMAGERY``
+    domain (rounded to a nanometre by GDAL, hence last).
     """
+    try:
+        return _read(dataset)
+    except UnicodeDecodeError:
+        note = "The file's texts are not in UTF-8, so its band names and wavelengths were not used."
+        return BandMetadata.unknown(dataset.count, note)
+
+
+def _read(dataset: DatasetReader) -> BandMetadata:
     count = dataset.count
-    tags = [_lower(dataset.tags(i)) for i in dataset.indexes]
-    header = _lower(dataset.tags(ns="ENVI"))
-    general = _lower(dataset.tags())
-    units = _first(tags[0], _UNIT_KEYS) or _first(header, _UNIT_KEYS) or _first(general, _UNIT_KEYS)
-    widths = (
-        _per_band([_first(t, _WIDTH_KEYS) for t in tags])
-        or _listed(header, _WIDTH_KEYS, count)
-        or _listed(general, _WIDTH_KEYS, count)
-    )
-    good = (
-        _per_band([t.get("bbl") for t in tags])
-        or _listed(header, ("bbl",), count)
-        or _listed(general, ("bbl",), count)
-    )
-    centres = (
-        _per_band([_first(t, _CENTRE_KEYS) for t in tags])
-        or _listed(header, _CENTRE_KEYS, count)
-        or _listed(general, _CENTRE_KEYS, count)
-    )
+    header = plain_keys(dataset.tags(ns="ENVI"))
+    if _first(header, CENTRE_KEYS):
+        return band_lists(header, count)
+    tags = [plain_keys(dataset.tags(i)) for i in dataset.indexes]
+    general = plain_keys(dataset.tags())
+    lists = _Lists(count)
+    good = lists.flags(header, [_first(t, GOOD_KEYS) for t in tags], general)
+    units = next(filter(None, (_first(t, UNIT_KEYS) for t in (*tags, header, general))), None)
+    centres = lists.numbers("wavelengths", CENTRE_KEYS, tags, general)
+    units = units or lists.unit
+    widths = lists.numbers("band widths", WIDTH_KEYS, tags, header, general)
     if not centres:
-        centres, described = _from_descriptions(dataset.descriptions)
-        units = described or units
+        centres, units = _from_descriptions(dataset.descriptions, units, lists.notes)
     if not centres:
-        imagery = [_lower(dataset.tags(i, ns="IMAGERY")) for i in dataset.indexes]
-        centres = _per_band([t.get("central_wavelength_um") for t in imagery])
-        widths = _per_band([t.get("fwhm_um") for t in imagery]) or widths
+        imagery = [plain_keys(dataset.tags(i, ns="IMAGERY")) for i in dataset.indexes]
+        centres = lists.per_band([t.get("central_wavelength_um") for t in imagery])
+        widths = lists.per_band([t.get("fwhm_um") for t in imagery]) or widths
         units = "um"
-    flags = tuple(g != 0 for g in good) if good else (True,) * count
-    if not centres or (units or "").strip().lower() == "index":  # ENVI's word for band numbers
-        return replace(BandMetadata.unknown(count), good=flags)
-    return replace(in_nanometres(centres, widths, units), good=flags)
+    return _complete(centres, widths, units, good, lists)
 
 
-def band_lists(header: Mapping[str, str], count: int) -> BandMetadata | None:
-    """Read wavelengths, widths and bad bands from an ENVI header; None if it has no wavelengths."""
-    centres = _listed(header, _CENTRE_KEYS, count)
-    if not centres:
-        return None
-    good = _listed(header, ("bbl",), count)
-    flags = tuple(g != 0 for g in good) if good else (True,) * count
-    widths = _listed(header, _WIDTH_KEYS, count)
-    return replace(in_nanometres(centres, widths, _first(header, _UNIT_KEYS)), good=flags)
+def band_lists(header: Mapping[str, str], count: int) -> BandMetadata:
+    """Read wavelengths, widths and bad bands from the lists of an ENVI header."""
+    lists = _Lists(count)
+    good = lists.flags(header)
+    centres = lists.numbers("wavelengths", CENTRE_KEYS, (), header)
+    unit = lists.unit
+    widths = lists.numbers("band widths", WIDTH_KEYS, (), header)
+    return _complete(centres, widths, _first(header, UNIT_KEYS) or unit, good, lists)
 
 
-def in_nanometres(
-    centres: Sequence[float | None], widths: Sequence[float | None] | None, units: str | None
+def _first(tags: Mapping[str, str], keys: Sequence[str]) -> str | None:
+    return next((tags[key] for key in keys if key in tags), None)
+
+
+def plain_keys(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags under names in lower case, with underscores."""
+    return {key.lower().replace(" ", "_"): value for key, value in tags.items()}
+
+
+def metadata_of(
+    centres: Sequence[float | None],
+    widths: Sequence[float | None] | None,
+    units: str | None,
+    good: Sequence[bool] | None = None,
+    notes: Sequence[str] = (),
 ) -> BandMetadata:
-    """Convert wavelengths and widths to nanometres; units that are not known are guessed.
-
-    The guess: values that are all below 100 are micrometres, others nanometres.
-    """
-    count = len(centres)
-    widths = widths or [None] * count
-    centres = [c if c is not None and np.isfinite(c) and c > 0 else None for c in centres]
-    known = [c for c in centres if c is not None]
-    unit = (units or "").strip().lower()
-    if unit in WAVENUMBER_UNITS:
-        nanometres = [1e7 / c if c else None for c in centres]
-        spans = [
-            1e7 * w / c**2 if c and w is not None else None
-            for c, w in zip(centres, widths, strict=True)
-        ]
-        return BandMetadata(tuple(nanometres), tuple(spans), (True,) * count)
-    note = ""
-    factor = UNITS.get(unit)
-    if factor is None:
-        factor = 1e3 if known and max(known) < 100 else 1.0
-        name = "micrometres" if factor == 1e3 else "nanometres"
-        note = f"The file does not say the unit of its wavelengths; taken as {name}."
-    present = [w for w in widths if w is not None]
-    # Some writers give widths in nanometres beside wavelengths in micrometres.
-    span = 1.0 if factor == 1e3 and present and float(np.median(present)) > 1 else factor
+    """Check and convert lists that have an entry a band."""
+    checked: Centres = in_nanometres(centres, widths, units)
+    flags = tuple(good) if good is not None else (True,) * len(centres)
     return BandMetadata(
-        tuple(None if c is None else round(c * factor, 6) for c in centres),
-        tuple(None if w is None else round(w * span, 6) for w in widths),
-        (True,) * count,
-        note,
+        checked.wavelengths, checked.fwhm, flags, (*dict.fromkeys((*notes, *checked.notes)),)
     )
 
 
-def parse_exclusion(
-    text: str, wavelengths: Sequence[float | None], name: str
-) -> tuple[set[int], list[str]]:
-    """Read a user's list of bands to leave out.
+class _Lists:
+    """Reads lists with an entry for each of ``count`` bands; keeps what there is to say."""
 
-    Parameters
-    ----------
-    text : str
-        Bands and ranges such as ``"1-5,17"``, wavelength ranges such as ``"1340-1460nm"`` or
-        ``"1.34-1.46um"``, and the word ``water``, separated by commas.
-    wavelengths : sequence
-        In nanometres, one for each band of the file; None where unknown.
-    name : str
-        The file's name, for messages.
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.notes: list[str] = []
+        self.unit: str | None = None
 
-    Returns
-    -------
-    set of int, list of str
-        Band numbers from 1; sentences on what the list did not reach.
+    def numbers(
+        self,
+        what: str,
+        keys: Sequence[str],
+        tags: Sequence[Mapping[str, str]],
+        *whole: Mapping[str, str],
+    ) -> list[float | None] | None:
+        """Read band tags, else the first list that fits; say which lists do not fit."""
+        values = self.per_band([_first(t, keys) for t in tags])
+        for text in filter(None, (_first(t, keys) for t in whole if not values)):
+            parts = split_list(text, self.count)
+            if len(parts) != self.count:
+                self._unfit(what, len(parts))
+            else:
+                self.unit = unit_behind(parts)
+                values = [number(part) for part in parts]
+                break
+        return values if values and any(v is not None for v in values) else None
 
-    Raises
-    ------
-    InputError
-        If an item cannot be read, or names a band or unit that the file does not have.
-    """
-    bands: set[int] = set()
-    warnings = []
-    text = re.sub(r"\bwater\b", WATER_VAPOUR, text, flags=re.IGNORECASE)
-    for item in filter(None, (part.strip() for part in re.split("[,;]", text))):
-        match = re.fullmatch(
-            r"(\d+(?:\.\d+)?)(?:\s*(?:-|–|\.\.)\s*(\d+(?:\.\d+)?))?\s*([^\W\d]*)", item
-        )
-        if not match or (not match[3] and "." in item.replace("..", "")):
-            raise InputError(
-                f"'{item}' is not a band, a range of bands or a range of wavelengths.",
-                hint="Write, for example, 1-5,130-135 or 1340-1460nm.",
+    def per_band(self, texts: Sequence[str | None]) -> list[float | None] | None:
+        """Read a number a band; None if no band has one."""
+        values = [number(text) for text in texts]
+        if all(v is None for v in values):
+            return None
+        self.unit = unit_behind(texts)
+        return values
+
+    def flags(
+        self,
+        header: Mapping[str, str],
+        tags: Sequence[str | None] = (),
+        general: Mapping[str, str] | None = None,
+    ) -> list[bool] | None:
+        """Read the bad-band list; a band whose tag is missing is good."""
+        texts: list[str] = []
+        for text in filter(None, (_first(t, GOOD_KEYS) for t in (header, general or {}))):
+            texts = split_list(text, self.count)
+            if len(texts) != self.count:
+                self._unfit("good and bad bands (bbl)", len(texts))
+                texts = []
+        if any(tags) and not texts:
+            texts = [text or "1" for text in tags]
+        read = [flag(text) for text in texts]
+        if None in read:
+            odd = texts[read.index(None)]
+            self.notes.append(
+                f"The file's bad-band list (bbl) has the entry '{odd}', which is neither 1 nor 0; "
+                "the list was not used."
             )
-        low, high = sorted((float(match[1]), float(match[2] or match[1])))
-        if match[3]:
-            found = _within(low, high, match[3].lower(), wavelengths, name)
-            if not found:
-                warnings.append(f"No band of '{name}' lies in {item}.")
-            bands |= found
-        elif low < 1 or high > len(wavelengths):
-            raise InputError(
-                f"Band {int(high if low >= 1 else low)} cannot be left out: '{name}' has the bands "
-                f"1 to {len(wavelengths)}."
-            )
-        else:
-            bands |= set(range(int(low), int(high) + 1))
-    return bands, warnings
+            return None
+        return [f is not False for f in read] or None
+
+    def _unfit(self, what: str, length: int) -> None:
+        self.notes.append(
+            f"The file lists {length} {what} for {self.count} bands; that list was not used."
+        )
 
 
-def _within(
-    low: float, high: float, unit: str, wavelengths: Sequence[float | None], name: str
-) -> set[int]:
-    if unit not in UNITS:
-        raise InputError(
-            f"'{unit}' is not a unit of wavelength.", hint="Write nm or um behind the number."
-        )
-    if all(w is None for w in wavelengths):
-        raise InputError(
-            f"'{name}' has no wavelengths, so bands cannot be left out by wavelength.",
-            hint="Give band numbers, such as 104-116.",
-        )
-    low, high = low * UNITS[unit], high * UNITS[unit]
-    return {i for i, w in enumerate(wavelengths, 1) if w is not None and low <= w <= high}
+def _complete(
+    centres: Sequence[float | None] | None,
+    widths: Sequence[float | None] | None,
+    units: str | None,
+    good: Sequence[bool] | None,
+    lists: _Lists,
+) -> BandMetadata:
+    if centres:
+        return metadata_of(centres, widths, units, good, lists.notes)
+    flags = tuple(good or (True,) * lists.count)
+    unknown = (None,) * lists.count
+    return BandMetadata(unknown, unknown, flags, tuple(lists.notes))
 
 
 def _from_descriptions(
-    descriptions: Sequence[str | None],
+    descriptions: Sequence[str | None], units: str | None, notes: list[str]
 ) -> tuple[list[float | None] | None, str | None]:
     """Find wavelengths in band names; a bare number counts only if every band has one."""
     texts = [d or "" for d in descriptions]
@@ -220,39 +219,24 @@ def _from_descriptions(
     if sum(m is not None for m in matches) * 2 > len(texts):
         unit = next(m[2] for m in matches if m)
         unit = {"n": "nm", "m": "um", "u": "um", "µ": "um", "μ": "um"}[unit[0].lower()]
-        return [float(m[1]) if m else None for m in matches], unit
-    for pattern in (_IN_BRACKETS, _BARE):
+        return [number(m[1]) if m else None for m in matches], unit
+    for pattern in _IN_NAMES:
         found = [pattern.search(t) for t in texts]
-        values = [float(m[1]) for m in found if m]
-        if len(values) == len(texts) and min(values) > 0 and len(set(values)) == len(values):
-            return list(values), None
-    return None, None
+        if all(found) and _are_wavelengths([m[1].replace(",", ".") for m in found if m], units):
+            notes.append(
+                f"The wavelengths were taken from the band names ('{texts[0]}' to '{texts[-1]}')."
+            )
+            return [number(m[1]) for m in found if m], units
+    return None, units
 
 
-def _lower(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key.lower().replace(" ", "_"): value for key, value in tags.items()}
-
-
-def _first(tags: Mapping[str, str], keys: Sequence[str]) -> str | None:
-    return next((tags[key] for key in keys if key in tags), None)
-
-
-def _number(text: str | None) -> float | None:
-    """Read a number; a text that starts with one (``478.3 nm``) counts too."""
-    match = re.match(rf"\s*({_NUMBER})", text or "")
-    return float(match[1]) if match else None
-
-
-def _per_band(texts: Sequence[str | None]) -> list[float | None] | None:
-    """Numbers of the bands, or None if most bands have none."""
-    numbers = [_number(text) for text in texts]
-    return numbers if sum(n is not None for n in numbers) * 2 > len(numbers) else None
-
-
-def _listed(tags: Mapping[str, str], keys: Sequence[str], count: int) -> list[float | None] | None:
-    """Numbers from a list such as ``{ 1.0, 2.0 }``, or None if it does not fit the bands."""
-    text = _first(tags, keys)
-    if not text or count < 2:
-        return None
-    numbers = [_number(part) for part in text.strip().strip("{}[]").split(",")]
-    return numbers if len(numbers) == count and None not in numbers else None
+def _are_wavelengths(numbers: Sequence[str], units: str | None) -> bool:
+    """Whether the numbers of band names can be wavelengths and do not merely count or date."""
+    values = [float(n) for n in numbers]
+    if len(set(values)) < len(values) or min(values) <= 0:
+        return False
+    if all("." in n for n in numbers) and max(values) < 100:
+        values = [1000 * v for v in values]
+    steps = {b - a for a, b in zip(values, values[1:], strict=False)}
+    in_range = PLAUSIBLE[0] <= min(values) and max(values) <= PLAUSIBLE[1]
+    return in_range and max(values) - min(values) >= _SPAN and steps != {1.0}

@@ -54,7 +54,7 @@ class HdfSource:
     """
 
     alpha: int | None = None
-    note = ""
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -1,13 +1,15 @@
-"""What lies beside an image: METADATA.XML of EnMAP and DESIS products, ENVI headers."""
+"""What lies beside an image: METADATA.XML of EnMAP and DESIS products, ENVI headers, lists."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from mtmsd.scene.wavelengths import BandMetadata, band_lists, in_nanometres
+from mtmsd.scene.formats.envi_header import find_envi_header, read_envi_header
+from mtmsd.scene.formats.wavelength_list import find_list, read_list
+from mtmsd.scene.wavelengths import BandMetadata, band_lists, metadata_of
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".bsq", ".bil", ".bip")
 _IMAGE_NAME = re.compile(r"SPECTRAL_IMAGE(_COG)?$", re.IGNORECASE)
@@ -50,7 +52,12 @@ def read_beside(image: Path, count: int) -> Beside | None:
             if xml.is_file():
                 return _from_xml(xml, count)
     header = find_envi_header(image)
-    return _from_header(header, count) if header else None
+    found = _from_header(header, count) if header else None
+    if found is not None:
+        return found
+    text = find_list(image)
+    metadata = read_list(text, count) if text else None
+    return Beside(metadata) if metadata else None
 
 
 def _from_xml(path: Path, count: int) -> Beside:
@@ -71,13 +78,13 @@ def _from_xml(path: Path, count: int) -> Beside:
             f"'{path.name}' describes {len(entries)} bands and the image has {count}; "
             "its wavelengths were not used."
         )
-        return Beside(replace(BandMetadata.unknown(count), note=note))
+        return Beside(BandMetadata.unknown(count, note))
 
     def column(*names: str) -> list[float | None]:
         texts = [next((e[n] for n in names if e.get(n)), "") for e in entries]
         return [float(text) if text else None for text in texts]
 
-    metadata = in_nanometres(
+    metadata = metadata_of(
         column("wavelengthcenterofband"), column("fwhmofband", "wavelengthwidthofband"), "nm"
     )
     gains = tuple(1.0 if g is None else g for g in column("gainofband"))
@@ -91,21 +98,5 @@ def _from_header(path: Path, count: int) -> Beside | None:
     if "samples" not in fields and "bands" not in fields:
         return None
     metadata = band_lists(fields, count)
-    if metadata is None:
-        return None
-    return Beside(metadata)
-
-
-def find_envi_header(image: Path) -> Path | None:
-    """Return the header beside an image: its suffix replaced by, or followed by, ``.hdr``."""
-    candidates = (image.with_suffix(".hdr"), Path(f"{image}.hdr"), image.with_suffix(".HDR"))
-    return next((c for c in candidates if c != image and c.is_file()), None)
-
-
-def read_envi_header(path: Path) -> dict[str, str]:
-    """Return the fields of an ENVI header, names in lower case with underscores."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if not text.lstrip().startswith("ENVI"):
-        return {}
-    pairs = re.findall(r"^[ \t]*([^={}\n]+?)[ \t]*=[ \t]*(\{[^}]*\}|[^\n]*)", text, re.MULTILINE)
-    return {key.lower().replace(" ", "_"): " ".join(value.split()) for key, value in pairs}
+    said = metadata.notes or any(metadata.wavelengths) or not all(metadata.good)
+    return Beside(metadata) if said else None

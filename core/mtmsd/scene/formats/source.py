@@ -50,8 +50,8 @@ class Source(Protocol):
     block_shape: tuple[int, int]
     block_bytes: int
     metadata: BandMetadata
-    note: str
-    """A sentence that the user should read, or nothing."""
+    notes: tuple[str, ...]
+    """Sentences that the user should read."""
 
     def read(self, indexes: Sequence[int], window: Window) -> np.ndarray:
         """Return raw values, shape (len(indexes), h, w), of a window inside the grid."""
@@ -71,7 +71,7 @@ class GdalSource:
     GDAL datasets are not thread-safe; a lock lets one thread in at a time.
     """
 
-    note = ""
+    notes: tuple[str, ...] = ()
 
     def __init__(self, uri: str, name: str) -> None:
         self._lock = threading.Lock()
@@ -118,7 +118,7 @@ class GdalSource:
                 hint="Give reflectance or radiance as real numbers.",
             )
         self.nodata, self.scales, self.offsets = dataset.nodatavals, dataset.scales, dataset.offsets
-        self.descriptions = tuple(d or "" for d in dataset.descriptions)
+        self.descriptions = _texts(dataset)
         interpretations = list(dataset.colorinterp) if self.count else []
         has_alpha = self.count > 1 and ColorInterp.alpha in interpretations
         self.alpha = interpretations.index(ColorInterp.alpha) + 1 if has_alpha else None
@@ -159,6 +159,14 @@ class GdalSource:
             self._dataset.close()
             if self._kept is not None:
                 self._kept.cleanup()
+
+
+def _texts(dataset: rasterio.DatasetReader) -> tuple[str, ...]:
+    """Return the band names; empty if they are in an encoding that is not known."""
+    try:
+        return tuple(d or "" for d in dataset.descriptions)
+    except UnicodeDecodeError:
+        return ("",) * dataset.count
 
 
 def one_line(error: BaseException) -> str:
