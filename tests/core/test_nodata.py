@@ -120,7 +120,7 @@ def test_an_alpha_band_is_a_mask_and_no_spectrum(tmp_path: Path) -> None:
 
 def test_the_summary_says_the_share(tmp_path: Path) -> None:
     data = cube()
-    data[2, :3] = -9999
+    data[2:5, :3] = -9999
     with Scene.open(write_raster(tmp_path / "s.tif", data, nodata=-9999)) as scene:
         summary = scene.summary()
     assert (summary["nodata_share"], summary["nodata_exact"]) == (0.25, True)

@@ -57,9 +57,9 @@ def test_metadata_of_other_bands_is_not_believed(tmp_path: Path) -> None:
     folder = write_enmap(tmp_path / ENMAP, bands=5)
     with Scene.open(folder) as scene:
         assert np.isnan(scene.wavelengths).all()
-        assert scene.warnings == (
+        assert scene.warnings[0] == (
             f"'{ENMAP}-METADATA.XML' describes 5 bands and the image has 6; "
-            "its wavelengths were not used.",
+            "its wavelengths were not used."
         )
 
 

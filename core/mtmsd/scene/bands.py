@@ -24,6 +24,14 @@ FEWEST_PIXELS = 64
 """With fewer pixels, a band is not called constant."""
 EMPTY_SHARE = 0.5
 """A band that lacks data at more than this share of the pixels with data is left out."""
+PATCHY_SHARE = 0.01
+"""Bands that lack data at more than this share are weighed against the pixels that they cost."""
+FILLS = (-1, -99, -999, -9999, -99999, -32767, -32768)
+"""Values that fill gaps although nobody declares them."""
+BRIGHTEST_FILLS = {"uint8": 255, "int16": 32767, "uint16": 65535, "float32": 65535}
+"""The same at the other end of number formats."""
+SPECTRUM = 8
+"""In so many bands, 255 everywhere is no white of a photograph."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,15 @@ class Sample:
     """Pixels from fixed places of a scene.
 
     ``raw`` and ``ok`` have the shape (bands, pixels); ``ok`` is False where a band has no data.
-    ``whole`` says that these are all of the scene's pixels; ``digest`` is a hash of ``raw``.
+    ``whole`` says that these are all of the scene's pixels; ``digest`` is a hash of ``raw``;
+    ``fills`` are undeclared values that fill all bands of pixels, and the share of pixels.
     """
 
     raw: np.ndarray
     ok: np.ndarray
     whole: bool
     digest: str
+    fills: tuple[tuple[float, float], ...] = ()
 
 
 def draw_sample(source: Source) -> Sample:
@@ -69,21 +79,51 @@ def draw_sample(source: Source) -> Sample:
     digest = hashlib.sha256()
     raws: list[np.ndarray] = []
     oks: list[np.ndarray] = []
+    zeros = zero_fills(source.nodata)
     found = 0
     for number, window in enumerate(_windows(source, whole)):
         if not whole and number >= _planned(source) and found >= ENOUGH_PIXELS:
             break
         raw = source.read(indexes, window)
         digest.update(np.ascontiguousarray(raw).tobytes())
-        ok = has_data(raw, source.nodata, source.outside(indexes, window))
+        outside = source.outside(indexes, window)
+        ok = has_data(raw, source.nodata, outside, zeros=zeros)
         raws.append(raw.reshape(source.count, -1))
         oks.append(ok.reshape(source.count, -1))
         found += int(ok.any(axis=0).sum())
-    return Sample(np.concatenate(raws, 1), np.concatenate(oks, 1), whole, digest.hexdigest())
+    values, ok = np.concatenate(raws, 1), np.concatenate(oks, 1)
+    fills = _fills_in(values, ok, source.nodata)
+    return Sample(values, ok, whole, digest.hexdigest(), fills)
+
+
+def zero_fills(nodata: Sequence[float | None]) -> bool:
+    """Whether a pixel of zeros is the filling of a border: where no other value is declared."""
+    return all(value is None for value in nodata)
+
+
+def undeclared_gaps(sample: Sample, nodata: Sequence[float | None]) -> dict[float, float]:
+    """Return values below all others that fill single bands, and their share of all values.
+
+    Only in files that declare no nodata, and of values that are no data anywhere.
+    """
+    gaps: dict[float, float] = {}
+    if not zero_fills(nodata) or sample.raw.dtype.kind == "u":
+        return gaps
+    for fill in (f for f in FILLS if f <= -999):
+        here = (sample.raw == fill) & sample.ok
+        if here.any():
+            others = sample.raw[sample.ok & ~here]
+            if not others.size or others.min() > fill / 2:
+                gaps[float(fill)] = float(here.mean())
+    return gaps
 
 
 def has_data(
-    raw: np.ndarray, nodata: Sequence[float | None], outside: np.ndarray | None
+    raw: np.ndarray,
+    nodata: Sequence[float | None],
+    outside: np.ndarray | None,
+    *,
+    zeros: bool,
 ) -> np.ndarray:
     """Return where raw values are data, band by band.
 
@@ -94,11 +134,13 @@ def has_data(
     nodata : sequence of float or None, one per band
     outside : bool array (…) or None
         Where mask bands say that there is no data.
+    zeros : bool
+        Whether a pixel that is 0 in all bands is the filling of a border, unless there is a mask.
 
     Returns
     -------
-    bool array of the same shape: not nodata, finite, not huge. In a file that declares neither
-    nodata nor a mask, a pixel that is 0 in all bands is the filling of a border.
+    bool array of the same shape: not nodata, finite, not huge, and not one of the usual fill
+    values in all bands of a pixel.
     """
     if raw.dtype.kind == "f":
         with np.errstate(invalid="ignore", over="ignore"):
@@ -112,16 +154,39 @@ def has_data(
         for i, value in enumerate(nodata):
             if value is not None and np.isfinite(value):
                 ok[i] &= raw[i] != _as_stored(value, raw.dtype)
-    elif outside is None and all(value is None for value in nodata):
+    if zeros and outside is None:
         ok &= raw.any(axis=0)
+    fills = _usual_fills(raw.dtype, len(raw))
+    suspect = np.isin(raw[0], fills)
+    if suspect.any():
+        ok &= ~(suspect & (raw == raw[0]).all(axis=0))
     if outside is not None:
         ok &= ~outside
     return ok
 
 
-def judge(
-    sample: Sample, candidates: Sequence[int], nodata: Sequence[float | None]
-) -> dict[int, str]:
+def _usual_fills(dtype: np.dtype, bands: int) -> list[int]:
+    brightest = BRIGHTEST_FILLS.get(dtype.name)
+    ends = [] if brightest is None or (brightest == 255 and bands < SPECTRUM) else [brightest]
+    return ends if dtype.kind == "u" else [*FILLS, *ends]
+
+
+def _fills_in(
+    raw: np.ndarray, ok: np.ndarray, nodata: Sequence[float | None]
+) -> tuple[tuple[float, float], ...]:
+    """Return the undeclared values that fill all bands of pixels, and their shares."""
+    empty = ~ok.any(axis=0)
+    candidates = [*_usual_fills(raw.dtype, len(raw)), *([0] if zero_fills(nodata) else [])]
+    shares = []
+    for fill in (f for f in candidates if f not in nodata):
+        here = empty & (raw[0] == fill)
+        share = float((here & (raw == fill).all(axis=0)).mean()) if here.any() else 0.0
+        if share:
+            shares.append((float(fill), share))
+    return tuple(shares)
+
+
+def judge(sample: Sample, candidates: Sequence[int]) -> dict[int, str]:
     """Return the reasons to leave out bands among ``candidates`` (numbers from 1)."""
     rows = np.asarray(candidates, int) - 1
     ok = sample.ok[rows]
@@ -130,7 +195,7 @@ def judge(
         return {}
     scene = full * 2 >= full.max()
     total = int(scene.sum())
-    reasons = {}
+    reasons, patchy = {}, {}
     for band, row, present in zip(candidates, rows, ok, strict=True):
         here = present & scene
         missing = 1 - here.sum() / total
@@ -141,7 +206,28 @@ def judge(
             reasons[band] = f"no data in {missing:.0%} of the pixels"
         elif values.size >= FEWEST_PIXELS and values.min() == values.max():
             reasons[band] = f"constant ({values[0]:g} everywhere)"
+        else:
+            patchy[band] = missing
+    for band in _too_dear(sample.ok[:, scene], patchy):
+        reasons[band] = f"lacks data in {patchy[band]:.0%} of the pixels"
     return reasons
+
+
+def _too_dear(ok: np.ndarray, missing: dict[int, float]) -> list[int]:
+    """Return the bands that cost more pixels than they are worth.
+
+    The bands that lack most are left out as long as that makes the block of bands × pixels
+    larger that has data throughout.
+    """
+    order = sorted(missing, key=lambda band: -missing[band])
+    lost = np.zeros(ok.shape[1], bool)
+    complete = np.zeros(len(order))
+    for place in reversed(range(len(order))):
+        lost |= ~ok[order[place] - 1]
+        complete[place] = 1 - lost.mean()
+    most = sum(share > PATCHY_SHARE for share in missing.values())
+    size = complete * np.arange(len(order), 0, -1)
+    return order[: int(size[: max(1, min(most, len(order) - 2) + 1)].argmax())] if order else []
 
 
 def _as_stored(value: float, dtype: np.dtype) -> float | np.generic:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,24 +17,12 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from mtmsd.errors import InputError
-from mtmsd.scene.bands import HUGE, Band, Sample, draw_sample, has_data, judge
-from mtmsd.scene.exclusion import parse_exclusion
+from mtmsd.scene.bands import HUGE, Band, Sample, draw_sample, has_data, zero_fills
+from mtmsd.scene.choice import Choice, choose, close_gaps, left_out, wavelengths_of
 from mtmsd.scene.formats.source import GDAL_ERRORS, Source, one_line
 from mtmsd.scene.locate import open_source
-from mtmsd.scene.wavelengths import BandMetadata
 
 __all__ = ["Band", "Scene"]
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """The bands that are used, and, if these are resampled, how they come of those read."""
-
-    bands: tuple[Band, ...]
-    used: tuple[int, ...]
-    wavelengths: np.ndarray
-    read: tuple[int, ...]
-    weights: np.ndarray | None = None
 
 
 class Scene:
@@ -60,7 +48,7 @@ class Scene:
         Sentences that the user should read.
     """
 
-    def __init__(self, source: Source, path: Path, sample: Sample, choice: _Choice) -> None:
+    def __init__(self, source: Source, path: Path, sample: Sample, choice: Choice) -> None:
         self._source = source
         self._sample = sample
         self._choice = choice
@@ -98,12 +86,13 @@ class Scene:
                     hint="Choose the multi- or hyperspectral raster itself.",
                 )
             sample = _guarded(file, lambda: draw_sample(source))
-            choice, warnings = _choose(source, sample, exclude, file.name)
+            sample, nodata, notes = close_gaps(source, sample)
+            choice, warnings = choose(source, sample, nodata, exclude, file.name)
             scene = cls(source, file, sample, choice)
         except BaseException:
             source.close()
             raise
-        scene.warnings = warnings
+        scene.warnings = (*warnings, *notes, *left_out(sample, choice))
         return scene
 
     @property
@@ -150,8 +139,8 @@ class Scene:
         )
         used = read if weights is None else tuple(read[i] for i in weights.argmax(axis=1))
         if wavelengths is None:
-            wavelengths = _wavelengths(bands, used)
-        choice = _Choice(bands, used, wavelengths, read, weights)
+            wavelengths = wavelengths_of(bands, used)
+        choice = Choice(bands, used, wavelengths, read, self._choice.nodata, weights)
         scene = Scene(self._source, self.path, self._sample, choice)
         scene.warnings = (*self.warnings, *filter(None, (warning,)))
         return scene
@@ -219,8 +208,9 @@ class Scene:
         self._check_unchanged()
         raw = _guarded(self.path, lambda: source.read(indexes, window))
         outside = _guarded(self.path, lambda: source.outside(indexes, window))
-        nodata = [source.nodata[i - 1] for i in indexes]
-        valid = np.logical_and.reduce(has_data(raw, nodata, outside), axis=0)
+        nodata = [self._choice.nodata[i - 1] for i in indexes]
+        zeros = zero_fills(source.nodata)
+        valid = np.logical_and.reduce(has_data(raw, nodata, outside, zeros=zeros), axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
             values = raw.astype(np.float32)
             scales = np.array([source.scales[i - 1] for i in indexes], np.float32)
@@ -301,66 +291,6 @@ class Scene:
                 f"'{self.path.name}' was replaced, changed or removed while it was read.",
                 hint="Start again when the file is complete.",
             )
-
-
-def _choose(
-    source: Source, sample: Sample, exclude: str, name: str
-) -> tuple[_Choice, tuple[str, ...]]:
-    """Decide which bands are used; say what the user should know."""
-    metadata = source.metadata
-    listed, warnings = parse_exclusion(exclude, metadata.wavelengths, name)
-    warnings += [*metadata.notes, *source.notes]
-    reasons = dict.fromkeys(listed, "left out by the user")
-    good = metadata.good
-    if not any(good):
-        warnings.append(f"The bad-band list of '{name}' names every band; it was not used.")
-    else:
-        for band in (i for i, flag in enumerate(good, 1) if not flag):
-            reasons.setdefault(band, "marked bad in the file (bbl)")
-    if source.alpha is not None:
-        reasons[source.alpha] = "alpha band"
-    candidates = [i for i in range(1, source.count + 1) if i not in reasons]
-    found = judge(sample, candidates, source.nodata)
-    if sample.whole and not sample.ok.any():
-        raise InputError(
-            f"'{name}' has no valid pixel: all {source.width}×{source.height} are nodata.",
-            hint="Check the nodata value and the extent of the raster.",
-        )
-    reasons |= found
-    used = tuple(i for i in candidates if i not in found)
-    if len(used) < 2:
-        raise InputError(
-            f"'{name}' has {len(used)} of {source.count} bands left to use: {_grouped(reasons)}.",
-            hint="Leave out fewer bands, or check the raster.",
-        )
-    bands = _bands(source.descriptions, metadata, reasons)
-    wavelengths = _wavelengths(bands, used)
-    return _Choice(bands, used, wavelengths, used), tuple(warnings)
-
-
-def _bands(
-    descriptions: tuple[str, ...], metadata: BandMetadata, reasons: dict[int, str]
-) -> tuple[Band, ...]:
-    return tuple(
-        Band(
-            i, metadata.wavelengths[i - 1], metadata.fwhm[i - 1],
-            i not in reasons, reasons.get(i, ""), text,
-        )
-        for i, text in enumerate(descriptions, 1)
-    )  # fmt: skip
-
-
-def _wavelengths(bands: Sequence[Band], used: Sequence[int]) -> np.ndarray:
-    return np.array([bands[i - 1].wavelength or np.nan for i in used], np.float64)
-
-
-def _grouped(reasons: dict[int, str]) -> str:
-    """Count the bands for each reason."""
-    kinds: dict[str, int] = {}
-    for reason in reasons.values():
-        kind = reason.split(" (")[0]
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
 
 
 def _crs_name(crs: CRS | None) -> str | None:

@@ -19,6 +19,8 @@ FINE = 4
 """So many bands within one spacing are averaged rather than interpolated."""
 SCALE_LIMIT = 30.0
 """Spectra that are so many times brighter or darker have another unit, not another light."""
+EQUAL = 1e-6
+"""Nanometres; bands closer than this have one wavelength."""
 NO_DATA = ("no data", "alpha")
 
 
@@ -57,7 +59,7 @@ def match_bands(
     """
     own = [band.wavelength for band in scene.bands]
     if all(w is not None for w in wavelengths) and sum(w is not None for w in own) > 1:
-        matched = _by_wavelength(scene, np.array(wavelengths, np.float64))
+        matched = _by_wavelength(scene, bands, np.array(wavelengths, np.float64))
     else:
         matched = _by_number(scene, bands, count)
     if mean is not None:
@@ -115,7 +117,7 @@ def _interpolate(distance: np.ndarray, space: float, weights: np.ndarray) -> boo
     return bool(max(to_low, to_high) <= max(REACH * space, SHORTEST_REACH))
 
 
-def _by_wavelength(scene: Scene, target: np.ndarray) -> Scene:
+def _by_wavelength(scene: Scene, bands: Sequence[int], target: np.ndarray) -> Scene:
     usable = [
         band
         for band in scene.bands
@@ -123,7 +125,11 @@ def _by_wavelength(scene: Scene, target: np.ndarray) -> Scene:
     ]
     source = np.array([band.wavelength for band in usable], np.float64)
     spacing = _spacing(target)
-    nearest = np.abs(source[None] - target[:, None]).argmin(axis=1)
+    by_number = {band.index: band.wavelength for band in usable}
+    there = np.array([by_number.get(band, np.inf) for band in bands], np.float64)
+    if (np.abs(there - target) <= SAME * spacing).all():
+        return scene.with_bands(bands)
+    nearest = _nearest(source, target)
     if (np.abs(source[nearest] - target) <= SAME * spacing).all():
         return scene.with_bands([usable[i].index for i in nearest])
     good = [i for i, band in enumerate(usable) if band.used]
@@ -147,6 +153,17 @@ def _by_wavelength(scene: Scene, target: np.ndarray) -> Scene:
             "the model was made for."
         ),
     )
+
+
+def _nearest(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the nearest source band of each target; bands of equal wavelength in their order."""
+    nearest = np.abs(source[None] - target[:, None]).argmin(axis=1)
+    seen: dict[int, int] = {}
+    for i, first in enumerate(nearest.tolist()):
+        alike = np.flatnonzero(np.abs(source - source[first]) < EQUAL)
+        nearest[i] = alike[min(seen.get(first, 0), len(alike) - 1)]
+        seen[first] = seen.get(first, 0) + int(len(alike) > 1)
+    return nearest
 
 
 def _by_number(scene: Scene, bands: Sequence[int], count: int | None) -> Scene:
@@ -185,6 +202,6 @@ def _check_unit(scene: Scene, mean: np.ndarray) -> None:
 def _spacing(wavelengths: np.ndarray) -> np.ndarray:
     """Return each band's distance to its nearer neighbour of another wavelength, in nm."""
     distance = np.abs(wavelengths[:, None] - wavelengths[None])
-    distance[distance < 1e-6] = np.inf
+    distance[distance < EQUAL] = np.inf
     nearest = distance.min(axis=1)
     return np.where(np.isfinite(nearest), nearest, 10.0)
