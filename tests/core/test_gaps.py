@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mtmsd.cli.main import main
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.resample import match_bands
-from small_files import cube, write_raster
+from small_files import cube, rectangle, write_polygons, write_raster
 
 
 def told(path: Path) -> tuple[np.ndarray, tuple[int, ...], str, float]:
@@ -109,3 +110,17 @@ def test_bands_of_one_wavelength_stay_themselves(tmp_path: Path) -> None:
     cut = write_raster(tmp_path / "cut.tif", cube(bands=8)[1:], wavelengths=nm[1:])
     with Scene.open(cut) as scene:
         assert match_bands(scene, range(2, 9), nm[1:], count=8).used == tuple(range(1, 8))
+
+
+def test_the_report_says_what_was_left_out(tmp_path: Path) -> None:
+    data = cube(bands=24, height=20, width=20)
+    data[:, :, 10:] += 4000
+    data[-6:, :, :5] = 0
+    scene = write_raster(tmp_path / "s.tif", data, nodata=0)
+    boxes = [rectangle(r, c, 4, 4) for c in (1, 13) for r in (1, 7, 13)]
+    labels = write_polygons(tmp_path / "l.gpkg", boxes, class_id=np.repeat([1, 2], 3))
+    line = ["map", scene, labels, "-o", tmp_path / "m.tif", "--classifier", "svm"]
+    assert main([str(word) for word in line]) == 0
+    reports = list(tmp_path.glob("*.html"))
+    assert reports
+    assert all("6 of 24 bands lack data in parts" in page.read_text() for page in reports)

@@ -90,6 +90,7 @@ def assess_map(
         scene, shift = None, (0, 0)
         if scene_path:
             opened = stack.enter_context(Scene.open(scene_path, exclude=exclude))
+            warnings += opened.warnings
             scene, shift = _placed(class_map, opened, warnings)
         train = None
         if training_path:
@@ -168,7 +169,7 @@ def report_held_out(
         As :func:`assess_map`.
     """
     evaluation = evaluation or evaluate([], [], labels.classes)
-    warnings = list(evaluation["warnings"])
+    warnings = [*(scene.warnings if scene else ()), *evaluation["warnings"]]
     with ClassMap.open(map_path) as class_map:
         if class_map.metadata.get("after"):
             warnings.append(

@@ -216,8 +216,8 @@ def judge(sample: Sample, candidates: Sequence[int]) -> dict[int, str]:
 def _too_dear(ok: np.ndarray, missing: dict[int, float]) -> list[int]:
     """Return the bands that cost more pixels than they are worth.
 
-    The bands that lack most are left out as long as that makes the block of bands × pixels
-    larger that has data throughout.
+    The bands that lack most are left out as long as pixels × √bands with data throughout grows:
+    neighbouring bands say much the same, pixels do not.
     """
     order = sorted(missing, key=lambda band: -missing[band])
     lost = np.zeros(ok.shape[1], bool)
@@ -226,7 +226,7 @@ def _too_dear(ok: np.ndarray, missing: dict[int, float]) -> list[int]:
         lost |= ~ok[order[place] - 1]
         complete[place] = 1 - lost.mean()
     most = sum(share > PATCHY_SHARE for share in missing.values())
-    size = complete * np.arange(len(order), 0, -1)
+    size = complete * np.sqrt(np.arange(len(order), 0, -1))
     return order[: int(size[: max(1, min(most, len(order) - 2) + 1)].argmax())] if order else []
 
 
