@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from mtmsd.cli.main import main
-from mtmsd.jobs.cancel import CancelSwitch
+from mtmsd.jobs.cancel import LOOK_S, CancelSwitch
 from running import (
     TINY,
     checkpoint_of,
@@ -165,7 +165,23 @@ def test_a_cancel_line_while_libraries_are_still_loading(scene: Path):
     assert (status, messages(out)[-1]["code"]) == (3, "canceled")
 
 
-@pytest.mark.parametrize("how", ["line", "parent gone", "ctrl-c twice"])
+def test_a_file_in_the_job_folder_cancels_with_a_checkpoint_and_only_once(scene: Path):
+    model, folder = scene.with_name("model.safetensors"), scene.parent / "job"
+    folder.mkdir()
+    arguments = {"scene": str(scene), "output": str(model), "settings": LONG}
+    job = {"command": "pretrain", "arguments": arguments, "when_parent_ends": "continue"}
+    (folder / "job.json").write_text(json.dumps(job))
+    process = start("run", folder)
+    learning(process)
+    (folder / "cancel").touch()
+    assert seconds_until_gone(process) < at_once() + LOOK_S
+    status, out, _ = end(process)
+    assert (status, messages(out)[-1]["code"]) == (3, "canceled")
+    assert checkpoint_of(model) is not None
+    assert not (folder / "cancel").exists(), "the next run would be canceled at once"
+
+
+@pytest.mark.parametrize("how", ["line", "file", "parent gone", "ctrl-c twice"])
 def test_a_job_that_does_not_obey_is_ended_with_all_its_children(tmp_path: Path, how: str):
     part = tmp_path / ".map.tif.part"
     content = {"command": "busy", "arguments": {"part": str(part)}}
@@ -179,6 +195,8 @@ def test_a_job_that_does_not_obey_is_ended_with_all_its_children(tmp_path: Path,
     if how == "line":
         process.stdin.write(b"cancel\n")
         process.stdin.flush()
+    elif how == "file":
+        (tmp_path / "cancel").touch()
     elif how == "parent gone":
         process.stdout.close()
         process.stdin.close()

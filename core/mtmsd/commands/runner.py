@@ -10,7 +10,7 @@ from pathlib import Path
 from mtmsd.commands.execute import execute
 from mtmsd.commands.registry import COMMANDS
 from mtmsd.errors import MtmsdError
-from mtmsd.jobs.cancel import CancelSwitch, SignalWatch, watch_stdin
+from mtmsd.jobs.cancel import CancelSwitch, SignalWatch, watch_file, watch_stdin
 from mtmsd.jobs.claim import claimed
 from mtmsd.jobs.folder import JobFolder
 from mtmsd.jobs.messages import MessageReporter, MessageStream, take_stdout
@@ -21,7 +21,7 @@ def run_job(path: Path, *, resume: bool = False) -> int:
 
     Messages go to stdout and to the folder's messages.jsonl; all else that is printed to
     its log.txt. A ``cancel`` line on stdin cancels; the end of stdin does what
-    ``when_parent_ends`` in job.json says.
+    ``when_parent_ends`` in job.json says. A file ``cancel`` in the folder cancels too.
     """
     stdout = take_stdout()
     switch = CancelSwitch()
@@ -64,4 +64,9 @@ def _run_claimed(folder: JobFolder, stdout: int, switch: CancelSwitch, resume: b
         MessageReporter(stream, switch) as reporter,
     ):
         watch_stdin(switch, stop_at_end=folder.stop_with_parent)
-        return execute(folder.command, values, reporter, keep, base=folder.path)
+        watch_file(switch, folder.cancel)
+        try:
+            return execute(folder.command, values, reporter, keep, base=folder.path)
+        finally:
+            with contextlib.suppress(OSError):  # who runs the job again does not cancel it
+                folder.cancel.unlink(missing_ok=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -14,6 +16,8 @@ PATIENCE_S = 1.5
 """Time for the computation to notice a cancel."""
 GRACE_S = 30.0
 """Time after it has noticed, in which a checkpoint is written."""
+LOOK_S = 0.5
+"""Time between two looks for a file that asks to cancel."""
 
 
 class CancelSwitch:
@@ -56,6 +60,10 @@ class CancelSwitch:
         """Say that the computation has ended; nothing is forced from now on."""
         with self._lock:
             self._closed.set()
+
+    def wait_closed(self, seconds: float) -> bool:
+        """Wait for the end of the computation and tell whether it has come."""
+        return self._closed.wait(seconds)
 
     def end_now(self) -> None:
         """End the process, unless the computation has ended by itself."""
@@ -150,6 +158,23 @@ def watch_stdin(switch: CancelSwitch, *, stop_at_end: bool) -> None:
             switch.request()
 
     threading.Thread(target=watch, name="stdin", daemon=True).start()
+
+
+def watch_file(switch: CancelSwitch, file: Path) -> None:
+    """Start a thread that takes the appearance of a file as a cancel, and removes the file.
+
+    So a program that did not start the job can ask it to stop, on any system.
+    """
+
+    def watch() -> None:
+        while not switch.wait_closed(LOOK_S):
+            if file.exists():
+                switch.request()
+                with contextlib.suppress(OSError):
+                    file.unlink()
+                return
+
+    threading.Thread(target=watch, name="cancel file", daemon=True).start()
 
 
 def _read(descriptor: int) -> bytes:

@@ -61,3 +61,8 @@ class JobFolder:
     def messages(self) -> Path:
         """The messages that also go to the parent, for a parent that comes back."""
         return self.path / "messages.jsonl"
+
+    @property
+    def cancel(self) -> Path:
+        """The file by which a program that did not start the job asks it to stop."""
+        return self.path / "cancel"
