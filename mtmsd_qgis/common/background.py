@@ -12,7 +12,10 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QRunnable, QThreadPool, pyqtSignal
 
 TAG = "MTMSD"
+THREADS = 4
 _running: set[Background] = set()  # Qt keeps the C++ half only
+_pool = QThreadPool()
+_pool.setMaxThreadCount(THREADS)
 
 
 class Background(QObject):
@@ -20,8 +23,8 @@ class Background(QObject):
 
     ``error`` is None or the sentence of the exception. ``work`` must touch no widget and no
     layer. An answer that comes after its ``owner`` was deleted (the plugin was unloaded) is
-    dropped. Not a QgsTask: those flash in QGIS's status bar, and this work takes a fraction of
-    a second.
+    dropped. Not a QgsTask, nor Qt's global pool, whose threads QGIS's tasks share: a task that
+    hangs (as those of a batch dialog that failed do) would hold the dock's work for ever.
     """
 
     _ended = pyqtSignal(object, object, str)
@@ -40,12 +43,12 @@ class Background(QObject):
         self._ended.connect(self._finish)
 
     def start(self, *, own_thread: bool = False) -> Background:
-        """Give the work to Qt's threads; to one of its own that QGIS's end does not wait for."""
+        """Give the work to the plugin's threads; to one that QGIS's end does not wait for."""
         _running.add(self)
         if own_thread:
             threading.Thread(target=self._runnable.run, name="mtmsd-work", daemon=True).start()
         else:
-            QThreadPool.globalInstance().start(self._runnable)
+            _pool.start(self._runnable)
         return self
 
     def _finish(self, answer: Any, error: str | None, trace: str) -> None:

@@ -17,3 +17,10 @@ def pixels_text(count: int) -> str:
     if count == 1:
         return tr("1 pixel")
     return tr("%Ln pixels", "", count)
+
+
+def warnings_text(count: int) -> str:
+    """Return ``1 warning``, ``2 warnings``."""
+    if count == 1:
+        return tr("1 warning")
+    return tr("%Ln warnings", "", count)

@@ -5,5 +5,6 @@
 algorithms; a feedback object that has a method ``job_started(folder)`` or ``job_message(message)``
 is told of the job's folder and of each message (in the thread of the algorithm). One whose
 attribute ``when_parent_ends`` is ``continue`` starts a job that outlives QGIS; its ``isCanceled()``
-may raise :class:`~.job.LetGoError` to leave the job to itself.
+may raise :class:`~.job.LetGoError` to leave the job to itself. Its attribute ``place`` says in
+``job.json`` what started the job.
 """

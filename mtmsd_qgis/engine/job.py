@@ -15,9 +15,19 @@ from typing import Any
 from ..common.folders import CORE
 from ..common.translation import tr
 from .environment import child_environment
-from .job_folders import new_job_folder, process_of
+from .job_folders import CANCEL_FILE, STOP, is_running, new_job_folder, process_of
+from .job_states import CANCELED, DONE, FAILED, LEFT
 from .messages import FileMessages, Message, PipeMessages
-from .process import end_tree, how_it_ended, interrupt, is_same, start_options
+from .owner import PROCESSING, Owner
+from .process import (
+    end_same,
+    end_tree,
+    how_it_ended,
+    interrupt,
+    is_alive,
+    is_same,
+    start_options,
+)
 
 GRACE_SECONDS = 33.0
 """After a cancel the engine has 30 s to write its checkpoint and then ends itself; this is for
@@ -26,8 +36,6 @@ START_GRACE_SECONDS = 3.0
 """The same for a child that has not yet said hello: it has nothing to lose."""
 SILENCE_SECONDS = 60.0
 """After this time without any message, heartbeats included, the user is told."""
-
-DONE, FAILED, CANCELED, LEFT = "done", "failed", "canceled", "left"
 
 
 class LetGoError(Exception):
@@ -86,7 +94,8 @@ class Job:
         arguments: Mapping[str, Any],
         *,
         folder: Path | None = None,
-        when_parent_ends: str = "stop",
+        when_parent_ends: str = STOP,
+        place: str = PROCESSING,
     ) -> Job:
         """Write the job folder and start the engine on it.
 
@@ -102,6 +111,8 @@ class Job:
             From :func:`.job_folders.new_job_folder`; by default a new one.
         when_parent_ends : {"stop", "continue"}
             What the engine does when QGIS ends.
+        place : {"processing", "dock"}
+            What starts it, for whoever finds the folder.
 
         Raises
         ------
@@ -113,6 +124,7 @@ class Job:
             "command": command,
             "arguments": dict(arguments),
             "when_parent_ends": when_parent_ends,
+            "owner": Owner.here(place).note(),
         }
         text = json.dumps(job, indent=1, ensure_ascii=False, default=str)
         (folder / "job.json").write_text(text, encoding="utf-8")
@@ -199,7 +211,10 @@ class Job:
         self._canceled_at = time.monotonic()
         if self._stdin is None:
             if self._is_running():
-                interrupt(self.pid)
+                with contextlib.suppress(OSError):
+                    (self.folder / CANCEL_FILE).touch()
+                if is_same(self.pid, self._created, self.folder.name):
+                    interrupt(self.pid)  # an engine of an earlier version looks for no file
             return
         with contextlib.suppress(OSError, ValueError):
             self._stdin.write(b"cancel\n")
@@ -207,10 +222,10 @@ class Job:
 
     def end(self) -> None:
         """End the process tree now."""
-        if self._process is None and not self._is_running():
-            return
-        end_tree(self.pid)
-        if self._process is not None:
+        if self._process is None:
+            end_same(self.pid, self._created, self.folder.name)
+        elif self._process.poll() is None:  # else its number may be another's by now
+            end_tree(self.pid)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(2.0)
 
@@ -230,7 +245,8 @@ class Job:
             return []
         self._silence_told = True
         text = tr("The engine has been silent for {} s; cancel it if that stays so.")
-        return [{"type": "warning", "message": text.format(f"{SILENCE_SECONDS:g}")}]
+        message = text.format(f"{SILENCE_SECONDS:g}")
+        return [{"type": "warning", "message": message, "passing": True}]
 
     def _end_when_grace_is_over(self, now: float) -> None:
         grace = GRACE_SECONDS if self._greeted else START_GRACE_SECONDS
@@ -245,14 +261,15 @@ class Job:
         if not self._source.at_end and now - self._exited_at < 2.0:
             return False
         if self._stdin is not None:
-            end_tree(self.pid)  # what it may have started
+            if not is_alive(self.pid):  # else the number is another's by now
+                end_tree(self.pid)  # what it may have started
             with contextlib.suppress(OSError):
                 self._stdin.close()
         return True
 
     def _is_running(self) -> bool:
         if self._process is None:
-            return is_same(self.pid, self._created)
+            return is_running(self.folder)
         return self._process.poll() is None
 
     def _conclude(self) -> Outcome:

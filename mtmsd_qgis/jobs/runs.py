@@ -26,17 +26,42 @@ from qgis.PyQt.QtCore import (
 
 from ..common.background import TAG
 from ..engine.job import LetGoError
-
-DONE, FAILED, CANCELED = "done", "failed", "canceled"
+from ..engine.job_folders import CONTINUE, STOP
+from ..engine.job_states import CANCELED, DONE, FAILED
+from ..engine.messages import Message
+from ..engine.owner import DOCK
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended; ``sentence`` says why it failed."""
+    """How a run ended: DONE, FAILED or CANCELED.
+
+    Attributes
+    ----------
+    results : dict
+        The algorithm's outputs, or the engine's results for a job that was taken up.
+    sentence : str
+        Why it failed.
+    warnings : tuple of str
+        What the engine warned of, each sentence once; a job with warnings is amber.
+    """
 
     status: str
     results: dict[str, Any] = field(default_factory=dict)
     sentence: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class Warnings(list):
+    """The sentences that the engine warned with, each once."""
+
+    def take(self, message: Message) -> bool:
+        """Keep a message that is a warning about the job; tell whether it is a new one."""
+        text = str(message.get("message", "")).strip()
+        is_new = message["type"] == "warning" and not message.get("passing") and text not in self
+        if is_new:
+            self.append(text)
+        return is_new
 
 
 class _Feedback(QgsProcessingFeedback):
@@ -48,7 +73,8 @@ class _Feedback(QgsProcessingFeedback):
 
     def __init__(self, outlives: bool) -> None:
         super().__init__(False)
-        self.when_parent_ends = "continue" if outlives else "stop"
+        self.when_parent_ends = CONTINUE if outlives else STOP
+        self.place = DOCK
         self.error = ""
         self.left = False
         self._has_started = False
@@ -113,6 +139,8 @@ class _Work(QThread):
         except Exception as error:  # whatever it is, it must not end QGIS
             feedback.reportError(str(error) or type(error).__name__)
             QgsMessageLog.logMessage(traceback.format_exc(), TAG)
+        finally:
+            del self, feedback  # see EngineAlgorithm.processAlgorithm
 
     def begin(self) -> None:
         """Start the thread and keep it: what Qt still runs must not be deleted."""
@@ -147,8 +175,13 @@ class Run(QObject):
     """A message of the engine: metric, progress, warning …"""
     started = pyqtSignal(object)
     """The job's folder."""
+    warned = pyqtSignal(object)
+    """All warnings up to now, a tuple of sentences."""
     ended = pyqtSignal(object)
     """An :class:`Ended`; the last signal of a run."""
+
+    is_own = True
+    """Whether it may be canceled without asking: it is of this QGIS."""
 
     def __init__(
         self,
@@ -166,6 +199,7 @@ class Run(QObject):
         self.answer: dict[str, Any] = {}
         """The engine's own results: more than the algorithm's outputs."""
         self.folder: Path | None = None
+        self.warnings = Warnings()
         self._algorithm = algorithm
         self._parameters = parameters
         self._work: _Work | None = None
@@ -213,6 +247,10 @@ class Run(QObject):
         self._feedback.left = True
         self.wait(seconds)
 
+    def release(self) -> None:
+        """End with the plugin, which started it."""
+        self.cancel()
+
     def wait(self, seconds: float) -> bool:
         """Wait for the end; tell whether it has come."""
         return self._work is None or bool(self._work.wait(round(1000 * seconds)))
@@ -224,6 +262,8 @@ class Run(QObject):
     def _tell(self, message: dict[str, Any]) -> None:
         if message["type"] == "done":
             self.answer = message.get("results") or {}
+        if self.warnings.take(message):
+            self.warned.emit(tuple(self.warnings))
         self.told.emit(message)
 
     def _refuse(self, sentence: str) -> Run:
@@ -233,13 +273,14 @@ class Run(QObject):
     def _executed(self) -> None:
         if self._feedback.left:
             return
-        if self._feedback.isCanceled():
-            self._end(Ended(CANCELED))
-        elif self._work.ok:
-            self._end(Ended(DONE, self._work.results))
+        warnings = tuple(self.warnings)
+        if self._work.ok:  # first: a cancel that came after the end changes nothing
+            self._end(Ended(DONE, self._work.results, "", warnings))
+        elif self._feedback.isCanceled():
+            self._end(Ended(CANCELED, {}, "", warnings))
         else:
             text = self._feedback.error or self.tr("The algorithm failed; see its log.")
-            self._end(Ended(FAILED, {}, text))
+            self._end(Ended(FAILED, {}, text, warnings))
 
     def _end(self, outcome: Ended) -> None:
         self.ended.emit(outcome)

@@ -9,6 +9,8 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
+from ..engine.job_folders import is_running, read_note
+from ..engine.owner import OTHERS, whose
 from ..state.paths import key_of
 from ..state.scene_state import JobNote
 from ..state.workspace import Workspace
@@ -99,6 +101,8 @@ class SectionJob(QObject):
         if not note.folder.is_dir():
             self._workspace.change(**{self._field: None})
             return
+        if is_running(note.folder) and whose(read_note(note.folder).owner) == OTHERS:
+            return  # another QGIS follows it; once it has ended, whoever comes takes its results
         self._running.forget(note.folder)
         run = Attached(note.folder, self._title(note.step), self)
         self._follow(run, note.step)

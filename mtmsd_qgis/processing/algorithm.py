@@ -11,7 +11,9 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputFile,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterFileDestination,
     QgsProcessingUtils,
     QgsRasterLayer,
     QgsVectorLayer,
@@ -24,6 +26,7 @@ from ..common.translation import tr
 from ..engine.job_folders import new_job_folder
 from . import parameters as common
 from .inputs import LayerFile, labels_file, raster_source
+from .results_viewer import list_report
 from .running import can_execute, ready_python, run_job
 from .styling import layer_title
 
@@ -40,6 +43,11 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     TAGS: tuple[str, ...] = ()
     PHASES: tuple[tuple[str, float], ...]
     """The engine's phases in their order, each with its usual share of the time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reports: dict[str, str] = {}
+        self._outputs: dict[str, Any] = {}
 
     # -- what a subclass says -----------------------------------------------------------------
 
@@ -146,6 +154,20 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         """Run the job; QGIS calls this in a worker thread."""
+        try:
+            return self._run(parameters, context, feedback)
+        except QgsProcessingException as error:
+            sentence = str(error)
+        # QGIS never lets go of the frames of what is raised here, nor of all that they hold.
+        del self, parameters, context, feedback
+        raise QgsProcessingException(sentence)
+
+    def _run(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
         python = ready_python(self.provider().engine, feedback)
         try:
             folder = new_job_folder(self.ID)
@@ -163,14 +185,31 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         verdict = (results.get("accuracy") or results).get("verdict")
         if verdict:
             feedback.pushInfo(verdict)
-        return self.outputs(arguments, results)
+        self._outputs = self.outputs(arguments, results)
+        return self._outputs
+
+    def postProcessAlgorithm(
+        self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """List the reports; QGIS calls this on the main thread."""
+        for name, description in self._reports.items():
+            if self._outputs.get(name):
+                list_report(self._outputs[name], description, self.icon())
+        return {}
 
     # -- for subclasses -----------------------------------------------------------------------
 
     def add_all(self, *definitions: QgsProcessingParameterDefinition) -> None:
         """Add the parameters in the order in which the dialog shows them."""
         for definition in definitions:
-            self.addParameter(definition)
+            page = isinstance(definition, QgsProcessingParameterFileDestination) and (
+                "htm" in definition.fileFilter().lower()
+            )
+            output = QgsProcessingOutputFile(definition.name(), definition.description())
+            self.addParameter(definition, createOutput=not page)
+            if page:  # for QGIS's own kind see list_report
+                self.addOutput(output)
+                self._reports[output.name()] = output.description()
 
     def raster(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext

@@ -11,7 +11,10 @@ from qgis.core import QgsApplication, QgsProcessingException, QgsProcessingFeedb
 
 from ..common.translation import tr
 from ..engine.interpreter import BROKEN, CHECK_SECONDS, CHECKING, MISSING, Engine
-from ..engine.job import CANCELED, DONE, Job
+from ..engine.job import Job
+from ..engine.job_folders import STOP
+from ..engine.job_states import CANCELED, DONE
+from ..engine.owner import PROCESSING
 from .progress import FeedbackWriter
 
 
@@ -56,9 +59,15 @@ def run_job(
     QgsProcessingException
         With the engine's sentence and hint, or why it could not be started.
     """
-    parent_ends = getattr(feedback, "when_parent_ends", "stop")
     try:
-        job = Job.start(python, command, arguments, folder=folder, when_parent_ends=parent_ends)
+        job = Job.start(
+            python,
+            command,
+            arguments,
+            folder=folder,
+            when_parent_ends=getattr(feedback, "when_parent_ends", STOP),
+            place=getattr(feedback, "place", PROCESSING),
+        )
     except OSError as error:
         raise QgsProcessingException(
             tr("The job in {folder} could not be started with {python}: {reason}.").format(

@@ -128,11 +128,6 @@ class Batch(BatchAlgorithmDialog):
         super().createSummaryTable(results, errors)
         self.told = results, errors
 
-    def loadHtmlResults(self, results, num):
-        """QGIS's own fails, up to 3.44, for every algorithm with a report: it gives no time."""
-
-    loadHTMLResults = loadHtmlResults
-
 
 def batch(algorithm, rows: list[dict]) -> list[dict]:
     """Fill QGIS's batch dialog, press Run, and return what each row gave."""

@@ -25,8 +25,10 @@ from mtmsd_qgis.engine.job import LEFT, Job, LetGoError
 from mtmsd_qgis.engine.job_folders import is_running, new_job_folder
 from mtmsd_qgis.engine.messages import FileMessages
 from mtmsd_qgis.engine.process import is_alive
+from mtmsd_qgis.gui.widgets.section import WARNED
 from mtmsd_qgis.jobs.attached_job import Attached
-from mtmsd_qgis.jobs.runs import CANCELED, DONE, FAILED, Ended
+from mtmsd_qgis.jobs.job_list import JobList
+from mtmsd_qgis.jobs.runs import CANCELED, DONE, FAILED, Ended, Run, Warnings
 from mtmsd_qgis.state.scene_state import JobNote
 
 WORKER = """
@@ -253,3 +255,104 @@ def test_what_only_measures_the_speed_ends_with_qgis(docked, scene, tmp_path):  
     assert json.loads((folder / "job.json").read_text())["when_parent_ends"] == "stop"
     docked.click("mtmsdCancel")
     docked.wait(lambda: not docked.dock.running.runs, "it goes on")
+
+
+WARNS = """
+    say(type="hello", version="1")
+    for _ in range(2):
+        say(type="warning", message="984 of 4,999 pixels count.")
+    say(type="warning", message="Class 2 has few pixels.")
+    say(type="done", results={})
+"""
+
+
+@pytest.fixture
+def started(docked, child_is_engine, scene, tmp_path):  # noqa: F811
+    """Return a function that runs a program as the dock's pretraining."""
+
+    def start(program: str) -> Run:
+        child_is_engine(program)
+        docked.workspace.engine.recheck()
+        docked.wait(lambda: docked.workspace.engine.state().python == sys.executable, "no engine")
+        parameters = {"INPUT": str(scene), "OUTPUT": str(tmp_path / "model.safetensors")}
+        run = Run("mtmsd:pretrain", parameters, "Pretraining", docked.dock.pretraining)
+        docked.dock.running.watch(run)
+        return run.start()
+
+    return start
+
+
+def test_what_the_engine_warned_of_is_told_at_the_end_and_each_once(started):
+    ended = until_end(started(WARNS))
+    assert ended.status == DONE
+    assert ended.warnings == ("984 of 4,999 pixels count.", "Class 2 has few pixels.")
+
+
+def test_silence_that_passes_makes_no_job_amber(qgis_app):
+    warnings = Warnings()
+    assert not warnings.take({"type": "warning", "message": "Silent for 60 s.", "passing": True})
+    assert not warnings.take({"type": "metric", "message": "x"})
+    assert warnings == []
+
+
+def test_a_job_with_warnings_is_amber_in_the_list_and_says_them(docked):  # noqa: F811
+    folder = note(new_job_folder("train"), 1, 0.0)
+    lines = [
+        {"type": "warning", "message": "984 of 4,999 pixels count."},
+        {"type": "metric", "step": 1, "name": 'a "warning" in a name', "value": 1},
+        {"type": "warning", "message": "984 of 4,999 pixels count."},
+        {"type": "warning", "message": "Class 2 has few pixels."},
+        {"type": "done", "results": {}},
+    ]
+    log = folder / "messages.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines[:2]) + '{"type": "warn')
+    listed = JobList()
+    assert [line.warnings for line in listed.read()] == [("984 of 4,999 pixels count.",)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (line,) = listed.read()
+    assert line.warnings == ("984 of 4,999 pixels count.", "Class 2 has few pixels.")
+    section = docked.dock.jobs
+    section.set_open(True)
+    section.refresh()
+    table = docked.part("mtmsdJobTable", QTableWidget)
+    docked.wait(lambda: table.rowCount() == 1, "no job")
+    assert table.item(0, 2).text() == "done, 2 warnings"
+    assert section.kind == WARNED
+    assert docked.text("mtmsdJobsState") == "None running; 1 ended, the last with 2 warnings"
+    table.selectRow(0)
+    assert docked.text("mtmsdJobDetail") == "\n".join(line.warnings)
+    log.write_text('{"type": "done", "results": {}}\n')  # it was run again
+    assert [line.warnings for line in listed.read()] == [()]
+
+
+def test_cancel_just_after_the_end_does_not_deny_what_was_made(started):
+    run = started("say(type='hello'); say(type='done', results={'n': 3})")
+    run.told.connect(lambda message: run.cancel() if message["type"] == "done" else None)
+    assert until_end(run).status == DONE
+
+
+def test_job_folders_are_looked_at_only_where_they_can_be_seen(docked, monkeypatch):  # noqa: F811
+    looks = []
+    read = JobList.read
+    monkeypatch.setattr(JobList, "read", lambda self: looks.append(0) or read(self))
+    section = docked.dock.jobs
+    section._timer.setInterval(50)
+
+    def looks_in(seconds: float) -> int:
+        QTest.qWait(300)  # what was begun
+        looks.clear()
+        QTest.qWait(round(1000 * seconds))
+        return len(looks)
+
+    section.set_open(False)
+    assert looks_in(1) == 0, "folded"
+    section.set_open(True)
+    QTest.qWait(200)  # what is below moves
+    docked.part("mtmsdScroll").ensureWidgetVisible(docked.part("mtmsdJobTable"))
+    assert looks_in(1) > 3, "in sight"
+    docked.dock.close()
+    assert looks_in(1) == 0, "the dock is closed"
+    new_job_folder("map")
+    assert looks_in(2) == 0, "a new job, and the dock is closed"
+    docked.dock.show()
+    assert looks_in(1) > 3, "in sight again"

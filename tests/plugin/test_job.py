@@ -49,6 +49,7 @@ def test_messages_come_in_order_and_noise_between_them_is_only_logged(child):
     assert [m["text"] for m in told if m["type"] == "log"] == noise
     assert (job.outcome.status, job.outcome.results) == (DONE, {"n": 3})
     written = json.loads((job.folder / "job.json").read_text(encoding="utf-8"))
+    assert written.pop("owner")["pid"] == os.getpid()
     assert written == {
         "command": "info",
         "arguments": {"scene": "/a b/ü.tif"},

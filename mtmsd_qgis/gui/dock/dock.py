@@ -120,10 +120,10 @@ class MtmsdDock(QgsDockWidget):
         QgsMessageLog.logMessage(sentence, TAG, level)
 
     def release(self) -> None:
-        """Let go of QGIS's signals and of all running jobs, before the plugin is unloaded."""
+        """Let go of QGIS's signals, and end the dock's own jobs, before the plugin is unloaded."""
         self._iface.unregisterApplicationExitBlocker(self._closing)
         for run in list(self.running.runs):
-            run.cancel()
+            run.release()
         project = QgsProject.instance()
         project.readProject.disconnect(self._wake)
         project.layersWillBeRemoved.disconnect(self._layers_leave)

@@ -20,10 +20,13 @@ from qgis.PyQt.QtWidgets import (
 from ...common.translation import tr
 
 TODO, NEXT, BUSY, DONE, WRONG = "todo", "next", "busy", "done", "wrong"
+WARNED = "warned"
+AMBER = "#f29900"
 _COLORS = {
     TODO: "#9aa0a6",
     NEXT: "#1e88e5",
-    BUSY: "#f29900",
+    BUSY: AMBER,
+    WARNED: AMBER,
     DONE: "#34a853",
     WRONG: "#d93025",
 }
@@ -108,7 +111,7 @@ class Section(QWidget):
         self.body.setVisible(is_open)
 
     def set_state(self, kind: str, sentence: str) -> None:
-        """Show the line of state; ``kind`` is one of TODO, NEXT, BUSY, DONE, WRONG."""
+        """Show the line of state; ``kind`` is one of TODO, NEXT, BUSY, DONE, WRONG, WARNED."""
         self.kind = kind
         if kind == BUSY:  # a new attempt
             self.fail("", None)
@@ -121,6 +124,7 @@ class Section(QWidget):
             BUSY: tr("Running"),
             DONE: tr("Done"),
             WRONG: tr("Needs attention"),
+            WARNED: tr("Done, with warnings"),
         }
         self._dot.setToolTip(meanings[kind])
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from qgis.PyQt.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from ....common.plural import warnings_text
 from ....jobs.attached_job import Attached
 from ....jobs.running_jobs import RunningJobs
 from ....jobs.runs import Run
-from ...widgets.section import row
+from ...widgets.section import AMBER, row
 
 
 class JobStrip(QWidget):
@@ -59,14 +60,20 @@ class _Line(QWidget):
         self._bar.setRange(0, 0)
         self._bar.setMaximumHeight(16)
         self._bar.setToolTip(run.title)
+        self._warned = QLabel()
+        self._warned.setObjectName("mtmsdJobWarnings")
+        self._warned.setStyleSheet(f"color: {AMBER}; font-weight: bold")
+        self._warned.hide()
         self._cancel = QPushButton()
         self._cancel.setObjectName("mtmsdCancel")
         self._cancel.setToolTip(self.tr("Stop this job; what it learned up to now is kept"))
         self._cancel.clicked.connect(self._stop)
         layout.addWidget(self._title)
+        layout.addWidget(self._warned)
         layout.addLayout(row(self._bar, self._cancel, stretch=0))
         run.progressed.connect(self._progress)
         run.titled.connect(self._phase)
+        run.warned.connect(self._warn)
 
     def set_key(self, has_key: bool) -> None:
         """Give the button its mnemonic, or take it away."""
@@ -78,6 +85,11 @@ class _Line(QWidget):
 
     def _phase(self, title: str) -> None:
         self._title.setText(f"{self._run.title} – {title}" if title else self._run.title)
+
+    def _warn(self, warnings: tuple[str, ...]) -> None:
+        self._warned.setText(warnings_text(len(warnings)))
+        self._warned.setToolTip("\n".join(warnings))
+        self._warned.show()
 
     def _stop(self) -> None:
         self._cancel.setEnabled(False)
