@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from qgis.core import Qgis, QgsProject
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
@@ -41,6 +42,12 @@ class Workspace(CurrentScene):
         self._training_timer.timeout.connect(self.training_changed)
         self.scene_changed.connect(self._open_training)
         self.classes_changed.connect(self._keep_classes)
+        QgsProject.instance().writeProject.connect(self._save_trainings)
+
+    def release(self) -> None:
+        """Let go of the project's signals."""
+        super().release()
+        QgsProject.instance().writeProject.disconnect(self._save_trainings)
 
     def _open_training(self) -> None:
         """Open the scene's training polygons where there are some."""
@@ -179,6 +186,16 @@ class Workspace(CurrentScene):
             known.deleteLater()
         if self.scene is not None and self.scene.id() == layer_id:
             self.set_scene(None)
+
+    def _save_trainings(self, *_: Any) -> None:
+        """Save all training polygons with the project."""
+        for training in self._trainings.values():
+            if not training.save():
+                reason = "; ".join(training.layer.commitErrors())
+                text = self.tr("The training polygons {path} were not saved: {reason}")
+                self.said.emit(
+                    text.format(path=training.path, reason=reason), Qgis.MessageLevel.Critical
+                )
 
     def _touched(self, training: TrainingLayer) -> None:
         if training is self.training:

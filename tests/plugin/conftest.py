@@ -32,7 +32,7 @@ from qgis.core import (  # noqa: E402
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
-from qgis.gui import QgsLayerTreeView  # noqa: E402
+from qgis.gui import QgsAdvancedDigitizingDockWidget, QgsLayerTreeView  # noqa: E402
 from setup_stage import index, stage  # noqa: E402, F401
 
 from mtmsd_qgis.engine import interpreter, job  # noqa: E402
@@ -60,6 +60,14 @@ def processing(qgis_processing, qgis_iface):
     tree.setModel(QgsLayerTreeModel(QgsProject.instance().layerTreeRoot(), tree))
     qgis_iface.layerTreeView = lambda: tree
     return processing
+
+
+@pytest.fixture(autouse=True, scope="session")
+def digitizing_panel(qgis_iface, qgis_canvas):
+    """The panel of QGIS's digitising tools, which pytest-qgis's interface does not have."""
+    panel = QgsAdvancedDigitizingDockWidget(qgis_canvas)
+    qgis_iface.cadDockWidget = lambda: panel
+    return panel
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Map tools that draw one polygon: vertex by vertex, as a rectangle, freehand, by a click."""
+"""Map tools that draw a polygon by dragging, as a rectangle or freehand, or grow one by a click."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsRubberBand
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent
 
-POLYGON, RECTANGLE, FREEHAND, GROW = "polygon", "rectangle", "freehand", "grow"
+RECTANGLE, FREEHAND, GROW = "rectangle", "freehand", "grow"
 FREEHAND_PIXELS = 3
 """Freehand points nearer than this on the screen are dropped."""
 
 
 class DrawTool(QgsMapTool):
-    """Draws a polygon in the canvas's CRS; right click or Enter ends, Escape drops it."""
+    """Draws a polygon in the canvas's CRS; Escape drops what was begun."""
 
     drawn = pyqtSignal(QgsGeometry)
     clicked = pyqtSignal(QgsPointXY)
@@ -74,41 +74,28 @@ class DrawTool(QgsMapTool):
                 self._points.append(event.mapPoint())
                 self._last = event.pos()
             self.preview(_polygon(self._points))
-        elif self.kind == RECTANGLE:
-            self.preview(_rectangle(self._points[0], event.mapPoint()))
         else:
-            self.preview(_polygon([*self._points, event.mapPoint()]))
+            self.preview(_rectangle(self._points[0], event.mapPoint()))
 
     def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
-        """Add a vertex, or end."""
+        """End what was dragged, or take the place that was clicked."""
         if event.button() == Qt.MouseButton.RightButton:
             self._accept()
         elif self.kind == GROW:
             self.clicked.emit(event.mapPoint())
-        elif self.kind == POLYGON:
-            self._points.append(event.mapPoint())
-            self.preview(_polygon(self._points))
         elif self._points:
             if self.kind == RECTANGLE:
                 self._finish(_rectangle(self._points[0], event.mapPoint()))
             else:
                 self._finish(_polygon([*self._points, event.mapPoint()]))
 
-    def canvasDoubleClickEvent(self, event: QgsMapMouseEvent) -> None:
-        """End a polygon, as the right button does."""
-        if self.kind == POLYGON and len(self._points) > 2:
-            self._accept()
-
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter ends, Escape drops, Backspace takes the last vertex back."""
+        """Enter takes a grown region, Escape drops what was begun."""
         key = event.key()
         if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._accept()
         elif key == Qt.Key.Key_Escape:
             self.drop()
-        elif key in (Qt.Key.Key_Backspace, Qt.Key.Key_Delete) and self.kind == POLYGON:
-            self._points = self._points[:-1]
-            self.preview(_polygon(self._points))
         else:
             return
         event.ignore()  # QGIS must not delete features as well
@@ -121,8 +108,6 @@ class DrawTool(QgsMapTool):
     def _accept(self) -> None:
         if self.kind == GROW:
             self.accepted.emit()
-        elif self.kind == POLYGON:
-            self._finish(_polygon(self._points))
 
     def _finish(self, geometry: QgsGeometry) -> None:
         self._points = []

@@ -171,7 +171,6 @@ class TrainingLayer(QObject):
 
     def _end(self) -> None:
         self.layer.endEditCommand()
-        self.layer.triggerRepaint()
 
     def _push(self, classes: list[LandClass]) -> None:
         self.undo_stack.push(_ClassesCommand(self, self.classes, classes))
@@ -223,6 +222,7 @@ class TrainingLayer(QObject):
 
     def _edited(self, *_: Any) -> None:
         self._polygons = None
+        self.layer.triggerRepaint()  # an undone step does not repaint by itself
         self._timer.start()
         self.changed.emit()
 

@@ -87,10 +87,8 @@ class ClassesSection(Section):
             "add": self._button("mtmsdClassAdd", "symbologyAdd", self.add),
             "merge": self._button("mtmsdClassMerge", "mActionMergeFeatures", self._merge),
             "delete": self._button("mtmsdClassDelete", "symbologyRemove", self._delete),
-            "undo": self._button("mtmsdUndo", "mActionUndo", self._undo),
-            "redo": self._button("mtmsdRedo", "mActionRedo", self._redo),
         }
-        self.rows.addLayout(row(*self._buttons.values(), self._import, stretch=5))
+        self.rows.addLayout(row(*self._buttons.values(), self._import, stretch=3))
 
         workspace.scene_changed.connect(self.refresh)
         workspace.classes_changed.connect(self.refresh)
@@ -205,25 +203,16 @@ class ClassesSection(Section):
                 self.set_state(DONE, text.format(len(training.classes), number(total)))
 
     def _refresh_buttons(self) -> None:
-        scene, training = self._workspace.scene, self._workspace.training
+        scene = self._workspace.scene
         count = len(self._selected())
-        stack = training.undo_stack if training is not None else None
-        editing = training is not None and training.layer.isEditable()
-        undo = stack is not None and editing and stack.canUndo()
-        redo = stack is not None and editing and stack.canRedo()
         first = self.tr("Choose a scene first.")
         wait = self.tr("Wait until the layer has been read.")
         two = self.tr("Select two or more classes (Ctrl and click).")
         one = self.tr("Select a class.")
-        nothing = self.tr("There is nothing to undo.")
-        undo_tip = self.tr("Undo: {}").format(stack.undoText()) if undo else nothing
-        redo_tip = self.tr("Redo: {}").format(stack.redoText()) if redo else nothing
         for key, can, tip, reason in (
             ("add", scene is not None, self.tr("Add a class"), first),
             ("merge", count > 1, self.tr("Merge the selected classes into the first"), two),
             ("delete", count > 0, self.tr("Delete the selected classes and their polygons"), one),
-            ("undo", undo, undo_tip, undo_tip),
-            ("redo", redo, redo_tip, redo_tip),
         ):
             self._buttons[key].setEnabled(can and not self.importing)
             self._buttons[key].setToolTip(wait if self.importing else tip if can else reason)
@@ -252,12 +241,6 @@ class ClassesSection(Section):
         self._workspace.training.delete_classes(self._selected())
         text = self.tr("Deleted {} with all polygons; Undo brings them back.")
         self._workspace.said.emit(text.format(", ".join(names)), Qgis.MessageLevel.Info)
-
-    def _undo(self) -> None:
-        self._workspace.training.undo_stack.undo()
-
-    def _redo(self) -> None:
-        self._workspace.training.undo_stack.redo()
 
     def _item_changed(self, item: QTableWidgetItem) -> None:
         if self._filling or item.column() != NAME_COLUMN:

@@ -30,10 +30,13 @@ from qgis.PyQt.QtWidgets import (
 from ....common.background import Background
 from ....common.plural import pixels_text, polygons_text
 from ....state.workspace import Workspace
-from ...map_tools.draw_tools import FREEHAND, GROW, POLYGON, RECTANGLE, DrawTool
+from ...map_tools.draw_tools import FREEHAND, GROW, RECTANGLE, DrawTool
+from ...map_tools.polygon_tool import PolygonTool
 from ...map_tools.region_growing import Seed, grow, outline, read_seed
 from ...widgets.section import DONE, NEXT, TODO, Section, caption, row
 from .classes_section import ClassesSection
+
+POLYGON = "polygon"
 
 
 class PolygonsSection(Section):
@@ -54,11 +57,15 @@ class PolygonsSection(Section):
         self._canvas = iface.mapCanvas()
         self._seed: Seed | None = None
         self._region: QgsGeometry | None = None
-        self._tools: dict[str, DrawTool] = {}
+        self._tools: dict[str, DrawTool | PolygonTool] = {}
         self._buttons: dict[str, QToolButton] = {}
         draw = []
         for kind, icon, tip in (
-            (POLYGON, "mActionAddPolygon", self.tr("Draw a polygon; right click ends it")),
+            (
+                POLYGON,
+                "mActionAddPolygon",
+                self.tr("Draw a polygon; right or double click ends it"),
+            ),
             (RECTANGLE, "mActionAddBasicRectangle", self.tr("Drag a rectangle")),
             (FREEHAND, "mActionStreamingDigitize", self.tr("Drag an outline freehand")),
             (GROW, "mActionSelectRadius", self.tr("Click a pixel: similar neighbours join it")),
@@ -66,16 +73,20 @@ class PolygonsSection(Section):
             button = self._button(f"mtmsdDraw_{kind}", icon, tip)
             button.setCheckable(True)
             button.clicked.connect(lambda on, kind=kind: self._draw(kind, on))
-            tool = DrawTool(self._canvas, kind)
+            tool = PolygonTool(iface) if kind == POLYGON else DrawTool(self._canvas, kind)
             tool.setButton(button)
-            tool.drawn.connect(self._drawn)
-            tool.clicked.connect(self._grow_from)
-            tool.accepted.connect(self._accept_region)
-            tool.dropped.connect(self._drop_region)
             self._tools[kind], self._buttons[kind] = tool, button
             draw.append(button)
+        self._tools[POLYGON].drawn.connect(self._take_polygon)
+        self._tools[RECTANGLE].drawn.connect(self._drawn)
+        self._tools[FREEHAND].drawn.connect(self._drawn)
+        self._tools[GROW].clicked.connect(self._grow_from)
+        self._tools[GROW].accepted.connect(self._accept_region)
+        self._tools[GROW].dropped.connect(self._drop_region)
         edit = []
         for key, icon, tip, pressed in (
+            ("undo", "mActionUndo", self.tr("There is nothing to undo."), self._undo),
+            ("redo", "mActionRedo", self.tr("There is nothing to redo."), self._redo),
             ("select", "mActionSelectRectangle", self.tr("Select polygons"), self._select),
             ("vertex", "mActionVertexTool", self.tr("Move vertices of a polygon"), self._vertex),
             ("move", "mActionMoveFeature", self.tr("Move polygons"), self._move),
@@ -87,7 +98,8 @@ class PolygonsSection(Section):
             ),
             ("save", "mActionSaveEdits", self.tr("Save the polygons to their file"), self._save),
         ):
-            button = self._button(f"mtmsdEdit_{key}", icon, tip)
+            name = {"undo": "mtmsdUndo", "redo": "mtmsdRedo"}.get(key, f"mtmsdEdit_{key}")
+            button = self._button(name, icon, tip)
             button.clicked.connect(lambda _on=False, pressed=pressed: pressed())
             self._buttons[key] = button
             edit.append(button)
@@ -164,7 +176,7 @@ class PolygonsSection(Section):
             if kind == GROW and not reason and workspace.facts is None:
                 grow_reason = self.tr("Waiting for the raster's bands.")
             self._enable(self._buttons[kind], grow_reason)
-            if current is not None:
+            if current is not None and kind != POLYGON:
                 self._tools[kind].set_color(current.color)
         count = workspace.training.layer.featureCount() if workspace.training is not None else 0
         none = "" if count else self.tr("There are no polygons yet.")
@@ -173,6 +185,7 @@ class PolygonsSection(Section):
         layer = workspace.training.layer if workspace.training is not None else None
         unsaved = layer is not None and layer.isEditable() and layer.isModified()
         self._enable(self._buttons["save"], "" if unsaved else self.tr("All polygons are saved."))
+        self._refresh_undo()
         if reason:
             self.set_state(TODO, reason)
         elif not count:
@@ -185,6 +198,19 @@ class PolygonsSection(Section):
         button.setEnabled(not reason)
         button.setToolTip(reason or button.property("tip"))
 
+    def _refresh_undo(self) -> None:
+        training = self._workspace.training
+        editing = training is not None and training.layer.isEditable()
+        stack = training.undo_stack if editing else None
+        undo = stack is not None and stack.canUndo() and not self._classes.importing
+        redo = stack is not None and stack.canRedo() and not self._classes.importing
+        for key, can, text in (
+            ("undo", undo, self.tr("Undo: {}").format(stack.undoText()) if undo else ""),
+            ("redo", redo, self.tr("Redo: {}").format(stack.redoText()) if redo else ""),
+        ):
+            self._buttons[key].setEnabled(can)
+            self._buttons[key].setToolTip(text or self._buttons[key].property("tip"))
+
     # drawing
 
     def _draw(self, kind: str, on: bool) -> None:
@@ -195,13 +221,16 @@ class PolygonsSection(Section):
         if self._workspace.training is None:
             self._buttons[kind].setChecked(False)
             return
+        layer = self._own()  # QGIS's own Undo, Ctrl+Z, is that of the active layer
+        if kind == POLYGON:
+            tool.draw_on(layer)
         self._canvas.setMapTool(tool)
         self._canvas.setFocus()
 
     def _tool_set(self, new: Any, _old: Any = None) -> None:
         kind = next((k for k, tool in self._tools.items() if tool is new), "")
         hints = {
-            POLYGON: self.tr("Click the corners; right click ends, Escape drops it."),
+            POLYGON: self.tr("Click the corners; right or double click ends, Escape drops it."),
             RECTANGLE: self.tr("Drag from corner to corner."),
             FREEHAND: self.tr("Hold the button and go around."),
             GROW: self.tr("Click a pixel, then move the slider; right click takes the region."),
@@ -213,12 +242,7 @@ class PolygonsSection(Section):
 
     def _drawn(self, geometry: QgsGeometry) -> None:
         """Take a polygon in the canvas's CRS."""
-        training, current, scene = (
-            self._workspace.training,
-            self._classes.current,
-            self._workspace.scene,
-        )
-        if training is None or current is None or scene is None:
+        if self._workspace.training is None:
             return
         moved = QgsGeometry(geometry)
         transform = self._to_layer()
@@ -227,6 +251,17 @@ class PolygonsSection(Section):
                 moved.transform(transform)
         except QgsCsException:
             self._warn(self.tr("The polygon cannot be brought into the scene's coordinates."))
+            return
+        self._take_polygon(moved)
+
+    def _take_polygon(self, moved: QgsGeometry) -> None:
+        """Take a polygon in the training layer's CRS."""
+        training, current, scene = (
+            self._workspace.training,
+            self._classes.current,
+            self._workspace.scene,
+        )
+        if training is None or current is None or scene is None:
             return
         if not moved.intersects(QgsGeometry.fromRect(scene.extent())):
             self._warn(self.tr("The polygon is outside the scene and was not added."))
@@ -328,6 +363,12 @@ class PolygonsSection(Section):
         if not layer.isEditable():
             layer.startEditing()
         return layer
+
+    def _undo(self) -> None:
+        self._workspace.training.undo_stack.undo()
+
+    def _redo(self) -> None:
+        self._workspace.training.undo_stack.redo()
 
     def _select(self) -> None:
         self._own()
