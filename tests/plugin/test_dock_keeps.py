@@ -125,7 +125,8 @@ def test_after_a_reload_no_tool_and_no_run_is_left(qgis_iface, qgis_canvas, qgis
         plugin.initGui()
         plugin.unload()
     assert alive() == before
-    assert not [c for c in qgis_canvas.children() if type(c).__name__ in ("DrawTool", "PolygonTool")]
+    left = {type(child).__name__ for child in qgis_canvas.children()}
+    assert not left & {"DrawTool", "PolygonTool"}
     qgis_iface.addRasterToolBarIcon.reset_mock()
 
 
