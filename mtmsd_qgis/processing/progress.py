@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from qgis.core import QgsProcessingFeedback
 
+from ..common.numbers import duration
 from ..engine.messages import Message
 
 ETA_EVERY = 30.0
@@ -86,7 +87,7 @@ class FeedbackWriter:
             self._told_at = time.monotonic()
             unit, eta = message.get("unit", ""), message.get("eta_s")
             line = f"{self._title}: {done:.0f} of {total:.0f} {unit}".rstrip()
-            self._feedback.pushInfo(f"{line}, {in_words(eta)} left" if eta is not None else line)
+            self._feedback.pushInfo(f"{line}, {duration(eta)} left" if eta is not None else line)
 
     def _tell_warning(self, message: Message) -> None:
         self._feedback.pushWarning(str(message.get("message", "")))
@@ -96,11 +97,3 @@ class FeedbackWriter:
 
     def _tell_log(self, message: Message) -> None:
         self._feedback.pushConsoleInfo(str(message.get("text", "")))
-
-
-def in_words(seconds: float) -> str:
-    """Return a duration as people say it: 40 s, 3 min, 2 h 10 min."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -85,8 +85,8 @@ class CurrentScene(QObject):
         self.scene = layer
         self.facts, self.facts_error = None, ""
         self.state = SceneState()
+        self._chosen = self.scene_path
         if layer is not None:
-            self._chosen = self.scene_path
             self._keep(self.scene_path, self._recall(self.scene_path))
             self.state = self._states[key_of(self.scene_path)]
             self._write_project()

@@ -106,7 +106,7 @@ def test_points_are_visited_and_labelled_one_by_one(drawn):
     for _ in range(19):
         drawn.click("mtmsdPointNext")
     assert "last point" in drawn.text("mtmsdPointText")
-    assert "have changed since map.tif" in drawn.text("mtmsdMapState")
+    drawn.wait(lambda: "changed since map.tif" in drawn.text("mtmsdMapState"), "not said", 5)
     assert not drawn.part("mtmsdPointNext").isVisible()
 
 

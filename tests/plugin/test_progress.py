@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mtmsd_qgis.processing.progress import FeedbackWriter, PhaseProgress, in_words
+from mtmsd_qgis.common.numbers import duration
+from mtmsd_qgis.processing.progress import FeedbackWriter, PhaseProgress
 
 WEIGHTS = {"prepare": 10, "pretrain": 80, "classify": 10}
 
@@ -54,4 +55,4 @@ def test_a_message_of_a_later_engine_is_passed_over(feedback):
     ("seconds", "text"), [(0.2, "1 s"), (89, "89 s"), (150, "2 min"), (7800, "2 h 10 min")]
 )
 def test_durations_as_people_say_them(seconds, text):
-    assert in_words(seconds) == text
+    assert duration(seconds) == text

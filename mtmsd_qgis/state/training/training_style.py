@@ -38,14 +38,14 @@ def restyle(
         renderer.classAttribute().strip('"') == VALUE
     )
     categories: list[QgsRendererCategory] = renderer.categories() if is_by_class else []
-    if not categories and layer.customProperty(STYLED):
+    if not is_by_class and layer.customProperty(STYLED):
         return
     known = {category.value(): category for category in categories}
     then = {c.value: c for c in before}
     new = [_category(c, known.get(c.value), then.get(c.value)) for c in classes]
     values = {c.value for c in (*classes, *before)}
     own = [QgsRendererCategory(c) for value, c in known.items() if value not in values]
-    if [c.dump() for c in (*new, *own)] == [c.dump() for c in categories]:
+    if is_by_class and [c.dump() for c in (*new, *own)] == [c.dump() for c in categories]:
         return  # a renderer that is set marks the project as changed
     layer.setCustomProperty(STYLED, True)
     layer.setRenderer(QgsCategorizedSymbolRenderer(VALUE, [*new, *own]))
