@@ -109,6 +109,8 @@ class CurrentScene(QObject):
     def is_of_scene(self, layer: QgsMapLayer) -> bool:
         """Whether a layer was made for this scene: its file is noted, or in the scene's folder."""
         file, folder = Path(file_of(layer.source())), self.state.folder
+        if not file.is_absolute():
+            return False
         if folder is not None and same_file(file.parent, folder):
             return True
         noted = (getattr(self.state, name) for name in FILES)

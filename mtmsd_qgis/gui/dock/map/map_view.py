@@ -8,6 +8,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsDistanceArea,
     QgsGeometry,
+    QgsMapLayer,
     QgsPointXY,
     QgsProject,
     QgsRasterLayer,
@@ -106,12 +107,21 @@ class MapView(QWidget):
         self._opacity.setValue(round(100 * layer.opacity()))
         self._opacity.blockSignals(False)
         path = there(self._workspace.state.confidence)
+        nodes = [node for node in map(layers.node, self._confidences()) if node is not None]
+        self._confidence.blockSignals(True)
+        self._confidence.setChecked(any(node.itemVisibilityChecked() for node in nodes))
+        self._confidence.blockSignals(False)
         self._confidence.setEnabled(path is not None)
         self._confidence.setToolTip(
             self.tr("Show how sure the classifier is, from 0 to 1")
             if path is not None
             else self.tr("Map Scene writes the confidence too.")
         )
+
+    def _confidences(self) -> list[QgsMapLayer]:
+        """Return the layers of confidence that the dock made for this scene."""
+        made = QgsProject.instance().mapLayers().values()
+        return [x for x in made if role(x) == CONFIDENCE and self._workspace.is_of_scene(x)]
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Nobody sees the map and the scene in turn any more."""
@@ -178,13 +188,8 @@ class MapView(QWidget):
 
     def _set_confidence(self, on: bool) -> None:
         project = QgsProject.instance()
-        shown = [
-            layer
-            for layer in project.mapLayers().values()
-            if role(layer) == CONFIDENCE and self._workspace.is_of_scene(layer)
-        ]
         path = there(self._workspace.state.confidence)
-        for layer in shown:
+        for layer in self._confidences():
             node = layers.node(layer)
             if path is None or not same_file(layer.source(), path):
                 project.removeMapLayer(layer.id())
