@@ -85,11 +85,12 @@ class CurrentScene(QObject):
         self.scene = layer
         self.facts, self.facts_error = None, ""
         self.state = SceneState()
-        self._chosen = self.scene_path
+        before, self._chosen = self._chosen, self.scene_path
         if layer is not None:
-            self._keep(self.scene_path, self._recall(self.scene_path))
-            self.state = self._states[key_of(self.scene_path)]
-            self._write_project()
+            self.state = self._recall(self.scene_path)
+            self._keep(self.scene_path, self.state)
+            if not before or not same_file(before, self._chosen):
+                self._write_project()
         self.scene_changed.emit()
 
     def set_facts(self, facts: dict[str, Any] | None, error: str = "") -> None:
