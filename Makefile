@@ -93,8 +93,8 @@ demo: qgis .env-engine/.ready build ## From the sample scene and its polygons to
 bench: .env-engine/.ready ## Speed and memory, in bench/results.json
 	$(ENGINE) bench/speed.py $(BENCH_OPTIONS)
 
-bench-accuracy: .env-engine/.ready ## Accuracy beside the spectral baselines on the scenes at hand
-	$(ENGINE) bench/accuracy.py $(BENCH_OPTIONS)
+bench-accuracy: .env-engine/.ready ## Accuracy from few polygons, beside simple tools, on the scenes at hand; resumes
+	PYTHONPATH=bench $(ENGINE) -m accuracy $(BENCH_OPTIONS)
 
 clean: ## Remove what was built and what the demo left
 	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

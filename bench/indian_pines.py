@@ -1,10 +1,12 @@
-"""Write Indian Pines, which the package tensorly carries, as a scene for bench/accuracy.py.
+"""Write Indian Pines, which the package tensorly carries, as a scene for bench/accuracy.
 
     pip install --no-deps tensorly
-    python bench/indian_pines.py FOLDER
+    python bench/indian_pines.py [FOLDER]
+
+Without a folder it goes into bench/scenes, where `make bench-accuracy` finds it.
 
 145×145 px, 200 bands without water absorption, 16 classes. Of the presets' numbers only the
-eager pace (classify/pace.py) was chosen on it.
+eager pace (classify/model_selection.py) was chosen on it.
 """
 
 from __future__ import annotations
@@ -37,6 +39,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "scenes")

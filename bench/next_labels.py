@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyogrio
 import shapely
-from accuracy import CASES
+from accuracy.scenes import CASES
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import spatial_blocks

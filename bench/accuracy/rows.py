@@ -1,0 +1,190 @@
+"""What is compared: each row learns some labelled pixels and predicts others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from mtmsd.compute.device import choose_device
+from mtmsd.diffusion.model import DiffusionModel
+from mtmsd.reporting import Reporter
+from mtmsd.scene.pixels import read_spectra
+from mtmsd.scene.whitening import fit_whitening, read_whitened
+from mtmsd.settings import Settings
+from mtmsd.spectral.estimators import fit as fit_spectral
+from scipy.ndimage import uniform_filter
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from accuracy.models import pretrained, untrained
+from accuracy.protocols import Parts
+from accuracy.scenes import CASES
+
+COMPONENTS = 32
+
+
+class SceneData:
+    """A scene's features at its labelled pixels: each read once, when it is first asked for."""
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        self.name = name
+        self.settings = settings
+        self.scene, self.labels = CASES[name].open()
+        self._sets: dict[Any, Any] = {}
+
+    @cached_property
+    def bands(self) -> np.ndarray:
+        """All bands, float32 (n, B)."""
+        return read_spectra(self.scene, self.labels.rows, self.labels.cols, Reporter())
+
+    @cached_property
+    def shape(self) -> np.ndarray:
+        """Bands without brightness: each spectrum less its mean, over its deviation."""
+        centred = self.bands - self.bands.mean(1, keepdims=True)
+        return centred / np.maximum(centred.std(1, keepdims=True), 1e-6)
+
+    @cached_property
+    def neighbourhood(self) -> np.ndarray:
+        """32 half-whitened components and their 3×3 and 9×9 means, float32 (n, 96)."""
+        whitening = fit_whitening(self.scene, COMPONENTS, seed=0)
+        size = (self.scene.height, self.scene.width)
+        values, valid = read_whitened(self.scene, whitening, 0, 0, *size)
+        values = values * whitening.emphasis[:, None, None]
+        layers = [values]
+        for side in (3, 9):
+            share = np.maximum(uniform_filter(valid.astype(np.float32), side), 1e-6)
+            means = [uniform_filter(layer, side) / share for layer in values]
+            layers.append(np.stack(means))
+        return np.concatenate(layers)[:, self.labels.rows, self.labels.cols].T
+
+    def prepare(self, row: str) -> None:
+        """Read what a row learns from, so that no row's seconds hold what others share."""
+        if ROWS[row].features:
+            getattr(self, ROWS[row].features)
+
+    def training_set(self, kind: str, make: Callable[[], Any]) -> Any:
+        """Return what a learner of the product has read, made once."""
+        if kind not in self._sets:
+            self._sets[kind] = make()
+        return self._sets[kind]
+
+    def model(self, trained: bool) -> DiffusionModel:
+        """Return the diffusion model of this scene, or the same U-Net without pretraining."""
+        make = pretrained if trained else untrained
+        return make(self.scene, self.name, self.settings)
+
+
+Answer = tuple[np.ndarray, np.ndarray | None]
+"""Class values (n_test,), and their confidence or None."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    title: str
+    answer: Callable[[SceneData, Parts, int], Answer]
+    features: str = ""
+    """The features of the scene that it learns from, if it is a simple classifier."""
+
+
+def _simple(features: str, make: Callable[[int], Any]) -> Callable[..., Answer]:
+    def answer(data: SceneData, parts: Parts, seed: int) -> Answer:
+        values = getattr(data, features)
+        estimator = make(seed).fit(values[parts.train], parts.labels.values[parts.train])
+        found = estimator.predict_proba(values[parts.test])
+        return estimator.classes_[found.argmax(1)], found.max(1)
+
+    return answer
+
+
+def _svm(features: str, name: str = "svm") -> Callable[..., Answer]:
+    """Return the product's own support vector machine, its numbers chosen on the labels."""
+
+    def answer(data: SceneData, parts: Parts, seed: int) -> Answer:
+        values, truth = getattr(data, features), parts.labels.values[parts.train]
+        groups = parts.labels.groups[parts.train]
+        chosen = fit_spectral(name, values[parts.train], truth, seed=seed, groups=groups)
+        confidence = None
+        if np.unique(truth, return_counts=True)[1].min() > 1:
+            calibrated = fit_spectral(
+                name, values[parts.train], truth, seed=seed, groups=groups, calibrate=True,
+                parameters=chosen.parameters,
+            )  # fmt: skip
+            confidence = calibrated.probabilities(values[parts.test]).max(1)
+        return chosen.predict(values[parts.test]), confidence
+
+    return answer
+
+
+def _logistic(seed: int) -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500))
+
+
+def _discriminant(seed: int) -> Any:
+    return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+
+
+def _forest(seed: int) -> Any:
+    return RandomForestClassifier(200, random_state=seed)
+
+
+def _extra(seed: int) -> Any:
+    return ExtraTreesClassifier(300, random_state=seed)
+
+
+def _network(trained: bool, features: str = "dense") -> Callable[..., Answer]:
+    """Return MTMSD alone."""
+
+    def answer(data: SceneData, parts: Parts, seed: int) -> Answer:
+        from mtmsd.classify.training import TrainingSet
+
+        settings = replace(data.settings.classifier, features=features)
+        samples = data.training_set(
+            f"mtmsd, {trained}, {features}",
+            lambda: TrainingSet.extract(
+                data.scene, data.labels, data.model(trained), settings,
+                device=choose_device("auto"), seed=0, reporter=Reporter(),
+            ),
+        )  # fmt: skip
+        samples = replace(samples, labels=parts.labels)
+        classifier = samples.fit(parts.train, seed=seed, reporter=Reporter())
+        return _likeliest(samples, classifier, parts)
+
+    return answer
+
+
+def _likeliest(samples: Any, classifier: Any, parts: Parts) -> Answer:
+    """Classes and confidence, as they are mapped."""
+    from mtmsd.classify.uncertainty import tempered
+
+    found = tempered(samples.predict(classifier, parts.test), classifier.temperature, 1)
+    values = np.array([info.value for info in classifier.classes])
+    return values[found.argmax(1)], found.max(1)
+
+
+ROWS: dict[str, Row] = {
+    "svm": Row("SVM, bands", _svm("bands"), "bands"),
+    "rf": Row("random forest, bands", _simple("bands", _forest), "bands"),
+    "lr": Row("LR, bands", _simple("bands", _logistic), "bands"),
+    "lda": Row("LDA, bands", _simple("bands", _discriminant), "bands"),
+    "svm-shape": Row("SVM, bands without brightness", _svm("shape"), "shape"),
+    "rf-shape": Row("random forest, without brightness", _simple("shape", _forest), "shape"),
+    "lr-shape": Row("LR, without brightness", _simple("shape", _logistic), "shape"),
+    "lda-shape": Row("LDA, without brightness", _simple("shape", _discriminant), "shape"),
+    "svm-means": Row("SVM, components and their means", _svm("neighbourhood"), "neighbourhood"),
+    "et-means": Row(
+        "extra trees, components and their means", _simple("neighbourhood", _extra), "neighbourhood"
+    ),
+    "mtmsd": Row("MTMSD alone", _network(True)),
+    "mtmsd-untrained": Row("MTMSD alone, untrained U-Net", _network(False)),
+    "patchwise": Row("MTMSD alone, patchwise features (slow)", _network(True, "patchwise")),
+}
+"""Every line by name; ``patchwise`` runs only when it is asked for."""
+USUAL = [name for name in ROWS if name != "patchwise"]
