@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ KINDS = ("auto", "polygons", "cross", "random")
 """How labels are held out; auto: cross-validation where polygons are few, else polygons."""
 FEW_POLYGONS = 4
 """With fewer in most classes, holding out a part would leave one or two to judge by."""
+OWN_FOLDS = "folds"
+"""Held out by the folds that the learner needs anyway."""
 FOLDS = 3
 CURVE = (0.25, 0.5, 0.75, 1.0)
 """Shares of the training polygons at which the learning curve is told."""
@@ -42,6 +44,16 @@ class Learner(Protocol):
 
     def brief(self) -> Learner:
         """Return one that learns in less time, for many fits."""
+
+
+@runtime_checkable
+class FoldLearner(Learner, Protocol):
+    """A learner that leaves folds out by itself, and so knows its answers for held-out pixels."""
+
+    def fold_answers(
+        self, seed: int, reporter: Reporter
+    ) -> tuple[list[tuple[Labels, Labels]], NDArray[np.float32]]:
+        """Return (train, test) of each fold, and probabilities (n, K) fold by fold."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +207,8 @@ def _values(labels: Labels) -> NDArray[np.uint16]:
 
 
 def _answers(learner: Learner, held: HeldOut, seed: int, reporter: Reporter) -> _Answers:
+    if held.kind == OWN_FOLDS and isinstance(learner, FoldLearner):
+        return _Answers(*learner.fold_answers(seed, reporter))
     parts, probabilities = [], []
     for number_, split in enumerate(held.splits, 1):
         which = "the held-out labels"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +34,7 @@ from mtmsd.files.model_check import (
 from mtmsd.files.tensor_file import load_arrays, save_tensors
 from mtmsd.settings import ClassifierSettings
 from mtmsd.spectral.classifier import KIND, SpectralClassifier
+from mtmsd.stack.classifier import StackClassifier
 
 
 @dataclass(frozen=True)
@@ -156,13 +158,17 @@ class Classifier:
 
     def save(self, path: Path) -> None:
         """Write the classifier file."""
+        save_tensors(path, KIND, self.tensors(), self.header())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all numbers as named tensors, for a file."""
         tensors = self.model.tensors() | {"noise": self.noise}
         for stream in ("local", "global_"):
             for part in dataclasses.fields(Selection):
                 tensors[f"{stream}.{part.name}"] = getattr(getattr(self, stream), part.name)
         for i, member in enumerate(self.members):
             tensors |= {f"member.{i}.{n}": t for n, t in member.state_dict().items()}
-        save_tensors(path, KIND, tensors, self.header())
+        return tensors
 
     def header(self) -> dict[str, Any]:
         """Return all that a classifier file says beside its numbers, JSON-able."""
@@ -201,8 +207,8 @@ class Classifier:
         return cls(model, settings, classes, noise, local, global_, members, metadata["metadata"])
 
 
-def load_classifier(path: Path) -> Classifier | SpectralClassifier:
-    """Read a classifier file of either kind.
+def load_classifier(path: Path) -> Classifier | SpectralClassifier | StackClassifier:
+    """Read a classifier file of any kind.
 
     Raises
     ------
@@ -213,8 +219,14 @@ def load_classifier(path: Path) -> Classifier | SpectralClassifier:
     with parts_of(path):
         if "spectral" in metadata:
             return SpectralClassifier.from_arrays(arrays, metadata)
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        return Classifier.from_tensors(tensors, metadata)
+        if "stack" in metadata:
+            return StackClassifier.from_arrays(arrays, metadata, _from_arrays)
+        return _from_arrays(arrays, metadata)
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Classifier:
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return Classifier.from_tensors(tensors, metadata)
 
 
 def stage_reader(model: DiffusionModel, settings: ClassifierSettings, noise: Tensor) -> StageReader:

@@ -166,17 +166,19 @@ class TrainingSet:
         def trial(
             settings: ClassifierSettings, kept: np.ndarray, left_out: np.ndarray
         ) -> np.ndarray:
-            samples = dataclasses.replace(self, settings=settings)
+            samples = self.with_settings(settings)
             return samples.predict(samples.fit(kept, seed=seed, reporter=silent), left_out)
 
         return choose_pace(self.settings, self.labels, index, trial, seed=seed, device=self.device)
 
+    def with_settings(self, settings: ClassifierSettings) -> TrainingSet:
+        """Return the same features, to be learnt with other settings."""
+        return dataclasses.replace(self, settings=settings)
+
     def brief(self) -> TrainingSet:
         """Return what is fitted where many fits are needed: one member, half as long."""
         epochs = max(1, self.settings.epochs // 2)
-        return dataclasses.replace(
-            self, settings=dataclasses.replace(self.settings, members=1, epochs=epochs)
-        )
+        return self.with_settings(dataclasses.replace(self.settings, members=1, epochs=epochs))
 
     def predict(self, classifier: Classifier, index: np.ndarray) -> np.ndarray:
         """Class probabilities (n, K) of labelled pixels, blended over tiles as in mapping."""

@@ -141,10 +141,12 @@ holdout = together(
 )
 kind = click.option(
     "--classifier",
-    type=click.Choice(["mtmsd", "svm", "svm-polygons", "rf"]),
+    type=click.Choice(["mtmsd", "stack", "svm", "svm-polygons", "rf"]),
     default="mtmsd",
     show_default=True,
-    help="mtmsd, or a simple one of plain spectra, which needs no diffusion model.",
+    help="mtmsd: the diffusion network alone. stack: several simple ones, and the network where "
+    "there is a diffusion model, as spatial folds weigh them. svm, svm-polygons, rf: one of plain "
+    "spectra. All but mtmsd do without a diffusion model.",
 )
 resume = click.option(
     "--resume", is_flag=True, help="Continue where the last run with this output ended."

@@ -38,6 +38,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     runtime = runtime_for(arguments.classifier, "torch")
     from mtmsd.onnx.export import export
     from mtmsd.spectral.classifier import SpectralClassifier
+    from mtmsd.stack.classifier import StackClassifier
 
     reporter.phase("export", "Writing the classifier as ONNX")
     classifier = runtime.classifiers.load_classifier(arguments.classifier)
@@ -45,6 +46,11 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         raise InputError(
             f"{arguments.classifier} is a classifier of plain spectra; there is no network "
             "to export.",
+            hint="Train one with --classifier mtmsd.",
+        )
+    if isinstance(classifier, StackClassifier):
+        raise InputError(
+            f"{arguments.classifier} is a stack of several classifiers, which ONNX does not hold.",
             hint="Train one with --classifier mtmsd.",
         )
     export(classifier, arguments.output, reporter)

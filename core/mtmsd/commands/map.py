@@ -111,6 +111,13 @@ def _check_labels(arguments: Arguments) -> None:
             )
 
 
+def _pretrains(given: Arguments) -> bool:
+    """Whether the scene is learnt first: the stack takes what there is, unless it is asked to."""
+    if given.classifier == train.STACK:
+        return given.model_output is not None or given.init is not None
+    return given.classifier == train.METHOD
+
+
 class _Sequence:
     """The four steps; each is the job of that name."""
 
@@ -151,7 +158,7 @@ class _Sequence:
         given = self._given
         if given.model:
             return {"model": str(given.model)}
-        if given.classifier != train.METHOD:
+        if not _pretrains(given):
             return {"model": None}
         output = given.model_output or self._work / "model.safetensors"
         arguments = pretrain.Arguments(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from mtmsd.commands.arguments import Method, Source
 from mtmsd.commands.inputs import open_labels, open_scene, open_scene_for
@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from mtmsd.labels.labels import Labels
     from mtmsd.scene.raster import Scene
     from mtmsd.spectral.classifier import SpectralTrainingSet
+    from mtmsd.stack.training import StackTrainingSet
+
+    AnyTrainingSet = Union[TrainingSet, SpectralTrainingSet, StackTrainingSet]
 
 METHOD = "mtmsd"
-"""The classifier that needs a diffusion model; all others are of plain spectra."""
+"""The classifier that needs a diffusion model; all others are of plain spectra, or the stack."""
+STACK = "stack"
+"""The classifier that listens to several, and to the diffusion network where there is a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +44,7 @@ class Arguments(Method):
     model: Path | None = None
     """The diffusion model; classifiers of plain spectra take its bands, if it is given."""
     classifier: str = METHOD
-    """mtmsd, or of plain spectra: svm, svm-polygons, rf."""
+    """mtmsd, stack, or of plain spectra: svm, svm-polygons, rf."""
     class_field: str | None = None
     exclude: str = ""
     """Bands to leave out; with ``model``, its bands are used."""
@@ -125,12 +130,25 @@ def _samples(
     scene: Scene,
     labels: Labels,
     reporter: Reporter,
-) -> TrainingSet | SpectralTrainingSet:
+) -> AnyTrainingSet:
     """Read what the classifier learns from."""
+    if arguments.classifier == STACK:
+        from mtmsd.stack.training import StackTrainingSet
+
+        network = _network_samples(arguments, model, scene, labels, reporter) if model else None
+        return StackTrainingSet.extract(
+            scene, labels, network=network, seed=arguments.seed, reporter=reporter
+        )
     if model is None or arguments.classifier != METHOD:
         from mtmsd.spectral.classifier import SpectralTrainingSet
 
         return SpectralTrainingSet.extract(scene, labels, arguments.classifier, reporter)
+    return _network_samples(arguments, model, scene, labels, reporter)
+
+
+def _network_samples(
+    arguments: Arguments, model: DiffusionModel, scene: Scene, labels: Labels, reporter: Reporter
+) -> TrainingSet:
     from mtmsd.classify.training import TrainingSet
     from mtmsd.compute.device import choose_device
 
@@ -156,7 +174,7 @@ def check_choices(classifier: str, split: str, holdout: float) -> None:
             hint="It is 0 or more and below 1.",
         )
     for what, chosen, known in (
-        ("classifier", classifier, (METHOD, *METHODS)),
+        ("classifier", classifier, (METHOD, STACK, *METHODS)),
         ("way to hold out labels", split, KINDS),
     ):
         if chosen not in known:
@@ -166,16 +184,24 @@ def check_choices(classifier: str, split: str, holdout: float) -> None:
 
 
 def held_out(arguments: Arguments, labels: Labels) -> HeldOut:
-    """Part the labels; the same arguments give the same parts."""
-    from mtmsd.assess.validation import hold_out
+    """Part the labels; the same arguments give the same parts.
 
+    The stack needs folds for its weights anyway; unless another way is asked for, they tell the
+    accuracy too, without a fit more.
+    """
+    from mtmsd.assess.validation import OWN_FOLDS, HeldOut, hold_out
+
+    if arguments.classifier == STACK and arguments.split == "auto" and not arguments.guard:
+        from mtmsd.stack.training import fold_splits
+
+        return HeldOut(OWN_FOLDS, fold_splits(labels, arguments.seed))
     return hold_out(labels, arguments.split, arguments.holdout, arguments.guard, arguments.seed)
 
 
 def _accuracy(
     arguments: Arguments,
     scene: Scene,
-    samples: TrainingSet | SpectralTrainingSet,
+    samples: AnyTrainingSet,
     patch: int,
     reporter: Reporter,
 ) -> dict[str, Any] | None:
@@ -202,9 +228,7 @@ def _accuracy(
     )
 
 
-def _temperature(
-    arguments: Arguments, samples: TrainingSet | SpectralTrainingSet, reporter: Reporter
-) -> float | None:
+def _temperature(arguments: Arguments, samples: AnyTrainingSet, reporter: Reporter) -> float | None:
     from mtmsd.assess.validation import crossed_temperature
 
     found = None

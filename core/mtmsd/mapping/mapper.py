@@ -18,16 +18,19 @@ from mtmsd.mapping.block_store import FinishedBlocks
 from mtmsd.mapping.decision import Window
 from mtmsd.mapping.runtimes import Device
 from mtmsd.mapping.spectra import SpectralMapper
+from mtmsd.mapping.stack import StackMapper
 from mtmsd.mapping.tiles import TiledClassifier, TileMapper
 from mtmsd.reporting import Reporter
 from mtmsd.scene import output
 from mtmsd.scene.raster import Scene
 from mtmsd.spectral.classifier import SpectralClassifier
+from mtmsd.stack.classifier import StackClassifier
 
 BLOCK = 384
 """Side of a block in pixels, the unit of reading, writing and memory."""
 
-AnyClassifier = Union[TiledClassifier, SpectralClassifier]
+AnyClassifier = Union[TiledClassifier, SpectralClassifier, StackClassifier]
+AnyMapper = Union[TileMapper, SpectralMapper, StackMapper]
 
 
 def classify(
@@ -98,9 +101,9 @@ def classify(
     }
 
 
-def _mapper(
-    scene: Scene, classifier: AnyClassifier, device: Device, *, compare: bool
-) -> TileMapper | SpectralMapper:
+def _mapper(scene: Scene, classifier: AnyClassifier, device: Device, *, compare: bool) -> AnyMapper:
+    if isinstance(classifier, StackClassifier):
+        return StackMapper(scene, classifier, device, compare=compare)
     members = 1 if isinstance(classifier, SpectralClassifier) else classifier.settings.members
     if compare and members < 2:
         raise InputError(
@@ -113,7 +116,7 @@ def _mapper(
 
 
 def _mapped(
-    mapper: TileMapper | SpectralMapper,
+    mapper: AnyMapper,
     window: Window,
     names: Sequence[str],
     finished: FinishedBlocks | None,

@@ -1,0 +1,253 @@
+"""The stack as a classifier: in memory, and in a file.
+
+A file holds the features of the training pixels, not the fitted estimators: from the same
+features and seed the same estimators are fitted again in seconds, and no pickle is ever read.
+The diffusion network, where there is one, is in it as in a classifier file of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, Union
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+
+from mtmsd.classes import ClassInfo
+from mtmsd.files.model_check import check_scene, read_classes, read_temperature
+from mtmsd.files.tensor_file import save_arrays
+from mtmsd.scene.whitening import Whitening
+from mtmsd.spectral.classifier import KIND, SceneBands
+from mtmsd.stack.features import SCALES, PixelFeatures
+from mtmsd.stack.pooling import Pool, floored
+from mtmsd.stack.streams import NETWORK, STREAMS
+
+NETWORK_PREFIX = "network."
+
+
+class Network(Protocol):
+    """The diffusion network as a classifier of its own (mtmsd.classify.classifier)."""
+
+    classes: tuple[ClassInfo, ...]
+
+    def tensors(self) -> dict[str, Any]:
+        """Return all its numbers as torch's tensors."""
+
+    def header(self) -> dict[str, Any]:
+        """Return all that its file says beside its numbers."""
+
+
+ReadNetwork = Callable[[dict[str, np.ndarray], dict[str, Any]], Network]
+
+
+@dataclass(frozen=True)
+class StackSettings:
+    """Which streams there are, how much each weighs, and how they are fitted."""
+
+    streams: tuple[str, ...]
+    """Names in :data:`mtmsd.stack.streams.STREAMS`, or ``mtmsd``."""
+    shares: tuple[float, ...]
+    """Of the streams' log-probabilities; they sum to 1."""
+    sharpness: float
+    """By which the pool's logits are multiplied."""
+    seed: int
+
+    @property
+    def pool(self) -> Pool:
+        """The weights as the pool that they are."""
+        return Pool(np.array(self.shares), 1 / self.sharpness)
+
+
+Fitted = tuple[Union[ClassifierMixin, None], np.ndarray]
+"""An estimator, and the columns of its classes among all; None where labels are too few."""
+
+
+def fit_stream(name: str, pixels: PixelFeatures, target: np.ndarray, seed: int) -> Fitted:
+    """Fit a stream to pixels of the classes ``target`` (columns among all classes).
+
+    With one class, or not a pixel more than there are classes, there is nothing to fit: the
+    stream then calls all its classes alike.
+    """
+    columns = np.unique(target)
+    if len(columns) < 2 or len(target) <= len(columns):
+        return None, columns
+    stream = STREAMS[name]
+    estimator = stream.make(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a class of one pixel, and of what is not converged
+        estimator.fit(stream.features(pixels), target)
+    return estimator, columns
+
+
+def answer(name: str, fitted: Fitted, pixels: PixelFeatures, classes: int) -> np.ndarray:
+    """Class probabilities (n, K) that a stream gives; 0 for a class that it has not seen."""
+    estimator, columns = fitted
+    found = np.zeros((len(pixels), classes))
+    if estimator is None:
+        found[:, columns] = 1 / len(columns)
+    elif len(pixels):
+        found[:, columns] = estimator.predict_proba(STREAMS[name].features(pixels))
+    return found
+
+
+@dataclass
+class StackClassifier:
+    """Training pixels, the streams fitted to them, and their weights.
+
+    Attributes
+    ----------
+    model : SceneBands
+    whitening : Whitening
+    settings : StackSettings
+    classes : tuple of ClassInfo
+        In the order of the probabilities' last axis.
+    samples : PixelFeatures
+        Of the training pixels.
+    values : uint16 array (n,)
+        Their classes.
+    network : Network or None
+        The stream of the diffusion network.
+    metadata : dict
+        JSON-able; ``accuracy`` holds the held-out figures.
+    """
+
+    model: SceneBands
+    whitening: Whitening
+    settings: StackSettings
+    classes: tuple[ClassInfo, ...]
+    samples: PixelFeatures
+    values: np.ndarray
+    network: Network | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def temperature(self) -> float:
+        """What calibrates the probabilities; 1 changes nothing."""
+        return read_temperature(self.metadata)
+
+    @property
+    def listens_to_network(self) -> bool:
+        """Whether the diffusion network has a weight."""
+        weights = dict(zip(self.settings.streams, self.settings.shares, strict=True))
+        return weights.get(NETWORK, 0.0) > 0
+
+    @cached_property
+    def fitted(self) -> dict[str, Fitted]:
+        """The estimators of the streams that have a weight, fitted when first needed."""
+        target = np.searchsorted([c.value for c in self.classes], self.values)
+        return {
+            name: fit_stream(name, self.samples, target, self.settings.seed)
+            for name, share in zip(self.settings.streams, self.settings.shares, strict=True)
+            if name != NETWORK and share > 0
+        }
+
+    def streams(self, pixels: PixelFeatures, network: np.ndarray | None) -> np.ndarray:
+        """Log-probabilities (S, n, K) of all streams; 0 for one that has no weight.
+
+        ``network`` holds the class probabilities (n, K) that the diffusion network gives.
+        """
+        found = np.zeros((len(self.settings.streams), len(pixels), len(self.classes)))
+        for i, (name, share) in enumerate(
+            zip(self.settings.streams, self.settings.shares, strict=True)
+        ):
+            if not share > 0:
+                continue
+            if name != NETWORK:
+                found[i] = floored(answer(name, self.fitted[name], pixels, len(self.classes)))
+            elif network is not None:
+                found[i] = floored(network)
+        return found
+
+    def probabilities(self, pixels: PixelFeatures, network: np.ndarray | None = None) -> np.ndarray:
+        """Class probabilities (n, K), float32, not calibrated by temperature."""
+        logits = self.settings.pool.log_probabilities(self.streams(pixels, network))
+        return np.exp(logits).astype(np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write the classifier file."""
+        arrays = {
+            "spectra": self.samples.spectra,
+            "context": self.samples.context,
+            "values": self.values.astype(np.int32),
+            "mean_spectrum": self.model.mean_spectrum,
+            **self.whitening.arrays(),
+        }
+        metadata: dict[str, Any] = {
+            "model": self.model.metadata,
+            "stack": dataclasses.asdict(self.settings),
+            "classes": [dataclasses.asdict(c) for c in self.classes],
+            "metadata": self.metadata,
+        }
+        if self.network is not None:
+            for name, tensor in self.network.tensors().items():
+                arrays[NETWORK_PREFIX + name] = tensor.detach().cpu().numpy()
+            metadata["network"] = self.network.header()
+        save_arrays(path, KIND, arrays, metadata)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, np.ndarray],
+        metadata: Mapping[str, Any],
+        read_network: ReadNetwork,
+    ) -> StackClassifier:
+        """Undo :meth:`save`; ``read_network`` puts the diffusion network together.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError
+            If the parts do not fit together; see :func:`mtmsd.files.model_check.parts_of`.
+        """
+        (bands,), (n, _) = arrays["mean_spectrum"].shape, arrays["spectra"].shape
+        check_scene(metadata["model"], bands)
+        whitening = Whitening.of(arrays)
+        settings = _read_settings(metadata["stack"])
+        classes = read_classes(metadata["classes"])
+        read_temperature(metadata["metadata"])
+        shapes = [arrays[name].shape for name in ("spectra", "context", "values")]
+        expected = [(n, bands), (n, len(SCALES), whitening.components), (n,)]
+        if shapes != expected or whitening.mean.shape != (bands,):
+            raise ValueError(f"training pixels of the shapes {shapes}")
+        if not set(arrays["values"].tolist()) <= {info.value for info in classes}:
+            raise ValueError("training pixels of other classes")
+        if not all(np.isfinite(arrays[name]).all() for name in ("spectra", "context")):
+            raise ValueError("training pixels that are no numbers")
+        network = None
+        if NETWORK in settings.streams:
+            start = len(NETWORK_PREFIX)
+            own = {n[start:]: a for n, a in arrays.items() if n.startswith(NETWORK_PREFIX)}
+            network = read_network(own, metadata["network"])
+            if network.classes != classes:
+                raise ValueError("a network of other classes")
+        return cls(
+            SceneBands(metadata["model"], arrays["mean_spectrum"]),
+            whitening,
+            settings,
+            classes,
+            PixelFeatures(arrays["spectra"], arrays["context"]),
+            arrays["values"].astype(np.uint16),
+            network,
+            metadata["metadata"],
+        )
+
+
+def _read_settings(entries: Mapping[str, Any]) -> StackSettings:
+    """Return the settings that a file lists; raises ValueError or TypeError."""
+    settings = StackSettings(
+        tuple(entries["streams"]),
+        tuple(float(share) for share in entries["shares"]),
+        float(entries["sharpness"]),
+        int(entries["seed"]),
+    )
+    shares, names = np.array(settings.shares), settings.streams
+    known = set(names) <= {NETWORK, *STREAMS} and len(set(names)) == len(names) == len(shares)
+    if not (names and known and (shares >= 0).all() and abs(shares.sum() - 1) < 1e-6):
+        raise ValueError(f"the streams {', '.join(map(str, names))[:100]}")
+    if not 0 < settings.sharpness < 1e6:
+        raise ValueError(f"the sharpness {settings.sharpness}")
+    return settings
