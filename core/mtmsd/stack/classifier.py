@@ -70,13 +70,12 @@ Fitted = tuple[Union[ClassifierMixin, None], np.ndarray]
 def fit_stream(name: str, pixels: PixelFeatures, target: np.ndarray, seed: int) -> Fitted:
     """Fit a stream to pixels of the classes ``target`` (columns among all classes).
 
-    With one class, or not a pixel more than there are classes, there is nothing to fit: the
-    stream then calls all its classes alike.
+    With one class, or too few pixels for this stream, there is nothing to fit: it then calls
+    all its classes alike.
     """
-    columns = np.unique(target)
-    if len(columns) < 2 or len(target) <= len(columns):
+    columns, stream = np.unique(target), STREAMS[name]
+    if len(columns) < 2 or (stream.spread and len(target) <= len(columns)):
         return None, columns
-    stream = STREAMS[name]
     estimator = stream.make(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a class of one pixel, and of what is not converged

@@ -62,6 +62,8 @@ class Stream:
     title: str
     features: Callable[[PixelFeatures], np.ndarray]
     make: Callable[[int], ClassifierMixin]
+    spread: bool = False
+    """Whether it needs the spread within classes: more pixels than there are classes."""
 
 
 STREAMS: dict[str, Stream] = {
@@ -74,6 +76,9 @@ STREAMS: dict[str, Stream] = {
         "extra trees on components and their means around", surroundings, _trees
     ),
     "lda-around": Stream(
-        "discriminant analysis of components and their means around", surroundings, _discriminant
+        "discriminant analysis of components and their means around",
+        surroundings,
+        _discriminant,
+        spread=True,
     ),
 }
