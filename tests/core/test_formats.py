@@ -137,11 +137,23 @@ def test_netcdf_with_its_wavelength_axis(tmp_path: Path) -> None:
     check(f'NETCDF:"{path}":reflectance', wavelengths=True)
 
 
-def test_netcdf_with_its_bands_last_is_refused_and_not_read_sideways(tmp_path: Path) -> None:
-    path = write_netcdf(tmp_path / "last.nc", axes=("y", "x", "wavelength"))
+@pytest.mark.parametrize("axes", [("y", "x", "wavelength"), ("y", "wavelength", "x")])
+def test_netcdf_with_its_bands_elsewhere_is_not_read_sideways(
+    tmp_path: Path, axes: tuple[str, ...]
+) -> None:
+    path = write_netcdf(tmp_path / "last.nc", axes=axes)
     for name in (str(path), f'NETCDF:"{path}":reflectance'):
-        with pytest.raises(InputError, match=r"'last\.nc' has its bands last, so that 'y'"):
-            Scene.open(name)
+        check(name, wavelengths=True)
+        with Scene.open(name) as scene:
+            assert "read as 12 lines × 15 samples × 6 bands" in " ".join(scene.warnings)
+
+
+def test_netcdf_with_its_bands_last_and_no_wavelengths_is_refused(tmp_path: Path) -> None:
+    path = write_netcdf(tmp_path / "last.nc", axes=("y", "x", "wavelength"))
+    with h5py.File(path, "r+") as file:
+        file.move("wavelength", "number")
+    with pytest.raises(InputError, match=r"'last\.nc' has its bands last, so that 'y'"):
+        Scene.open(path)
 
 
 def test_netcdf_with_a_mask_beside_the_cube(tmp_path: Path) -> None:
@@ -172,7 +184,7 @@ def test_a_container_without_a_cube_is_named(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["a"] = np.ones((4, 4))
         file["b"] = np.ones((4, 4))
-    with pytest.raises(InputError, match=r"'flat\.h5' holds no raster with several bands"):
+    with pytest.raises(InputError, match=r"'flat\.h5' holds 2 variables or pages of one band each"):
         Scene.open(path)
 
 

@@ -232,7 +232,9 @@ def test_a_map_of_an_emit_scene_lies_on_its_grid(tmp_path: Path) -> None:
 def test_a_product_that_lacks_a_part_is_named(tmp_path: Path) -> None:
     path = tmp_path / "EMIT_L2A_RFL.nc"
     write_emit(path, leave_out="sensor_band_parameters/fwhm")
-    with pytest.raises(InputError, match=r"'EMIT_L2A_RFL\.nc' looks like a PRISMA or EMIT product"):
+    with pytest.raises(
+        InputError, match=r"'EMIT_L2A_RFL\.nc' looks like data of EMIT, but lacks a part"
+    ):
         Scene.open(path)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from mtmsd.commands.arguments import Source
 from mtmsd.commands.outputs import check_outputs
-from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 
 
@@ -22,7 +21,7 @@ class Arguments:
     variable: str | None = None
     """Of a .mat file; the only cube, or else the only image, if not given."""
     wavelengths: Path | None = None
-    """A text file with one wavelength in nm per band of a .mat cube."""
+    """A text file with one wavelength per band of a .mat cube, in nm or µm."""
     exclude: str = ""
     """Bands of other rasters to leave out."""
 
@@ -31,26 +30,21 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Write the GeoTIFF and say what was read."""
     check_outputs([arguments.source, arguments.wavelengths], [arguments.output])
     from mtmsd.scene.formats.convert import import_mat, import_scene
+    from mtmsd.scene.formats.wavelength_list import read_user_list
 
     reporter.phase("import", "Writing the GeoTIFF")
     if not arguments.source.lower().endswith(".mat"):
         return import_scene(
             arguments.source, arguments.output, exclude=arguments.exclude, reporter=reporter
         )
+    numbers, units = None, None
+    if arguments.wavelengths:
+        numbers, units = read_user_list(arguments.wavelengths)
     return import_mat(
         arguments.source,
         arguments.variable,
         arguments.output,
-        wavelengths=_numbers(arguments.wavelengths) if arguments.wavelengths else None,
+        wavelengths=numbers,
+        units=units,
         reporter=reporter,
     )
-
-
-def _numbers(path: Path) -> list[float]:
-    try:
-        return [float(word) for word in path.read_text(encoding="utf-8").replace(",", " ").split()]
-    except ValueError as error:
-        raise InputError(
-            f"'{path}' is not a list of wavelengths ({error}).",
-            hint="It holds one number in nanometres per band.",
-        ) from None

@@ -62,17 +62,17 @@ def _open_virtual(text: str) -> tuple[Source, Path]:
     path = Path(match["file"])
     if not path.exists():
         raise InputError(f"There is no raster '{path}'.", hint="Check the path.")
-    product = _open_product(path)
+    product = _open_product(path, text[match.end() :])
     return (product or _open_gdal(text, path.name)), path
 
 
-def _open_product(path: Path) -> Source | None:
-    """Open a PRISMA or EMIT product; h5py loads only for files that are HDF5."""
+def _open_product(path: Path, inner: str = "") -> Source | None:
+    """Open HDF5 that is not left to GDAL; h5py loads only for files that are HDF5."""
     if not path.is_file() or not is_hdf5(path):
         return None
     from mtmsd.scene.formats.hdf import open_hdf
 
-    return open_hdf(path)
+    return open_hdf(path, inner)
 
 
 def is_hdf5(path: Path) -> bool:
@@ -86,11 +86,26 @@ def is_hdf5(path: Path) -> bool:
 
 
 def _open_gdal(uri: str, name: str) -> GdalSource:
-    source = GdalSource(uri, name)
+    source = _axes_said(GdalSource(uri, name))
     if source.count == 0 or (source.subdatasets and source.count == 1):
         inner = source.subdatasets
         source.close()
         return _open_inside(inner, name)
+    if source.subdatasets and source.driver == "GTiff":
+        source.notes += (
+            f"'{name}' has {len(source.subdatasets)} pages; only the first, of {source.count} "
+            "bands, is read.",
+        )
+    return source
+
+
+def _axes_said(source: GdalSource) -> GdalSource:
+    """Say which axis GDAL took for the bands, where the file does not."""
+    if source.driver.startswith("HDF5") and not any(source.metadata.wavelengths):
+        source.notes += (
+            "The file does not say which axis has the bands; the first was taken: "
+            f"{source.count} bands of {source.height} lines × {source.width} samples.",
+        )
     return source
 
 
@@ -99,6 +114,12 @@ def _open_inside(subdatasets: list[str], name: str) -> GdalSource:
     counts = {uri: _bands_in(uri, name) for uri in subdatasets}
     most = max(counts.values(), default=0)
     best = [uri for uri, count in counts.items() if count == most]
+    if len(counts) > 1 and most == 1:
+        raise InputError(
+            f"'{name}' holds {len(counts)} variables or pages of one band each, not one raster.",
+            hint="Stack them first, for example with: gdalbuildvrt -separate stack.vrt "
+            f"{' '.join(list(counts)[:2])} …",
+        )
     if most < 2:
         raise InputError(
             f"'{name}' holds no raster with several bands.", hint="Choose the scene itself."
@@ -108,7 +129,7 @@ def _open_inside(subdatasets: list[str], name: str) -> GdalSource:
             f"'{name}' holds {len(best)} rasters of {most} bands.",
             hint=f"Name one of them: {', '.join(best)}.",
         )
-    return GdalSource(best[0], name)
+    return _axes_said(GdalSource(best[0], name))
 
 
 def _bands_in(uri: str, name: str) -> int:

@@ -27,7 +27,12 @@ GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 GROUND_NAMES = (
     "projection_x_coordinate", "projection_y_coordinate", "longitude", "latitude",
 )  # fmt: skip
-GROUND_AXES = ("x", "y", "lon", "lat", "longitude", "latitude", "row", "rows", "line", "lines")
+GROUND_AXES = (
+    "x", "y", "lon", "lat", "longitude", "latitude", "row", "rows", "line", "lines", "col", "cols",
+    "column", "columns", "sample", "samples", "northing", "easting", "number_of_lines",
+    "pixels_per_line", "scan", "scans", "ny", "nx", "height", "width", "downtrack", "crosstrack",
+    "along_track", "across_track",
+)  # fmt: skip
 """What NetCDF files call the axes on the ground."""
 WARP_HINT = "Warp it first, in QGIS by Raster > Projections > Warp (Reproject), or with gdalwarp."
 

@@ -98,7 +98,7 @@ def _cells(line: str) -> list[str]:
     for separator in (";", "\t"):
         if separator in line:
             return [c for c in line.strip(separator).split(separator) if c.strip()]
-    line = line.strip("{}[]() ,")
+    line = re.sub(r"(?<=\d)\s+(?=(?:nm|[uµμ]m|nano|micro)\w*\b)", "", line.strip("{}[]() ,"))
     if re.fullmatch(r"\d+,\d+", line):
         return [line]
     return [c for c in re.split(r"[,\s]+", line) if c]
