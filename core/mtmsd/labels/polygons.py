@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pyogrio
 import shapely
 from affine import Affine
-from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
 from rasterio.features import rasterize
 from rasterio.warp import transform as transform_coordinates
 
@@ -22,26 +16,14 @@ from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
 from mtmsd.labels.class_fields import Legend, read_legend
 from mtmsd.labels.labels import Labels, Overlap
-from mtmsd.scene.formats.source import GDAL_ERRORS, one_line
+from mtmsd.labels.layer import Layer, read_layer
+from mtmsd.scene.formats.source import GDAL_ERRORS
 from mtmsd.scene.raster import Scene
 
 CHUNK = 2048
 """Side of the windows in which a large polygon is rasterised."""
-SOURCE_OPTION = re.compile(r"\|(?=layername=|layerid=|subset=|geometrytype=|option:)")
-"""What QGIS writes behind a file's name."""
 NAMED = 5
 """How many features a warning names."""
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """Features of a vector layer; ``fids`` are their numbers in the file."""
-
-    name: str
-    fids: np.ndarray
-    geometries: np.ndarray
-    fields: dict[str, np.ndarray]
-    crs: CRS | None
 
 
 def read_polygons(
@@ -53,15 +35,16 @@ def read_polygons(
     overlap: Overlap,
 ) -> Labels:
     """Rasterise the features of a vector layer; see :func:`mtmsd.labels.read.read_labels`."""
-    content = _read_layer(path, layer)
+    content = read_layer(path, layer)
     legend = read_legend(content.name, content.fields, class_field, known)
-    warnings = list(legend.warnings)
+    warnings = [*content.warnings, *legend.warnings]
     geometries, repaired = _repair(content)
     if repaired:
         warnings.append(
             f"{_features(repaired)} of '{content.name}' {_was(len(repaired))} "
             "invalid (such as crossing itself) and repaired."
         )
+    warnings += _shapeless(content)
     pixels, note = _to_pixels(geometries, content, scene)
     warnings += [*note, *_check_inside(pixels, content, scene)]
     rows, cols, features, parts = _rasterise(pixels, legend.values, scene)
@@ -89,56 +72,7 @@ def read_polygons(
     )
 
 
-def _read_layer(path: str, layer: str | None) -> _Layer:
-    file, *rest = SOURCE_OPTION.split(path)
-    options = dict(part.split("=", 1) for part in rest if "=" in part)
-    layer = layer or options.get("layername")
-    name = Path(file).name
-    try:
-        listed = pyogrio.list_layers(file)
-        names = [str(name) for name, _ in listed]
-        drawn = [str(name) for name, geometry in listed if geometry is not None]
-        if layer is None and "layerid" in options:
-            layer = names[int(options["layerid"])]
-        if layer is None and len(drawn) > 1:
-            raise InputError(
-                f"'{name}' has {len(drawn)} layers.",
-                hint=f"Name one behind the file: {file}|layername={drawn[0]} "
-                f"(it has {', '.join(drawn)}).",
-            )
-        if layer is None and drawn:
-            layer = drawn[0]  # tables beside it, such as QGIS's styles, are no labels
-        meta, fids, wkb, columns = pyogrio.raw.read(
-            file, layer=layer, return_fids=True, force_2d=True, where=options.get("subset")
-        )
-    except (DataSourceError, DataLayerError, ValueError, IndexError) as error:
-        raise InputError(
-            f"'{name}' cannot be read as labels: {one_line(error)}",
-            hint="Give a vector layer with a class field, or a label raster.",
-        ) from error
-    if layer is not None and len(drawn) > 1:
-        name = f"{name}|{layer}"
-    if wkb is None:
-        raise InputError(f"'{name}' is a table without geometries.", hint="Give polygons.")
-    if not len(wkb):
-        raise InputError(f"'{name}' has no features.", hint="Draw training polygons first.")
-    fields = dict(zip((str(f) for f in meta["fields"]), columns, strict=True))
-    return _Layer(name, fids, shapely.from_wkb(wkb), fields, _crs(meta["crs"], name))
-
-
-def _crs(text: str | None, name: str) -> CRS | None:
-    if not text:
-        return None
-    try:
-        return CRS.from_user_input(text)
-    except CRSError as error:
-        raise InputError(
-            f"The coordinate system of '{name}' is not known.",
-            hint="Set it in QGIS (Layer CRS), then save the layer.",
-        ) from error
-
-
-def _repair(content: _Layer) -> tuple[np.ndarray, list[int]]:
+def _repair(content: Layer) -> tuple[np.ndarray, list[int]]:
     """Mend invalid geometries; return them and the numbers of the mended features."""
     geometries = content.geometries.copy()
     invalid = ~shapely.is_missing(geometries) & ~shapely.is_valid(geometries)
@@ -146,15 +80,33 @@ def _repair(content: _Layer) -> tuple[np.ndarray, list[int]]:
     return geometries, content.fids[invalid].tolist()
 
 
+def _shapeless(content: Layer) -> list[str]:
+    """Say which features have no geometry, or an empty one."""
+    empty = shapely.is_missing(content.geometries) | shapely.is_empty(content.geometries)
+    if not empty.any() or empty.all():  # of all, the refusal tells
+        return []
+    return [
+        f"{_features(content.fids[empty].tolist())} of '{content.name}' without a shape "
+        f"{_was(empty.sum())} left out."
+    ]
+
+
 def _to_pixels(
-    geometries: np.ndarray, content: _Layer, scene: Scene
+    geometries: np.ndarray, content: Layer, scene: Scene
 ) -> tuple[np.ndarray, list[str]]:
     """Return geometries in pixel coordinates: x = column, y = row, corners at whole numbers."""
     notes = []
     if scene.crs is not None and content.crs is None:
         notes.append(f"'{content.name}' has no coordinate system; taken as that of '{scene.name}'.")
     if scene.crs and content.crs and scene.crs != content.crs:
+        _check_related(content, scene)
         geometries, lost = _reproject(geometries, content.crs, scene.crs)
+        if lost.all():
+            raise InputError(
+                f"No feature of '{content.name}' can be brought from its coordinate system, "
+                f"{_crs_name(content.crs)}, to that of '{scene.name}', {_crs_name(scene.crs)}.",
+                hint="Check the coordinate systems of both.",
+            )
         if lost.any():
             notes.append(
                 f"{_features(content.fids[lost].tolist())} of '{content.name}' cannot be placed in "
@@ -172,6 +124,25 @@ def _to_pixels(
         )
 
     return shapely.transform(geometries, convert), notes
+
+
+def _check_related(content: Layer, scene: Scene) -> None:
+    """Refuse two coordinate systems of which one is local, on no place of the Earth."""
+    for crs in (scene.crs, content.crs):
+        if crs is not None and crs.to_wkt().startswith(("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS")):
+            name = crs.to_wkt().split('"')[1]
+            raise InputError(
+                f"'{scene.name}' and '{content.name}' cannot be brought together: "
+                f"{'the scene' if crs is scene.crs else 'the layer'} is not georeferenced (it has "
+                f"the local coordinate system '{name}'), the other is in "
+                f"{_crs_name(content.crs if crs is scene.crs else scene.crs)}.",
+                hint="If the polygons were drawn on the scene, save them without a coordinate "
+                "system; else georeference the scene.",
+            )
+
+
+def _crs_name(crs: CRS | None) -> str:
+    return crs.to_string()[:80] if crs else "no coordinate system"
 
 
 def _reproject(geometries: np.ndarray, source: CRS, target: CRS) -> tuple[np.ndarray, np.ndarray]:
@@ -209,7 +180,7 @@ def _below_zero(geometries: np.ndarray, height: int) -> bool:
     )
 
 
-def _check_inside(pixels: np.ndarray, content: _Layer, scene: Scene) -> list[str]:
+def _check_inside(pixels: np.ndarray, content: Layer, scene: Scene) -> list[str]:
     """Refuse features that all lie elsewhere; say how many of them do."""
     bounds = shapely.bounds(pixels)
     placed = bounds[np.isfinite(bounds).all(axis=1)]
@@ -305,7 +276,7 @@ def _last_of_each_pixel(
     return np.sort(order[last]), conflicts
 
 
-def _describe(conflicts: Counter[tuple[int, int]], legend: Legend, content: _Layer) -> str:
+def _describe(conflicts: Counter[tuple[int, int]], legend: Legend, content: Layer) -> str:
     names = {info.value: info.name for info in legend.classes}
     parts = [
         f"features {content.fids[a]} ('{names[int(legend.values[a])]}') and "

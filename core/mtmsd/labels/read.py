@@ -13,6 +13,7 @@ from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
 from mtmsd.labels.label_raster import is_raster, read_label_raster
 from mtmsd.labels.labels import Labels, Overlap
+from mtmsd.labels.layer import has_shapes
 from mtmsd.labels.polygons import read_polygons
 from mtmsd.scene.raster import Scene
 
@@ -63,7 +64,7 @@ def read_labels(
     file = name.split("|")[0]
     if not Path(file).exists() and ":" not in file:
         raise InputError(f"There are no labels '{file}'.", hint="Check the path.")
-    if layer is None and "|" not in name and is_raster(file):
+    if layer is None and "|" not in name and is_raster(file) and not has_shapes(file):
         labels = read_label_raster(file, scene, classes or ())
     else:
         labels = read_polygons(name, scene, class_field, layer, classes or (), overlap)
