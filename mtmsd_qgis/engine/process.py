@@ -44,12 +44,12 @@ def end_tree(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def end_same(pid: int, created: float | None, token: str = "") -> None:
+def end_same(pid: int, created: float | None, mark: str = "") -> None:
     """End a process that another program may have started, if :func:`is_same` says so.
 
     Its group goes with it only if it was made for it: in a terminal's group are strangers.
     """
-    if not is_same(pid, created, token):
+    if not is_same(pid, created, mark):
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if WINDOWS or os.getsid(pid) == pid:
@@ -80,7 +80,7 @@ def is_alive(pid: int) -> bool:
     return not _is_zombie(pid)
 
 
-def is_same(pid: int, created: float | None, token: str = "") -> bool:
+def is_same(pid: int, created: float | None, mark: str = "") -> bool:
     """Whether the process of that number runs and is the one that is meant.
 
     A number alone means nothing: it is given again, at the latest after a restart.
@@ -91,7 +91,7 @@ def is_same(pid: int, created: float | None, token: str = "") -> bool:
         The process's number.
     created : float, optional
         When it began, in seconds since 1970; None if that is not known.
-    token : str
+    mark : str
         A word of its command line that no other process has, such as its job's folder: it is
         recognised by that if the clock was put meanwhile. Windows does not tell command lines.
     """
@@ -100,7 +100,7 @@ def is_same(pid: int, created: float | None, token: str = "") -> bool:
         return False
     if created is not None and abs(process.began - created) < CLOCK_SECONDS:
         return True
-    return bool(token) and token in process.command
+    return bool(mark) and mark in process.command
 
 
 @dataclass(frozen=True)

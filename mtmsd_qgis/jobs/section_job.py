@@ -51,6 +51,8 @@ class SectionJob(QObject):
     """A message of the engine."""
     phased = pyqtSignal(str)
     """The present phase, for people."""
+    warned = pyqtSignal(object)
+    """What the engine warned of in the chosen scene's last work: a tuple of sentences."""
     ended = pyqtSignal(object, object, object)
     """The :class:`.runs.Ended`, the step and the run; there is no run any more."""
 
@@ -68,6 +70,8 @@ class SectionJob(QObject):
         self._field = field
         self._title = title
         self._works: dict[str, _Work] = {}
+        self._warnings: dict[str, tuple[str, ...]] = {}
+        self._goes_on = False
 
     @property
     def run(self) -> Run | Attached | None:
@@ -84,6 +88,8 @@ class SectionJob(QObject):
     def start(self, algorithm: str, parameters: Mapping[str, Any], step: Step) -> None:
         """Start a Processing algorithm for the chosen scene."""
         scene, field = self._workspace.scene_path, self._field
+        if not self._goes_on:
+            self._warnings.pop(key_of(scene), None)
         run = Run(algorithm, dict(parameters), self._title(step), self)
 
         def started(folder: Path) -> None:
@@ -95,6 +101,7 @@ class SectionJob(QObject):
 
     def take_up(self) -> None:
         """Go on with a job of the chosen scene that was left, running or ended."""
+        self.warned.emit(self._warnings.get(key_of(self._workspace.scene_path), ()))
         note: JobNote | None = getattr(self._workspace.state, self._field)
         if note is None or self.run is not None:
             return
@@ -126,6 +133,15 @@ class SectionJob(QObject):
             if self.run is run:
                 self.told.emit(message)
 
+        earlier = self._warnings.get(scene, ())
+
+        def warned(sentences: tuple[str, ...]) -> None:
+            self._warnings[scene] = tuple(dict.fromkeys((*earlier, *sentences)))
+            if self.run is run:
+                self.warned.emit(self._warnings[scene])
+
+        self.warned.emit(earlier)
+        run.warned.connect(warned)
         run.titled.connect(phased)
         run.told.connect(told)
         run.ended.connect(lambda outcome: self._ended(scene, work, outcome))
@@ -138,4 +154,6 @@ class SectionJob(QObject):
         if key_of(self._workspace.scene_path) != scene:
             return  # its note stays: the results are taken when the scene is chosen again
         self._workspace.change(**{self._field: None})
+        self._goes_on = True  # a step that begins now is of the same work
         self.ended.emit(outcome, work.step, work.run)
+        self._goes_on = False

@@ -16,7 +16,7 @@ import pytest
 from conftest import write_raster
 from docked import docked  # noqa: F401
 from osgeo import gdal
-from qgis.core import QgsProject
+from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QComboBox, QDialog, QPlainTextEdit, QTableWidget
@@ -286,6 +286,51 @@ def test_what_the_engine_warned_of_is_told_at_the_end_and_each_once(started):
     ended = until_end(started(WARNS))
     assert ended.status == DONE
     assert ended.warnings == ("984 of 4,999 pixels count.", "Class 2 has few pixels.")
+
+
+def test_what_the_engine_warned_of_stands_in_the_section_of_its_scene(
+    docked,  # noqa: F811
+    scene,
+    tmp_path,
+    child_is_engine,
+):
+    first = docked.open(Path(shutil.copy(scene, tmp_path / "first.tif")))
+    second = docked.open(Path(shutil.copy(scene, tmp_path / "second.tif")))
+    child_is_engine(WARNS.replace('say(type="done", results={})', "sys.exit(4)"))
+    docked.workspace.engine.recheck()
+    docked.wait(lambda: docked.workspace.engine.state().python == sys.executable, "no engine")
+    docked.click("mtmsdPretrain")
+    said = docked.part("mtmsdPretrainingWarnings")
+    docked.wait(said.text, "the section does not say it")
+    docked.wait(lambda: not docked.dock.running.runs, "it does not end")
+    assert said.text() == "984 of 4,999 pixels count.\nClass 2 has few pixels."
+    assert said.isVisible()
+    chooser = docked.part("mtmsdSceneLayer")
+    chooser.setLayer(first)
+    docked.wait(lambda: not said.isVisible(), "said of another scene")
+    chooser.setLayer(second)
+    docked.wait(lambda: "984" in said.text(), "it is forgotten")
+
+
+def test_what_was_done_with_warnings_is_amber(docked):  # noqa: F811
+    section = docked.dock.pretraining
+    section.set_state(DONE, "Model: m.safetensors")
+    assert section._dot.toolTip() == "Done"
+    section.warn(("Class 2 has few pixels.",))
+    assert section._dot.toolTip() == "Done, with warnings"
+    section.warn(())
+    assert section._dot.toolTip() == "Done"
+
+
+def test_pictures_of_maps_are_not_offered_as_a_scene(docked, scene):  # noqa: F811
+    picture = QgsRasterLayer("type=xyz&url=http://127.0.0.1/{z}/{x}/{y}.png", "map", "wms")
+    assert picture.isValid()
+    raster = QgsRasterLayer(str(scene), "scene")
+    QgsProject.instance().addMapLayers([picture, raster])
+    chooser = docked.part("mtmsdSceneLayer")
+    offered = [chooser.layer(row) for row in range(chooser.count())]
+    assert raster in offered
+    assert picture not in offered
 
 
 def test_silence_that_passes_makes_no_job_amber(qgis_app):

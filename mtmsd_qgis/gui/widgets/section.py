@@ -64,6 +64,13 @@ class Section(QWidget):
         self._state.setWordWrap(True)
         self._state.setIndent(0)
         self._state.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._warnings = QLabel()
+        self._warnings.setObjectName(f"{name}Warnings")
+        self._warnings.setWordWrap(True)
+        self._warnings.setStyleSheet(f"border-left: 3px solid {AMBER}; padding-left: 5px")
+        self._warnings.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._warnings.setToolTip(tr("What the engine warned of"))
+        self._warnings.hide()
 
         self.body = QWidget()
         self.rows = QVBoxLayout(self.body)
@@ -78,6 +85,9 @@ class Section(QWidget):
         state = QHBoxLayout()
         state.setContentsMargins(8, 0, 4, 0)
         state.addWidget(self._state)
+        warnings = QHBoxLayout()
+        warnings.setContentsMargins(8, 0, 4, 0)
+        warnings.addWidget(self._warnings)
         line = QFrame()
         line.setFrameShape(QFrame.Shape.HLine)
         line.setFrameShadow(QFrame.Shadow.Sunken)
@@ -86,6 +96,7 @@ class Section(QWidget):
         layout.setSpacing(2)
         layout.addLayout(header)
         layout.addLayout(state)
+        layout.addLayout(warnings)
         layout.addWidget(self.body)
         layout.addWidget(line)
         self.set_state(TODO, "")
@@ -117,7 +128,8 @@ class Section(QWidget):
             self.fail("", None)
         self._state.setText(sentence)
         self._state.setVisible(bool(sentence))
-        self._dot.setPixmap(_dot(_COLORS[kind], self.devicePixelRatioF()))
+        shown = WARNED if kind == DONE and self._warnings.text() else kind
+        self._dot.setPixmap(_dot(_COLORS[shown], self.devicePixelRatioF()))
         meanings = {
             TODO: tr("Not yet possible"),
             NEXT: tr("Ready: this can be done now"),
@@ -126,7 +138,13 @@ class Section(QWidget):
             WRONG: tr("Needs attention"),
             WARNED: tr("Done, with warnings"),
         }
-        self._dot.setToolTip(meanings[kind])
+        self._dot.setToolTip(meanings[shown])
+
+    def warn(self, sentences: tuple[str, ...]) -> None:
+        """Show what the engine warned of, until the next attempt; what is done is amber then."""
+        self._warnings.setText("\n".join(sentences))
+        self._warnings.setVisible(bool(sentences))
+        self.set_state(self.kind, self._state.text())
 
     def fail(self, sentence: str, about: object) -> None:
         """Keep what went wrong (empty: nothing) until the next attempt; see :meth:`failure`."""

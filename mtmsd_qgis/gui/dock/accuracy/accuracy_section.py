@@ -39,6 +39,7 @@ class AccuracySection(Section):
         self._workspace = workspace
         self._job = SectionJob(workspace, running, "assess_job", self._title, self)
         self._job.begun.connect(self.refresh)
+        self._job.warned.connect(self.warn)
         self._job.ended.connect(self._ended)
         self._shown = ""
         self._figures = QLabel()

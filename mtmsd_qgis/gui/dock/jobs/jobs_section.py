@@ -88,7 +88,7 @@ class JobsSection(Section):
         self._folder = QPushButton(self.tr("&Job Folder"))
         self._folder.setObjectName("mtmsdJobFolder")
         self._folder.clicked.connect(self._open_folder)
-        self._stop = QPushButton(self.tr("Cancel Job"))
+        self._stop = QPushButton(self.tr("Cancel Job…"))
         self._stop.setObjectName("mtmsdJobCancel")
         self._stop.clicked.connect(self._cancel)
         self.rows.addLayout(row(self._log, self._folder, self._stop))

@@ -62,6 +62,7 @@ class MapSection(Section):
         self._job = SectionJob(workspace, running, "map_job", self._title, self)
         self._job.begun.connect(self.refresh)
         self._job.phased.connect(lambda text: self.set_state(BUSY, text))
+        self._job.warned.connect(self.warn)
         self._job.ended.connect(self._ended)
         self._preview = QPushButton(self.tr("Previe&w"))
         self._preview.setObjectName("mtmsdPreview")

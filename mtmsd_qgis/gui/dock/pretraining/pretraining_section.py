@@ -46,6 +46,7 @@ class PretrainingSection(Section):
         self._job.begun.connect(self._begun)
         self._job.told.connect(self._told)
         self._job.phased.connect(lambda text: self.set_state(BUSY, text))
+        self._job.warned.connect(self.warn)
         self._job.ended.connect(self._ended)
         self._preset = self._combo(
             "mtmsdPreset",

@@ -37,6 +37,8 @@ from .band_display import COMBINATIONS, Display, bands_for, read_display, show
 FOLLOW_SETTING = "mtmsd/dock/follow"
 SCENE_BANDS = 3
 """A raster of fewer bands is not taken by itself when it becomes the active layer."""
+PICTURES = ["wms", "arcgismapserver"]
+"""Providers of pictures of maps, which have no spectra: they are not offered as a scene."""
 
 
 class SceneSection(Section):
@@ -64,6 +66,7 @@ class SceneSection(Section):
         self._combo = QgsMapLayerComboBox()
         self._combo.setObjectName("mtmsdSceneLayer")
         self._combo.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
+        self._combo.setExcludedProviders(PICTURES)
         self._combo.setAllowEmptyLayer(True, self.tr("No scene chosen"))
         self._combo.setMinimumWidth(80)
         self._combo.setToolTip(self.tr("The hyperspectral raster to map"))
