@@ -12,6 +12,9 @@ from mtmsd.errors import InputError
 FeatureMode = Literal["dense", "patchwise"]
 Precision = Literal["auto", "fp32", "bf16"]
 
+RENAMED = {"joint_weight": "branch_weight"}
+"""Settings by their former names, which older files and jobs have."""
+
 PAPER_TIMESTEPS = tuple(range(50, 1000, 50))
 
 
@@ -73,10 +76,10 @@ class ClassifierSettings:
     batch_size: int = 128
     """Samples in a step."""
     learning_rate: float = 0.0
-    """Adam's learning rate, decayed by a cosine to 5e-6; 0: the labels choose it
-    and ``joint_weight``."""
-    joint_weight: float = 1.0
-    """How much the voice that hears all streams weighs, beside each of the others."""
+    """Adam's learning rate, decayed by a cosine to 5e-6; 0: model selection chooses it
+    and ``branch_weight``, on labels that are left out."""
+    branch_weight: float = 1.0
+    """Loss weight of the main branch, which takes all streams; each auxiliary branch has 1."""
     fusion: str = "guided"
     """Name of the fusion in classify/fusion.py."""
     head: str = "spectral"
@@ -118,6 +121,7 @@ class Settings:
 
     def _find(self, key: str) -> tuple[str, str]:
         part, _, name = key.rpartition(".")
+        name = RENAMED.get(name, name)
         for candidate in ("pretrain", "classifier"):
             names = {f.name for f in dataclasses.fields(getattr(self, candidate))}
             if part in ("", candidate) and name in names:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import rasterio
 from mtmsd.cli.main import main
-from mtmsd.mapping.block_store import FinishedBlocks
+from mtmsd.mapping.block_store import BlockStore
 from mtmsd.mapping.decision import Block
 from mtmsd.mapping.tiles import TileMapper
 from mtmsd.scene.output import MapWriter
@@ -61,14 +61,14 @@ def maps(output: Path) -> list[bytes]:
 
 def after_the_first_block(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Let something happen once the first block of a map is kept."""
-    write = FinishedBlocks.write
+    write = BlockStore.write
 
-    def then(blocks: FinishedBlocks, *block: object) -> None:
+    def then(blocks: BlockStore, *block: object) -> None:
         write(blocks, *block)
         monkeypatch.undo()
         happens()
 
-    monkeypatch.setattr(FinishedBlocks, "write", then)
+    monkeypatch.setattr(BlockStore, "write", then)
 
 
 def count_mapped(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
@@ -98,10 +98,10 @@ def killed(given: Path, tmp_path: Path) -> Path:
     output = tmp_path / "map.tif"
     code = (
         "import os, signal, sys\n"
-        "from mtmsd.mapping.block_store import FinishedBlocks\n"
+        "from mtmsd.mapping.block_store import BlockStore\n"
         "from mtmsd.cli.main import main\n"
-        "write = FinishedBlocks.write\n"
-        "FinishedBlocks.write = lambda *a: (write(*a), os.kill(os.getpid(), signal.SIGKILL))\n"
+        "write = BlockStore.write\n"
+        "BlockStore.write = lambda *a: (write(*a), os.kill(os.getpid(), signal.SIGKILL))\n"
         "main(sys.argv[1:])\n"
     )
     line = [str(word) for word in classify(given, output)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError
 from mtmsd.features.purification import purification_indices, purify
 from mtmsd.features.stages import StageReader
+from mtmsd.files.model_check import read_settings
 from mtmsd.scene.whitening import Whitening
 from mtmsd.settings import PAPER_TIMESTEPS, PRESETS, ClassifierSettings, preset
 
@@ -92,26 +95,26 @@ def test_fusion_without_weights_is_the_mean_over_timesteps() -> None:
     torch.testing.assert_close(fusion(local, global_), local.mean(2))
 
 
-def test_each_voice_of_the_spectral_head_hears_its_own_part() -> None:
+def test_each_branch_of_the_spectral_head_takes_its_own_streams() -> None:
     head = SpectralHead(8, 4, 3).eval()
     fused, spectrum = torch.randn(5, 8), torch.randn(5, 12)
     around = torch.cat([spectrum[:, :4], torch.randn(5, 8)], dim=1)
-    voices = head(fused, spectrum)
-    assert voices.shape == (5, 3, 3)
-    heard = [
-        [bool((voices[:, i] != other[:, i]).any()) for i in range(3)]
+    branches = head(fused, spectrum)
+    assert branches.shape == (5, 3, 3)
+    changed = [
+        [bool((branches[:, i] != other[:, i]).any()) for i in range(3)]
         for other in (head(torch.randn(5, 8), spectrum), head(fused, around))
     ]
-    assert heard == [[True, False, False], [True, True, False]]
+    assert changed == [[True, False, False], [True, True, False]]
     assert PaperHead(8, 4, 3)(fused, spectrum).shape == (5, 1, 3)
 
 
-def test_the_network_answers_with_the_mean_of_its_voices() -> None:
+def test_the_network_answers_with_the_mean_of_its_branches() -> None:
     settings = ClassifierSettings(timesteps=(50, 100), channels=6)
     network = seeded_network(settings, components=4, classes=3, seed=1).eval()
     streams = Streams(torch.randn(2, 5, 2, 6), torch.randn(2, 2, 6), torch.randn(2, 5, 12))
     with torch.no_grad():
-        expected = sum(torch.softmax(voice, -1) for voice in network(streams).unbind(2)) / 3
+        expected = sum(torch.softmax(branch, -1) for branch in network(streams).unbind(2)) / 3
         torch.testing.assert_close(network.probabilities(streams), expected)
 
 
@@ -155,6 +158,15 @@ def test_paper_preset_is_the_paper() -> None:
 def test_wrong_settings_are_named(key: str, value: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         preset("quick", {key: value})
+
+
+def test_settings_are_known_by_their_former_names() -> None:
+    """Older classifier files and job folders have them."""
+    assert preset("quick", {"joint_weight": "2.5"}).classifier.branch_weight == 2.5
+    assert preset("quick", {"classifier.joint_weight": "4"}).classifier.branch_weight == 4
+    entries = dataclasses.asdict(ClassifierSettings(branch_weight=3.0))
+    entries["joint_weight"] = entries.pop("branch_weight")
+    assert read_settings(entries) == ClassifierSettings(branch_weight=3.0)
 
 
 def test_single_numbers_of_a_preset_can_be_set() -> None:

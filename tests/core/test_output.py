@@ -17,7 +17,7 @@ from affine import Affine
 from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
 from mtmsd.labels.read import read_labels
-from mtmsd.scene.output import class_map, doubt, probabilities
+from mtmsd.scene.output import class_map, probabilities, uncertainty
 from mtmsd.scene.raster import Scene
 from small_files import cube, write_raster
 
@@ -82,7 +82,7 @@ def test_confidence_and_probabilities_keep_nan_as_nodata(raster: Path, tmp_path:
     values = np.random.default_rng(0).random((2, 12, 15), np.float32)
     values[:, 3, 3] = np.nan
     with Scene.open(raster) as scene:
-        with doubt(tmp_path / "c.tif", scene) as target:
+        with uncertainty(tmp_path / "c.tif", scene) as target:
             target.write(values[0], 0, 0)
         with probabilities(tmp_path / "p.tif", scene, CLASSES) as target:
             target.write(values, 0, 0)
@@ -142,14 +142,14 @@ import resource, signal, sys
 import numpy as np
 from mtmsd.errors import MachineError
 from mtmsd.classes import ClassInfo
-from mtmsd.scene.output import doubt
+from mtmsd.scene.output import uncertainty
 from mtmsd.scene.raster import Scene
 
 with Scene.open(sys.argv[1]) as scene:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
     try:
-        with doubt(sys.argv[2], scene) as target:
+        with uncertainty(sys.argv[2], scene) as target:
             target.write(np.random.default_rng(0).random((600, 600), np.float32), 0, 0)
     except MachineError as error:
         print(error.exit_status, error)

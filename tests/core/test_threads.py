@@ -44,7 +44,7 @@ def test_results_come_in_order_from_several_threads(three: None) -> None:
         meeting.wait()  # passes only if three are under way at once
         return item, threading.current_thread().name
 
-    found = threads.side_by_side(work, range(3), CPU)
+    found = threads.parallel_map(work, range(3), CPU)
     assert [item for item, _ in found] == [0, 1, 2]
     assert len({name for _, name in found}) == 3
 
@@ -53,16 +53,16 @@ def test_work_inside_of_work_stays_in_its_thread(three: None) -> None:
     """No thread waits for one that is not free."""
 
     def outer(item: int) -> bool:
-        (inner,) = threads.side_by_side(lambda _: threading.get_ident(), [0], CPU)
+        (inner,) = threads.parallel_map(lambda _: threading.get_ident(), [0], CPU)
         return inner == threading.get_ident()
 
-    assert all(threads.side_by_side(outer, range(9), CPU))
+    assert all(threads.parallel_map(outer, range(9), CPU))
 
 
 def test_an_error_is_the_workers_own(three: None) -> None:
     """The caller sees the exception that the work raised."""
     with pytest.raises(ZeroDivisionError):
-        threads.side_by_side(lambda item: 1 / item, [1, 0, 2], CPU)
+        threads.parallel_map(lambda item: 1 / item, [1, 0, 2], CPU)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 8, 100])
@@ -79,8 +79,8 @@ def test_threads_leave_the_callers_number_as_it_is() -> None:
     """A worker computes with one thread; the process that asked keeps its own number."""
     code = (
         "import torch; torch.set_num_threads(2)\n"
-        "from mtmsd.compute.threads import side_by_side\n"
-        "print(side_by_side(lambda _: torch.get_num_threads(), range(4), torch.device('cpu')))\n"
+        "from mtmsd.compute.threads import parallel_map\n"
+        "print(parallel_map(lambda _: torch.get_num_threads(), range(4), torch.device('cpu')))\n"
         "print(torch.get_num_threads())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

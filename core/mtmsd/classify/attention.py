@@ -37,8 +37,8 @@ def fusion_weights(samples: TrainingSet, classifier: Classifier) -> dict[str, An
     for part in np.array_split(rows, max(1, len(rows) // AT_ONCE)):
         streams = samples.streams(part, classifier.local, classifier.global_)
         for fusion in fusions:
-            found = fusion.attention(streams.local.float(), streams.global_.float())
-            total += found.sum((0, 1)).double().cpu()
+            weights = fusion.attention(streams.local.float(), streams.global_.float())
+            total += weights.sum((0, 1)).double().cpu()
     weight = (total / (len(rows) * len(fusions) * settings.channels)).numpy()
     widths = stage_reader(classifier.model, settings, classifier.noise).channels
     stage = np.searchsorted(np.cumsum(widths), classifier.local.channels.cpu().numpy(), "right")

@@ -144,10 +144,10 @@ class Classifier:
         local, global_ = [], []
         for i, maps in enumerate(reader.maps(tiles)):
             if dense:
-                found = dense_features(maps, side, keep, margin)
+                values = dense_features(maps, side, keep, margin)
             else:
-                found = centre_features(maps, side)[:, None, self.local.channels]
-            local.append(self.local.scaled(found, i))
+                values = centre_features(maps, side)[:, None, self.local.channels]
+            local.append(self.local.scaled(values, i))
             means = global_features(maps)[:, self.global_.channels]
             global_.append(self.global_.scaled(means, i))
         tiles = tiles.to(local[0].device)

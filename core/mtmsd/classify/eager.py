@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mtmsd.classify.classifier import Classifier
 from mtmsd.compute.device import free_memory
-from mtmsd.compute.threads import shares, side_by_side, thread_count
+from mtmsd.compute.threads import parallel_map, shares, thread_count
 
 
 class EagerRuntime:
@@ -41,8 +41,8 @@ class EagerRuntime:
         def votes(share: slice) -> Tensor:
             return self._classifier.votes(stacked[share], compare=compare)
 
-        found = side_by_side(votes, shares(len(stacked), self._device), self._device)
-        return torch.cat(found, dim=1)
+        parts = parallel_map(votes, shares(len(stacked), self._device), self._device)
+        return torch.cat(parts, dim=1)
 
     def free_memory(self) -> int:
         """Bytes that are free on the device."""

@@ -24,11 +24,11 @@ def voters(members: Tensor, vote: str, *, compare: bool) -> Tensor:
     -------
     Tensor (V, N, P, K) or (V, N, P, K + 1)
     """
-    found = members if vote == "mode" else members.mean(0, keepdim=True)
+    voting = members if vote == "mode" else members.mean(0, keepdim=True)
     if not compare:
-        return found
+        return voting
     differ = disagreement(members)[None, ..., None]
-    return torch.cat([found, torch.cat([differ] * len(found))], -1)
+    return torch.cat([voting, torch.cat([differ] * len(voting))], -1)
 
 
 def disagreement(members: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """From a fused feature vector, and perhaps the pixel's own spectrum, to class scores.
 
-A head has one or more voices: each scores the classes by itself and learns by itself, and
-their probabilities are averaged; the first one, which hears all streams, may weigh more.
+A head has one or more branches (auxiliary heads): each scores the classes by itself and has a
+loss of its own, and their probabilities are averaged; the first, the main one, may weigh more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _spectral(inputs: int) -> nn.Sequential:
 
 
 class Dropout(nn.Module):
-    """Dropout that draws from a generator of its own, so that networks can learn side by side."""
+    """Dropout that draws from a generator of its own, so that networks train in parallel."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def draw_from(network: nn.Module, generator: torch.Generator | None) -> None:
 class PaperHead(nn.Module):
     """The paper's: 128, 32, K; with 30 classes or more 256, 128, K. No spectrum."""
 
-    voices = 1
+    branches = 1
 
     def __init__(self, features: int, components: int, classes: int) -> None:
         super().__init__()
@@ -65,12 +65,12 @@ class PaperHead(nn.Module):
 class SpectralHead(nn.Module):
     """A third stream: the pixel's own spectrum and its surroundings' beside the fused vector.
 
-    A second voice hears the third stream alone, a third one the pixel's own spectrum. Where the
-    surroundings mislead, as in other places than those that were labelled, they hold the first
-    one back. Dropout keeps a few polygons from being learnt by heart.
+    The main branch takes all streams, a second one the third stream alone, a third one the
+    pixel's own spectrum. Where the surroundings mislead, as in other places than those that were
+    labelled, these two regularise the first. Dropout keeps a few polygons from being overfitted.
     """
 
-    voices = 3
+    branches = 3
 
     def __init__(self, features: int, components: int, classes: int) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from torch.optim.adam import adam
 
 from mtmsd.classify.head import draw_from
 from mtmsd.classify.network import Network, Streams, seeded_network
-from mtmsd.compute.threads import side_by_side
+from mtmsd.compute.threads import parallel_map
 from mtmsd.errors import MachineError
 from mtmsd.features.stages import NEIGHBOURHOODS
 from mtmsd.reporting import Reporter
@@ -26,7 +26,7 @@ LAST_RATE = 5e-6
 
 @dataclass(frozen=True)
 class Learner:
-    """Trains the ensemble's members on the same samples, on the CPU some of them side by side.
+    """Trains the ensemble's members on the same samples, on the CPU some of them in parallel.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Learner:
         components = self.streams.spectrum.shape[-1] // len(NEIGHBOURHOODS)
         seeds = range(seed, seed + self.settings.members)
         networks = [seeded_network(self.settings, components, self.classes, own) for own in seeds]
-        return side_by_side(self._train, zip(seeds, networks), self.targets.device)
+        return parallel_map(self._train, zip(seeds, networks), self.targets.device)
 
     def _train(self, given: tuple[int, Network]) -> Network:
         """Adam with a cosine over all steps; the network comes back in evaluation mode."""

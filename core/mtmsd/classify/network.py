@@ -43,26 +43,26 @@ class Network(nn.Module):
                     f"There is no {name} '{getattr(settings, name)}'.",
                     hint=f"Choose from: {', '.join(table)}.",
                 )
-        if settings.joint_weight <= 0:
+        if settings.branch_weight <= 0:
             raise InputError(
-                f"The setting joint_weight cannot be {settings.joint_weight:g}.",
-                hint="It is above 0; 1 counts all voices alike.",
+                f"The setting branch_weight cannot be {settings.branch_weight:g}.",
+                hint="It is above 0; 1 counts all branches alike.",
             )
         self.fusion = FUSIONS[settings.fusion](len(settings.timesteps), settings.channels)
         self.head = HEADS[settings.head](settings.channels, components, classes)
-        weights = [settings.joint_weight, *[1.0] * (self.head.voices - 1)]
-        self.shares = [weight / sum(weights) for weight in weights]
+        weights = [settings.branch_weight, *[1.0] * (self.head.branches - 1)]
+        self.branch_weights = [weight / sum(weights) for weight in weights]
 
     def forward(self, streams: Streams) -> Tensor:
-        """Return class scores (N, P, V, K) of the head's V voices."""
+        """Return class scores (N, P, B, K) of the head's B branches."""
         fused = self.fusion(streams.local, streams.global_)
         scores = self.head(fused.flatten(0, 1), streams.spectrum.flatten(0, 1))
         return scores.view(*fused.shape[:2], *scores.shape[1:])
 
     def probabilities(self, streams: Streams) -> Tensor:
-        """Return class probabilities (N, P, K), float32: the weighted mean of the voices."""
-        voices = torch.softmax(self(streams).float(), dim=-1)
-        return (voices * torch.tensor(self.shares, device=voices.device)[:, None]).sum(-2)
+        """Return class probabilities (N, P, K), float32: the weighted mean of the branches."""
+        branches = torch.softmax(self(streams).float(), dim=-1)
+        return (branches * branches.new_tensor(self.branch_weights)[:, None]).sum(-2)
 
 
 def seeded_network(

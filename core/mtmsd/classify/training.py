@@ -12,9 +12,9 @@ from torch import Tensor
 from mtmsd import __version__
 from mtmsd.classify.classifier import Classifier, Selection, stage_reader
 from mtmsd.classify.learner import Learner
-from mtmsd.classify.model_selection import choose_pace
+from mtmsd.classify.model_selection import select_hyperparameters
 from mtmsd.classify.network import Streams
-from mtmsd.compute.threads import shares, side_by_side, thread_count
+from mtmsd.compute.threads import parallel_map, shares, thread_count
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError
 from mtmsd.features.purification import purify
@@ -67,7 +67,7 @@ class Samples:
 
 
 class _Silent(Reporter):
-    """Listens for a cancel alone: two trials side by side have no progress to tell."""
+    """Listens for a cancel alone: two parallel trials have no progress to tell."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
@@ -169,7 +169,9 @@ class TrainingSet:
             samples = self.with_settings(settings)
             return samples.predict(samples.fit(kept, seed=seed, reporter=silent), left_out)
 
-        return choose_pace(self.settings, self.labels, index, trial, seed=seed, device=self.device)
+        return select_hyperparameters(
+            self.settings, self.labels, index, trial, seed=seed, device=self.device
+        )
 
     def with_settings(self, settings: ClassifierSettings) -> TrainingSet:
         """Return the same features, to be learnt with other settings."""
@@ -189,11 +191,11 @@ class TrainingSet:
         def mean_of_members(part: np.ndarray) -> np.ndarray:
             streams = self.streams(part, classifier.local, classifier.global_)
             streams = Streams(streams.local.float(), streams.global_.float(), streams.spectrum)
-            found = torch.stack([m.probabilities(streams)[:, 0] for m in classifier.members])
-            return found.mean(0).cpu().numpy()
+            members = torch.stack([m.probabilities(streams)[:, 0] for m in classifier.members])
+            return members.mean(0).cpu().numpy()
 
         parts = np.array_split(rows, max(1, len(rows) // 512))
-        for part, mean in zip(parts, side_by_side(mean_of_members, parts, self.device)):
+        for part, mean in zip(parts, parallel_map(mean_of_members, parts, self.device)):
             np.add.at(total, self.samples.pixel[part], mean * self.samples.weight[part, None])
         blended = total[index]
         return blended / blended.sum(1, keepdims=True).clip(1e-12)
@@ -312,7 +314,7 @@ def _read_samples(
     plan: _Plan,
     reporter: Reporter,
 ) -> Samples:
-    side, count, found = model.patch_size, len(plan.tiles), []
+    side, count, streams = model.patch_size, len(plan.tiles), []
     at_once = max(TILES_AT_ONCE, thread_count(reader.device))
     for first in range(0, count, at_once):
         chosen = plan.tiles[first : first + at_once]
@@ -329,7 +331,7 @@ def _read_samples(
             tile = torch.from_numpy(plan.tile[here] - first - share.start)
             return _read_tiles(reader, model, tiles[share], tile, plan.position[here])
 
-        found += side_by_side(read, shares(len(chosen), reader.device), reader.device)
+        streams += parallel_map(read, shares(len(chosen), reader.device), reader.device)
         reporter.progress(first + len(chosen), count, "tile")
     turns = np.array([turn for _, _, turn in plan.tiles])
     return Samples(
@@ -337,7 +339,7 @@ def _read_samples(
         plan.tile,
         plan.weight,
         turns[plan.tile] == 0,
-        *map(torch.cat, zip(*found, strict=True)),
+        *map(torch.cat, zip(*streams, strict=True)),
     )
 
 

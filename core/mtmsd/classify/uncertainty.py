@@ -1,4 +1,4 @@
-"""How sure a classifier is: calibrated probabilities and their entropy.
+"""Uncertainty of a classifier: calibrated probabilities and their entropy.
 
 Temperatures are found in :mod:`mtmsd.assess.calibration`.
 """
@@ -18,8 +18,8 @@ def tempered(probabilities: np.ndarray, temperature: float, axis: int) -> np.nda
     if temperature == 1:
         return probabilities
     logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
-    found = np.exp(logits - logits.max(axis, keepdims=True))
-    return found / found.sum(axis, keepdims=True)
+    scaled = np.exp(logits - logits.max(axis, keepdims=True))
+    return scaled / scaled.sum(axis, keepdims=True)
 
 
 def normalized_entropy(probabilities: np.ndarray, axis: int) -> np.ndarray:

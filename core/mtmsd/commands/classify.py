@@ -15,7 +15,7 @@ from mtmsd.mapping.runtimes import RuntimeParts, runtime_for
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
-    from mtmsd.mapping.block_store import FinishedBlocks
+    from mtmsd.mapping.block_store import BlockStore
     from mtmsd.postprocess.filters import Refinement
     from mtmsd.scene.raster import Scene
 
@@ -73,8 +73,8 @@ def run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, An
         layers.setdefault("confidence", work / "confidence.tif")
     made = work / "map.tif" if refinement else arguments.output
     with open_scene_for(classifier.model, arguments.scene, reporter) as scene:
-        finished = _finished(work, arguments, scene)
-        if arguments.resume and finished.others:
+        store = _block_store(work, arguments, scene)
+        if arguments.resume and store.others:
             reporter.warning(
                 f"The finished blocks in {work} are of another classifier, scene or extent; "
                 "all is mapped again."
@@ -86,7 +86,7 @@ def run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, An
             **layers,
             extent=arguments.extent,
             device=device,
-            finished=finished,
+            store=store,
             reporter=reporter,
         )
     if refinement:
@@ -116,11 +116,11 @@ def _refined(
         return {c.name: pixels.get(c.value, 0) for c in class_map.classes}
 
 
-def _finished(work: Path, arguments: Arguments, scene: Scene) -> FinishedBlocks:
-    """Return the finished blocks of this very map."""
-    from mtmsd.mapping.block_store import FinishedBlocks
+def _block_store(work: Path, arguments: Arguments, scene: Scene) -> BlockStore:
+    """Return the store of the blocks of this very map."""
+    from mtmsd.mapping.block_store import BlockStore
 
-    return FinishedBlocks(
+    return BlockStore(
         work,
         {
             "classifier": arguments.chosen_runtime().files.checksum_of(arguments.classifier),

@@ -31,7 +31,7 @@ def shares(count: int, device: torch.device) -> list[slice]:
     return [slice(*pair) for pair in zip(bounds, bounds[1:])]
 
 
-def side_by_side(
+def parallel_map(
     work: Callable[[Item], Result], items: Iterable[Item], device: torch.device
 ) -> list[Result]:
     """Apply ``work`` to every item, and return the results in the items' order.

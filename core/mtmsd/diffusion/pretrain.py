@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mtmsd import __version__
 from mtmsd.compute.device import autocast
-from mtmsd.compute.threads import shares, side_by_side
+from mtmsd.compute.threads import parallel_map, shares
 from mtmsd.diffusion.checkpoint import Checkpoints
 from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.model import (
@@ -179,7 +179,7 @@ def train_step(
         gradients = torch.autograd.grad(losses.total.sum() / size, parameters)
         return gradients, losses.mse.detach().sum() / size, losses.vb.detach().sum() / size
 
-    gradients, mse, vb = zip(*side_by_side(learn, shares(size, device), device), strict=True)
+    gradients, mse, vb = zip(*parallel_map(learn, shares(size, device), device), strict=True)
     for parameter, *parts in zip(parameters, *gradients, strict=True):
         parameter.grad = sum(parts[1:], parts[0])
     optimizer.step()

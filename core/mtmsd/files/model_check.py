@@ -15,7 +15,7 @@ import numpy as np
 from mtmsd.classes import LARGEST_VALUE, LONGEST_NAME, ClassInfo, distinct_names
 from mtmsd.compute.memory import is_out_of_memory
 from mtmsd.errors import InputError
-from mtmsd.settings import ClassifierSettings
+from mtmsd.settings import RENAMED, ClassifierSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,7 +26,7 @@ LARGEST_PATCH = 1024
 LARGEST_WIDTH = 4096
 MOST = {
     "members": 1000, "timesteps": 1000, "blocks": 100, "stride": LARGEST_PATCH,
-    "joint_weight": 1000,
+    "branch_weight": 1000,
 }  # fmt: skip
 """Far beyond any use; what is larger was written to do harm, or by a broken disk."""
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
@@ -122,7 +122,7 @@ def read_settings(entries: Mapping[str, Any]) -> ClassifierSettings:
     ValueError, TypeError
     """
     plain: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v
+        RENAMED.get(k, k): tuple(v) if isinstance(v, list) else v
         for k, v in entries.items()  # JSON knows lists only
     }
     settings = ClassifierSettings(**plain)

@@ -1,4 +1,4 @@
-"""The finished blocks of a map on disk, so that a broken run goes on where it ended."""
+"""The block store: mapped blocks on disk, so that a broken run goes on where it ended."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mtmsd.files.tensor_file import load_arrays, save_arrays
 KIND = "map-block"
 
 
-class FinishedBlocks:
-    """The finished blocks of one map, each whole or not there.
+class BlockStore:
+    """The mapped blocks of one map, each whole or not there.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class FinishedBlocks:
         return not self.folder.is_dir() and any(self.folder.parent.glob("blocks-*"))
 
     def read(self, row: int, col: int, names: Sequence[str]) -> dict[str, np.ndarray] | None:
-        """Return these layers of a block, None if it lacks one, is not finished or is damaged."""
+        """Return these layers of a block, None if it lacks one, is not mapped yet or is damaged."""
         path = self._path(row, col)
         if not path.is_file():
             return None
@@ -51,7 +51,7 @@ class FinishedBlocks:
         return {name: layers[name] for name in names}
 
     def write(self, row: int, col: int, layers: Mapping[str, np.ndarray]) -> None:
-        """Keep the layers of a finished block."""
+        """Keep the layers of a mapped block."""
         self.folder.mkdir(exist_ok=True)
         save_arrays(self._path(row, col), KIND, layers, {})
 

@@ -80,10 +80,10 @@ def decide(
     confidence = np.take_along_axis(calibrated, chosen[None], 0)[0]
     calibrated[:, ~inside] = np.nan
     values = np.array([c.value for c in classes], np.uint16)
-    doubt = np.nan if disagreement is None else disagreement
+    differ = np.nan if disagreement is None else disagreement
     return Block(
         np.where(inside, values[chosen], 0).astype(np.uint16),
         np.where(inside, confidence, np.nan).astype(np.float32),
         calibrated,
-        np.where(inside, doubt, np.nan).astype(np.float32),
+        np.where(inside, differ, np.nan).astype(np.float32),
     )

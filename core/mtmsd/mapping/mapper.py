@@ -14,7 +14,7 @@ import numpy as np
 
 from mtmsd.compute.memory import return_freed_memory
 from mtmsd.errors import InputError
-from mtmsd.mapping.block_store import FinishedBlocks
+from mtmsd.mapping.block_store import BlockStore
 from mtmsd.mapping.decision import Window
 from mtmsd.mapping.runtimes import Device
 from mtmsd.mapping.spectra import SpectralMapper
@@ -44,7 +44,7 @@ def classify(
     disagreement: Path | None = None,
     extent: tuple[float, float, float, float] | None = None,
     device: Device,
-    finished: FinishedBlocks | None = None,
+    store: BlockStore | None = None,
     reporter: Reporter,
 ) -> dict[str, Any]:
     """Map a scene, or the part of it inside ``extent``, to files.
@@ -55,7 +55,7 @@ def classify(
         The class map, and the other outputs where wanted.
     extent : xmin, ymin, xmax, ymax
         In the scene's coordinates; the map covers all pixels that it touches.
-    finished : FinishedBlocks, optional
+    store : BlockStore, optional
         Blocks that need not be mapped again; each new one is added at once.
 
     Returns
@@ -75,7 +75,7 @@ def classify(
     reporter.phase("classify", "Mapping the scene")
     mapper = _mapper(scene, classifier, device, compare=disagreement is not None)
     classes = classifier.classes
-    doubts = {"confidence": confidence, "entropy": entropy, "disagreement": disagreement}
+    uncertainties = {"confidence": confidence, "entropy": entropy, "disagreement": disagreement}
     counts = np.zeros(max(c.value for c in classes) + 1, np.int64)
     with ExitStack() as files:
         writers = {
@@ -83,14 +83,14 @@ def classify(
                 output.class_map(path, scene, classes, describe(classifier), window)
             )
         }
-        for name, file in doubts.items():
+        for name, file in uncertainties.items():
             if file:
-                writers[name] = files.enter_context(output.doubt(file, scene, window, name))
+                writers[name] = files.enter_context(output.uncertainty(file, scene, window, name))
         if probabilities:
             writers["probabilities"] = files.enter_context(
                 output.probabilities(probabilities, scene, classes, window)
             )
-        for (row, col, _, _), layers in _mapped(mapper, window, [*writers], finished, reporter):
+        for (row, col, _, _), layers in _mapped(mapper, window, [*writers], store, reporter):
             for name, writer in writers.items():
                 writer.write(layers[name], row - window[0], col - window[1])
             counts += np.bincount(layers["values"].ravel(), minlength=len(counts))
@@ -119,7 +119,7 @@ def _mapped(
     mapper: AnyMapper,
     window: Window,
     names: Sequence[str],
-    finished: FinishedBlocks | None,
+    store: BlockStore | None,
     reporter: Reporter,
 ) -> Iterator[tuple[Window, dict[str, np.ndarray]]]:
     """Yield the blocks of a window with the named layers, mapped now or by an earlier run."""
@@ -131,13 +131,13 @@ def _mapped(
         def tick(share: float, done: int = done, size: int = size) -> None:
             reporter.progress(done + share * size, total, "pixel")
 
-        layers = finished.read(row, col, names) if finished else None
+        layers = store.read(row, col, names) if store else None
         if layers is None:
             tick(0)
             block = mapper.block(place, tick)
             layers = {name: getattr(block, name) for name in names}
-            if finished:
-                finished.write(row, col, layers)
+            if store:
+                store.write(row, col, layers)
         yield place, layers
         done += size
         return_freed_memory()

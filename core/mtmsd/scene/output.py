@@ -100,7 +100,7 @@ def class_map(
 
 
 @contextmanager
-def doubt(
+def uncertainty(
     path: str | Path, scene: Scene, window: Extent | None = None, name: str = "confidence"
 ) -> Iterator[MapWriter]:
     """Write confidence, entropy or disagreement: float32 in 0…1, nodata NaN.
