@@ -91,7 +91,7 @@ def dense(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
     flops = counter.get_total_flops() / len(grid.corners(*small)) * len(grid.corners(*window))
     seconds, pixels = best_of(lambda: mapper.block(window), 1, device), window[2] * window[3]
     per_pixel = seconds / pixels
-    patch = torch.randn(1, classifier.model.unet.channels, 48, 48)
+    patch = torch.randn(1, classifier.model.backbone.channels, 48, 48)
     authors = best_of(lambda: authors_pixel(classifier, patch, device), 2, device)
     return {
         "matrix_peak_gflops": {"dense": peak},
@@ -243,7 +243,7 @@ def authors_pixel(classifier: Classifier, patch: torch.Tensor, device: torch.dev
     The whole U-Net in float32 for each timestep, every block resized to 48×48, then the centre
     and the mean.
     """
-    schedule, unet = CosineSchedule(), classifier.model.unet
+    schedule, unet = CosineSchedule(), classifier.model.backbone
     noise, patch = classifier.noise[None].to(device), patch.to(device)
     kept: dict[int, torch.Tensor] = {}
     hooks = [

@@ -20,7 +20,7 @@ PAPER_TIMESTEPS = tuple(range(50, 1000, 50))
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """Diffusion pretraining: the scene's whitening, the U-Net, the optimiser."""
+    """Diffusion pretraining: the scene's whitening, the backbone, the optimiser."""
 
     components: int = 16
     """Whitened principal components that the network learns from."""
@@ -28,8 +28,10 @@ class PretrainSettings:
     """Components that the classifier's spectral stream sees, if more."""
     patch_size: int = 48
     """Side of a training patch and of a tile, in pixels; a multiple of 4."""
+    backbone: str = "unet"
+    """Name of the network in diffusion/backbones.py."""
     width: int = 32
-    """Channels of the U-Net's first level (the paper: 128)."""
+    """Channels of the network's first level (the paper: 128)."""
     iterations: int = 4500
     """Optimiser steps."""
     batch_size: int = 8
@@ -57,7 +59,7 @@ class ClassifierSettings:
     timesteps: tuple[int, ...] = (50, 100, 200, 300, 400, 600, 800)
     """Timesteps of the diffusion at which features are read."""
     blocks: tuple[int, ...] = (0, 1, 2, 3, 5)
-    """Decoder blocks (stages) of the U-Net that are read."""
+    """Decoder blocks (stages) of the backbone that are read."""
     channels: int = 192
     """Channels kept by purification in each stream, or all if there are fewer (the paper: 768)."""
     stride: int = 24

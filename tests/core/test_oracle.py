@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from mtmsd.classify.fusion import GuidedFusion
+from mtmsd.diffusion.backbones import build_backbone
 from mtmsd.diffusion.loss import hybrid_loss
-from mtmsd.diffusion.model import build_unet
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.unet import UNet
 from mtmsd.features.purification import purify
@@ -41,7 +41,7 @@ def unet() -> UNet:
         digest.update(name.encode() + weights[name].tobytes())
     assert digest.hexdigest() == expected, "torch initialises otherwise: these are other weights"
     tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
-    return build_unet(tensors, weights["input_blocks.0.0.weight"].shape[1])
+    return build_backbone(tensors)
 
 
 def test_schedule_tables() -> None:

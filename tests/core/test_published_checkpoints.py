@@ -38,7 +38,7 @@ def test_pretraining_starts_from_the_weights(
     weights: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     torch.save(weights, tmp_path / "published.pt")
-    found = start_from(tmp_path / "published.pt", tmp_path).unet.state_dict()
+    found = start_from(tmp_path / "published.pt", tmp_path).backbone.state_dict()
     for name, value in weights.items():
         torch.testing.assert_close(found[name], value, rtol=0, atol=1e-6)
 

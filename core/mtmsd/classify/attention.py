@@ -38,7 +38,7 @@ def fusion_weights(samples: TrainingSet, classifier: Classifier) -> dict[str, An
         streams = samples.streams(part, classifier.local, classifier.global_)
         for fusion in fusions:
             weights = fusion.attention(streams.local.float(), streams.global_.float())
-            total += weights.sum((0, 1)).double().cpu()
+            total += weights.sum((0, 1)).cpu().double()
     weight = (total / (len(rows) * len(fusions) * settings.channels)).numpy()
     widths = stage_reader(classifier.model, settings, classifier.noise).channels
     stage = np.searchsorted(np.cumsum(widths), classifier.local.channels.cpu().numpy(), "right")

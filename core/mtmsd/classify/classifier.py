@@ -101,7 +101,7 @@ class Classifier:
 
     def to(self, device: torch.device) -> Classifier:
         """Move everything to that device."""
-        self.model.unet.to(device)
+        self.model.backbone.to(device)
         self.local, self.global_ = self.local.to(device), self.global_.to(device)
         for member in self.members:
             member.to(device)
@@ -114,7 +114,7 @@ class Classifier:
 
     @property
     def reader(self) -> StageReader:
-        """What reads the U-Net's stages."""
+        """What reads the backbone's stages."""
         return stage_reader(self.model, self.settings, self.noise)
 
     @torch.no_grad()
@@ -199,7 +199,7 @@ class Classifier:
             members.append(load_weights(member, weights))
         noise = tensors["noise"]
         side = model.patch_size
-        if noise.shape != (model.unet.channels, side, side):
+        if noise.shape != (model.backbone.channels, side, side):
             raise ValueError(f"noise of the shape {tuple(noise.shape)}")
         channels = sum(stage_reader(model, settings, noise).channels)
         for selection in (local, global_):
@@ -231,7 +231,9 @@ def _from_arrays(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Cla
 
 def stage_reader(model: DiffusionModel, settings: ClassifierSettings, noise: Tensor) -> StageReader:
     """Return what reads the stages that the settings name."""
-    return StageReader(model.unet, noise, settings.timesteps, settings.blocks, settings.precision)
+    return StageReader(
+        model.backbone, noise, settings.timesteps, settings.blocks, settings.precision
+    )
 
 
 def _by_block(channels: Tensor, widths: list[int]) -> list[Tensor]:

@@ -108,8 +108,8 @@ class TrainingSet:
             If settings and model do not fit each other, or there are no labels.
         """
         side = model.patch_size
-        noise = draw_noise(model.unet.channels, side, seed)
-        model.unet.to(device)
+        noise = draw_noise(model.backbone.channels, side, seed)
+        model.backbone.to(device)
         reader = stage_reader(model, settings, noise)
         settings = dataclasses.replace(
             settings, channels=min(settings.channels, sum(reader.channels))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtmsd.diffusion.unet import UNet
+from mtmsd.diffusion.backbone import Backbone
 from mtmsd.errors import InputError
 from mtmsd.files.tensor_file import load_tensors, save_tensors
 
@@ -45,15 +45,15 @@ class Checkpoints:
     def write(
         self,
         step: int,
-        unet: UNet,
+        backbone: Backbone,
         averaged: Mapping[str, Tensor],
         optimizer: torch.optim.Optimizer,
     ) -> None:
         """Keep everything needed to go on after ``step`` optimiser steps."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        tensors = {f"unet.{n}": t for n, t in unet.state_dict().items()}
+        tensors = {f"backbone.{n}": t for n, t in backbone.state_dict().items()}
         tensors |= {f"averaged.{n}": t for n, t in averaged.items()}
-        for name, parameter in unet.named_parameters():
+        for name, parameter in backbone.named_parameters():
             for key, value in optimizer.state[parameter].items():
                 tensors[f"optimizer.{name}.{key}"] = value
         path = self.folder / f"step-{step:08d}.safetensors"
@@ -63,7 +63,7 @@ class Checkpoints:
         self._written = time.monotonic()
 
     def restore(
-        self, unet: UNet, averaged: dict[str, Tensor], optimizer: torch.optim.Optimizer
+        self, backbone: Backbone, averaged: dict[str, Tensor], optimizer: torch.optim.Optimizer
     ) -> int:
         """Load the newest readable checkpoint; the number of steps done, 0 if there is none.
 
@@ -82,14 +82,18 @@ class Checkpoints:
                     f"The checkpoints in {self.folder} are of another scene, seed or setting.",
                     hint="Start without resuming, or delete that folder.",
                 )
-            unet.load_state_dict(_below("unet.", tensors))
+            backbone.load_state_dict(_below("backbone.", tensors))
             for name, value in _below("averaged.", tensors).items():
                 averaged[name].copy_(value)
-            for name, parameter in unet.named_parameters():
+            for name, parameter in backbone.named_parameters():
                 state = _below(f"optimizer.{name}.", tensors)
-                # Adam counts its steps on the CPU
+                # all on the device, its counter of steps too, and laid out as the parameter is:
+                # Adam in one pass takes nothing else
                 optimizer.state[parameter] = {
-                    k: v if k == "step" else v.to(parameter.device) for k, v in state.items()
+                    key: value.to(parameter.device)
+                    if key == "step"
+                    else torch.empty_like(parameter, requires_grad=False).copy_(value)
+                    for key, value in state.items()
                 }
             return int(metadata["step"])
         return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,16 +46,13 @@ def _bound(
     x_t: Tensor,
     t: Tensor,
 ) -> Tensor:
-    def at(table: np.ndarray) -> Tensor:
-        return schedule.at(table, t, x0)
-
-    root = at(schedule.sqrt_alphas_cumprod)
-    predicted_x0 = (x_t - at(schedule.sqrt_one_minus_alphas_cumprod) * predicted) / root
-    coef1, coef2 = at(schedule.posterior_mean_coef1), at(schedule.posterior_mean_coef2)
+    root = schedule.at("sqrt_alphas_cumprod", t)
+    predicted_x0 = (x_t - schedule.at("sqrt_one_minus_alphas_cumprod", t) * predicted) / root
+    coef1, coef2 = schedule.at("posterior_mean_coef1", t), schedule.at("posterior_mean_coef2", t)
     true_mean = coef1 * x0 + coef2 * x_t
     mean = coef1 * predicted_x0 + coef2 * x_t
-    low = at(schedule.posterior_log_variance_clipped)
-    high = at(np.log(schedule.betas))
+    low = schedule.at("posterior_log_variance_clipped", t)
+    high = schedule.at("log_betas", t)
     log_variance = low + (fraction + 1) / 2 * (high - low)
     divergence = 0.5 * (
         -1.0

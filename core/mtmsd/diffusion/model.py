@@ -1,4 +1,4 @@
-"""A scene's diffusion model: the U-Net, the whitening it works behind, and where both are from."""
+"""A scene's diffusion model: backbone, the whitening it works behind, and where both are from."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtmsd.diffusion.unet import UNet
+from mtmsd.diffusion.backbone import Backbone
+from mtmsd.diffusion.backbones import backbone_named, build_backbone
 from mtmsd.errors import InputError
-from mtmsd.files.model_check import check_patch_size, check_scene, load_weights, parts_of
+from mtmsd.files.model_check import check_patch_size, check_scene, parts_of
 from mtmsd.files.tensor_file import load_tensors, save_tensors
 from mtmsd.scene.whitening import Whitening
 
 KIND = "diffusion-model"
-FIRST_WEIGHT = "input_blocks.0.0.weight"
 
 
 @dataclass
@@ -27,7 +27,7 @@ class DiffusionModel:
 
     Attributes
     ----------
-    unet : UNet
+    backbone : Backbone
         In evaluation mode, float32.
     whitening : Whitening
     metadata : dict
@@ -35,7 +35,7 @@ class DiffusionModel:
         ``scene`` (name and fingerprint), ``version``.
     """
 
-    unet: UNet
+    backbone: Backbone
     whitening: Whitening
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -46,8 +46,8 @@ class DiffusionModel:
 
     @property
     def width(self) -> int:
-        """Channels of the U-Net's first level."""
-        return self.unet.width
+        """Channels of the backbone's first level."""
+        return self.backbone.width
 
     @property
     def mean_spectrum(self) -> np.ndarray:
@@ -67,7 +67,8 @@ class DiffusionModel:
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything as named tensors, for a model file or inside a classifier file."""
-        named = {f"unet.{name}": value for name, value in self.unet.state_dict().items()}
+        prefix = self.backbone.prefix
+        named = {f"{prefix}{n}": value for n, value in self.backbone.state_dict().items()}
         return named | {n: torch.from_numpy(a) for n, a in self.whitening.arrays().items()}
 
     @classmethod
@@ -85,41 +86,13 @@ class DiffusionModel:
         whitening = Whitening.of(named)
         check_scene(metadata, len(whitening.mean))
         check_patch_size(metadata["patch_size"])
-        prefix = "unet."
+        name = metadata.get("settings", {}).get("pretrain", {}).get("backbone", "unet")
+        prefix = backbone_named(name).prefix
         weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
-        channels = min(weights[FIRST_WEIGHT].shape[1], whitening.components)
-        return cls(build_unet(weights, channels), whitening, metadata)
-
-
-def build_unet(weights: Mapping[str, Tensor], channels: int, source: str = "the file") -> UNet:
-    """Make the U-Net that fits these weights, and load them.
-
-    Raises
-    ------
-    InputError
-        If they are not a U-Net's of this architecture, or of another number of channels.
-    """
-    first = weights.get(FIRST_WEIGHT)
-    if first is None or first.ndim != 4 or first.shape[0] % 32:
-        raise InputError(
-            f"The weights in {source} are not those of an MTMSD diffusion U-Net.",
-            hint="Choose a checkpoint of the authors' code or a model file.",
-        )
-    if first.shape[1] != channels:
-        raise InputError(
-            f"The U-Net in {source} takes {first.shape[1]} components, the scene has {channels}.",
-            hint=f"Set components={first.shape[1]}.",
-        )
-    with torch.device("meta"):
-        unet = UNet(channels, first.shape[0])
-    expected = {name: tuple(value.shape) for name, value in unet.state_dict().items()}
-    for name, shape in expected.items():
-        if name not in weights:
-            raise InputError(f"The weights in {source} lack '{name}'.")
-        if tuple(weights[name].shape) != shape:
-            found = tuple(weights[name].shape)
-            raise InputError(f"In {source}, '{name}' has the shape {found} instead of {shape}.")
-    return load_weights(unet, {name: weights[name] for name in expected})
+        backbone = build_backbone(weights, name=name)
+        if backbone.channels > whitening.components:
+            raise ValueError(f"{backbone.channels} channels of {whitening.components} components")
+        return cls(backbone, whitening, metadata)
 
 
 def read_authors_checkpoint(path: Path) -> dict[str, Tensor]:

@@ -14,16 +14,16 @@ from torch import Tensor
 from mtmsd import __version__
 from mtmsd.compute.device import autocast
 from mtmsd.compute.threads import parallel_map, shares
+from mtmsd.diffusion.backbone import Backbone
+from mtmsd.diffusion.backbones import backbone_named, build_backbone
 from mtmsd.diffusion.checkpoint import Checkpoints
 from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.model import (
     DiffusionModel,
-    build_unet,
     read_authors_checkpoint,
 )
 from mtmsd.diffusion.patches import Batch, PatchPool
-from mtmsd.diffusion.schedule import CosineSchedule
-from mtmsd.diffusion.unet import DOWNSAMPLING, GROUPS, UNet
+from mtmsd.diffusion.schedule import CosineSchedule, cosine_schedule
 from mtmsd.errors import Canceled, InputError, MachineError
 from mtmsd.files.model_check import describe_bands
 from mtmsd.reporting import Reporter
@@ -81,7 +81,7 @@ def pretrain(
             f"{scene.name} holds {whitening.components} independent components; "
             f"{chosen.components} were asked for."
         )
-    unet = _start(whitening, chosen, seed, init)
+    backbone = _start(whitening, chosen, seed, init)
     metadata = {
         "version": __version__,
         "patch_size": chosen.patch_size,
@@ -90,7 +90,7 @@ def pretrain(
         "seed": seed,
         "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
     }
-    learnt = whitening.first(unet.channels)
+    learnt = whitening.first(backbone.channels)
     pool = PatchPool(scene, learnt, chosen.patch_size, seed=seed, reporter=reporter)
     checkpoints = Checkpoints(
         work_dir or Path(f"{output}.checkpoints"),
@@ -98,7 +98,7 @@ def pretrain(
     )
     reporter.phase("pretrain", "Learning the scene")
     averaged = fit(
-        unet,
+        backbone,
         pool,
         chosen,
         device=device,
@@ -114,7 +114,7 @@ def pretrain(
 
 
 def fit(
-    unet: UNet,
+    backbone: Backbone,
     pool: PatchPool,
     settings: PretrainSettings,
     *,
@@ -123,42 +123,42 @@ def fit(
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
     reporter: Reporter,
-) -> UNet:
+) -> Backbone:
     """Run the optimiser and return the network with averaged weights, on the CPU."""
-    schedule = CosineSchedule()
-    unet = unet.to(device).train()
-    averaged = {name: value.detach().clone() for name, value in unet.state_dict().items()}
+    schedule = cosine_schedule()
+    backbone = backbone.to(device).train()
+    averaged = {name: value.detach().clone() for name, value in backbone.state_dict().items()}
     optimizer = torch.optim.AdamW(
-        unet.parameters(), lr=settings.learning_rate, weight_decay=0.0, fused=True
+        backbone.parameters(), lr=settings.learning_rate, weight_decay=0.0, fused=True
     )
     first = 0
     if checkpoints is not None and resume:
-        first = checkpoints.restore(unet, averaged, optimizer)
+        first = checkpoints.restore(backbone, averaged, optimizer)
     done, total = first, settings.iterations
     reporter.progress(done, total, "step")
     try:
         for step, batch in _prefetched(pool, settings, schedule.steps, seed, first):
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _rate(settings, step)
-            mse, vb = train_step(unet, schedule, optimizer, batch, device, settings)
-            _average(averaged, unet, _decay(settings, step))
+            mse, vb = train_step(backbone, schedule, optimizer, batch, device, settings)
+            _average(averaged, backbone, _decay(settings, step))
             done = step + 1
             if done % METRIC_EVERY == 0 or done == total:
                 _report(reporter, done, float(mse), float(vb))
             reporter.progress(done, total, "step")
             if checkpoints is not None and checkpoints.due(done, settings.checkpoint_every):
-                checkpoints.write(done, unet, averaged, optimizer)
+                checkpoints.write(done, backbone, averaged, optimizer)
     except Canceled:
         if checkpoints is not None and done > first:
-            checkpoints.write(done, unet, averaged, optimizer)
+            checkpoints.write(done, backbone, averaged, optimizer)
         raise
-    final = UNet(unet.channels, unet.width)
+    final = type(backbone)(backbone.channels, backbone.width)
     final.load_state_dict({name: value.cpu() for name, value in averaged.items()})
     return final.eval()
 
 
 def train_step(
-    network: UNet,
+    network: Backbone,
     schedule: CosineSchedule,
     optimizer: torch.optim.Optimizer,
     batch: Batch,
@@ -187,25 +187,29 @@ def train_step(
 
 
 def _check(settings: PretrainSettings) -> None:
-    side, width = settings.patch_size, settings.width
-    if side % DOWNSAMPLING or side < 2 * DOWNSAMPLING:
+    side, width, kind = settings.patch_size, settings.width, backbone_named(settings.backbone)
+    if side % kind.downsampling or side < 2 * kind.downsampling:
         raise InputError(
-            f"patch_size {side} is not a multiple of {DOWNSAMPLING} from {2 * DOWNSAMPLING} on."
+            f"patch_size {side} is not a multiple of {kind.downsampling} "
+            f"from {2 * kind.downsampling} on."
         )
-    if width % GROUPS or width <= 0:
-        raise InputError(f"width {width} is not a multiple of {GROUPS}.")
+    if width % kind.width_multiple or width <= 0:
+        raise InputError(f"width {width} is not a multiple of {kind.width_multiple}.")
     for name in ("components", "iterations", "batch_size", "learning_rate", "checkpoint_every"):
         if getattr(settings, name) <= 0:
             raise InputError(f"The setting {name} must be above 0, not {getattr(settings, name)}.")
 
 
-def _start(whitening: Whitening, settings: PretrainSettings, seed: int, init: Path | None) -> UNet:
+def _start(
+    whitening: Whitening, settings: PretrainSettings, seed: int, init: Path | None
+) -> Backbone:
     channels = min(settings.components, whitening.components)
     if init is not None:
-        return build_unet(read_authors_checkpoint(init), channels, str(init))
+        weights = read_authors_checkpoint(init)
+        return build_backbone(weights, channels, str(init), settings.backbone)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return UNet(channels, settings.width)
+        return backbone_named(settings.backbone)(channels, settings.width)
 
 
 def _prefetched(
@@ -243,9 +247,9 @@ def _decay(settings: PretrainSettings, step: int) -> float:
 
 
 @torch.no_grad()
-def _average(averaged: dict[str, Tensor], unet: UNet, decay: float) -> None:
-    parameters = list(unet.state_dict().values())
-    torch._foreach_lerp_(list(averaged.values()), parameters, 1 - decay)
+def _average(averaged: dict[str, Tensor], backbone: Backbone, decay: float) -> None:
+    for name, weight in backbone.state_dict().items():
+        averaged[name].lerp_(weight, 1 - decay)
 
 
 def _report(reporter: Reporter, step: int, mse: float, vb: float) -> None:

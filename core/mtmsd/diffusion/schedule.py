@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,8 +15,15 @@ STEPS = 1000
 class CosineSchedule:
     """Nichol & Dhariwal, "Improved Denoising Diffusion Probabilistic Models", 2021, eq. 17.
 
-    All tables are float64 arrays of length ``steps``.
+    All tables are float64 arrays of length ``steps``. Each device is given them once, in float32:
+    not every device has float64.
     """
+
+    TABLES = (
+        "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod", "posterior_mean_coef1",
+        "posterior_mean_coef2", "posterior_log_variance_clipped", "log_betas",
+    )  # fmt: skip
+    """Those that :meth:`at` looks up."""
 
     def __init__(self, steps: int = STEPS) -> None:
         def signal(t: int) -> float:
@@ -23,6 +31,7 @@ class CosineSchedule:
 
         self.steps = steps
         self.betas = np.array([min(1 - signal(t + 1) / signal(t), 0.999) for t in range(steps)])
+        self.log_betas = np.log(self.betas)
         alphas = 1.0 - self.betas
         self.alphas_cumprod = np.cumprod(alphas)
         previous = np.append(1.0, self.alphas_cumprod[:-1])
@@ -35,15 +44,24 @@ class CosineSchedule:
         )
         self.posterior_mean_coef1 = self.betas * np.sqrt(previous) / (1.0 - self.alphas_cumprod)
         self.posterior_mean_coef2 = (1.0 - previous) * np.sqrt(alphas) / (1.0 - self.alphas_cumprod)
+        self._on: dict[torch.device, Tensor] = {}
 
-    def at(self, table: np.ndarray, t: Tensor, like: Tensor) -> Tensor:
-        """Look up ``table[t]`` as float32, shaped to broadcast over ``like`` (B×C×H×W)."""
-        values = torch.from_numpy(table).to(t.device)[t].float()
-        return values.reshape(-1, *([1] * (like.ndim - 1)))
+    def at(self, table: str, t: Tensor) -> Tensor:
+        """Look up a table of :attr:`TABLES` at timesteps (B,): float32 (B, 1, 1, 1)."""
+        if t.device not in self._on:
+            values = np.stack([getattr(self, name) for name in self.TABLES]).astype(np.float32)
+            self._on[t.device] = torch.from_numpy(values).to(t.device)
+        return self._on[t.device][self.TABLES.index(table)][t].reshape(-1, 1, 1, 1)
 
     def noised(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Draw x_t from q(x_t | x_0) with the given unit noise (Ho et al. 2020, eq. 4)."""
         return (
-            self.at(self.sqrt_alphas_cumprod, t, x0) * x0
-            + self.at(self.sqrt_one_minus_alphas_cumprod, t, x0) * noise
+            self.at("sqrt_alphas_cumprod", t) * x0
+            + self.at("sqrt_one_minus_alphas_cumprod", t) * noise
         )
+
+
+@cache
+def cosine_schedule() -> CosineSchedule:
+    """Return the one schedule that pretraining and features share, with its tables."""
+    return CosineSchedule()

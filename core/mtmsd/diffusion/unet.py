@@ -7,17 +7,19 @@ scale-shift group normalisation, attention in the bottleneck, learned variance.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mtmsd.diffusion.backbone import Backbone
+
 MULTIPLIERS = (1, 2, 2)
 BLOCKS_PER_LEVEL = 2
 HEADS = 4
 GROUPS = 32
-DOWNSAMPLING = 2 ** (len(MULTIPLIERS) - 1)
+FIRST_WEIGHT = "input_blocks.0.0.weight"
 
 
 def timestep_embedding(t: Tensor, width: int) -> Tensor:
@@ -108,22 +110,16 @@ class Stage(nn.Sequential):
         return x
 
 
-class UNet(nn.Module):
-    """Predicts noise and variance: (B, C, H, W), timesteps (B,) -> (B, 2C, H, W).
+class UNet(Backbone):
+    """The authors' network, their names and shapes; see :class:`Backbone`."""
 
-    Parameters
-    ----------
-    channels : int
-        Whitened components of the scene, C.
-    width : int
-        Channels of the first level; a multiple of 32.
-    """
+    prefix = "unet."
+    downsampling = 2 ** (len(MULTIPLIERS) - 1)
+    width_multiple = GROUPS
+    stage_count = len(MULTIPLIERS) * (BLOCKS_PER_LEVEL + 1)
 
     def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        if width % GROUPS:
-            raise ValueError(f"width {width} is not a multiple of {GROUPS}")
-        self.channels, self.width = channels, width
+        super().__init__(channels, width)
         embedding = 4 * width
         self.time_embed = nn.Sequential(
             nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
@@ -175,8 +171,15 @@ class UNet(nn.Module):
 
     def stage_channels(self, block: int) -> int:
         """Number of channels that decoder block gives."""
-        per_level = BLOCKS_PER_LEVEL + 1
-        return self.width * MULTIPLIERS[len(MULTIPLIERS) - 1 - block // per_level]
+        return self.width * MULTIPLIERS[len(MULTIPLIERS) - 1 - block // (BLOCKS_PER_LEVEL + 1)]
+
+    @staticmethod
+    def size_of(weights: Mapping[str, Tensor]) -> tuple[int, int] | None:
+        """Channels and width, from the shape of the first convolution."""
+        first = weights.get(FIRST_WEIGHT)
+        if first is None or first.ndim != 4 or first.shape[0] % GROUPS:
+            return None
+        return first.shape[1], first.shape[0]
 
     def _encode(self, x: Tensor, t: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         embedding = self.time_embed(timestep_embedding(t, self.width))

@@ -1,4 +1,4 @@
-"""Reading the U-Net's decoder blocks (stages) at several timesteps of the diffusion."""
+"""Reading the backbone's decoder blocks (stages) at several timesteps of the diffusion."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mtmsd.compute.device import autocast
-from mtmsd.diffusion.schedule import CosineSchedule
-from mtmsd.diffusion.unet import UNet
+from mtmsd.diffusion.backbone import Backbone
+from mtmsd.diffusion.schedule import cosine_schedule
 from mtmsd.errors import InputError
 
 NEIGHBOURHOODS = (1, 3, 9)
@@ -27,55 +27,55 @@ def draw_noise(channels: int, side: int, seed: int) -> Tensor:
 
 @dataclass(frozen=True)
 class StageReader:
-    """Runs the U-Net on noised tiles and hands out the maps of the chosen decoder blocks.
+    """Runs the backbone on noised tiles and hands out the maps of the chosen decoder blocks.
 
     Attributes
     ----------
-    unet : UNet
+    backbone : Backbone
         On the device where it shall run.
     noise : Tensor (C, S, S)
     timesteps, blocks : sequences of int
         D, the number of channels of a stream, is the sum over the blocks.
     """
 
-    unet: UNet
+    backbone: Backbone
     noise: Tensor
     timesteps: Sequence[int]
     blocks: Sequence[int]
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        last = len(self.unet.output_blocks) - 1
+        last = self.backbone.stage_count - 1
         if not self.blocks or not all(0 <= b <= last for b in self.blocks):
             raise InputError(f"blocks {list(self.blocks)} are not decoder blocks 0 to {last}.")
-        steps = CosineSchedule().steps
+        steps = cosine_schedule().steps
         if not self.timesteps or not all(0 <= t < steps for t in self.timesteps):
             raise InputError(f"timesteps {list(self.timesteps)} are not within 0 to {steps - 1}.")
 
     @property
     def device(self) -> torch.device:
-        """Where the U-Net is."""
-        return next(self.unet.parameters()).device
+        """Where the backbone is."""
+        return next(self.backbone.parameters()).device
 
     @property
     def channels(self) -> list[int]:
         """Channels of each block, in ascending order of the blocks."""
-        return [self.unet.stage_channels(b) for b in sorted(set(self.blocks))]
+        return [self.backbone.stage_channels(b) for b in sorted(set(self.blocks))]
 
     @torch.no_grad()
     def maps(self, tiles: Tensor) -> Iterator[list[Tensor]]:
         """For each timestep, the blocks' maps of whitened tiles (B, C or more, S, S).
 
-        Components that the U-Net has not learnt are left out. Maps are float32 or bfloat16,
-        (B, c, h, w) with h = w = S, S/2 or S/4.
+        Components that the backbone has not learnt are left out. Maps are float32 or bfloat16,
+        (B, c, h, w), smaller than a tile by the stage's down-sampling.
         """
-        schedule = CosineSchedule()
-        tiles = tiles[:, : self.unet.channels].to(self.device, non_blocking=True)
+        schedule = cosine_schedule()
+        tiles = tiles[:, : self.backbone.channels].to(self.device, non_blocking=True)
         noise = self.noise.to(self.device)[None]
         for timestep in self.timesteps:
             t = torch.tensor([timestep], device=self.device)  # the same for all tiles
             with autocast(self.device, self.precision):
-                yield self.unet.stages(schedule.noised(tiles, t, noise), t, self.blocks)
+                yield self.backbone.stages(schedule.noised(tiles, t, noise), t, self.blocks)
 
 
 def global_features(maps: Sequence[Tensor]) -> Tensor:

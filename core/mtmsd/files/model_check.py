@@ -92,8 +92,8 @@ def read_temperature(metadata: Mapping[str, Any]) -> float:
 
 
 def check_width(width: Any) -> None:
-    """Check the channels of the U-Net's first level; raises ValueError."""
-    _need(_whole(width, 1, LARGEST_WIDTH), f"a U-Net of {str(width)[:40]} channels")
+    """Check the channels of the backbone's first level; raises ValueError."""
+    _need(_whole(width, 1, LARGEST_WIDTH), f"a backbone of {str(width)[:40]} channels")
 
 
 def read_classes(listed: Sequence[Mapping[str, Any]]) -> tuple[ClassInfo, ...]:

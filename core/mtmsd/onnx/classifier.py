@@ -30,7 +30,7 @@ class ExportedModel:
 
     whitening: Whitening
     width: int
-    """Channels of the U-Net's first level."""
+    """Channels of the backbone's first level."""
     metadata: dict[str, Any]
 
     @property

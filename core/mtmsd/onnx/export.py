@@ -26,7 +26,7 @@ class _Votes(nn.Module):
         super().__init__()
         settings = dataclasses.replace(classifier.settings, precision="fp32")
         self._classifier = dataclasses.replace(classifier, settings=settings)
-        self.unet = classifier.model.unet  # registered, so that their weights get names
+        self.backbone = classifier.model.backbone  # registered, so that their weights get names
         self.members = nn.ModuleList(classifier.members)
 
     def forward(self, tiles: Tensor) -> Tensor:
