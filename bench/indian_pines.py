@@ -6,7 +6,7 @@
 Without a folder it goes into bench/scenes, where `make bench-accuracy` finds it.
 
 145×145 px, 200 bands without water absorption, 16 classes. Of the presets' numbers only the
-eager pace (classify/model_selection.py) was chosen on it.
+high learning rate (classify/model_selection.py) was chosen on it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from mtmsd.errors import InputError
 
 FeatureMode = Literal["dense", "patchwise"]
 Precision = Literal["auto", "fp32", "bf16"]
+Layout = Literal["auto", "contiguous", "channels_last"]
 
 RENAMED = {"joint_weight": "branch_weight"}
 """Settings by their former names, which older files and jobs have."""
@@ -45,7 +46,10 @@ class PretrainSettings:
     ema_decay: float = 0.9999
     """Decay of the exponential moving average whose weights are kept."""
     precision: Precision = "auto"
-    """Number format of the network's matrix products; auto takes bf16 where it is fast."""
+    """Number format of the network's matrix products; auto: the fastest one, measured in both
+    layouts."""
+    layout: Layout = "auto"
+    """Memory layout of feature maps; auto: measured with the precision, else contiguous."""
     checkpoint_every: int = 250
     """Optimiser steps between two checkpoints."""
 
@@ -89,7 +93,10 @@ class ClassifierSettings:
     vote: Literal["mean", "mode"] = "mean"
     """How the ensemble's members agree on a class."""
     precision: Precision = "auto"
-    """Number format of the networks' matrix products; auto takes bf16 where it is fast."""
+    """Number format of the networks' matrix products; auto: the fastest one, measured in both
+    layouts."""
+    layout: Layout = "auto"
+    """Memory layout of feature maps; auto: measured with the precision, else contiguous."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 # One thread, here and in the engines that tests start: results are compared bit for bit, and
 # they depend on the number of threads. Set before the libraries are loaded.
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+# Which arithmetic is the fastest is measured in test_arithmetic.py alone.
+os.environ["MTMSD_ARITHMETIC"] = "fp32,contiguous"
 
 import numpy as np
 import pytest

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from screen import ROOT, Screen
 
+os.environ["MTMSD_ARITHMETIC"] = "fp32,contiguous"  # nothing is measured
 SAMPLE = ROOT / "resources" / "sample"
 TINY = (
     "width=32 iterations=24 batch_size=2 checkpoint_every=4 timesteps=100,400 channels=32 "

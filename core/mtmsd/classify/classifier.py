@@ -14,7 +14,8 @@ from torch import Tensor
 from mtmsd.classes import ClassInfo
 from mtmsd.classify.ensemble import voters
 from mtmsd.classify.network import Network, Streams
-from mtmsd.compute.device import autocast
+from mtmsd.compute.arithmetic import Arithmetic
+from mtmsd.diffusion.fastest import for_features
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.features.stages import (
     StageReader,
@@ -32,6 +33,7 @@ from mtmsd.files.model_check import (
     read_temperature,
 )
 from mtmsd.files.tensor_file import load_arrays, save_tensors
+from mtmsd.reporting import Reporter
 from mtmsd.settings import ClassifierSettings
 from mtmsd.spectral.classifier import KIND, SpectralClassifier
 from mtmsd.stack.classifier import StackClassifier
@@ -100,8 +102,14 @@ class Classifier:
     """What computes its tiles, by name."""
 
     def to(self, device: torch.device) -> Classifier:
-        """Move everything to that device."""
-        self.model.backbone.to(device)
+        """Move everything to that device, and lay it out as the settings say.
+
+        An older file may leave the arithmetic open: then it is the fastest one on the device.
+        """
+        self.settings = for_features(
+            self.model.backbone, self.settings, self.model.patch_size, device, Reporter()
+        )
+        Arithmetic.of(self.settings).place(self.model.backbone, device)
         self.local, self.global_ = self.local.to(device), self.global_.to(device)
         for member in self.members:
             member.to(device)
@@ -125,7 +133,7 @@ class Classifier:
         """
         streams = self._streams(tiles)
         device = streams.local.device
-        with autocast(device, self.settings.precision):
+        with Arithmetic.of(self.settings).autocast(device):
             return torch.stack([member.probabilities(streams) for member in self.members])
 
     def votes(self, tiles: Tensor, *, compare: bool) -> Tensor:
@@ -231,9 +239,8 @@ def _from_arrays(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Cla
 
 def stage_reader(model: DiffusionModel, settings: ClassifierSettings, noise: Tensor) -> StageReader:
     """Return what reads the stages that the settings name."""
-    return StageReader(
-        model.backbone, noise, settings.timesteps, settings.blocks, settings.precision
-    )
+    chosen = (settings.timesteps, settings.blocks, settings.precision, settings.layout)
+    return StageReader(model.backbone, noise, *chosen)
 
 
 def _by_block(channels: Tensor, widths: list[int]) -> list[Tensor]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim.adam import adam
+from torch import Tensor
 
 from mtmsd.classify.head import draw_from
 from mtmsd.classify.network import Network, Streams, seeded_network
+from mtmsd.compute.adam import Adam
 from mtmsd.compute.threads import parallel_map
 from mtmsd.errors import MachineError
 from mtmsd.features.stages import NEIGHBOURHOODS
@@ -108,28 +108,6 @@ class Learner:
             done = sum(self.done.values())
             self.reporter.metric(done, "classification loss", loss)
             self.reporter.progress(done, self.settings.members * steps, "step")
-
-
-class Adam:
-    """torch's Adam by itself: its optimizer class takes 1.5 s to import torch's compiler."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self.parameters: list[Tensor] = list(network.parameters())
-        self.means = [torch.zeros_like(p) for p in self.parameters]
-        self.squares = [torch.zeros_like(p) for p in self.parameters]
-        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
-
-    @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Follow the gradients with that learning rate, and clear them."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        adam(
-            self.parameters, gradients, self.means, self.squares, [], self.steps, fused=True,
-            lr=rate, beta1=0.9, beta2=0.999, eps=1e-8,
-            weight_decay=0.0, amsgrad=False, maximize=False,
-        )  # fmt: skip
-        for parameter in self.parameters:
-            parameter.grad = None
 
 
 def _rate(peak: float, done: float) -> float:

@@ -14,7 +14,9 @@ from mtmsd.classify.classifier import Classifier, Selection, stage_reader
 from mtmsd.classify.learner import Learner
 from mtmsd.classify.model_selection import select_hyperparameters
 from mtmsd.classify.network import Streams
+from mtmsd.compute.arithmetic import Arithmetic
 from mtmsd.compute.threads import parallel_map, shares, thread_count
+from mtmsd.diffusion.fastest import for_features
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError
 from mtmsd.features.purification import purify
@@ -109,7 +111,10 @@ class TrainingSet:
         """
         side = model.patch_size
         noise = draw_noise(model.backbone.channels, side, seed)
-        model.backbone.to(device)
+        reporter.phase("features", "Reading features at the training pixels")
+        reader = stage_reader(model, settings, noise)
+        settings = for_features(model.backbone, settings, side, device, reporter)
+        Arithmetic.of(settings).place(model.backbone, device)
         reader = stage_reader(model, settings, noise)
         settings = dataclasses.replace(
             settings, channels=min(settings.channels, sum(reader.channels))
@@ -119,7 +124,6 @@ class TrainingSet:
         else:
             plan = _patch_plan(labels, side)
         plan = plan.thinned(SAMPLE_BYTES // (2 * len(settings.timesteps) * sum(reader.channels)))
-        reporter.phase("features", "Reading features at the training pixels")
         samples = _read_samples(scene, model, reader, plan, reporter)
         return cls(labels, model, settings, noise, samples, device)
 

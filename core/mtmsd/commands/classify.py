@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,9 +37,9 @@ class Arguments(Rasters):
         """Return what computes the map."""
         return runtime_for(self.classifier, self.runtime)
 
-    def chosen_device(self) -> str:
-        """Return the device on which it is computed."""
-        return str(self.chosen_runtime().devices.choose_device(self.device))
+    def chosen_device(self, warn: Callable[[str], None]) -> str:
+        """Return the device on which it is computed; ``warn`` is told of those that fail."""
+        return str(self.chosen_runtime().devices.choose_device(self.device, warn))
 
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:

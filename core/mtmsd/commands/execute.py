@@ -75,20 +75,26 @@ def _run(
         )
     job = COMMANDS[command]
     arguments = build(job.Arguments, values, base)
-    reporter.hello(_device_of(arguments))
+    passed_over: list[str] = []
+    reporter.hello(_device_of(arguments, passed_over.append))
+    for sentence in passed_over:
+        reporter.warning(sentence)
     reporter.check_canceled()
     return job.run(arguments, reporter)
 
 
-def _device_of(arguments: Any) -> str | None:
-    """Return the device that the job will compute on, None if it needs none."""
+def _device_of(arguments: Any, warn: Callable[[str], None]) -> str | None:
+    """Return the device that the job will compute on, None if it needs none.
+
+    ``warn`` is told of those that it would have taken, if they worked.
+    """
     if not hasattr(arguments, "device"):
         return None
     if hasattr(arguments, "chosen_device"):
-        return str(arguments.chosen_device())
-    from mtmsd.compute.device import choose_device
+        return str(arguments.chosen_device(warn))
+    from mtmsd.diffusion.devices import choose_device
 
-    return str(choose_device(arguments.device))
+    return str(choose_device(arguments.device, warn))
 
 
 def _end_process(reporter: JobReporter) -> None:

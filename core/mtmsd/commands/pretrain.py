@@ -31,7 +31,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Pretrain, write the model, and say where it is."""
     settings = arguments.chosen()
     check_outputs([arguments.scene, arguments.init], [arguments.output])
-    from mtmsd.compute.device import choose_device
+    from mtmsd.diffusion.devices import choose_device
     from mtmsd.diffusion.pretrain import pretrain
 
     device = choose_device(arguments.device)

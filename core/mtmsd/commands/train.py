@@ -150,7 +150,7 @@ def _network_samples(
     arguments: Arguments, model: DiffusionModel, scene: Scene, labels: Labels, reporter: Reporter
 ) -> TrainingSet:
     from mtmsd.classify.training import TrainingSet
-    from mtmsd.compute.device import choose_device
+    from mtmsd.diffusion.devices import choose_device
 
     return TrainingSet.extract(
         scene,

@@ -1,54 +1,37 @@
-"""Where tensors are computed: choosing a device, its memory, and whether it really works."""
+"""Devices that tensors are computed on: their names, their memory, and a first operation."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+import warnings
+from collections.abc import Callable
 
 import psutil
 import torch
 
-from mtmsd.errors import InputError, MachineError
-
 PROBE_SIDE = 1024
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of that name: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+def device_names(warn: Callable[[str], None] | None = None) -> list[str]:
+    """Names of the devices that torch sees, the slowest first.
 
-    Raises
-    ------
-    InputError
-        If there is no such name.
-    MachineError
-        If the device is not there or a tensor operation on it fails.
+    ``warn`` is told of a driver that there is, and that does not work.
     """
-    if name == "auto":
-        return next(torch.device(n) for n in device_names()[::-1] if _works(n))
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise InputError(
-            f"There is no device '{name}'.", hint="Choose auto, cpu, cuda, cuda:N or mps."
-        ) from None
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise InputError(f"The device '{name}' is not supported.", hint="Choose cpu, cuda or mps.")
-    try:
-        probe(device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise MachineError(
-            f"The device '{name}' does not work here ({reason}).",
-            hint="Choose another device, or cpu.",
-            code="no-device",
-        ) from error
-    return device
-
-
-def device_names() -> list[str]:
-    """Names of the devices that torch sees, the slowest first."""
-    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())][::-1]
-    return ["cpu", *(["mps"] if torch.backends.mps.is_available() else []), *cuda]
+    names = ["cpu"]
+    for kind, count in (("mps", _mps_count), ("cuda", torch.cuda.device_count)):
+        reason, found = "", 0
+        with warnings.catch_warnings(record=True) as told:  # so torch says that a driver fails
+            warnings.simplefilter("always")
+            try:
+                found = count()
+            except Exception as error:  # a library of the driver's is missing, or is another's
+                reason = one_line(error)
+        reason = reason or next((one_line(w.message) for w in told), "")
+        if reason and not found and warn is not None:
+            warn(f"The {kind} driver does not work ({reason}).")
+        numbers = reversed(range(found))
+        names += [kind] * found if kind == "mps" else [f"{kind}:{i}" for i in numbers]
+    return names
 
 
 def probe(device: torch.device) -> float:
@@ -63,22 +46,6 @@ def probe(device: torch.device) -> float:
     return seconds
 
 
-def report() -> list[dict[str, Any]]:
-    """Every device with its memory in bytes and the outcome of a real tensor operation."""
-    rows = []
-    for name in device_names():
-        device = torch.device(name)
-        row: dict[str, Any] = {"name": name, "kind": _title(device), "ok": True, "error": ""}
-        try:
-            row["seconds"] = probe(device)
-            row["free_bytes"] = free_memory(device)
-            row["bf16"] = bf16_is_fast(device)
-        except RuntimeError as error:
-            row.update(ok=False, error=str(error).splitlines()[0])
-        rows.append(row)
-    return rows
-
-
 def free_memory(device: torch.device) -> int:
     """Bytes that a new tensor on the device could take."""
     if device.type == "cuda":
@@ -86,29 +53,18 @@ def free_memory(device: torch.device) -> int:
     return psutil.virtual_memory().available
 
 
-def bf16_is_fast(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    has_unit = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return device.type == "cpu" and has_unit()
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Autocasting to bfloat16 if asked for, or where it is fast and precision is ``auto``."""
-    enabled = precision == "bf16" or (precision == "auto" and bf16_is_fast(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
-
-
-def _works(name: str) -> bool:
-    try:
-        probe(torch.device(name))
-    except RuntimeError:
-        return False
-    return True
-
-
-def _title(device: torch.device) -> str:
+def title(device: torch.device) -> str:
+    """Return what people call the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return {"cpu": f"CPU, {torch.get_num_threads()} threads", "mps": "Apple GPU"}[device.type]
+
+
+def one_line(error: object) -> str:
+    """Return what an exception or a warning says, in one line of no more than 200 characters."""
+    text = " ".join(str(error).split()).rstrip(".")
+    return (text if len(text) <= 200 else f"{text[:199]}…") or type(error).__name__
+
+
+def _mps_count() -> int:
+    return int(torch.backends.mps.is_available())

@@ -6,13 +6,15 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mtmsd.compute.arithmetic import Arithmetic
 from mtmsd.diffusion.backbone import Backbone
 from mtmsd.errors import InputError
 from mtmsd.files.tensor_file import load_tensors, save_tensors
@@ -48,6 +50,7 @@ class Checkpoints:
         backbone: Backbone,
         averaged: Mapping[str, Tensor],
         optimizer: torch.optim.Optimizer,
+        form: Arithmetic,
     ) -> None:
         """Keep everything needed to go on after ``step`` optimiser steps."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -57,10 +60,18 @@ class Checkpoints:
             for key, value in optimizer.state[parameter].items():
                 tensors[f"optimizer.{name}.{key}"] = value
         path = self.folder / f"step-{step:08d}.safetensors"
-        save_tensors(path, KIND, tensors, {"step": step, "identity": self._identity})
+        save_tensors(
+            path, KIND, tensors, {"step": step, "identity": self._identity, **asdict(form)}
+        )
         for old in self._files()[:-KEPT]:
             old.unlink()
         self._written = time.monotonic()
+
+    def arithmetic(self) -> Arithmetic | None:
+        """Return that of the newest readable checkpoint, None without one; raises as restore."""
+        for _, metadata in self._readable():
+            return Arithmetic(metadata["precision"], metadata["layout"])
+        return None
 
     def restore(
         self, backbone: Backbone, averaged: dict[str, Tensor], optimizer: torch.optim.Optimizer
@@ -72,16 +83,7 @@ class Checkpoints:
         InputError
             If the checkpoints are of another scene, seed or setting.
         """
-        for path in reversed(self._files()):
-            try:
-                tensors, metadata = load_tensors(path, KIND)
-            except InputError:
-                continue  # damaged: the one before it is why two are kept
-            if metadata["identity"] != self._identity:
-                raise InputError(
-                    f"The checkpoints in {self.folder} are of another scene, seed or setting.",
-                    hint="Start without resuming, or delete that folder.",
-                )
+        for tensors, metadata in self._readable():
             backbone.load_state_dict(_below("backbone.", tensors))
             for name, value in _below("averaged.", tensors).items():
                 averaged[name].copy_(value)
@@ -101,6 +103,20 @@ class Checkpoints:
     def remove(self) -> None:
         """Delete the folder, once the model file is written."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _readable(self) -> Iterator[tuple[dict[str, Tensor], dict[str, Any]]]:
+        """Tensors and metadata, the newest first; what is damaged is why two are kept."""
+        for path in reversed(self._files()):
+            try:
+                tensors, metadata = load_tensors(path, KIND)
+            except InputError:
+                continue
+            if metadata["identity"] != self._identity:
+                raise InputError(
+                    f"The checkpoints in {self.folder} are of another scene, seed or setting.",
+                    hint="Start without resuming, or delete that folder.",
+                )
+            yield tensors, metadata
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("step-*.safetensors"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 from mtmsd import __version__
-from mtmsd.compute.device import autocast
-from mtmsd.compute.threads import parallel_map, shares
+from mtmsd.compute.arithmetic import Arithmetic
 from mtmsd.diffusion.backbone import Backbone
 from mtmsd.diffusion.backbones import backbone_named, build_backbone
 from mtmsd.diffusion.checkpoint import Checkpoints
-from mtmsd.diffusion.loss import hybrid_loss
+from mtmsd.diffusion.fastest import for_pretraining
 from mtmsd.diffusion.model import (
     DiffusionModel,
     read_authors_checkpoint,
 )
 from mtmsd.diffusion.patches import Batch, PatchPool
-from mtmsd.diffusion.schedule import CosineSchedule, cosine_schedule
+from mtmsd.diffusion.schedule import cosine_schedule
+from mtmsd.diffusion.step import train_step
 from mtmsd.errors import Canceled, InputError, MachineError
 from mtmsd.files.model_check import describe_bands
 from mtmsd.reporting import Reporter
@@ -96,6 +96,11 @@ def pretrain(
         work_dir or Path(f"{output}.checkpoints"),
         belongs_to={**metadata, "init": str(init) if init else None},
     )
+    begun = checkpoints.arithmetic() if resume else None
+    if begun is not None:
+        chosen = begun.fill(chosen)
+    chosen = for_pretraining(backbone, chosen, device, reporter)
+    metadata["settings"] = dataclasses.asdict(dataclasses.replace(settings, pretrain=chosen))
     reporter.phase("pretrain", "Learning the scene")
     averaged = fit(
         backbone,
@@ -126,7 +131,8 @@ def fit(
 ) -> Backbone:
     """Run the optimiser and return the network with averaged weights, on the CPU."""
     schedule = cosine_schedule()
-    backbone = backbone.to(device).train()
+    form = Arithmetic.of(settings)
+    backbone = form.place(backbone, device).train()
     averaged = {name: value.detach().clone() for name, value in backbone.state_dict().items()}
     optimizer = torch.optim.AdamW(
         backbone.parameters(), lr=settings.learning_rate, weight_decay=0.0, fused=True
@@ -147,43 +153,14 @@ def fit(
                 _report(reporter, done, float(mse), float(vb))
             reporter.progress(done, total, "step")
             if checkpoints is not None and checkpoints.due(done, settings.checkpoint_every):
-                checkpoints.write(done, backbone, averaged, optimizer)
+                checkpoints.write(done, backbone, averaged, optimizer, form)
     except Canceled:
         if checkpoints is not None and done > first:
-            checkpoints.write(done, backbone, averaged, optimizer)
+            checkpoints.write(done, backbone, averaged, optimizer, form)
         raise
     final = type(backbone)(backbone.channels, backbone.width)
     final.load_state_dict({name: value.cpu() for name, value in averaged.items()})
     return final.eval()
-
-
-def train_step(
-    network: Backbone,
-    schedule: CosineSchedule,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    device: torch.device,
-    settings: PretrainSettings,
-) -> tuple[Tensor, Tensor]:
-    """One optimiser step; the mean squared error and the bound before it."""
-    parameters, size = list(network.parameters()), len(batch.t)
-
-    def learn(share: slice) -> tuple[Sequence[Tensor], Tensor, Tensor]:
-        """Gradients of a share of the patches, and its part of the two means."""
-        whole = (batch.x0, batch.t, batch.noise)
-        x0, t, noise = (part[share].to(device, non_blocking=True) for part in whole)
-        x_t = schedule.noised(x0, t, noise)
-        with autocast(device, settings.precision):
-            output = network(x_t, t)
-        losses = hybrid_loss(schedule, output, x0, x_t, t, noise)
-        gradients = torch.autograd.grad(losses.total.sum() / size, parameters)
-        return gradients, losses.mse.detach().sum() / size, losses.vb.detach().sum() / size
-
-    gradients, mse, vb = zip(*parallel_map(learn, shares(size, device), device), strict=True)
-    for parameter, *parts in zip(parameters, *gradients, strict=True):
-        parameter.grad = sum(parts[1:], parts[0])
-    optimizer.step()
-    return sum(mse[1:], mse[0]), sum(vb[1:], vb[0])
 
 
 def _check(settings: PretrainSettings) -> None:

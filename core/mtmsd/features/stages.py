@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtmsd.compute.device import autocast
+from mtmsd.compute.arithmetic import Arithmetic
 from mtmsd.diffusion.backbone import Backbone
 from mtmsd.diffusion.schedule import cosine_schedule
 from mtmsd.errors import InputError
@@ -42,7 +42,8 @@ class StageReader:
     noise: Tensor
     timesteps: Sequence[int]
     blocks: Sequence[int]
-    precision: str = "auto"
+    precision: str = "fp32"
+    layout: str = "auto"
 
     def __post_init__(self) -> None:
         last = self.backbone.stage_count - 1
@@ -69,13 +70,15 @@ class StageReader:
         Components that the backbone has not learnt are left out. Maps are float32 or bfloat16,
         (B, c, h, w), smaller than a tile by the stage's down-sampling.
         """
-        schedule = cosine_schedule()
+        schedule, form = cosine_schedule(), Arithmetic.of(self)
         tiles = tiles[:, : self.backbone.channels].to(self.device, non_blocking=True)
         noise = self.noise.to(self.device)[None]
         for timestep in self.timesteps:
-            t = torch.tensor([timestep], device=self.device)  # the same for all tiles
-            with autocast(self.device, self.precision):
-                yield self.backbone.stages(schedule.noised(tiles, t, noise), t, self.blocks)
+            t = torch.full((1,), timestep, device=self.device)  # the same for all tiles
+            noised = schedule.noised(tiles, t, noise)
+            with form.autocast(self.device):
+                arranged = noised.contiguous(memory_format=form.memory_format)
+                yield self.backbone.stages(arranged, t, self.blocks)
 
 
 def global_features(maps: Sequence[Tensor]) -> Tensor:

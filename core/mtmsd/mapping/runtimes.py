@@ -51,7 +51,7 @@ class RuntimeParts:
 
     @property
     def devices(self) -> ModuleType:
-        """The module with ``choose_device(name)`` and ``report()``."""
+        """The module with ``choose_device(name, warn)`` and ``report()``."""
         return import_module(self._devices)
 
     @property
@@ -66,7 +66,7 @@ RUNTIMES: dict[str, RuntimeParts] = {
         ".safetensors",
         "mtmsd.files.tensor_file",
         "mtmsd.classify.classifier",
-        "mtmsd.compute.device",
+        "mtmsd.diffusion.devices",
         "mtmsd.classify.eager",
     ),
     "onnx": RuntimeParts(

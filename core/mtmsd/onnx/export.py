@@ -24,7 +24,7 @@ class _Votes(nn.Module):
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        settings = dataclasses.replace(classifier.settings, precision="fp32")
+        settings = dataclasses.replace(classifier.settings, precision="fp32", layout="contiguous")
         self._classifier = dataclasses.replace(classifier, settings=settings)
         self.backbone = classifier.model.backbone  # registered, so that their weights get names
         self.members = nn.ModuleList(classifier.members)
@@ -42,7 +42,7 @@ def export(classifier: Classifier, path: Path, reporter: Reporter) -> None:
     InputError
         If it is larger than an ONNX file can be.
     """
-    votes = _Votes(classifier.to(torch.device("cpu"))).eval()
+    votes = _Votes(classifier).to(torch.device("cpu")).eval()
     size = sum(4 * tensor.numel() for tensor in votes.state_dict().values())
     if size > LARGEST:
         raise InputError(
@@ -71,6 +71,6 @@ def _traced(votes: _Votes, classifier: Classifier) -> onnx.ModelProto:
             output_names=["votes"],
             dynamic_axes={"tiles": {0: "tiles"}, "votes": {1: "tiles"}},
             opset_version=OPSET,
-            dynamo=False,  # the other exporter needs three packages more
+            dynamo=False,  # by TorchScript: the other exporter needs three packages more
         )
     return onnx.load_model_from_string(buffer.getvalue())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,10 @@ PROBE_SIDE = 1024
 ERRORS_ONLY = 3
 
 
-def choose_device(name: str = "auto") -> str:
+def choose_device(name: str = "auto", warn: Callable[[str], None] | None = None) -> str:
     """Return the device of that name: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    ``warn`` is told, in a sentence each, which devices ``auto`` passes over and why.
 
     Raises
     ------
@@ -33,7 +35,12 @@ def choose_device(name: str = "auto") -> str:
         If onnxruntime cannot compute on it.
     """
     if name == "auto":
-        return next(row["name"] for row in report()[::-1] if row["ok"])
+        for row in report()[::-1]:
+            if row["ok"]:
+                return row["name"]
+            if warn is not None:
+                warn(f"The device '{row['name']}' does not work here ({row['error']}).")
+        raise MachineError("No device computes.", hint="Install onnxruntime again.")
     kind, _, number = name.partition(":")
     if kind not in PROVIDERS or not (number or "0").isdecimal():
         raise InputError(

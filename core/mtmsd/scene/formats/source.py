@@ -23,7 +23,8 @@ from mtmsd.scene.wavelengths import BandMetadata, read_band_metadata
 CACHE_BYTES = 64 * 2**20
 """Decoded blocks that GDAL may keep, in bytes (rasterio passes the number on as it is)."""
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
-"""rasterio lets some of GDAL's own errors through, outside its family."""
+"""rasterio lets some of GDAL's own errors through, outside its family, and names them nowhere
+else: without this private name a broken file would end a job with a traceback."""
 GROUND_NAMES = (
     "projection_x_coordinate", "projection_y_coordinate", "longitude", "latitude",
 )  # fmt: skip
