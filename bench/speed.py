@@ -2,7 +2,8 @@
 
     python bench/speed.py [--device cpu|cuda] [--only NAME …] [--quick]
 
-Names: dense, pretrain, preview, memory. Machines are noisy: ratios hold, seconds do not.
+Names: arithmetic, dense, pretrain, preview, memory. Machines are noisy: ratios hold, seconds do
+not.
 What ours is compared with divides each operation among torch's threads, which spin while they
 wait (torch is loaded before mtmsd, which has them sleep).
 """
@@ -27,12 +28,14 @@ import torch
 import torch.nn.functional as F
 from mtmsd.classify.classifier import Classifier
 from mtmsd.classify.training import TrainingSet
-from mtmsd.compute.device import bf16_is_fast, choose_device
+from mtmsd.compute.arithmetic import FORMS, Arithmetic
+from mtmsd.diffusion import fastest
+from mtmsd.diffusion.devices import choose_device
 from mtmsd.diffusion.loss import hybrid_loss
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.patches import PatchPool
-from mtmsd.diffusion.pretrain import train_step
 from mtmsd.diffusion.schedule import CosineSchedule
+from mtmsd.diffusion.step import train_step
 from mtmsd.diffusion.unet import UNet
 from mtmsd.features.tiles import TileGrid
 from mtmsd.labels.read import read_labels
@@ -74,6 +77,25 @@ def main() -> None:
                 else:
                     results[key] = value
             RESULTS.write_text(json.dumps(_rounded(results), indent=1) + "\n")
+
+
+def arithmetic(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
+    """(f) A training step and the features of a patch in each arithmetic, measured as auto does."""
+    kept: dict[str, Any] = {}
+    for width in (32,) if quick else (32, 128):
+        backbone = UNet(16, width)
+        preset = PRESETS["balanced"]
+        trials = {
+            "pretraining": fastest.pretraining_trial(backbone, preset.pretrain, device),
+            "features": fastest.features_trial(backbone, preset.classifier, 48, device),
+        }
+        for kind, trial in trials.items():
+            seconds = fastest.measure(trial, FORMS, Reporter())
+            count = trial.work["size"][-1]
+            kept[f"{kind} {width}"] = {
+                str(form): 1000 * value / count for form, value in seconds.items()
+            }
+    return {"arithmetic_ms_per_patch": kept}
 
 
 def dense(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
@@ -130,13 +152,18 @@ def pretrain(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
     with FlopCounterMode(display=False) as flops:
         plain(0)
     ready = batch(0)  # in a run the next batch is cut while the network works
+    settings = fastest.for_pretraining(unet, settings, device, Reporter())
 
     def ours(step: int) -> None:
         train_step(unet, schedule, optimizer, ready, device, settings)
 
     plain_seconds = paced(plain, steps, device)
+    form = Arithmetic.of(settings)
+    form.place(unet, device)
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-4, weight_decay=0.0, fused=True)
     seconds = paced(ours, steps, device)
     return {
+        "pretrain_arithmetic": str(form),
         "pretrain_patches_per_s": size / seconds,
         "pretrain_plain_patches_per_s": size / plain_seconds,
         "pretrain_speedup": plain_seconds / seconds,
@@ -265,11 +292,13 @@ def authors_pixel(classifier: Classifier, patch: torch.Tensor, device: torch.dev
 
 
 def matrix_peak(device: torch.device) -> float:
-    """GFLOP/s of a large matrix product in the format that the engine chooses here."""
+    """GFLOP/s of a large matrix product in the faster one of the two number formats."""
     side = 2048 if device.type == "cpu" else 8192
-    kind = torch.bfloat16 if bf16_is_fast(device) else torch.float32
-    a, b = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
-    return 2 * side**3 / best_of(lambda: a @ b, 8, device) / 1e9
+    seconds = []
+    for kind in (torch.float32, torch.bfloat16):
+        a, b = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
+        seconds.append(best_of(lambda a=a, b=b: a @ b, 8, device))
+    return 2 * side**3 / min(seconds) / 1e9
 
 
 def best_of(work: Callable[[], object], times: int, device: torch.device) -> float:
@@ -308,6 +337,7 @@ def _rounded(value: Any) -> Any:
 
 
 BENCHMARKS: dict[str, Callable[[Path, torch.device, bool], dict[str, Any]]] = {
+    "arithmetic": arithmetic,
     "dense": dense,
     "pretrain": pretrain,
     "preview": preview,

@@ -6,10 +6,9 @@ import time
 from dataclasses import replace
 
 import torch
-from mtmsd.compute.device import choose_device
+from mtmsd.diffusion.devices import choose_device
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.diffusion.pretrain import pretrain
-from mtmsd.diffusion.unet import UNet
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.settings import Settings, preset
@@ -38,8 +37,8 @@ def pretrained(scene: Scene, name: str, settings: Settings) -> DiffusionModel:
 
 
 def untrained(scene: Scene, name: str, settings: Settings) -> DiffusionModel:
-    """Return the same U-Net with random weights, behind the same whitening."""
+    """Return the same network with random weights, behind the same whitening."""
     model = pretrained(scene, name, settings)
     torch.manual_seed(0)
-    fresh = UNet(model.unet.channels, model.width)
-    return replace(model, unet=fresh.eval())
+    fresh = type(model.backbone)(model.backbone.channels, model.width)
+    return replace(model, backbone=fresh.eval())

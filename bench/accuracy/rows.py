@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from mtmsd.compute.device import choose_device
+from mtmsd.diffusion.devices import choose_device
 from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.reporting import Reporter
 from mtmsd.scene.pixels import read_spectra

@@ -65,6 +65,13 @@ def for_pretraining(
     backbone: Backbone, settings: PretrainSettings, device: torch.device, reporter: Reporter
 ) -> PretrainSettings:
     """Return the settings with the arithmetic in which the backbone learns fastest."""
+    return _settled(settings, pretraining_trial(backbone, settings, device), reporter)
+
+
+def pretraining_trial(
+    backbone: Backbone, settings: PretrainSettings, device: torch.device
+) -> Trial:
+    """Return training steps, of a whole batch or as many patches as tell."""
     count = min(settings.batch_size, PATCHES_PER_THREAD * thread_count(device))
     side = settings.patch_size
     patches = _normal(count, backbone.channels, side)
@@ -80,8 +87,7 @@ def for_pretraining(
 
         return step
 
-    work = _work("pretraining", backbone, side, count)
-    return _settled(settings, Trial(device, work, prepare), reporter)
+    return Trial(device, _work("pretraining", backbone, side, count), prepare)
 
 
 def for_features(
@@ -92,6 +98,13 @@ def for_features(
     reporter: Reporter,
 ) -> ClassifierSettings:
     """Return the settings with the arithmetic in which stages are read fastest."""
+    return _settled(settings, features_trial(backbone, settings, side, device), reporter)
+
+
+def features_trial(
+    backbone: Backbone, settings: ClassifierSettings, side: int, device: torch.device
+) -> Trial:
+    """Return the reading of stages of some tiles, at one timestep."""
     count = TILES_PER_THREAD.get(device.type, 1) * thread_count(device)
     tiles = _normal(count, backbone.channels, side).to(device)
     t = torch.full((1,), 100, device=device)
@@ -109,7 +122,7 @@ def for_features(
         return lambda: parallel_map(read, shares(count, device), device)
 
     work = _work("features", backbone, side, count) | {"last_block": last}
-    return _settled(settings, Trial(device, work, prepare), reporter)
+    return Trial(device, work, prepare)
 
 
 def _work(kind: str, backbone: Backbone, side: int, count: int) -> dict[str, Any]:
