@@ -17,8 +17,12 @@ from .current_scene import CurrentScene
 from .paths import same_file, there
 from .training.classes import LandClass
 from .training.journal import journal_path, restore
+from .training.owner_lock import OwnerLock
 from .training.training_file import create, open_layer
 from .training.training_layer import TrainingLayer
+
+HELD_MS = 3000
+"""So often it is asked whether another QGIS still edits the training polygons."""
 
 
 class Workspace(CurrentScene):
@@ -40,6 +44,9 @@ class Workspace(CurrentScene):
         self._training_timer.setSingleShot(True)
         self._training_timer.setInterval(150)
         self._training_timer.timeout.connect(self.training_changed)
+        self._held_timer = QTimer(self)
+        self._held_timer.setInterval(HELD_MS)
+        self._held_timer.timeout.connect(self._try_lock_again)
         self.scene_changed.connect(self._open_training)
         self.classes_changed.connect(self._keep_classes)
         QgsProject.instance().writeProject.connect(self._save_trainings)
@@ -48,6 +55,8 @@ class Workspace(CurrentScene):
         """Let go of the project's signals."""
         super().release()
         QgsProject.instance().writeProject.disconnect(self._save_trainings)
+        for training in self._trainings.values():
+            training.close()
 
     def _open_training(self) -> None:
         """Open the scene's training polygons where there are some."""
@@ -75,12 +84,20 @@ class Workspace(CurrentScene):
         Nothing is called if that fails, which is said, or if another scene is chosen meanwhile.
         """
         if self.training is not None:
-            then(self.training)
+            if self.training.held:
+                self.said.emit(self.training.held, Qgis.MessageLevel.Warning)
+            else:
+                then(self.training)
             return
         if self.scene is None:
             return
         self._wait_for_training.append(then)
         if len(self._wait_for_training) > 1 or self._restoring:
+            return
+        if there(self.state.training) is not None:  # its layer was removed, or could not be read
+            self.take_training(self.state.training)
+            if not self._restoring:
+                self._call_waiting()
             return
         scene = self.scene_path
 
@@ -98,13 +115,14 @@ class Workspace(CurrentScene):
 
     def _call_waiting(self) -> None:
         waiting, self._wait_for_training = self._wait_for_training, []
-        for call in waiting if self.training is not None else []:
-            call(self.training)
+        if self.training is not None and not self.training.held:
+            for call in waiting:
+                call(self.training)
 
     def training_maker(self) -> Callable[[], Path | None]:
         """Return what makes an empty GeoPackage where there is none, also in a thread.
 
-        It returns its path, or None where the scene has training polygons already.
+        It returns the path, or None where the scene's training polygons are open already.
 
         Raises
         ------
@@ -113,6 +131,9 @@ class Workspace(CurrentScene):
         """
         if self.training is not None:
             return lambda: None
+        noted = there(self.state.training)
+        if noted is not None:
+            return lambda: noted
         path, crs = self.new_file("training", ".gpkg"), self.scene.crs()
 
         def make() -> Path:
@@ -129,8 +150,9 @@ class Workspace(CurrentScene):
         if path is None:
             return
         is_open = any(same_file(training.path, path) for training in self._trainings.values())
-        if is_open or not journal_path(path).exists():
-            self._open_file(path)
+        lock = OwnerLock(path)
+        if is_open or lock.take() or not journal_path(path).exists():
+            self._open_file(path, lock)
             return
         scene, self._restoring = self.scene_path, True
 
@@ -138,16 +160,21 @@ class Workspace(CurrentScene):
             self._restoring = False
             if restored is None:
                 self.said.emit(str(error), Qgis.MessageLevel.Warning)
+                lock.release()
             elif self.scene_path == scene:
-                self._open_restored(path, *restored)
+                self._open_restored(path, lock, *restored)
+            else:
+                lock.release()
             self._call_waiting()
 
         Background(lambda: restore(path), done, self).start()
 
-    def _open_restored(self, path: Path, classes: list[LandClass], count: int) -> None:
+    def _open_restored(
+        self, path: Path, lock: OwnerLock, classes: list[LandClass], count: int
+    ) -> None:
         if classes:
             self.change(classes=tuple(classes))
-        self._open_file(path)
+        self._open_file(path, lock)
         if self.training is None or not count:
             return
         self.training.layer.dataProvider().reloadData()  # the project may have had it open
@@ -157,10 +184,11 @@ class Workspace(CurrentScene):
             text = self.tr("{} training polygons were recovered: not all had been saved.")
         self.said.emit(text.format(number(count)), Qgis.MessageLevel.Info)
 
-    def _open_file(self, path: Path) -> None:
+    def _open_file(self, path: Path, lock: OwnerLock) -> None:
         try:
             layer = open_layer(path, self.tr("Training – {}").format(self.scene.name()))
         except OSError as error:
+            lock.release()
             self.set_training(None)
             self.said.emit(str(error), Qgis.MessageLevel.Warning)
             return
@@ -170,11 +198,29 @@ class Workspace(CurrentScene):
             project.layerTreeRoot().insertLayer(0, layer)
         known = self._trainings.get(layer.id())
         if known is None:
-            known = TrainingLayer(layer, self.state.classes, self)
+            known = TrainingLayer(layer, self.state.classes, lock, self)
+            known.refused.connect(lambda text: self.said.emit(text, Qgis.MessageLevel.Warning))
             known.changed.connect(partial(self._touched, known))
             known.classes_changed.connect(partial(self._classes_of, known))
             self._trainings[layer.id()] = known
         self.set_training(known)
+        if known.held:
+            self.said.emit(known.held, Qgis.MessageLevel.Warning)
+            self._held_timer.start()
+
+    def _try_lock_again(self) -> None:
+        """Edit what another QGIS has let go of, with what it saved or left."""
+        training = self.training
+        if training is None or not training.held:
+            self._held_timer.stop()
+        elif training.is_free():
+            self._held_timer.stop()
+            del self._trainings[training.layer.id()]
+            training.close()
+            self.set_training(None)
+            training.layer.dataProvider().reloadData()
+            self.take_training(training.path)
+            training.deleteLater()
 
     def layer_leaves(self, layer_id: str) -> None:
         """Let go of a layer that is about to be removed; what is not saved is kept in a file."""

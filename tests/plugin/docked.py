@@ -105,6 +105,12 @@ class Docked:
         self.wait(lambda: any(words in text for text in self.said), f"not said: {words}", seconds)
 
 
+def rows_of(path: Path) -> int:
+    """Return how many polygons a GeoPackage holds, as GDAL counts them."""
+    dataset = gdal.OpenEx(str(path))  # its layer ends with it
+    return dataset.GetLayer(0).GetFeatureCount()
+
+
 @pytest.fixture
 def docked(
     qgis_iface: Any, qgis_canvas: Any, qgis_processing: Any, engine_python: str

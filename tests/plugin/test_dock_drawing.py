@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from docked import Docked, docked  # noqa: F401
-from osgeo import ogr
+from docked import Docked, docked, rows_of  # noqa: F401
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
@@ -105,7 +104,7 @@ def test_saving_the_project_saves_the_polygons(drawing: Docked, tmp_path: Path) 
     drawing.drag(LEFT + 100, TOP - 100, LEFT + 400, TOP - 400)
     drawing.wait(lambda: len(polygons(drawing)) == 1, "not drawn", 5)
     path = drawing.workspace.training.path
-    assert ogr.Open(str(path)).GetLayer(0).GetFeatureCount() == 0
+    assert rows_of(path) == 0
     assert QgsProject.instance().write(str(tmp_path / "project.qgz"))
-    assert ogr.Open(str(path)).GetLayer(0).GetFeatureCount() == 1
+    assert rows_of(path) == 1
     drawing.wait(lambda: "not saved" not in drawing.text("mtmsdPolygonsState"), "said unsaved", 5)

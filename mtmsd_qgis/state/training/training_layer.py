@@ -7,7 +7,8 @@ beside the GeoPackage, so that nothing is lost when QGIS is ended from outside.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,22 @@ except ImportError:
 from ..paths import file_of
 from .classes import LandClass, added, changed, without
 from .journal import Journal, Polygon
+from .owner_lock import OwnerLock
 from .training_file import COLOR, NAME, VALUE
 from .training_style import restyle
+
+
+def _edits(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method change polygons only where this QGIS is the one that edits their file."""
+
+    @wraps(method)
+    def guarded(training: TrainingLayer, *args: Any, **named: Any) -> Any:
+        if training.held:
+            training.refused.emit(training.held)
+            return None
+        return method(training, *args, **named)
+
+    return guarded
 
 
 class TrainingLayer(QObject):
@@ -39,20 +54,32 @@ class TrainingLayer(QObject):
         From :func:`.training_file.open_layer`.
     classes : sequence of LandClass
         The remembered classes; those of polygons are added, and named as in the file.
+    lock : OwnerLock
+        Of the file; without it nothing can be changed here.
     """
 
     classes_changed = pyqtSignal()
     changed = pyqtSignal()
     """Polygons were added, changed or removed."""
+    refused = pyqtSignal(str)
+    """Why nothing was changed."""
 
     def __init__(
-        self, layer: QgsVectorLayer, classes: Sequence[LandClass], parent: QObject | None = None
+        self,
+        layer: QgsVectorLayer,
+        classes: Sequence[LandClass],
+        lock: OwnerLock,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.layer = layer
         self.classes = list(classes)
         self.path = Path(file_of(layer.source()))
         self._journal = Journal(self.path, self)
+        self._lock = lock
+        self.held = lock.take()
+        """Who else edits the file, as a sentence; nothing can then be changed here."""
+        layer.setReadOnly(bool(self.held))
         self._polygons: list[Polygon] | None = None
         self._styled = list(classes)
         self._timer = QTimer(self)
@@ -69,6 +96,7 @@ class TrainingLayer(QObject):
 
     # classes
 
+    @_edits
     def add_class(self, name: str = "", color: str = "") -> LandClass:
         """Add a class and return it."""
         new = added(self.classes, name, color)
@@ -78,14 +106,17 @@ class TrainingLayer(QObject):
         self._end()
         return next(c for c in self.classes if c.value == value)
 
+    @_edits
     def rename(self, value: int, name: str) -> None:
         """Rename a class and its polygons."""
         self._change(self.tr("Rename class"), value, NAME, name, "name")
 
+    @_edits
     def recolor(self, value: int, color: str) -> None:
         """Give a class and its polygons another colour."""
         self._change(self.tr("Recolour class"), value, COLOR, color, "color")
 
+    @_edits
     def merge(self, values: Sequence[int]) -> None:
         """Make the first class out of all of them."""
         target = self.of(values[0])
@@ -96,6 +127,7 @@ class TrainingLayer(QObject):
         self._push(without(self.classes, values[1:]))
         self._end()
 
+    @_edits
     def delete_classes(self, values: Sequence[int]) -> None:
         """Delete classes with their polygons."""
         self._begin(self.tr("Delete classes"))
@@ -127,6 +159,7 @@ class TrainingLayer(QObject):
 
     # polygons
 
+    @_edits
     def add_polygons(self, geometries: Sequence[QgsGeometry], land_class: LandClass) -> int:
         """Add polygons (in the layer's CRS) to a class; return how many."""
         self._begin(self.tr("Add polygon"))
@@ -232,6 +265,10 @@ class TrainingLayer(QObject):
         self._journal.drop()
         self.changed.emit()
 
+    def is_free(self) -> bool:
+        """Whether nobody else edits the file any more."""
+        return not self._lock.take()
+
     def close(self) -> None:
         """Let go of the layer, which is about to be removed, with its edits kept in the file."""
         waiting = self._timer.isActive()
@@ -241,6 +278,7 @@ class TrainingLayer(QObject):
         self.undo_stack.indexChanged.disconnect(self._edited)
         self.layer.afterCommitChanges.disconnect(self._saved)
         self.layer.afterRollBack.disconnect(self._saved)
+        self._lock.release()
 
     def _keep(self) -> None:
         if self.layer.isEditable() and self.layer.isModified():

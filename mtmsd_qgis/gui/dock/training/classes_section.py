@@ -203,7 +203,8 @@ class ClassesSection(Section):
                 self.set_state(DONE, text.format(len(training.classes), number(total)))
 
     def _refresh_buttons(self) -> None:
-        scene = self._workspace.scene
+        scene, training = self._workspace.scene, self._workspace.training
+        held = training.held if training is not None else ""
         count = len(self._selected())
         first = self.tr("Choose a scene first.")
         wait = self.tr("Wait until the layer has been read.")
@@ -214,11 +215,15 @@ class ClassesSection(Section):
             ("merge", count > 1, self.tr("Merge the selected classes into the first"), two),
             ("delete", count > 0, self.tr("Delete the selected classes and their polygons"), one),
         ):
-            self._buttons[key].setEnabled(can and not self.importing)
-            self._buttons[key].setToolTip(wait if self.importing else tip if can else reason)
-        self._import.setEnabled(scene is not None and not self.importing)
+            self._buttons[key].setEnabled(can and not self.importing and not held)
+            self._buttons[key].setToolTip(
+                wait if self.importing else held or (tip if can else reason)
+            )
+        self._import.setEnabled(scene is not None and not self.importing and not held)
         tip = self.tr("Take classes and polygons from a polygon layer or a label raster")
-        self._import.setToolTip(tip if scene is not None else first)
+        self._import.setToolTip(held or (tip if scene is not None else first))
+        usual = self._table.EditTrigger.DoubleClicked | self._table.EditTrigger.EditKeyPressed
+        self._table.setEditTriggers(self._table.EditTrigger.NoEditTriggers if held else usual)
 
     # what is pressed
 

@@ -169,6 +169,8 @@ class PolygonsSection(Section):
             reason = self.tr("Choose a scene first.")
         elif self._classes.importing:
             reason = self.tr("Wait until the layer has been read.")
+        elif workspace.training is not None and workspace.training.held:
+            reason = workspace.training.held
         elif current is None:
             reason = self.tr("Add a class first, and select it.")
         for kind in self._tools:
@@ -180,8 +182,10 @@ class PolygonsSection(Section):
                 self._tools[kind].set_color(current.color)
         count = workspace.training.layer.featureCount() if workspace.training is not None else 0
         none = "" if count else self.tr("There are no polygons yet.")
-        for key in ("select", "vertex", "move", "remove"):
-            self._enable(self._buttons[key], none)
+        held = workspace.training.held if workspace.training is not None else ""
+        self._enable(self._buttons["select"], none)
+        for key in ("vertex", "move", "remove"):
+            self._enable(self._buttons[key], none or held)
         layer = workspace.training.layer if workspace.training is not None else None
         unsaved = layer is not None and layer.isEditable() and layer.isModified()
         self._enable(self._buttons["save"], "" if unsaved else self.tr("All polygons are saved."))
