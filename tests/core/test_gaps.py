@@ -25,6 +25,7 @@ def told(path: Path) -> tuple[np.ndarray, tuple[int, ...], str, float]:
     [
         ("float32", -9999), ("int16", -9999), ("int16", -32768), ("float32", -999), ("int32", -1),
         ("uint16", 65535), ("int16", 32767), ("uint16", 0), ("float32", 0), ("uint8", 255),
+        ("float64", 9999), ("float32", 65535),
     ],
 )  # fmt: skip
 def test_a_border_that_nobody_declared_is_no_data_and_said(
@@ -47,6 +48,14 @@ def test_another_fill_than_the_declared_one_is_found_too(tmp_path: Path) -> None
     assert not valid[0].any()
     assert valid[1:].all()
     assert "-9999 fills all bands of 8.3% of the pixels" in said
+
+
+def test_zeros_beside_a_declared_value_are_data_and_said(tmp_path: Path) -> None:
+    data = cube()
+    data[:, :, :3] = 0
+    valid, _, said, _ = told(write_raster(tmp_path / "s.tif", data, nodata=-9999))
+    assert valid.all()
+    assert "20.0% of the pixels are 0 in all bands; they are taken as data" in said
 
 
 def test_a_fill_in_a_part_of_the_bands_is_no_data_there(tmp_path: Path) -> None:

@@ -28,7 +28,11 @@ PATCHY_SHARE = 0.01
 """Bands that lack data at more than this share are weighed against the pixels that they cost."""
 FILLS = (-1, -99, -999, -9999, -99999, -32767, -32768)
 """Values that fill gaps although nobody declares them."""
-BRIGHTEST_FILLS = {"uint8": 255, "int16": 32767, "uint16": 65535, "float32": 65535}
+BRIGHT_FILLS: dict[str, tuple[float, ...]] = {
+    "uint8": (255,), "uint16": (65535,), "uint32": (65535, 2**32 - 1),
+    "int16": (9999, 32767), "int32": (9999, 32767, 99999, 2**31 - 1),
+    "float32": (9999, 65535, 99999, 1e20), "float64": (9999, 65535, 99999, 1e20),
+}  # fmt: skip
 """The same at the other end of number formats."""
 SPECTRUM = 8
 """In so many bands, 255 everywhere is no white of a photograph."""
@@ -165,10 +169,11 @@ def has_data(
     return ok
 
 
-def _usual_fills(dtype: np.dtype, bands: int) -> list[int]:
-    brightest = BRIGHTEST_FILLS.get(dtype.name)
-    ends = [] if brightest is None or (brightest == 255 and bands < SPECTRUM) else [brightest]
-    return ends if dtype.kind == "u" else [*FILLS, *ends]
+def _usual_fills(dtype: np.dtype, bands: int) -> list[float]:
+    bright = [
+        dtype.type(f) for f in BRIGHT_FILLS.get(dtype.name, ()) if f != 255 or bands >= SPECTRUM
+    ]
+    return bright if dtype.kind == "u" else [*FILLS, *bright]
 
 
 def _fills_in(

@@ -45,6 +45,12 @@ def close_gaps(
         notes.append(
             f"{value:g} fills {_share(share)} of the values and is not declared; taken as no data."
         )
+    dark = (sample.ok & (sample.raw == 0)).all(axis=0).mean()
+    if dark >= NOTABLE_SHARE:
+        notes.append(
+            f"{_share(float(dark))} of the pixels are 0 in all bands; they are taken as data, for "
+            "the file declares another value as no data. If they are a border, set 0 as nodata."
+        )
     return sample, nodata, tuple(notes)
 
 

@@ -15,6 +15,7 @@ CENTRE_KEYS = (
     "wavelength", "wavelengths", "center_wavelength", "centre_wavelength", "central_wavelength",
     "wavelength_center", "centerwavelength", "wavelengthcenter", "center_wavelengths",
     "netcdf_dim_wavelength", "netcdf_dim_wavelengths", "netcdf_dim_wl", "netcdf_dim_lambda",
+    "netcdf_dim_wavelength_3d", "netcdf_dim_wvl", "netcdf_dim_wave",
 )  # fmt: skip
 UNIT_KEYS = (
     "wavelength_units", "wavelength_unit", "wavelengths_units", "wavelengths_unit",
