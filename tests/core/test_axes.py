@@ -207,3 +207,16 @@ def test_a_list_in_micrometres_is_read_as_such(tmp_path: Path, text: str) -> Non
     assert main([str(word) for word in line]) == 0
     with Scene.open(tmp_path / "s.tif") as scene:
         assert scene.wavelengths.tolist() == pytest.approx(NM)
+
+
+def test_a_mat_file_is_imported_first_and_a_list_for_another_file_is_said(
+    tmp_path: Path, raster: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with h5py.File(tmp_path / "cube.mat", "w") as file:
+        file["data"] = cube()
+    with pytest.raises(InputError, match=r"'cube\.mat' is a MATLAB file.*mtmsd import cube\.mat"):
+        Scene.open(tmp_path / "cube.mat")
+    (tmp_path / "list.txt").write_text("1 2 3")
+    line = ["import", raster, "-o", tmp_path / "c.tif", "--wavelengths", tmp_path / "list.txt"]
+    assert main([str(word) for word in line]) == 0
+    assert "are for .mat files; not used" in capsys.readouterr().err

@@ -34,6 +34,8 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
 
     reporter.phase("import", "Writing the GeoTIFF")
     if not arguments.source.lower().endswith(".mat"):
+        if arguments.wavelengths or arguments.variable:
+            reporter.warning("A list of wavelengths and a variable are for .mat files; not used.")
         return import_scene(
             arguments.source, arguments.output, exclude=arguments.exclude, reporter=reporter
         )

@@ -40,6 +40,11 @@ def open_source(text: str) -> tuple[Source, Path]:
         raise InputError(
             f"'{path.name}' is an archive.", hint="Unpack it and give the folder or the image."
         )
+    if path.suffix.lower() == ".mat":
+        raise InputError(
+            f"'{path.name}' is a MATLAB file, which does not say which axis has the bands.",
+            hint=f"Make it a GeoTIFF first: mtmsd import {path.name} -o {path.stem}.tif.",
+        )
     if path.suffix.lower() == ".hdr":
         path = _image_of(path)
     if path.is_dir() or path.suffix.lower() == ".xml":

@@ -117,12 +117,13 @@ def _source(file: h5py.File, found: _Found, arrays: Sequence[h5py.Dataset]) -> H
     )
     grid = _grid(file, cube, ground)
     notes = [size]
-    if grid is None and any(
-        a.ndim == 2 and re.search("lon", a.name.split("/")[-1], re.I) for a in arrays
-    ):
+    if grid is None:
+        swath = any(a.ndim == 2 and re.search("lon", a.name.split("/")[-1], re.I) for a in arrays)
         notes.append(
             "It is placed by arrays of longitude and latitude, which are no grid; it is read "
             "without georeference."
+            if swath
+            else "No grid was found for it; it is read without georeference."
         )
     fill = next((cube.attrs[key] for key in _FILLS if key in cube.attrs), None)
     scale = attributes.get("scale_factor", attributes.get("slope", 1.0))

@@ -192,6 +192,8 @@ def _placed_by(dataset: rasterio.DatasetReader) -> str:
 
 def _sideways(dataset: rasterio.DatasetReader) -> str:
     """Name the axis of the ground that GDAL takes for bands, if a NetCDF cube has them last."""
+    if dataset.driver != "netCDF":
+        return ""
     tags = dataset.tags()
     extra = tags.get("NETCDF_DIM_EXTRA", "").strip("{}")
     ground = tags.get(f"{extra}#standard_name", "").lower() in GROUND_NAMES
