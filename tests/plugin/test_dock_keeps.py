@@ -14,7 +14,7 @@ from qgis.core import QgsFillSymbol, QgsProject, QgsSingleSymbolRenderer, QgsVec
 from qgis.gui import QgsMapTool
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QEvent
-from qgis.PyQt.QtWidgets import QTableWidget
+from qgis.PyQt.QtWidgets import QComboBox, QTableWidget
 
 import mtmsd_qgis
 from mtmsd_qgis.engine.job_folders import job_folders
@@ -63,15 +63,12 @@ def test_the_chosen_device_pretrains_trains_and_maps_and_is_remembered(
     drawn.wait(lambda: "pretrain" in devices_of_jobs(), "no job", 60)
     drawn.click("mtmsdCancel")
     assert devices_of_jobs() == {"train": "cpu", "classify": "cpu", "pretrain": "cpu"}
+    drawn.wait(lambda: not drawn.dock.running.runs, "it goes on", 60)
+    drawn.unload()
     again = mtmsd_qgis.classFactory(qgis_iface)
     again.initGui()
-    try:
-        combo = next(c for c in again.dock.findChildren(type(drawn.part("mtmsdDevice")))
-                     if c.objectName() == "mtmsdDevice")  # fmt: skip
-        assert combo.currentData() == "cpu"
-    finally:
-        again.unload()
-    drawn.wait(lambda: not drawn.dock.running.runs, "it goes on", 60)
+    assert again.dock.findChild(QComboBox, "mtmsdDevice").currentData() == "cpu"
+    again.unload()
 
 
 def preview(room: Docked) -> str:
@@ -159,7 +156,8 @@ def test_a_recoloured_class_recolours_the_users_own_symbol(styled: QgsVectorLaye
     hatched = QgsFillSymbol.createSimple({"style": "b_diagonal", "color": "#00ff00"})
     styled.renderer().updateCategorySymbol(0, hatched)
     restyle(styled, [LandClass(1, "grass", "#123456"), classes()[1]], classes())
-    symbol = styled.renderer().categories()[0].symbol()
+    category = styled.renderer().categories()[0]  # held: with it goes its symbol
+    symbol = category.symbol()
     assert (symbol.color().name(), symbol.symbolLayer(0).properties()["style"]) == (
         "#123456",
         "b_diagonal",

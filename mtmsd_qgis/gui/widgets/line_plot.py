@@ -9,6 +9,7 @@ from qgis.PyQt.QtCore import QPointF, QRectF, QSize, Qt
 from qgis.PyQt.QtGui import QPainter, QPaintEvent, QPalette, QPen, QPolygonF
 from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
+from ...common.numbers import number
 from .painting import inks, painting
 
 MOST_POINTS = 400
@@ -89,7 +90,7 @@ class LossCurve(QWidget):
         painter.drawText(QPointF(3, area.bottom()), labels[1])
         base = self.height() - 4
         painter.drawText(QPointF(area.left(), base), self.tr("Loss"))
-        last = self.tr("step {:,.0f}").format(steps[-1])
+        last = self.tr("step {}").format(number(steps[-1]))
         painter.drawText(QPointF(area.right() - metrics.horizontalAdvance(last), base), last)
 
 

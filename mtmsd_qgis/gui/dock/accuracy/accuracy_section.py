@@ -175,8 +175,10 @@ class AccuracySection(Section):
         if not usable:
             return
         self._figures.setText(
-            self.tr("Overall <b>{}</b> · average <b>{}</b> · κ <b>{:.2f}</b>").format(
-                percent(found["overall"]), percent(found["average"]), found["kappa"] or 0.0
+            self.tr("Overall <b>{}</b> · average <b>{}</b> · κ <b>{}</b>").format(
+                percent(found["overall"]),
+                percent(found["average"]),
+                number(found["kappa"] or 0.0, 2),
             )
         )
         self._split.setText(found.get("split") or "")

@@ -15,7 +15,7 @@ from qgis.core import (
     QgsSettings,
 )
 from qgis.gui import QgisInterface, QgsMapLayerComboBox
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import QLocale, Qt, QTimer
 from qgis.PyQt.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -241,7 +241,7 @@ class SceneSection(Section):
         size = f"{facts['width']} × {facts['height']} px"
         pixel = facts.get("pixel_size")
         if pixel:
-            size += " · " + " × ".join(f"{abs(side):g}" for side in pixel)
+            size += " · " + " × ".join(QLocale().toString(abs(float(side)), "g") for side in pixel)
         waves = facts.get("wavelength_range")
         if waves:
             span = self.tr("{:.0f} to {:.0f} nm").format(*waves)

@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
+from ....common.numbers import number
 from ....state.training.spectra import SpectraReader
 from ....state.training_samples import TrainingSamples
 from ....state.workspace import Workspace
@@ -115,7 +116,8 @@ class SpectraSection(Section):
             self.set_state(NEXT, self.tr("Two classes of 5 pixels or more can be compared."))
         else:
             (a, b), least = min(pairs.items(), key=lambda pair: pair[1])
-            text = self.tr("Most alike: {} and {} ({:.2f} of 2)").format(names[a], names[b], least)
+            text = self.tr("Most alike: {} and {} ({} of 2)")
+            text = text.format(names[a], names[b], number(least, 2))
             self.set_state(WRONG if least < ALIKE else DONE, text)
 
     def _fill_table(self, classes: list[Any]) -> None:
@@ -132,10 +134,10 @@ class SpectraSection(Section):
             for j, second in enumerate(classes):
                 pair = (min(first.value, second.value), max(first.value, second.value))
                 distance = self._samples.apart.get(pair)
-                item = QTableWidgetItem("" if distance is None else f"{distance:.1f}")
+                item = QTableWidgetItem("" if distance is None else number(distance, 1))
                 item.setTextAlignment(int(Qt.AlignmentFlag.AlignCenter))
                 if distance is not None:
-                    item.setToolTip(f"{first.name} – {second.name}: {distance:.2f}")
+                    item.setToolTip(f"{first.name} – {second.name}: {number(distance, 2)}")
                     item.setBackground(_shade(distance))
                 self._table.setItem(i, j, item)
         height = self._table.horizontalHeader().sizeHint().height() + 22 * min(count, 10) + 4
