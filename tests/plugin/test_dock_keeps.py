@@ -18,10 +18,13 @@ from qgis.PyQt.QtWidgets import QComboBox, QTableWidget
 
 import mtmsd_qgis
 from mtmsd_qgis.engine.job_folders import job_folders
+from mtmsd_qgis.jobs.attached_job import Attached
+from mtmsd_qgis.jobs.runs import Run
 from mtmsd_qgis.state.layer_roles import PREVIEW
 from mtmsd_qgis.state.layers import of_role
 from mtmsd_qgis.state.training.classes import LandClass
 from mtmsd_qgis.state.training.training_style import restyle
+from mtmsd_qgis.state.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -108,13 +111,10 @@ def test_after_a_reload_no_tool_and_no_run_is_left(qgis_iface, qgis_canvas, qgis
     def alive() -> list[str]:
         QCoreApplication.sendPostedEvents(None, int(QEvent.Type.DeferredDelete))
         gc.collect()
-        ours = [x for x in gc.get_objects() if type(x).__module__.startswith("mtmsd_qgis.")]
-        left = [x for x in ours if isinstance(x, sip.wrapper) and not sip.isdeleted(x)]
-        return sorted(
-            type(x).__name__
-            for x in left
-            if isinstance(x, QgsMapTool) or type(x).__name__ in ("Run", "Attached", "Workspace")
-        )
+        left = [x for x in gc.get_objects() if isinstance(x, sip.wrapper) and not sip.isdeleted(x)]
+        kinds = (QgsMapTool, Run, Attached, Workspace)
+        ours = [type(x) for x in left if isinstance(x, kinds)]
+        return sorted(k.__name__ for k in ours if k.__module__.startswith("mtmsd_qgis"))
 
     before = alive()
     for _ in range(3):
