@@ -11,9 +11,11 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 from ..common.background import Background
 from .training.spectra import (
     ClassSpectrum,
+    Counts,
     Sample,
     SpectraReader,
     class_spectra,
+    counted,
     separability,
 )
 from .workspace import Workspace
@@ -26,8 +28,7 @@ class TrainingSamples(QObject):
 
     def __init__(self, workspace: Workspace, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.pixels: dict[int, int] = {}
-        self.polygons: dict[int, int] = {}
+        self.counts = Counts()
         self.spectra: dict[int, ClassSpectrum] = {}
         self.apart: dict[tuple[int, int], float] = {}
         self.error = ""
@@ -47,15 +48,15 @@ class TrainingSamples(QObject):
             self._again = True
             return
         if workspace.training is None or workspace.facts is None:
-            self._take(({}, {}, {}, {}, {}), None)
+            self._take((Counts(), {}, {}, {}), None)
             return
         self._busy = True
-        path, used = workspace.scene_path, workspace.facts["used"]
+        path, facts = workspace.scene_path, workspace.facts
         # read here: in a thread it would meet the GeoPackage while QGIS changes its mode
         rows = workspace.training.rows()
         cache = self._cache if self._cached_scene == path else {}
         self._cached_scene = path
-        Background(lambda: _read(path, used, rows, cache), self._take, self).start()
+        Background(lambda: _read(path, facts, rows, cache), self._take, self).start()
 
     def _take(self, answer: Any, error: str | None) -> None:
         self._busy = False
@@ -66,28 +67,31 @@ class TrainingSamples(QObject):
             return
         said = self.error
         self.error = "" if error is None else self.tr("The pixels cannot be read: {}").format(error)
-        none: tuple[Any, ...] = ({}, {}, {}, {}, {})
-        self.polygons, self.pixels, self.spectra, self.apart, self._cache = answer or none
+        none: tuple[Any, ...] = (Counts(), {}, {}, {})
+        self.counts, self.spectra, self.apart, self._cache = answer or none
         self.ready.emit()
         if self.error and self.error != said:
             self._workspace.said.emit(self.error, Qgis.MessageLevel.Warning)
 
 
+def reader_of(path: str, facts: dict[str, Any]) -> SpectraReader:
+    """Return what reads the scene's spectra, by what the engine says of it."""
+    return SpectraReader(path, facts["used"], facts["nodata_values"], facts["fill_values"])
+
+
 def _read(
     path: str,
-    used: list[int],
+    facts: dict[str, Any],
     rows: list[tuple[int, bytes]],
     cache: dict[str, Sample],
 ) -> tuple[Any, ...]:
-    reader = SpectraReader(path, used)
+    reader = reader_of(path, facts)
     kept: dict[str, Sample] = {}
+    samples: list[tuple[int, Sample]] = []
     by_class: dict[int, list[Sample]] = {}
-    polygons: dict[int, int] = {}
     for value, wkb in rows:
         key = hashlib.sha256(wkb).hexdigest()
-        sample = cache.get(key) or kept.get(key) or reader.polygon(wkb)
-        kept[key] = sample
-        polygons[value] = polygons.get(value, 0) + 1
-        by_class.setdefault(value, []).append(sample)
-    pixels = {value: sum(s.count for s in parts) for value, parts in by_class.items()}
-    return polygons, pixels, class_spectra(by_class), separability(by_class), kept
+        kept[key] = cache.get(key) or kept.get(key) or reader.polygon(wkb)
+        samples.append((value, kept[key]))
+        by_class.setdefault(value, []).append(kept[key])
+    return counted(samples), class_spectra(by_class), separability(by_class), kept

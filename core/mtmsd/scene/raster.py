@@ -256,11 +256,13 @@ class Scene:
         """Return what ``mtmsd info`` shows; JSON-able.
 
         ``nodata_share`` is the share of pixels without data in a used band, exact if
-        ``nodata_exact``, else estimated from a fixed sample.
+        ``nodata_exact``, else estimated from a fixed sample. ``nodata_values`` mean no data in
+        any band, ``fill_values`` in all bands of a pixel.
         """
         known = [band.wavelength for band in self.bands if band.used and band.wavelength]
         ok = self._sample.ok[[i - 1 for i in self._choice.read]]
         a, b, _, d, e, _ = list(self.transform)[:6]
+        nodata = (self._choice.nodata[i - 1] for i in self._choice.read)
         return {
             "path": str(self.path),
             "name": self.name,
@@ -278,6 +280,8 @@ class Scene:
             "wavelength_range": [min(known), max(known)] if known else None,
             "nodata_share": round(float(1 - ok.all(axis=0).mean()), 6),
             "nodata_exact": self._sample.whole,
+            "nodata_values": sorted({float(n) for n in nodata if n is not None}),
+            "fill_values": sorted(value for value, _ in self._sample.fills),
             "crs": _crs_name(self.crs),
             "georeferenced": self.transform != Affine.identity(),
             "pixel_size": [float(np.hypot(a, d)), float(np.hypot(b, e))],

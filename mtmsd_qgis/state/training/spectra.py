@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from osgeo import gdal, ogr, osr
@@ -20,10 +21,56 @@ GROUPS = 10
 
 @dataclass(frozen=True)
 class Sample:
-    """Pixels of one polygon: how many there are, and the spectra of at most MOST_PIXELS."""
+    """Pixels of one polygon, and the spectra of at most MOST_PIXELS of them.
 
-    count: int
+    Attributes
+    ----------
+    pixels : int64 array (n,)
+        Row-major numbers of the pixels that have data.
+    spectra : float32 array (bands, m)
+    """
+
+    pixels: np.ndarray
     spectra: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """How many pixels there are."""
+        return len(self.pixels)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Training pixels as the engine counts them: each once, where the scene has data.
+
+    Attributes
+    ----------
+    polygons, pixels : dict
+        By class.
+    contested : int
+        Pixels in polygons of two classes; the later polygon has them.
+    empty : int
+        Polygons without a pixel: outside the scene, or where it has no data.
+    """
+
+    polygons: dict[int, int] = field(default_factory=dict)
+    pixels: dict[int, int] = field(default_factory=dict)
+    contested: int = 0
+    empty: int = 0
+
+
+def counted(samples: Sequence[tuple[int, Sample]]) -> Counts:
+    """Count the pixels of polygons (class, sample) in the order of the file."""
+    polygons, empty = Counter(value for value, _ in samples), 0
+    if not samples:
+        return Counts()
+    pixels = np.concatenate([sample.pixels for _, sample in samples])
+    values = np.repeat([value for value, _ in samples], [s.count for _, s in samples])
+    of_classes = np.unique(np.stack([pixels, values]), axis=1).shape[1]
+    places, last = np.unique(pixels[::-1], return_index=True)
+    found = Counter(values[::-1][last].tolist())
+    empty = sum(not sample.count for _, sample in samples)
+    return Counts(dict(polygons), dict(found), of_classes - len(places), empty)
 
 
 @dataclass(frozen=True)
@@ -44,6 +91,10 @@ class SpectraReader:
         The scene.
     used : sequence of int
         Bands that are read, from 1.
+    nodata : sequence of float
+        Values that mean no data in any band.
+    fills : sequence of float
+        Values that mean no data where a pixel has one of them in all bands.
 
     Raises
     ------
@@ -51,13 +102,21 @@ class SpectraReader:
         If the scene cannot be read.
     """
 
-    def __init__(self, path: str, used: Sequence[int]) -> None:
+    def __init__(
+        self,
+        path: str,
+        used: Sequence[int],
+        nodata: Sequence[float] = (),
+        fills: Sequence[float] = (),
+    ) -> None:
+        self._fills = list(fills)
         self._dataset = open_raster(path)
         self._used = list(used)
         self._transform = map_transform(self._dataset)
         self._inverse = gdal.InvGeoTransform(self._transform)
         bands = [self._dataset.GetRasterBand(band) for band in self._used]
-        self._nodata = bands[0].GetNoDataValue()
+        declared = bands[0].GetNoDataValue()
+        self._nodata = [*nodata, *([] if declared is None else [declared])]
         self._scale = np.array([b.GetScale() or 1.0 for b in bands], np.float32)[:, None]
         self._offset = np.array([b.GetOffset() or 0.0 for b in bands], np.float32)[:, None]
 
@@ -72,7 +131,7 @@ class SpectraReader:
     def polygon(self, wkb: bytes) -> Sample:
         """Return the pixels whose centre lies in a polygon; of a tiny one, those it touches."""
         shape = ogr.CreateGeometryFromWkb(wkb)
-        none = Sample(0, np.zeros((len(self._used), 0), np.float32))
+        none = Sample(np.zeros(0, np.int64), np.zeros((len(self._used), 0), np.float32))
         window = self._window(shape)
         if window is None:
             return none
@@ -85,16 +144,18 @@ class SpectraReader:
         """Read the window in strips: a polygon may be as large as the scene."""
         col, row, width, height = window
         rows = max(1, STRIP_VALUES // (width * len(self._used)))
-        count, parts = 0, [np.zeros((len(self._used), 0), np.float32)]
+        pixels, parts = [], [np.zeros((len(self._used), 0), np.float32)]
         for top in range(0, height, rows):
             strip = mask[top : top + rows]
             if strip.any():
                 spectra, good = self._read(col, row + top, width, len(strip))
                 chosen = np.flatnonzero(strip.ravel() & good)
-                count += len(chosen)
+                lines, across = np.divmod(chosen, width)
+                pixels.append((row + top + lines) * self._dataset.RasterXSize + col + across)
                 parts.append(spectra[:, _evenly(chosen)])
         whole = np.concatenate(parts, axis=1)
-        return Sample(count, whole[:, _evenly(np.arange(whole.shape[1]))])
+        numbers = np.concatenate([np.zeros(0, np.int64), *pixels])
+        return Sample(numbers, whole[:, _evenly(np.arange(whole.shape[1]))])
 
     def _window(self, shape: ogr.Geometry) -> tuple[int, int, int, int] | None:
         x0, x1, y0, y1 = shape.GetEnvelope()
@@ -131,8 +192,10 @@ class SpectraReader:
         cube = self._dataset.ReadAsArray(col, row, width, height, band_list=self._used)
         raw = cube.reshape(len(self._used), -1)
         good = np.isfinite(raw).all(axis=0)
-        if self._nodata is not None:
-            good &= (raw != self._nodata).all(axis=0)
+        if self._nodata:
+            good &= ~np.isin(raw, self._nodata).any(axis=0)
+        if self._fills:
+            good &= ~(np.isin(raw[0], self._fills) & (raw == raw[0]).all(axis=0))
         return raw.astype(np.float32) * self._scale + self._offset, good
 
 

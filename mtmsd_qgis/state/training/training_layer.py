@@ -146,7 +146,7 @@ class TrainingLayer(QObject):
             fields = self.layer.fields()
             columns = [fields.indexOf(name) for name in (VALUE, NAME, COLOR)]
             self._polygons = []
-            for feature in self.layer.getFeatures():
+            for feature in sorted(self.layer.getFeatures(), key=_place_in_file):
                 value, name, color = (_plain(feature.attribute(index)) for index in columns)
                 if feature.hasGeometry():
                     wkb = bytes(feature.geometry().asWkb())
@@ -155,7 +155,12 @@ class TrainingLayer(QObject):
 
     def rows(self) -> list[tuple[int, bytes]]:
         """Return class number and WKB of every polygon that has a class."""
-        return [(p.value, p.wkb) for p in self.polygons() if isinstance(p.value, int)]
+        return [(p.value, p.wkb) for p in self.polygons() if _is_class(p.value)]
+
+    @property
+    def classless(self) -> int:
+        """How many polygons have no class, or a number that can be none."""
+        return sum(not _is_class(polygon.value) for polygon in self.polygons())
 
     # polygons
 
@@ -236,7 +241,7 @@ class TrainingLayer(QObject):
         names: dict[int, Counter[str]] = {}
         colors: dict[int, Counter[str]] = {}
         for value, name, color, _ in self.polygons():
-            if isinstance(value, int) and value > 0:
+            if _is_class(value):
                 names.setdefault(value, Counter()).update([name] if name else [])
                 colors.setdefault(value, Counter()).update([color] if color else [])
         for value in sorted(names):
@@ -246,8 +251,17 @@ class TrainingLayer(QObject):
                 if told:
                     self.classes = changed(self.classes, value, **{key: told.most_common(1)[0][0]})
 
+    def _find_new_classes(self) -> None:
+        """Take the classes of polygons that QGIS's own tools have drawn or changed."""
+        if all(self.of(value) is not None for value, _ in self.rows()):
+            if self.classless:
+                self._style()
+            return
+        self._find_classes()
+        self.set_classes(self.classes)
+
     def _style(self) -> None:
-        restyle(self.layer, self.classes, self._styled)
+        restyle(self.layer, self.classes, self._styled, classless=bool(self.classless))
         self._styled = list(self.classes)
         self.layer.triggerRepaint()
 
@@ -255,6 +269,7 @@ class TrainingLayer(QObject):
 
     def _edited(self, *_: Any) -> None:
         self._polygons = None
+        self._find_new_classes()
         self.layer.triggerRepaint()  # an undone step does not repaint by itself
         self._timer.start()
         self.changed.emit()
@@ -299,6 +314,15 @@ class _ClassesCommand(QUndoCommand):
 
     def undo(self) -> None:
         self._owner.set_classes(self._before)
+
+
+def _is_class(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _place_in_file(feature: QgsFeature) -> tuple[bool, int]:
+    """Order features as the file has, or will have them; new ones have numbers below 0."""
+    return feature.id() < 0, abs(feature.id())
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
+from ...common.translation import tr
 from .classes import LandClass
 from .training_file import VALUE
 
@@ -20,8 +21,15 @@ STYLED = "mtmsd/styled"
 """Custom property of a layer that was given its first style: another one is the user's."""
 
 
+GREY = "#808080"
+
+
 def restyle(
-    layer: QgsVectorLayer, classes: Sequence[LandClass], before: Sequence[LandClass]
+    layer: QgsVectorLayer,
+    classes: Sequence[LandClass],
+    before: Sequence[LandClass],
+    *,
+    classless: bool = False,
 ) -> None:
     """Draw each class in its colour, under its name.
 
@@ -32,6 +40,8 @@ def restyle(
     ----------
     before : sequence of LandClass
         The classes as they were when the layer was last styled.
+    classless : bool
+        Whether there are polygons without a class, which are drawn in grey.
     """
     renderer = layer.renderer()
     is_by_class = isinstance(renderer, QgsCategorizedSymbolRenderer) and (
@@ -45,6 +55,8 @@ def restyle(
     new = [_category(c, known.get(c.value), then.get(c.value)) for c in classes]
     values = {c.value for c in (*classes, *before)}
     own = [QgsRendererCategory(c) for value, c in known.items() if value not in values]
+    if classless and None not in known:
+        own.append(QgsRendererCategory(None, symbol_of(GREY), tr("No class")))
     if is_by_class and [c.dump() for c in (*new, *own)] == [c.dump() for c in categories]:
         return  # a renderer that is set marks the project as changed
     layer.setCustomProperty(STYLED, True)

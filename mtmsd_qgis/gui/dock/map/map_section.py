@@ -146,10 +146,9 @@ class MapSection(Section):
         return self._too_few()
 
     def _too_few(self) -> str:
-        pixels = self._samples.pixels
-        classes = [
-            c for c in self._workspace.training.classes if self._samples.polygons.get(c.value)
-        ]
+        counts = self._samples.counts
+        pixels = counts.pixels
+        classes = [c for c in self._workspace.training.classes if counts.polygons.get(c.value)]
         if len(classes) < 2:
             return self.tr("Draw polygons of at least two classes.")
         few = [c.name for c in classes if pixels.get(c.value, 0) < FEWEST_PIXELS]

@@ -37,7 +37,7 @@ from ....state.training.label_sources import guess_field, raster_reader, vector_
 from ....state.training.training_layer import TrainingLayer
 from ....state.training_samples import TrainingSamples
 from ....state.workspace import Workspace
-from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, color_icon, row
+from ...widgets.section import BUSY, DONE, NEXT, TODO, WARNED, WRONG, Section, color_icon, row
 
 COLOR_COLUMN, NAME_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN = range(4)
 
@@ -155,12 +155,12 @@ class ClassesSection(Section):
         self._selection_changed()
 
     def _counts_changed(self) -> None:
-        samples = self._samples
+        counts = self._samples.counts
         self._filling = True
         for index in range(self._table.rowCount()):
             value = self._value(index)
-            pixels = samples.pixels.get(value, 0)
-            self._table.item(index, POLYGONS_COLUMN).setText(str(samples.polygons.get(value, 0)))
+            pixels = counts.pixels.get(value, 0)
+            self._table.item(index, POLYGONS_COLUMN).setText(str(counts.polygons.get(value, 0)))
             cell = self._table.item(index, PIXELS_COLUMN)
             cell.setText(number(pixels))
             warning = self._too_few(pixels)
@@ -191,16 +191,30 @@ class ClassesSection(Section):
         elif len(training.classes) < 2:
             self.set_state(NEXT, self.tr("One class; add a second one."))
         else:
-            few = [
-                c.name for c in training.classes if samples.pixels.get(c.value, 0) < FEWEST_PIXELS
-            ]
-            total = sum(samples.pixels.values())
+            pixels = samples.counts.pixels
+            few = [c.name for c in training.classes if pixels.get(c.value, 0) < FEWEST_PIXELS]
+            total = sum(pixels.values())
             if few:
                 text = self.tr("Too few pixels: {}").format(", ".join(few[:3]))
                 self.set_state(WRONG if total else NEXT, text)
             else:
                 text = self.tr("{} classes, {} pixels")
-                self.set_state(DONE, text.format(len(training.classes), number(total)))
+                said = [text.format(len(training.classes), number(total)), *self._doubts()]
+                self.set_state(WARNED if len(said) > 1 else DONE, " · ".join(said))
+
+    def _doubts(self) -> list[str]:
+        """What the engine will leave out or decide, in the words of the state's line."""
+        counts, doubts = self._samples.counts, []
+        if counts.contested:
+            text = self.tr("{} are in two classes: the later polygon counts")
+            doubts.append(text.format(number(counts.contested)))
+        if counts.empty:
+            text = self.tr("{} outside the scene or without data")
+            doubts.append(text.format(polygons_text(counts.empty)))
+        if self._workspace.training.classless:
+            text = self.tr("{} without a class")
+            doubts.append(text.format(polygons_text(self._workspace.training.classless)))
+        return doubts
 
     def _refresh_buttons(self) -> None:
         scene, training = self._workspace.scene, self._workspace.training

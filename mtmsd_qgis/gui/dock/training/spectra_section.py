@@ -20,7 +20,7 @@ from qgis.PyQt.QtWidgets import (
 from ....common.background import Background
 from ....common.numbers import number
 from ....state.training.spectra import SpectraReader
-from ....state.training_samples import TrainingSamples
+from ....state.training_samples import TrainingSamples, reader_of
 from ....state.workspace import Workspace
 from ...widgets.section import DONE, NEXT, TODO, WRONG, Section, color_icon
 from ...widgets.spectra_plot import Line, SpectraPlot
@@ -168,10 +168,10 @@ class SpectraSection(Section):
             return
         self._reading = True
         x, y = point.x(), point.y()
-        path, used, reader = self._workspace.scene_path, facts["used"], self._reader
+        path, reader = self._workspace.scene_path, self._reader
 
         def work() -> tuple[str, SpectraReader, np.ndarray | None]:
-            opened = reader or SpectraReader(path, used)
+            opened = reader or reader_of(path, facts)
             return path, opened, opened.pixel(x, y)
 
         def done(answer: Any, error: str | None) -> None:
