@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from mtmsd.assess.evaluation import signed, unsigned
-from mtmsd.errors import InputError, MachineError
-from mtmsd.files.atomic import partial_path, remove_partials
+from mtmsd.files.atomic import atomic_path, remove_partials
 
 
 def render(assessment: dict[str, Any], pictures: Mapping[str, str | None]) -> str:
@@ -55,46 +53,10 @@ def write_whole(path: Path, text: str) -> Path:
     MachineError
         If the disk is full or fails.
     """
-    partial = partial_path(path)
-    with file_errors(path):
-        remove_partials(path)
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    remove_partials(path)
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
     return path
-
-
-@contextmanager
-def file_errors(path: Path) -> Iterator[None]:
-    """Turn a failure to write ``path`` into one sentence.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist or may not be written.
-    MachineError
-        If the disk is full or fails.
-    """
-    if not path.parent.is_dir():
-        raise InputError(
-            f"'{path.name}' cannot be written: there is no folder '{path.parent}'.",
-            hint="Make the folder, or choose another.",
-        )
-    try:
-        yield
-    except (PermissionError, IsADirectoryError) as error:
-        raise InputError(
-            f"'{path.name}' cannot be written to '{path.parent}': {error.strerror}.",
-            hint="Choose another folder or name.",
-        ) from error
-    except OSError as error:
-        raise MachineError(
-            f"'{path.name}' cannot be written to '{path.parent}': {error.strerror or error}.",
-            hint="Make room there or choose another folder, then start again.",
-            code="disk",
-        ) from error
 
 
 def to_json(assessment: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from mtmsd.commands.arguments import build
 from mtmsd.commands.registry import COMMANDS
 from mtmsd.compute.memory import keep_no_large_arrays
 from mtmsd.errors import Canceled, InputError
+from mtmsd.files.atomic import SUFFIX
 from mtmsd.jobs.failures import explain, unforeseen
 from mtmsd.jobs.reporter import JobReporter
 
@@ -114,6 +115,6 @@ def _tidy_up(reporter: JobReporter) -> None:
                 child.kill()
     with contextlib.suppress(psutil.Error, OSError):
         for file in me.open_files():
-            if file.path.endswith(".part"):
+            if SUFFIX in os.path.basename(file.path):
                 os.unlink(file.path)
     reporter.error(Canceled())

@@ -5,10 +5,8 @@ All but the two functions for tensors works without torch.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from mtmsd.errors import InputError, MachineError
-from mtmsd.files.atomic import partial_path
+from mtmsd.files.atomic import atomic_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,22 +48,15 @@ def save_arrays(
 ) -> None:
     """Write a file of that kind (``diffusion-model``, ``classifier``, ``checkpoint``).
 
-    It appears under its name only when complete and on the disk.
+    It appears under its name only when complete and on the disk; raises as
+    :func:`mtmsd.files.atomic.atomic_path` does.
     """
     path = Path(path)
     text = json.dumps({"kind": kind, "format": FORMAT, **metadata})
     plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"mtmsd": text, "sha256": _checksum(text, plain)}
-    temporary = partial_path(path)
-    try:
+    with atomic_path(path, families=(SafetensorError,)) as temporary:
         save_file(plain, temporary, metadata=header)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except SafetensorError as error:  # its own family, though it is the disk that failed
-        raise OSError(errno.EIO, str(error), str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_arrays(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

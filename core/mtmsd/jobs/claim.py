@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import psutil
 from filelock import FileLock
 
 from mtmsd.errors import InputError
+from mtmsd.files.atomic import atomic_path, remove_partials
 
 PID_FILE = "pid.json"
 LOCK_FILE = ".claim.lock"
@@ -44,6 +44,7 @@ def claimed(folder: Path, what: str) -> Iterator[None]:
             raise InputError(
                 f"Process {holder} is working on {what} already.", hint="Wait for it or cancel it."
             )
+        remove_partials(file)
         write_json(file, {"pid": me.pid, "created": me.create_time()})
     yield
 
@@ -60,9 +61,5 @@ def _running(file: Path) -> int | None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        json.dump(value, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    with atomic_path(path) as part:
+        part.write_text(json.dumps(value, indent=1), encoding="utf-8")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
 from mtmsd.errors import InputError, MachineError
-from mtmsd.files.atomic import partial_path
+from mtmsd.files.atomic import atomic_path
 from mtmsd.files.model_check import parts_of
 from mtmsd.files.tensor_file import FORMAT, refusal
 from mtmsd.onnx.check import Shapes, check_graph
@@ -48,15 +47,8 @@ def save_graph(
     onnx.helper.set_model_props(model, {"mtmsd": text, "sha256": UNSIGNED})
     unsigned = model.SerializeToString()
     signature = hashlib.sha256(unsigned).hexdigest().encode()
-    temporary = partial_path(path)
-    try:
-        with temporary.open("wb") as file:
-            file.write(unsigned.replace(UNSIGNED.encode(), signature))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(unsigned.replace(UNSIGNED.encode(), signature))
 
 
 def load_graph(path: Path) -> tuple[bytes, Shapes, dict[str, np.ndarray], dict[str, Any]]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from rasterio.features import sieve as sieve_regions
 from scipy.ndimage import convolve1d
 
-from mtmsd.assess.report import file_errors
 from mtmsd.classes import PALETTE, ClassInfo, name_key
 from mtmsd.errors import InputError
+from mtmsd.files.atomic import write_errors
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import UNKNOWN, ClassMap, open_confidence, read_window
 from mtmsd.scene.output import class_map as write_class_map
@@ -137,7 +137,7 @@ def sieve(
     """
     Refinement(sieve=minimum)
     with (
-        file_errors(output),
+        write_errors(output),
         ClassMap.open(map_path) as source,
         tempfile.TemporaryDirectory(prefix=".sieve-", dir=output.parent) as room,
     ):

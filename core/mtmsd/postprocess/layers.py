@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.crs import CRS
 
-from mtmsd.assess.report import file_errors
-from mtmsd.files.atomic import partial_path, remove_partials
+from mtmsd.files.atomic import atomic_path, remove_partials
 
 
 def placement(transform: Affine) -> Affine:
@@ -61,33 +60,25 @@ class LayerWriter:
             If the disk is full or fails.
         """
         remove_partials(path)
-        named = partial_path(path)
-        partial = named.with_name(f"{named.name}.gpkg")  # GDAL looks at the ending
-        with file_errors(path):
-            try:
-                yield cls(partial, path.stem, crs, kind)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+        families = (DataSourceError, DataLayerError)
+        with atomic_path(path, ending=".gpkg", families=families) as partial:
+            yield cls(partial, path.stem, crs, kind)
 
     def write(self, geometries: NDArray[Any], **fields: NDArray[Any]) -> None:
         """Append features; each keyword is a field, shape (n,)."""
         if not len(geometries) and self._path.exists():
             return
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "'crs' was not provided")  # nor had the map one
-                pyogrio.raw.write(
-                    self._path,
-                    shapely.to_wkb(geometries),
-                    field_data=list(fields.values()),
-                    fields=list(fields),
-                    layer=self._layer,
-                    driver="GPKG",
-                    geometry_type=self._kind,
-                    crs=self._crs,
-                    append=self._path.exists(),
-                )
-        except (DataSourceError, DataLayerError) as error:
-            raise OSError(f"{error}") from error
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")  # nor had the map one
+            pyogrio.raw.write(
+                self._path,
+                shapely.to_wkb(geometries),
+                field_data=list(fields.values()),
+                fields=list(fields),
+                layer=self._layer,
+                driver="GPKG",
+                geometry_type=self._kind,
+                crs=self._crs,
+                append=self._path.exists(),
+            )
         self.count += len(geometries)

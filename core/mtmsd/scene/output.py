@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import shutil
 import threading
 import warnings
 import xml.etree.ElementTree as ElementTree
@@ -22,9 +19,9 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from mtmsd.classes import ClassInfo
-from mtmsd.errors import InputError, MachineError, MtmsdError
-from mtmsd.files.atomic import partial_path
-from mtmsd.scene.formats.source import CACHE_BYTES, GDAL_ERRORS, one_line
+from mtmsd.errors import InputError
+from mtmsd.files.atomic import atomic_path, write_errors
+from mtmsd.scene.formats.source import CACHE_BYTES, GDAL_ERRORS
 from mtmsd.scene.raster import Scene
 
 Extent = tuple[int, int, int, int]
@@ -57,7 +54,7 @@ class MapWriter:
         """
         block = array if array.ndim == 3 else array[None]
         window = Window(col, row, block.shape[2], block.shape[1])
-        with self._lock, _disk_errors(self._target):
+        with self._lock, write_errors(self._target, GDAL_ERRORS):
             self._dataset.write(block.astype(self._dataset.dtypes[0], copy=False), window=window)
 
 
@@ -136,29 +133,28 @@ def whole_file(
     ``profile`` goes to rasterio; ``beside`` is the content of ``path + ".aux.xml"``. Write
     through :class:`MapWriter`. Raises as :func:`class_map` does.
     """
-    _check_target(path)
-    partial = partial_path(path)
-    try:
-        with _quiet(), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
-            with _disk_errors(path):
-                file = rasterio.open(partial, "w", driver="GTiff", bigtiff="if_safer", **profile)
-            try:
-                yield file
-            except BaseException:
-                with suppress(*GDAL_ERRORS):
-                    file.close()
-                raise
-            with _disk_errors(path):
+    with (
+        atomic_path(path) as partial,
+        _quiet(),
+        rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES),
+    ):
+        with write_errors(path, GDAL_ERRORS):
+            file = rasterio.open(partial, "w", driver="GTiff", bigtiff="if_safer", **profile)
+        try:
+            yield file
+        except BaseException:
+            with suppress(*GDAL_ERRORS):
                 file.close()
-                _check_whole(partial)
-                if beside is None:
-                    Path(f"{path}.aux.xml").unlink(missing_ok=True)  # of an older file
-                else:
-                    _replace_bytes(Path(f"{path}.aux.xml"), beside)
-                os.replace(partial, path)
-    finally:
-        for rest in (partial, Path(f"{partial}.aux.xml")):
-            rest.unlink(missing_ok=True)
+            raise
+        with write_errors(path, GDAL_ERRORS):
+            file.close()
+            _check_whole(partial)
+        sidecar = Path(f"{path}.aux.xml")
+        if beside is None:
+            sidecar.unlink(missing_ok=True)  # of an older file
+        else:
+            with atomic_path(sidecar) as part:
+                part.write_bytes(beside)
 
 
 def _profile(scene: Scene, window: Extent | None, **options: Any) -> dict[str, Any]:
@@ -178,22 +174,6 @@ def _profile(scene: Scene, window: Extent | None, **options: Any) -> dict[str, A
     return profile
 
 
-def _check_target(path: Path) -> None:
-    folder = path.parent
-    if not folder.is_dir():
-        raise InputError(
-            f"'{path.name}' cannot be written: there is no folder '{folder}'.",
-            hint="Make the folder, or choose another.",
-        )
-    if path.is_dir():
-        raise InputError(f"'{path}' is a folder, not a file to write.", hint="Name a file in it.")
-    if not os.access(folder, os.W_OK):
-        raise InputError(
-            f"'{path.name}' cannot be written: the folder '{folder}' is read-only.",
-            hint="Choose a folder that you may write to.",
-        )
-
-
 def _check_whole(path: Path) -> None:
     """Read a written file back: GDAL does not report every failed write."""
     with rasterio.open(path) as dataset:
@@ -201,44 +181,11 @@ def _check_whole(path: Path) -> None:
             dataset.read(window=window)
 
 
-def _replace_bytes(path: Path, content: bytes) -> None:
-    partial = partial_path(path)
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    """Turn a failed write into one sentence."""
-    try:
-        yield
-    except MtmsdError:
-        raise
-    except (*GDAL_ERRORS, OSError) as error:
-        if isinstance(error, PermissionError):
-            raise InputError(
-                f"'{path.name}' cannot be written: another program holds it, or it is protected.",
-                hint="Close it there, or choose another name.",
-            ) from error
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if path.parent.is_dir():
-            full |= shutil.disk_usage(path.parent).free < 2**20
-        reason = "the disk is full" if full else one_line(error).rstrip(".")
-        raise MachineError(
-            f"'{path.name}' cannot be written to '{path.parent}': {reason}.",
-            hint="Make room there or choose another folder, then start again.",
-            code="disk",
-        ) from error
 
 
 def _categories(classes: Sequence[ClassInfo]) -> bytes:
