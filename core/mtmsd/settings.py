@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 from mtmsd.errors import InputError
+from mtmsd.fields import Limits, allows, from_text, hints_of, rule
 
 FeatureMode = Literal["dense", "patchwise"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -16,6 +17,9 @@ Layout = Literal["auto", "contiguous", "channels_last"]
 RENAMED = {"joint_weight": "branch_weight"}
 """Settings by their former names, which older files and jobs have."""
 
+Count = Annotated[int, Limits(1, 10_000_000)]
+Rate = Annotated[float, Limits(0, 10, above=True)]
+
 PAPER_TIMESTEPS = tuple(range(50, 1000, 50))
 
 
@@ -23,34 +27,34 @@ PAPER_TIMESTEPS = tuple(range(50, 1000, 50))
 class PretrainSettings:
     """Diffusion pretraining: the scene's whitening, the backbone, the optimiser."""
 
-    components: int = 16
+    components: Annotated[int, Limits(1, 1000)] = 16
     """Whitened principal components that the network learns from."""
-    spectral_components: int = 32
+    spectral_components: Annotated[int, Limits(0, 1000)] = 32
     """Components that the classifier's spectral stream sees, if more."""
-    patch_size: int = 48
+    patch_size: Annotated[int, Limits(8, 1024, multiple_of=4)] = 48
     """Side of a training patch and of a tile, in pixels; a multiple of 4."""
     backbone: str = "unet"
     """Name of the network in diffusion/backbones.py."""
-    width: int = 32
+    width: Annotated[int, Limits(32, 4096, multiple_of=32)] = 32
     """Channels of the network's first level (the paper: 128)."""
-    iterations: int = 4500
+    iterations: Count = 4500
     """Optimiser steps."""
-    batch_size: int = 8
+    batch_size: Count = 8
     """Patches in a step."""
-    learning_rate: float = 1e-3
+    learning_rate: Rate = 1e-3
     """AdamW's learning rate (its peak, where there is a schedule)."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """How the learning rate changes: a short warm-up and half a cosine, or not at all."""
     augment: bool = True
     """Whether patches are turned and mirrored at random."""
-    ema_decay: float = 0.9999
+    ema_decay: Annotated[float, Limits(0, 1)] = 0.9999
     """Decay of the exponential moving average whose weights are kept."""
     precision: Precision = "auto"
     """Number format of the network's matrix products; auto: the fastest one, measured in both
     layouts."""
     layout: Layout = "auto"
     """Memory layout of feature maps; auto: measured with the precision, else contiguous."""
-    checkpoint_every: int = 250
+    checkpoint_every: Count = 250
     """Optimiser steps between two checkpoints."""
 
 
@@ -60,31 +64,31 @@ class ClassifierSettings:
 
     features: FeatureMode = "dense"
     """dense: overlapping tiles, all pixels of a tile at once; patchwise: one patch per pixel."""
-    timesteps: tuple[int, ...] = (50, 100, 200, 300, 400, 600, 800)
+    timesteps: tuple[Annotated[int, Limits(0, 999)], ...] = (50, 100, 200, 300, 400, 600, 800)
     """Timesteps of the diffusion at which features are read."""
-    blocks: tuple[int, ...] = (0, 1, 2, 3, 5)
+    blocks: tuple[Annotated[int, Limits(0, 99)], ...] = (0, 1, 2, 3, 5)
     """Decoder blocks (stages) of the backbone that are read."""
-    channels: int = 192
+    channels: Annotated[int, Limits(2, 100_000)] = 192
     """Channels kept by purification in each stream, or all if there are fewer (the paper: 768)."""
-    stride: int = 24
+    stride: Annotated[int, Limits(1, 1024)] = 24
     """Distance of two neighbouring tiles in pixels; the patch size at most."""
     standardise: bool = True
     """Whether both streams are scaled to mean 0 and variance 1 over the training pixels."""
-    turns: int = 1
+    turns: Annotated[int, Limits(1, 8)] = 1
     """Orientations, of the eight of a square, in which training tiles are read."""
-    members: int = 5
+    members: Annotated[int, Limits(1, 1000)] = 5
     """Networks in the ensemble."""
-    epochs: int = 10
+    epochs: Count = 10
     """Passes of ``samples_per_epoch`` over the training samples."""
-    samples_per_epoch: int = 3000
+    samples_per_epoch: Annotated[int, Limits(0, 1_000_000_000)] = 3000
     """Samples in a pass, however many there are, so that few labels train as long as many;
     0: a pass is every sample once."""
-    batch_size: int = 128
-    """Samples in a step."""
-    learning_rate: float = 0.0
+    batch_size: Annotated[int, Limits(3, 10_000_000)] = 128
+    """Samples in a step; of fewer, some steps would have one, which cannot be normalised."""
+    learning_rate: Annotated[float, Limits(0, 10)] = 0.0
     """Adam's learning rate, decayed by a cosine to 5e-6; 0: model selection chooses it
     and ``branch_weight``, on labels that are left out."""
-    branch_weight: float = 1.0
+    branch_weight: Annotated[float, Limits(0, 1000, above=True)] = 1.0
     """Loss weight of the main branch, which takes all streams; each auxiliary branch has 1."""
     fusion: str = "guided"
     """Name of the fusion in classify/fusion.py."""
@@ -121,7 +125,14 @@ class Settings:
         parts: dict[str, dict[str, Any]] = {"pretrain": {}, "classifier": {}}
         for key, text in pairs.items():
             part, name = self._find(key)
-            parts[part][name] = _parse(type(getattr(self, part)), name, text)
+            hint = hints_of(type(getattr(self, part)))[name]
+            try:
+                value = from_text(hint, text)
+            except ValueError:
+                raise _refusal(name, hint, text) from None
+            if not allows(hint, value):
+                raise _refusal(name, hint, text)
+            parts[part][name] = value
         return dataclasses.replace(
             self,
             pretrain=dataclasses.replace(self.pretrain, **parts["pretrain"]),
@@ -196,22 +207,8 @@ def preset(name: str, overrides: Mapping[str, str] | None = None) -> Settings:
     return PRESETS[name].override(overrides or {})
 
 
-def _parse(cls: type, name: str, text: str) -> Any:
-    kind = get_type_hints(cls)[name]
-    choices = get_args(kind)
-    try:
-        if kind is bool:
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
-                text.lower()
-            ]
-        if kind in (int, float, str):
-            return kind(text)
-        if choices and choices[0] is int:
-            return tuple(int(part) for part in text.split(","))
-    except (ValueError, KeyError):
-        raise InputError(f"The setting {name} cannot be '{text}'.") from None
-    if text not in choices:
-        raise InputError(
-            f"The setting {name} cannot be '{text}'.", hint=f"Choose from: {', '.join(choices)}."
-        )
-    return text
+def _refusal(name: str, hint: Any, value: Any) -> InputError:
+    written = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return InputError(
+        f"The setting {name} cannot be '{written[:40]}'.", hint=f"It is {rule(hint)}."
+    )

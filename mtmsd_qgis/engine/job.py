@@ -30,8 +30,10 @@ from .process import (
 )
 
 GRACE_SECONDS = 33.0
-"""After a cancel the engine has 30 s to write its checkpoint and then ends itself; this is for
-one that cannot."""
+"""After a cancel the engine says how long it waits for its step in hand and its checkpoint, and
+ends itself then; this is for one that has said nothing."""
+AFTER_GRACE_SECONDS = 3.0
+"""For one that has said how long, and does not end."""
 START_GRACE_SECONDS = 3.0
 """The same for a child that has not yet said hello: it has nothing to lose."""
 SILENCE_SECONDS = 60.0
@@ -233,12 +235,15 @@ class Job:
 
     _done: Message | None = None
     _error: Message | None = None
+    _told_grace = 0.0
 
     def _note(self, message: Message) -> None:
         if message["type"] == "done":
             self._done = message
         elif message["type"] == "error":
             self._error = message
+        elif message["type"] == "canceling":
+            self._told_grace = float(message.get("patience_s") or 0) + AFTER_GRACE_SECONDS
 
     def _tell_silence(self, now: float) -> list[Message]:
         if self._silence_told or now - self._heard_at < SILENCE_SECONDS:
@@ -250,6 +255,7 @@ class Job:
 
     def _end_when_grace_is_over(self, now: float) -> None:
         grace = GRACE_SECONDS if self._greeted else START_GRACE_SECONDS
+        grace = self._told_grace or grace
         if self._canceled_at is not None and now - self._canceled_at > grace:
             self.end()
 

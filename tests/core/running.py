@@ -47,7 +47,7 @@ def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
     )
 
 
-def end(process: subprocess.Popen[bytes], timeout: float = 60) -> tuple[int, str, str]:
+def end(process: subprocess.Popen[bytes], timeout: float = 180) -> tuple[int, str, str]:
     """Wait for a process; its status, stdout and stderr."""
     out, err = process.communicate(timeout=timeout)
     return process.returncode, out.decode(), (err or b"").decode()
@@ -66,7 +66,7 @@ def messages(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def wait_for(true: Callable[[], Any], seconds: float = 30) -> Any:
+def wait_for(true: Callable[[], Any], seconds: float = 120) -> Any:
     """Wait until something holds and return it."""
     until = time.monotonic() + seconds
     while not (answer := true()):

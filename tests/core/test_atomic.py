@@ -152,9 +152,14 @@ def test_a_file_that_stays_open_elsewhere_is_one_sentence(
 def test_what_failed_leaves_the_older_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_arrays(path, "model", {"a": np.ones(3)}, {})
-    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
-        temporary.write_bytes(b"half")
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert load_arrays(path, "model")[0]["a"].tolist() == [1, 1, 1]
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.safetensors"]
 
@@ -175,10 +180,15 @@ def test_failures_of_the_output_are_sentences_and_those_of_the_input_stay_theirs
     tmp_path: Path, error: OSError, kind: type[Exception], sentence: str
 ) -> None:
     path = tmp_path / "out.bin"
-    with pytest.raises(kind, match=sentence) as caught, atomic_path(path) as temporary:
-        if error.filename == "{temporary}":
-            error.filename = str(temporary)
-        raise error
+
+    def fail() -> None:
+        with atomic_path(path) as temporary:
+            if error.filename == "{temporary}":
+                error.filename = str(temporary)
+            raise error
+
+    with pytest.raises(kind, match=sentence) as caught:
+        fail()
     assert type(caught.value) is kind
     assert list(tmp_path.iterdir()) == []
 
@@ -187,5 +197,5 @@ def test_a_missing_folder_and_a_name_that_is_a_folder_are_named(tmp_path: Path) 
     with pytest.raises(InputError, match=r"'a' cannot be written: there is no folder '.*gone'"):
         write_whole(tmp_path / "gone" / "a", "a")
     (tmp_path / "taken").mkdir()
-    with pytest.raises(InputError, match="'.*taken' is a folder"):
+    with pytest.raises(InputError, match=r"'.*taken' is a folder"):
         write_whole(tmp_path / "taken", "a")

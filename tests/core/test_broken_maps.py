@@ -15,7 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from mtmsd.classify.eager import EagerRuntime
 from mtmsd.cli.main import main
+from mtmsd.cli.terminal import TerminalReporter
+from mtmsd.errors import Canceled
+from mtmsd.files.tensor_file import load_arrays, save_arrays
+from mtmsd.mapping import tiles
 from mtmsd.mapping.block_store import BlockStore
 from mtmsd.mapping.decision import Block
 from mtmsd.mapping.tiles import TileMapper
@@ -110,6 +115,64 @@ def killed(given: Path, tmp_path: Path) -> Path:
     assert not output.exists()
     assert len(leftovers(tmp_path)) == 2, "map and confidence were being written"
     return output
+
+
+class BrokenOff(Exception):
+    """What ends a map within a block."""
+
+
+@pytest.fixture(scope="module")
+def patchwise(given: Path) -> list[str | Path]:
+    """A command line that maps patch by patch, on 8 × 30 px; only the output is missing."""
+    arrays, metadata = load_arrays(given / "classifier.safetensors", "classifier")
+    metadata["settings"]["features"] = "patchwise"
+    del metadata["kind"], metadata["format"]
+    save_arrays(given / "patchwise.safetensors", "classifier", arrays, metadata)
+    scene = write_raster(given / "small.tif", cube(6, 8, 30, seed=2), wavelengths=WAVELENGTHS)
+    return ["classify", scene, "--classifier", given / "patchwise.safetensors", "-o"]
+
+
+@pytest.mark.parametrize("how", ["canceled", "killed", "damaged"])
+def test_a_block_that_takes_long_goes_on_where_it_ended(
+    patchwise: list[str | Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+):
+    """240 patches are eight batches; it breaks off after the third."""
+    whole, broken = tmp_path / "whole.tif", tmp_path / "broken.tif"
+    assert run(*patchwise, whole) == 0
+    capsys.readouterr()
+    error = Canceled if how == "canceled" else BrokenOff
+    monkeypatch.setattr(tiles, "KEEP_EVERY_S", 1e9 if how == "canceled" else 0)
+    votes, batches = EagerRuntime.votes, []
+    progress = TerminalReporter.progress
+
+    def counted(self: EagerRuntime, given: list, **options: bool) -> object:
+        batches.append(len(given))
+        return votes(self, given, **options)
+
+    def breaks(self: TerminalReporter, done: float, *rest: object) -> None:
+        if 90 < done < 100:
+            raise error
+        progress(self, done, *rest)
+
+    monkeypatch.setattr(EagerRuntime, "votes", counted)
+    with monkeypatch.context() as patched:
+        patched.setattr(TerminalReporter, "progress", breaks)
+        assert run(*patchwise, broken) == (3 if how == "canceled" else 4)
+    assert batches == [32] * 3
+    (begun,) = tmp_path.rglob("*.begun")
+    if how == "damaged":
+        begun.write_bytes(begun.read_bytes()[:-8])
+    capsys.readouterr()
+    assert run(*patchwise, broken, "--resume") == 0
+    again = [32] * 8 if how == "damaged" else [32] * 5
+    assert batches[3:] == [*again[:-1], 240 - 7 * 32]
+    assert "Warning" not in capsys.readouterr().err
+    assert broken.read_bytes() == whole.read_bytes()
+    assert not list(tmp_path.glob("*.work"))
 
 
 def test_a_killed_map_goes_on_at_its_finished_blocks(

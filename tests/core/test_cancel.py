@@ -181,6 +181,77 @@ def test_a_file_in_the_job_folder_cancels_with_a_checkpoint_and_only_once(scene:
     assert not (folder / "cancel").exists(), "the next run would be canceled at once"
 
 
+STEP_IN_HAND = """
+import sys, time, types
+from dataclasses import dataclass
+from pathlib import Path
+import mtmsd.commands.runner as runner
+from mtmsd.commands.registry import COMMANDS
+from mtmsd.errors import Canceled
+
+@dataclass
+class Arguments:
+    checkpoint: Path
+
+def run(arguments, reporter):
+    reporter.phase("pretrain", "Learning")
+    done = 0
+    try:
+        while True:
+            reporter.progress(done, 9, "step")
+            time.sleep(3)
+            done += 1
+    except Canceled:
+        arguments.checkpoint.write_text(str(done))
+        raise
+
+COMMANDS["slow"] = types.SimpleNamespace(Arguments=Arguments, run=run)
+sys.exit(runner.run_job(Path(sys.argv[1])))
+"""
+"""An engine whose steps take 3 s."""
+
+
+def test_the_step_in_hand_is_waited_for_and_kept(tmp_path: Path):
+    content = {"command": "slow", "arguments": {"checkpoint": str(tmp_path / "checkpoint")}}
+    (tmp_path / "job.json").write_text(json.dumps(content))
+    process = subprocess.Popen(
+        [sys.executable, "-c", STEP_IN_HAND, tmp_path],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    while b'"progress"' not in process.stdout.readline():
+        assert process.poll() is None
+    process.stdin.write(b"cancel\n")
+    process.stdin.flush()
+    out, _ = process.communicate(timeout=40)
+    told = [m for m in messages(out.decode()) if m["type"] != "heartbeat"]
+    assert [m["type"] for m in told] == ["canceling", "error"]
+    assert told[0]["patience_s"] == 60, "30 s for the step, 30 s for the checkpoint"
+    assert told[1]["code"] == "canceled"
+    assert process.returncode == 3
+    assert (tmp_path / "checkpoint").read_text() == "1"
+
+
+def test_the_patience_is_three_times_the_last_step_and_30_s_at_least(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    switch = CancelSwitch()
+    assert switch.patience == 1.5, "nothing has begun"
+    switch.step()
+    assert switch.patience == 30
+    for seconds, patience in ((2, 30), (9, 30), (40, 120), (50, 150)):
+        now += seconds
+        switch.step()
+        assert switch.patience == patience
+    for _ in range(20):  # faster again
+        now += 11
+        switch.step()
+    assert switch.patience == 33
+    switch.phase()
+    assert switch.patience == 1.5
+
+
 @pytest.mark.parametrize("how", ["line", "file", "parent gone", "ctrl-c twice"])
 def test_a_job_that_does_not_obey_is_ended_with_all_its_children(tmp_path: Path, how: str):
     part = tmp_path / ".map.tif.part"

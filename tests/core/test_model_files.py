@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mtmsd.errors import InputError
+from mtmsd.errors import InputError, MachineError
 from mtmsd.files.tensor_file import load_tensors, save_tensors
 from safetensors.torch import save_file
 
@@ -60,7 +60,7 @@ def test_failed_write_leaves_the_old_file(model: Path, monkeypatch: pytest.Monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("mtmsd.files.tensor_file.save_file", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(MachineError, match="the disk is full"):
         save_tensors(model, "diffusion-model", {"a": torch.zeros(3)}, {})
     assert model.read_bytes() == before
     assert [p.name for p in model.parent.iterdir()] == [model.name]

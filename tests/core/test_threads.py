@@ -49,6 +49,22 @@ def test_results_come_in_order_from_several_threads(three: None) -> None:
     assert len({name for _, name in found}) == 3
 
 
+@pytest.mark.parametrize(("items", "each"), [(1, 6), (2, 3), (3, 2), (4, 2), (6, 1), (9, 1)])
+def test_all_threads_work_whatever_the_number_of_items(items: int, each: int) -> None:
+    """Where items are fewer than threads, each is computed by several."""
+    code = (
+        "import torch; torch.set_num_threads(6)\n"
+        "from mtmsd.compute.threads import parallel_map\n"
+        "cpu = torch.device('cpu')\n"
+        "count = lambda _: torch.get_num_threads()\n"
+        f"print(parallel_map(count, range({items}), cpu))\n"
+        f"inner = lambda _: len(parallel_map(count, range(9), cpu)) * [torch.get_num_threads()]\n"
+        f"print(parallel_map(inner, range({items}), cpu)[0][0], torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [str([each] * items), f"{each} 6"]
+
+
 def test_work_inside_of_work_stays_in_its_thread(three: None) -> None:
     """No thread waits for one that is not free."""
 

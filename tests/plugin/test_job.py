@@ -149,6 +149,41 @@ def test_cancel_of_an_engine_that_does_not_listen_ends_the_whole_tree(child, gra
     assert gone(told[0]["pid"])
 
 
+def test_an_engine_that_says_how_long_it_takes_to_cancel_is_given_so_long(
+    child, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(job_module, "GRACE_SECONDS", 1.0)
+    python = child(f"""
+        say(type="hello")
+        assert sys.stdin.readline() == "cancel\\n"
+        say(type="canceling", patience_s=60)
+        time.sleep(3)  # the step in hand
+        open({str(tmp_path / "checkpoint")!r}, "w").write("whole")
+        say(type="error", code="canceled", message="Canceled.")
+        sys.exit(3)
+    """)
+    job = Job.start(python, "pretrain", {})
+    follow(job, cancel_at="hello")
+    assert job.outcome.status == CANCELED
+    assert (tmp_path / "checkpoint").read_text() == "whole"
+
+
+def test_an_engine_that_takes_longer_than_it_said_is_ended(child, monkeypatch):
+    monkeypatch.setattr(job_module, "AFTER_GRACE_SECONDS", 0.2)
+    python = child("""
+        say(type="hello")
+        sys.stdin.readline()
+        say(type="canceling", patience_s=0.3)
+        time.sleep(60)
+    """)
+    job = Job.start(python, "map", {})
+    began = time.monotonic()
+    follow(job, cancel_at="hello")
+    assert job.outcome.status == CANCELED
+    assert time.monotonic() - began < 20
+    assert gone(job.pid)
+
+
 def test_a_grandchild_that_holds_the_pipe_does_not_hold_the_job(child):
     python = child("""
         import subprocess

@@ -67,7 +67,7 @@ class TerminalReporter(JobReporter):
 
     def phase(self, name: str, title: str) -> None:
         """Begin a bar."""
-        self.check_canceled()
+        super().phase(name, title)
         self._end_phase()
         if not self._shown:
             self._bars.start()
@@ -77,7 +77,7 @@ class TerminalReporter(JobReporter):
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Move the bar."""
-        self.check_canceled()
+        super().progress(done, total, unit)
         if self._task is not None and self._pace.due(done, total):
             self._unit = unit
             amount = f"{done:,}/{total:,} {unit}"
@@ -96,6 +96,11 @@ class TerminalReporter(JobReporter):
         """Print where the file is."""
         self._say("Wrote", "green", f"{kind} {path}")
 
+    def canceling(self, seconds: float) -> None:
+        """Print that the step in hand is waited for."""
+        words = "the step in hand is finished first; Ctrl-C again does not wait for it."
+        self._say("Canceling", "yellow", words)
+
     def done(self, results: Mapping[str, Any]) -> None:
         """Print the results."""
         self._end_phase()
@@ -106,7 +111,8 @@ class TerminalReporter(JobReporter):
         """Print what went wrong and what to do about it."""
         self._hide_bars()
         if isinstance(error, Canceled):
-            self._say("Canceled", "yellow", self._how_to_resume)
+            lost = "" if error.message == Canceled().message else "the step in hand is lost; "
+            self._say("Canceled", "yellow", lost + self._how_to_resume)
         else:
             self._say("Error", "red", str(error))
 

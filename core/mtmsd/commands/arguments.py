@@ -7,9 +7,10 @@ import shlex
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NewType, TypeVar, Union, get_origin
 
 from mtmsd.errors import InputError
+from mtmsd.fields import Limits, hints_of, parts, rule
 from mtmsd.settings import Settings, preset
 
 Source = NewType("Source", str)
@@ -17,6 +18,9 @@ Source = NewType("Source", str)
 
 Extent = tuple[float, float, float, float]
 """xmin, ymin, xmax, ymax in the scene's coordinates."""
+
+Seed = Annotated[int, Limits(0, 2**31 - 1)]
+Pixels = Annotated[int, Limits(0, 1_000_000)]
 
 T = TypeVar("T")
 
@@ -31,7 +35,7 @@ class Method:
     """Single numbers of the preset, replaced."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
-    seed: int = 0
+    seed: Seed = 0
     """The same seed on the same machine gives the same result."""
 
     def chosen(self) -> Settings:
@@ -94,7 +98,7 @@ def build(cls: type[T], values: Mapping[str, Any], base: Path | None = None) -> 
         For an unknown or missing argument, or a value of the wrong kind.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    hints = get_type_hints(cls)
+    hints = hints_of(cls)
     given = {name: value for name, value in values.items() if value is not None}
     for name in given:
         if name not in fields:
@@ -143,14 +147,16 @@ _OPTIONS = {
 
 def _convert(kind: Any, name: str, value: Any, base: Path | None) -> Any:
     optional = get_origin(kind) in (Union, types.UnionType)
-    if optional:
-        if value == "":
-            return None
-        kind = next(k for k in get_args(kind) if k is not type(None))
+    if optional and value == "":
+        return None
+    plain, limits = parts(kind)
     try:
-        return _CONVERTERS[get_origin(kind) or kind](value, base)
-    except (TypeError, ValueError):
+        converted = _CONVERTERS[get_origin(plain) or plain](value, base)
+    except (OverflowError, TypeError, ValueError):
         raise InputError(f"The argument '{name}' cannot be {value!r}.") from None
+    if limits and not limits.hold(converted):
+        raise InputError(f"The argument '{name}' cannot be {value!r}.", hint=f"It is {rule(kind)}.")
+    return converted
 
 
 def _path(value: Any, base: Path | None) -> Path:

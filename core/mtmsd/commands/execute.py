@@ -52,6 +52,7 @@ def execute(
     """
     keep_no_large_arrays()
     switch = reporter.switch
+    switch.on_request = reporter.canceling
     switch.on_forced_end = lambda: _end_process(reporter)
     try:
         results = _run(command, values, reporter, base)
@@ -117,4 +118,4 @@ def _tidy_up(reporter: JobReporter) -> None:
         for file in me.open_files():
             if SUFFIX in os.path.basename(file.path):
                 os.unlink(file.path)
-    reporter.error(Canceled())
+    reporter.error(Canceled("Canceled; the step in hand is lost."))

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mtmsd.commands import assess, classify, nextlabels, pretrain, train, vectorize
-from mtmsd.commands.arguments import Method, Rasters, Source, command_line
+from mtmsd.commands.arguments import Method, Pixels, Rasters, Source, command_line
 from mtmsd.commands.inputs import open_labels, open_scene
+from mtmsd.commands.method import check_method
 from mtmsd.commands.outputs import check_outputs
 from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import Reporter
@@ -52,7 +53,7 @@ class Arguments(Rasters, Method):
     next_labels: Path | None = None
     """Places that are worth a label next, GeoPackage."""
     holdout: float = 0.25
-    guard: int = 0
+    guard: Pixels = 0
     split: str = "auto"
     resume: bool = False
     """Continue where the last run with the same output ended."""
@@ -78,8 +79,12 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
             arguments.classifier_output,
         ],
     )
-    arguments.chosen()
+    settings = arguments.chosen()
     train.check_choices(arguments.classifier, arguments.split, arguments.holdout)
+    if arguments.model or _pretrains(arguments):
+        learnt = settings.pretrain
+        side = None if arguments.model else learnt.patch_size
+        check_method(settings.classifier, side, learnt.backbone)
     classify.check_after(arguments)
     _check_labels(arguments)
     for module in _MODULES:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from mtmsd.commands.arguments import Method, Source
+from mtmsd.commands.arguments import Method, Pixels, Source
 from mtmsd.commands.inputs import open_labels, open_scene, open_scene_for
+from mtmsd.commands.method import check_method
 from mtmsd.commands.outputs import check_outputs
 from mtmsd.errors import InputError
 from mtmsd.jobs.work import Steps, work_folder
 from mtmsd.reporting import Reporter
+from mtmsd.settings import preset
 
 if TYPE_CHECKING:
     from mtmsd.assess.validation import HeldOut
@@ -50,7 +52,7 @@ class Arguments(Method):
     """Bands to leave out; with ``model``, its bands are used."""
     holdout: float = 0.25
     """Share of each class's polygons held out for the accuracy figures; 0 holds out none."""
-    guard: int = 0
+    guard: Pixels = 0
     """Training pixels nearer than this to a held-out pixel are left out of the figures."""
     split: str = "auto"
     """How labels are held out: auto, polygons, cross or random."""
@@ -62,8 +64,7 @@ class Arguments(Method):
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Train on all labels; the accuracy comes from polygons that were held out before."""
-    if arguments.preset:
-        arguments.chosen()  # a wrong setting is told before the model is loaded
+    preset(arguments.preset or "balanced", arguments.settings)  # told before the model is loaded
     check_choices(arguments.classifier, arguments.split, arguments.holdout)
     if arguments.classifier == METHOD and not arguments.model:
         raise InputError(
@@ -85,6 +86,8 @@ def _run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, A
     model = DiffusionModel.load(arguments.model) if arguments.model else None
     if model and not arguments.preset:
         arguments = replace(arguments, preset=model.metadata["settings"]["preset"])
+    if model and arguments.classifier in (METHOD, STACK):
+        check_method(arguments.chosen().classifier, model.patch_size)
     with scene_of(model, arguments.scene, arguments.exclude, reporter) as scene:
         labels = open_labels(arguments.labels, scene, arguments.class_field, reporter)
         samples = _samples(arguments, model, scene, labels, reporter)

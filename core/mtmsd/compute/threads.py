@@ -8,9 +8,10 @@ computes whole tiles, patches or networks waits for nobody.
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import TypeVar
 
 import torch
@@ -36,15 +37,32 @@ def parallel_map(
 ) -> list[Result]:
     """Apply ``work`` to every item, and return the results in the items' order.
 
+    Where there are fewer items than threads, each item gets several: 8 patches on 32 cores are
+    computed by 4 threads each, which divide its single operations, or its own items if it calls
+    this function again.
+
     ``no_grad``, ``autocast`` and the like hold for one thread: ``work`` enters them itself.
-    Work inside of such work is done in its own thread. The first exception is raised again.
+    The first exception is raised again.
     """
-    threads = thread_count(device)
-    if threads == 1:
+    items, threads = list(items), thread_count(device)
+    if threads == 1 or len(items) < 2:
         return [work(item) for item in items]
-    return list(_pool(threads).map(work, items))
+    each = math.ceil(threads / len(items))
+
+    def work_with_threads(item: Item) -> Result:
+        if torch.get_num_threads() != each:
+            torch.set_num_threads(each)
+        return work(item)
+
+    return list(_pool(threads).map(work_with_threads, items))
 
 
-@cache
+_own = threading.local()
+
+
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "compute", initializer=torch.set_num_threads, initargs=(1,))
+    """Return the pool of the calling thread: none waits for a thread that works for another."""
+    pools: dict[int, ThreadPoolExecutor] = _own.__dict__.setdefault("pools", {})
+    if threads not in pools:
+        pools[threads] = ThreadPoolExecutor(threads, "compute")
+    return pools[threads]

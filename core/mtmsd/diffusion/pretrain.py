@@ -24,7 +24,7 @@ from mtmsd.diffusion.model import (
 from mtmsd.diffusion.patches import Batch, PatchPool
 from mtmsd.diffusion.schedule import cosine_schedule
 from mtmsd.diffusion.step import train_step
-from mtmsd.errors import Canceled, InputError, MachineError
+from mtmsd.errors import Canceled, MachineError
 from mtmsd.files.model_check import describe_bands
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
@@ -68,7 +68,6 @@ def pretrain(
         If the loss became infinite or memory ran out.
     """
     chosen = settings.pretrain
-    _check(chosen)
     reporter.phase("prepare", "Reading the scene")
     whitening = fit_whitening(
         scene,
@@ -161,20 +160,6 @@ def fit(
     final = type(backbone)(backbone.channels, backbone.width)
     final.load_state_dict({name: value.cpu() for name, value in averaged.items()})
     return final.eval()
-
-
-def _check(settings: PretrainSettings) -> None:
-    side, width, kind = settings.patch_size, settings.width, backbone_named(settings.backbone)
-    if side % kind.downsampling or side < 2 * kind.downsampling:
-        raise InputError(
-            f"patch_size {side} is not a multiple of {kind.downsampling} "
-            f"from {2 * kind.downsampling} on."
-        )
-    if width % kind.width_multiple or width <= 0:
-        raise InputError(f"width {width} is not a multiple of {kind.width_multiple}.")
-    for name in ("components", "iterations", "batch_size", "learning_rate", "checkpoint_every"):
-        if getattr(settings, name) <= 0:
-            raise InputError(f"The setting {name} must be above 0, not {getattr(settings, name)}.")
 
 
 def _start(

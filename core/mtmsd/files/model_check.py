@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
 
 from mtmsd.classes import LARGEST_VALUE, LONGEST_NAME, ClassInfo, distinct_names
 from mtmsd.compute.memory import is_out_of_memory
 from mtmsd.errors import InputError
+from mtmsd.fields import Limits, allows, hints_of
 from mtmsd.settings import RENAMED, ClassifierSettings
 
 if TYPE_CHECKING:
@@ -22,13 +22,9 @@ if TYPE_CHECKING:
 
 N = TypeVar("N", bound="nn.Module")
 
+POSITIVE = Annotated[float, Limits(0, math.inf, above=True)]
 LARGEST_PATCH = 1024
 LARGEST_WIDTH = 4096
-MOST = {
-    "members": 1000, "timesteps": 1000, "blocks": 100, "stride": LARGEST_PATCH,
-    "branch_weight": 1000,
-}  # fmt: skip
-"""Far beyond any use; what is larger was written to do harm, or by a broken disk."""
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
 """What would drive a terminal. Blanks of all kinds, joined emoji and new characters are names."""
 
@@ -87,7 +83,7 @@ def check_patch_size(side: Any) -> None:
 def read_temperature(metadata: Mapping[str, Any]) -> float:
     """Return what calibrates the probabilities, 1 where a file says nothing; or ValueError."""
     temperature = metadata.get("temperature", 1.0)
-    _need(_is(temperature, float) and temperature > 0, f"a temperature {str(temperature)[:40]}")
+    _need(allows(POSITIVE, temperature), f"a temperature {str(temperature)[:40]}")
     return float(temperature)
 
 
@@ -115,7 +111,7 @@ def read_classes(listed: Sequence[Mapping[str, Any]]) -> tuple[ClassInfo, ...]:
 
 
 def read_settings(entries: Mapping[str, Any]) -> ClassifierSettings:
-    """Return the classifier's settings that a file lists, each of its kind and within reason.
+    """Return the classifier's settings that a file lists, each of its kind and within its limits.
 
     Raises
     ------
@@ -126,13 +122,9 @@ def read_settings(entries: Mapping[str, Any]) -> ClassifierSettings:
         for k, v in entries.items()  # JSON knows lists only
     }
     settings = ClassifierSettings(**plain)
-    hints = get_type_hints(ClassifierSettings)
-    for field in dataclasses.fields(settings):
-        value, kind = getattr(settings, field.name), hints[field.name]
-        _need(_is(value, kind), f"the setting {field.name} as {str(value)[:40]}")
-        size = len(value) if isinstance(value, tuple) else value
-        if field.name in MOST:
-            _need(0 < size <= MOST[field.name], f"the setting {field.name} as {str(value)[:40]}")
+    for name, hint in hints_of(ClassifierSettings).items():
+        value = getattr(settings, name)
+        _need(allows(hint, value), f"the setting {name} as {str(value)[:40]}")
     return settings
 
 
@@ -160,14 +152,3 @@ def _need(true: bool, what: str) -> None:
 
 def _whole(value: Any, least: int, most: int) -> bool:
     return type(value) is int and least <= value <= most
-
-
-def _is(value: Any, kind: Any) -> bool:
-    """Whether a value is of a setting's kind: a plain type, some literals, or whole numbers."""
-    if kind is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    if isinstance(kind, type):
-        return type(value) is kind
-    if get_args(kind)[0] is int:
-        return isinstance(value, tuple) and all(type(part) is int for part in value)
-    return value in get_args(kind)

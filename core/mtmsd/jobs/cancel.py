@@ -7,13 +7,18 @@ import os
 import signal
 import socket
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-PATIENCE_S = 1.5
-"""Time for the computation to notice a cancel."""
+PATIENCE_S = 30.0
+"""Time for the step in hand to end, at least: three times as long as the last steps took."""
+START_PATIENCE_S = 1.5
+"""The same in a phase that has not told of any step yet: there is nothing to keep."""
+LAST_STEPS = 8
 GRACE_S = 30.0
 """Time after it has noticed, in which a checkpoint is written."""
 LOOK_S = 0.5
@@ -23,15 +28,25 @@ LOOK_S = 0.5
 class CancelSwitch:
     """Set once by the user; ends the process if the computation does not obey.
 
-    The computation notices at its next report of progress and unwinds, which may take as
-    long as writing a checkpoint. One that does not report in time (a long step, a library)
-    has nothing to write, so the process ends at once.
+    The computation notices when the step in hand is done, at its next report of progress, and
+    unwinds, which may take as long as writing a checkpoint. One that does not report in time
+    (a library that hangs, or has not begun) is not waited for.
+
+    Attributes
+    ----------
+    on_request : callable, optional
+        Told, in a thread of its own, after how many seconds the process ends at the latest.
+    on_forced_end : callable, optional
+        Ends the process.
     """
 
     def __init__(self, patience: float = PATIENCE_S, grace: float = GRACE_S) -> None:
-        self.patience = patience
         self.grace = grace
+        self.on_request: Callable[[float], None] | None = None
         self.on_forced_end: Callable[[], None] | None = None
+        self._least = patience
+        self._step_began: float | None = None
+        self._steps: deque[float] = deque(maxlen=LAST_STEPS)
         self._requested = threading.Event()
         self._noticed = threading.Event()
         self._closed = threading.Event()
@@ -41,6 +56,25 @@ class CancelSwitch:
     def requested(self) -> bool:
         """Whether the user asked to stop."""
         return self._requested.is_set()
+
+    @property
+    def patience(self) -> float:
+        """Seconds in which the computation must notice a cancel."""
+        if self._step_began is None:
+            return min(self._least, START_PATIENCE_S)
+        return max(self._least, 3 * max(self._steps.copy(), default=0.0))
+
+    def phase(self) -> None:
+        """Say that a phase begins, which may be of other steps or of none."""
+        self._step_began = None
+        self._steps.clear()
+
+    def step(self) -> None:
+        """Say that a step is done and the next one begins."""
+        now = time.monotonic()
+        if self._step_began is not None:
+            self._steps.append(now - self._step_began)
+        self._step_began = now
 
     def request(self) -> None:
         """Ask the computation to stop; asking again changes nothing."""
@@ -72,7 +106,11 @@ class CancelSwitch:
                 self.on_forced_end()
 
     def _wait_then_end(self) -> None:
-        if not self._noticed.wait(self.patience) or not self._closed.wait(self.grace):
+        patience = self.patience
+        if self.on_request is not None:
+            told = (patience + self.grace,)
+            threading.Thread(target=self.on_request, args=told, daemon=True).start()
+        if not self._noticed.wait(patience) or not self._closed.wait(self.grace):
             self.end_now()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import sys
 
+from mtmsd.compute.memory import ran_out_of
 from mtmsd.errors import Canceled, InputError, MachineError, MtmsdError
+from mtmsd.files.atomic import is_disk_full
 
-_NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
-_NO_SPACE_WORDS = ("no space left", "quota exceeded", "file too large")
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -18,16 +18,12 @@ def explain(error: BaseException) -> MtmsdError | None:
         return error
     if isinstance(error, KeyboardInterrupt):
         return Canceled()
-    if _is_out_of_device_memory(error):
+    owner = ran_out_of(error)
+    if owner is not None:
+        instead = "use --device cpu" if owner == "device" else "close other programs"
         return MachineError(
-            "The device has not enough memory for this job.",
-            hint="Lower batch_size or width (--set batch_size=4), or use --device cpu.",
-            code="no-memory",
-        )
-    if isinstance(error, MemoryError) or _says(error, "can't allocate", "not enough memory"):
-        return MachineError(
-            "The machine has not enough memory for this job.",
-            hint="Lower batch_size or width (--set batch_size=4), or close other programs.",
+            f"The {owner} has not enough memory for this job.",
+            hint=f"Lower batch_size or width (--set batch_size=4), or {instead}.",
             code="no-memory",
         )
     if isinstance(error, OSError):
@@ -51,30 +47,15 @@ def unforeseen(error: BaseException, log: str) -> MachineError:
     )
 
 
-def _is_out_of_device_memory(error: BaseException) -> bool:
-    torch = sys.modules.get("torch")
-    kind = getattr(torch, "OutOfMemoryError", None)
-    if kind is not None and isinstance(error, kind):
-        return True
-    return isinstance(error, RuntimeError) and _says(error, "out of memory")
-
-
-def _says(error: BaseException, *words: str) -> bool:
-    """Whether an error of a library that has no kind of its own for it has these words."""
-    return any(word in str(error).lower() for word in words)
-
-
 def _explain_os(error: OSError) -> MtmsdError | None:
     name = error.filename2 or error.filename
     place = f" while {name} was written" if name else ""
-    if error.errno in _NO_SPACE or _says(error, *_NO_SPACE_WORDS):
+    if is_disk_full(error):
         return MachineError(
             f"The disk is full or its quota is used up{place}.",
             hint="Make room, or write to another disk.",
             code="disk-full",
         )
-    if error.errno == errno.ENOMEM:
-        return explain(MemoryError())
     if not name:
         return None
     if error.errno in _NOT_WRITABLE:

@@ -128,14 +128,14 @@ class MessageReporter(JobReporter):
 
     def phase(self, name: str, title: str) -> None:
         """Send ``phase``."""
-        self.check_canceled()
+        super().phase(name, title)
         self._phase = name
         self._pace.restart()
         self._stream.send("phase", name=name, title=title)
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Send ``progress``, at most five times a second."""
-        self.check_canceled()
+        super().progress(done, total, unit)
         if self._pace.due(done, total):
             self._stream.send(
                 "progress",
@@ -157,6 +157,10 @@ class MessageReporter(JobReporter):
     def warning(self, message: str) -> None:
         """Send ``warning``."""
         self._stream.send("warning", message=message)
+
+    def canceling(self, seconds: float) -> None:
+        """Send ``canceling``, so that the parent waits as long as this process does."""
+        self._stream.send("canceling", patience=0.5, patience_s=seconds)
 
     def done(self, results: Mapping[str, Any]) -> None:
         """Send ``done``, the last message."""

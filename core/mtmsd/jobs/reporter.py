@@ -24,6 +24,19 @@ class JobReporter(Reporter):
             self.switch.notice()
         return self.switch.requested
 
+    def phase(self, name: str, title: str) -> None:
+        """Tell that a new phase begins."""
+        self.check_canceled()
+        self.switch.phase()
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Tell that a step is done."""
+        self.switch.step()
+        self.check_canceled()
+
+    def canceling(self, seconds: float) -> None:
+        """Tell that the job was asked to stop, and ends in so many seconds at the latest."""
+
     def check_canceled(self) -> None:
         """Raise :class:`Canceled` if the user asked to stop."""
         if self.cancel_requested:

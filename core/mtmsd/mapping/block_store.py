@@ -14,6 +14,39 @@ from mtmsd.errors import InputError
 from mtmsd.files.tensor_file import load_arrays, save_arrays
 
 KIND = "map-block"
+BEGUN = "begun-block"
+
+
+class BegunBlock:
+    """The first part of a block that takes long: the sums over its tiles or patches so far."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self, shape: Sequence[int], places: int) -> tuple[np.ndarray, int, int] | None:
+        """Return the sums, how many of the places are done, and how many were done at once.
+
+        None if nothing is kept, or it is damaged or of another shape or number of places.
+        """
+        if not self._path.is_file():
+            return None
+        try:
+            arrays, said = load_arrays(self._path, BEGUN)
+            sums, done, at_once = arrays["sums"], said["done"], said["at_once"]
+        except (InputError, KeyError):
+            return None
+        fits = sums.shape == tuple(shape) and said.get("places") == places
+        return (sums, int(done), int(at_once)) if fits else None
+
+    def write(self, sums: np.ndarray, done: int, at_once: int, places: int) -> None:
+        """Keep the sums after so many places."""
+        self._path.parent.mkdir(exist_ok=True)
+        said = {"done": done, "at_once": at_once, "places": places}
+        save_arrays(self._path, BEGUN, {"sums": sums}, said)
+
+    def remove(self) -> None:
+        """Forget it: the block is finished."""
+        self._path.unlink(missing_ok=True)
 
 
 class BlockStore:
@@ -54,6 +87,11 @@ class BlockStore:
         """Keep the layers of a mapped block."""
         self.folder.mkdir(exist_ok=True)
         save_arrays(self._path(row, col), KIND, layers, {})
+        self.begun(row, col).remove()
+
+    def begun(self, row: int, col: int) -> BegunBlock:
+        """Return what is kept of a block that is not finished."""
+        return BegunBlock(self._path(row, col).with_suffix(".begun"))
 
     def _path(self, row: int, col: int) -> Path:
         return self.folder / f"{row:08d}-{col:08d}.safetensors"

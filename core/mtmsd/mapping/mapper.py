@@ -134,7 +134,7 @@ def _mapped(
         layers = store.read(row, col, names) if store else None
         if layers is None:
             tick(0)
-            block = mapper.block(place, tick)
+            block = mapper.block(place, tick, store.begun(row, col) if store else None)
             layers = {name: getattr(block, name) for name in names}
             if store:
                 store.write(row, col, layers)

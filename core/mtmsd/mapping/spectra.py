@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mtmsd.mapping.block_store import BegunBlock
 from mtmsd.mapping.decision import Block, Tick, Window, blank, decide, no_tick
 from mtmsd.scene.raster import Scene
 from mtmsd.spectral.classifier import SpectralClassifier
@@ -19,7 +20,12 @@ class SpectralMapper:
         self.scene = scene
         self.classifier = classifier
 
-    def block(self, window: Window, tick: Tick = no_tick) -> Block:
+    def block(
+        self,
+        window: Window,
+        tick: Tick = no_tick,
+        begun: BegunBlock | None = None,  # a block takes seconds: none is kept
+    ) -> Block:
         """Map one window; ``tick`` hears after each strip what share of it is done."""
         row, col, height, width = window
         classes = self.classifier.classes

@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 
+from mtmsd.mapping.block_store import BegunBlock
 from mtmsd.mapping.decision import Block, Tick, Window, blank, decide, no_tick
 from mtmsd.mapping.runtimes import Device
 from mtmsd.mapping.tiles import TiledClassifier, TileMapper
@@ -36,14 +37,14 @@ class StackMapper:
             network = cast(TiledClassifier, classifier.network)
             self._tiles = TileMapper(scene, network, device)
 
-    def block(self, window: Window, tick: Tick = no_tick) -> Block:
+    def block(self, window: Window, tick: Tick = no_tick, begun: BegunBlock | None = None) -> Block:
         """Map one window; ``tick`` hears after each chunk what share of it is done."""
         row, col, height, width = window
         classes = self.classifier.classes
-        begun, network = 0.0, None
+        share_done, network = 0.0, None
         if self._tiles is not None:
-            begun = NETWORK_SHARE
-            network = self._tiles.block(window, lambda share: tick(NETWORK_SHARE * share))
+            share_done = NETWORK_SHARE
+            network = self._tiles.block(window, lambda share: tick(NETWORK_SHARE * share), begun)
         inside = np.zeros((height, width), bool)
         found = np.zeros((len(classes), height, width), np.float32)
         differ = np.zeros((height, width), np.float32)
@@ -72,7 +73,7 @@ class StackMapper:
                 found[:, here, there][:, shown] = np.exp(pool.log_probabilities(streams)).T
                 if self._compare:
                     differ[here, there][shown] = disagreement(streams, pool.shares)
-            tick(begun + (1 - begun) * min(1.0, (top + CHUNK - row) / height))
+            tick(share_done + (1 - share_done) * min(1.0, (top + CHUNK - row) / height))
         if not inside.any():
             return blank(len(classes), height, width)
         return decide(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
 from mtmsd.compute.memory import is_out_of_memory
-from mtmsd.errors import MachineError
+from mtmsd.errors import Canceled, MachineError
 from mtmsd.features.tiles import TileGrid
+from mtmsd.mapping.block_store import BegunBlock
 from mtmsd.mapping.decision import Block, Tick, Window, blank, decide, no_tick
 from mtmsd.mapping.runtimes import Device, runtime_on
 from mtmsd.scene.raster import Scene
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 TILES_AT_ONCE = {"cpu": 8, "cuda": 64, "mps": 16}
 """At least; on a processor of more cores, or of an odd number, as many as divide evenly."""
 PATCHES_AT_ONCE = 32
+KEEP_EVERY_S = 60.0
+"""Longest time of a block's work that a broken run loses."""
 
 TiledClassifier = Union["Classifier", "ExportedClassifier"]
 
@@ -46,8 +50,12 @@ class TileMapper:
         self._device = device
         self._at_once = self._affordable()
 
-    def block(self, window: Window, tick: Tick = no_tick) -> Block:
-        """Map one window; ``tick`` hears after each batch what share of it is done."""
+    def block(self, window: Window, tick: Tick = no_tick, begun: BegunBlock | None = None) -> Block:
+        """Map one window; ``tick`` hears after each batch what share of it is done.
+
+        Where a block takes minutes, ``begun`` keeps the sums meanwhile, and a later run goes on
+        from them, in the same batches.
+        """
         row, col, height, width = window
         pad = self.side
         data, valid = read_whitened(
@@ -62,12 +70,19 @@ class TileMapper:
         if not inside.any():
             return blank(len(self.classifier.classes), height, width)
         if self.classifier.settings.features == "dense":
-            summed = self._dense(data, inside, window, tick)
+            summed = self._dense(data, inside, window, tick, begun)
         else:
-            summed = self._patchwise(data, inside, tick)
+            summed = self._patchwise(data, inside, tick, begun)
         return self._vote(self._runtime.numpy(summed), inside)
 
-    def _dense(self, data: np.ndarray, inside: np.ndarray, window: Window, tick: Tick) -> Any:
+    def _dense(
+        self,
+        data: np.ndarray,
+        inside: np.ndarray,
+        window: Window,
+        tick: Tick,
+        begun: BegunBlock | None,
+    ) -> Any:
         """Sum of weighted probabilities (V, K, h, w) over all tiles that show the window."""
         row, col, height, width = window
         pad, margin, core = self.side, self._grid.margin, self._grid.core
@@ -87,10 +102,12 @@ class TileMapper:
                 top, left = r + margin, c + margin
                 total[:, :, top : top + core, left : left + core] += tile
 
-        self._in_batches(corners, add, tick)
+        self._in_batches(corners, add, total, tick, begun)
         return total[:, :, pad : pad + height, pad : pad + width]
 
-    def _patchwise(self, data: np.ndarray, inside: np.ndarray, tick: Tick) -> Any:
+    def _patchwise(
+        self, data: np.ndarray, inside: np.ndarray, tick: Tick, begun: BegunBlock | None
+    ) -> Any:
         """Probabilities (V, K, h, w) from one patch around every valid pixel."""
         height, width = inside.shape
         pixels = [(int(r), int(c)) for r, c in np.argwhere(inside)]
@@ -103,7 +120,7 @@ class TileMapper:
             rows, cols = map(list, zip(*chosen, strict=True))
             total[:, :, rows, cols] = found.swapaxes(1, 2)
 
-        self._in_batches(pixels, put, tick)
+        self._in_batches(pixels, put, total, tick, begun)
         return total
 
     def _votes(self, scene: Any, corners: list[tuple[int, int]]) -> Any:
@@ -153,10 +170,17 @@ class TileMapper:
         self,
         places: list[tuple[int, int]],
         work: Callable[[list[tuple[int, int]]], None],
+        total: Any,
         tick: Tick,
+        begun: BegunBlock | None,
     ) -> None:
         """Work through all places; batches halve for good when memory runs out."""
-        done = 0
+        done, kept_at = self._go_on(begun, total, len(places)), time.monotonic()
+
+        def keep() -> None:
+            if begun is not None and done:
+                begun.write(self._runtime.numpy(total), done, self._at_once, len(places))
+
         while done < len(places):
             batch = places[done : done + self._at_once]
             try:
@@ -174,4 +198,21 @@ class TileMapper:
                 self._runtime.release()
             else:
                 done += len(batch)
-                tick(done / len(places))
+                if time.monotonic() - kept_at > KEEP_EVERY_S:
+                    keep()
+                    kept_at = time.monotonic()
+                try:
+                    tick(done / len(places))
+                except Canceled:
+                    keep()
+                    raise
+
+    def _go_on(self, begun: BegunBlock | None, total: Any, places: int) -> int:
+        """Take up the sums of a broken run, and its batches; return how many places it did."""
+        found = begun.read(total.shape, places) if begun else None
+        if found is None:
+            return 0
+        sums, done, at_once = found
+        total[...] = self._runtime.array(sums)
+        self._at_once = min(self._at_once, at_once)
+        return done

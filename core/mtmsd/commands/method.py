@@ -1,0 +1,48 @@
+"""Before hours of work: do the method's settings fit each other and the network."""
+
+from __future__ import annotations
+
+from mtmsd.errors import InputError
+from mtmsd.settings import ClassifierSettings
+
+
+def check_method(
+    settings: ClassifierSettings, patch_size: int | None, backbone: str = "unet"
+) -> None:
+    """Refuse what only shows when features are read or the classifier is made.
+
+    Each number by itself was checked when the settings were made.
+
+    Parameters
+    ----------
+    settings : ClassifierSettings
+    patch_size : int or None
+        Side of the diffusion model's patches; None if it is not known yet.
+    backbone : str
+        Name of the diffusion model's network.
+
+    Raises
+    ------
+    InputError
+    """
+    from mtmsd.classify.fusion import FUSIONS
+    from mtmsd.classify.head import HEADS
+    from mtmsd.diffusion.backbones import backbone_named
+
+    for what, table in (("fusion", FUSIONS), ("head", HEADS)):
+        name = getattr(settings, what)
+        if name not in table:
+            raise InputError(
+                f"There is no {what} '{name}'.", hint=f"Choose from: {', '.join(table)}."
+            )
+    last = backbone_named(backbone).stage_count - 1
+    if max(settings.blocks) > last:
+        raise InputError(
+            f"The setting blocks cannot be '{','.join(map(str, settings.blocks))}'.",
+            hint=f"The backbone {backbone} has the decoder blocks 0 to {last}.",
+        )
+    if patch_size and settings.features == "dense" and settings.stride > patch_size:
+        raise InputError(
+            f"The setting stride cannot be '{settings.stride}' with a patch_size of {patch_size}.",
+            hint=f"Set stride to {patch_size} at most.",
+        )
