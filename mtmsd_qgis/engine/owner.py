@@ -66,10 +66,11 @@ class Owner:
     @property
     def is_me(self) -> bool:
         """Whether it is this process."""
-        return self.is_of_this_host and self.pid == os.getpid() and self._lives
+        return self.is_of_this_host and self.pid == os.getpid() and self.is_alive
 
     @property
-    def _lives(self) -> bool:
+    def is_alive(self) -> bool:
+        """Whether its process runs on this host."""
         return is_same(self.pid, self.created)
 
 
@@ -84,7 +85,7 @@ def whose(owner: Owner | None) -> str:
         return OTHERS
     if owner.is_me:
         return OWN
-    return OTHERS if owner._lives else LEFT_BEHIND
+    return OTHERS if owner.is_alive else LEFT_BEHIND
 
 
 def _user() -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from qgis.PyQt.QtCore import QLockFile
 
-from ..engine.process import end_tree, is_same
+from ..engine.process import end_same
 from ..engine.stamp import STAMP, read
 
 NOTE = "mtmsd-setup.json"
@@ -70,8 +70,9 @@ class Place:
     def recover(self) -> None:
         """Mend what a QGIS that was killed left: its tool still at work, a swap half done."""
         note = read(self.child)
-        if note and is_same(int(note.get("pid", 0)), note.get("created")):
-            end_tree(int(note["pid"]))
+        pid, created = note.get("pid"), note.get("created")
+        if isinstance(pid, int) and isinstance(created, (int, float)):
+            end_same(pid, created)
         self.child.unlink(missing_ok=True)
         if not self.folder.exists() and self.old.exists():
             self.old.rename(self.folder)

@@ -15,6 +15,7 @@ import pytest
 from mtmsd_qgis.engine import job_folders, process
 from mtmsd_qgis.engine.job import Job
 from mtmsd_qgis.engine.process import Process, filetime_seconds, is_same, look, parse_ps
+from mtmsd_qgis.setup.environment_folder import Place
 
 AT = 1_795_813_827.0
 """Fri Nov 27 21:10:27 2026, in UTC."""
@@ -60,6 +61,20 @@ def test_the_one_that_is_meant_is_ended(stranger, asks, monkeypatch):
     process.end_same(stranger.pid, began - 60)
     assert stranger.poll() is None
     process.end_same(stranger.pid, began + 1.5)
+    assert stranger.wait(5) == -9
+
+
+@pytest.mark.parametrize("created", [AT, None, "then"])
+def test_a_set_up_that_broke_off_ends_no_stranger_that_has_its_tools_number(
+    stranger, tmp_path, created
+):
+    place = Place(tmp_path / "engine")
+    place.child.write_text(json.dumps({"pid": stranger.pid, "created": created}))
+    place.recover()
+    assert stranger.poll() is None
+    assert not place.child.exists()
+    place.note_child(stranger.pid)
+    place.recover()
     assert stranger.wait(5) == -9
 
 
