@@ -14,6 +14,7 @@ from ..common import folders
 from ..common.translation import tr
 from ..engine import locks
 from ..engine.environment import child_environment
+from ..engine.job_states import CANCELED, DONE, FAILED
 from ..engine.stamp import STAMP
 from . import commands, doctor, platforms
 from .child import Child
@@ -21,8 +22,6 @@ from .environment_folder import NOTE, Place, remove_tree, tree_size
 from .install_errors import BROKEN_LINE, code_of, explain, explain_os, without_secrets
 from .machine import ask
 from .plan import PIP, SetupPlan, free_bytes
-
-DONE, FAILED, CANCELED = "done", "failed", "canceled"
 
 STEPS = ("prepare", "python", "tool", "packages", "torch", "doctor", "swap")
 """The steps in their order; those that a plan does not need are left out."""
