@@ -38,7 +38,9 @@ class Workspace(CurrentScene):
         self.engine = engine
         self.training: TrainingLayer | None = None
         self._trainings: dict[str, TrainingLayer] = {}
-        self._wait_for_training: list[Callable[[TrainingLayer], None]] = []
+        self._wait_for_training: list[
+            tuple[Callable[[TrainingLayer], None], Callable[[], None] | None]
+        ] = []
         self._restoring = False
         self._training_timer = QTimer(self)
         self._training_timer.setSingleShot(True)
@@ -78,21 +80,23 @@ class Workspace(CurrentScene):
         self.classes_changed.emit()
         self.training_changed.emit()
 
-    def with_training(self, then: Callable[[TrainingLayer], None]) -> None:
+    def with_training(
+        self, then: Callable[[TrainingLayer], None], otherwise: Callable[[], None] | None = None
+    ) -> None:
         """Call with the training polygons; where there are none, a file is first made in a thread.
 
-        Nothing is called if that fails, which is said, or if another scene is chosen meanwhile.
+        If that fails, which is said, if another QGIS has them, or if another scene is chosen
+        meanwhile, ``otherwise`` is called.
         """
+        if self.scene is None:
+            return
+        self._wait_for_training.append((then, otherwise))
+        if len(self._wait_for_training) > 1 or self._restoring:
+            return
         if self.training is not None:
             if self.training.held:
                 self.said.emit(self.training.held, Qgis.MessageLevel.Warning)
-            else:
-                then(self.training)
-            return
-        if self.scene is None:
-            return
-        self._wait_for_training.append(then)
-        if len(self._wait_for_training) > 1 or self._restoring:
+            self._call_waiting()
             return
         if there(self.state.training) is not None:  # its layer was removed, or could not be read
             self.take_training(self.state.training)
@@ -109,38 +113,25 @@ class Workspace(CurrentScene):
             self._call_waiting()
 
         try:
-            Background(self.training_maker(), done, self).start()
+            path, crs = self.new_file("training", ".gpkg"), self.scene.crs()
         except OSError as error:
             done(None, str(error))
-
-    def _call_waiting(self) -> None:
-        waiting, self._wait_for_training = self._wait_for_training, []
-        if self.training is not None and not self.training.held:
-            for call in waiting:
-                call(self.training)
-
-    def training_maker(self) -> Callable[[], Path | None]:
-        """Return what makes an empty GeoPackage where there is none, also in a thread.
-
-        It returns the path, or None where the scene's training polygons are open already.
-
-        Raises
-        ------
-        OSError
-            If there is no folder for it.
-        """
-        if self.training is not None:
-            return lambda: None
-        noted = there(self.state.training)
-        if noted is not None:
-            return lambda: noted
-        path, crs = self.new_file("training", ".gpkg"), self.scene.crs()
+            return
 
         def make() -> Path:
             create(path, crs)
             return path
 
-        return make
+        Background(make, done, self).start()
+
+    def _call_waiting(self) -> None:
+        waiting, self._wait_for_training = self._wait_for_training, []
+        ready = self.training is not None and not self.training.held
+        for then, otherwise in waiting:
+            if ready:
+                then(self.training)
+            elif otherwise is not None:
+                otherwise()
 
     def take_training(self, path: Path | None) -> None:
         """Open a GeoPackage of training polygons as those of the scene.

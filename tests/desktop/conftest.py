@@ -62,9 +62,11 @@ def open_scene(screen: Screen, sample: Path) -> None:
 
 
 def take_polygons(screen: Screen, layer: str = "training_polygons") -> None:
-    """Take classes and polygons from a layer, in two clicks."""
+    """Take classes and polygons from a layer, in three clicks."""
     screen.click("mtmsdImport")
-    screen.choose_action("mtmsdImportMenu", f"{layer} – class_id")
+    screen.choose_action("mtmsdImportMenu", f"{layer}…")
+    screen.wait_text("mtmsdImportNotes", "Inside the scene", 40)
+    screen.click("mtmsdImportTake")
     screen.wait_text("mtmsdClassesState", r"^6 \w+, 2,", 40)
 
 

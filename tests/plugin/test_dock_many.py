@@ -14,9 +14,11 @@ from docked import Docked, docked  # noqa: F401
 from qgis.core import QgsProject
 from qgis.PyQt.QtCore import QTimer
 
-from mtmsd_qgis.state.training.classes import Label
+from mtmsd_qgis.state.training.classes import Label, Source
+from mtmsd_qgis.state.training.import_plan import plan
 from mtmsd_qgis.state.training.journal import journal_path
 from mtmsd_qgis.state.training.label_import import Intake
+from mtmsd_qgis.state.training.spectra import SpectraReader
 from mtmsd_qgis.state.training.training_file import create
 
 pytestmark = pytest.mark.slow
@@ -53,12 +55,14 @@ def test_three_thousand_polygons_are_taken_in_slices(
     shapes = [square(row, col, 2) for row in range(28) for col in range(36)]
     wkbs = [bytes(shape.asWkb()) for shape in shapes]
     labels = [Label(wkbs[i % len(wkbs)], f"class {i % 5}") for i in range(COUNT)]
+    reader = SpectraReader(docked.workspace.scene_path, [1])
+    planned = plan(Source(labels), training.classes, reader, merge=False)
     gc.collect()
     gc.disable()  # a full collection takes 40 ms wherever it falls
     try:
         ticker = Ticker()
         ended: list[int] = []
-        intake = Intake(training, labels)
+        intake = Intake(training, planned)
         intake.ended.connect(ended.append)
         intake.start()
         docked.wait(lambda: ended, "the import does not end")
@@ -104,7 +108,9 @@ def test_three_thousand_unsaved_polygons_are_recovered_in_a_thread(
     docked.workspace.with_training(lambda _training: None)
     training = docked.wait(lambda: docked.workspace.training, "no training polygons")
     wkb = bytes(square(4, 4, 2).asWkb())
-    intake = Intake(training, [Label(wkb, f"class {i % 5}") for i in range(COUNT)]).start()
+    labels = [Label(wkb, f"class {i % 5}") for i in range(COUNT)]
+    reader = SpectraReader(docked.workspace.scene_path, [1])
+    intake = Intake(training, plan(Source(labels), [], reader, merge=False)).start()
     ended: list[int] = []
     intake.ended.connect(ended.append)
     docked.wait(lambda: ended, "the import does not end")

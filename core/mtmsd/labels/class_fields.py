@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -20,19 +22,13 @@ from mtmsd.classes import (
 )
 from mtmsd.errors import InputError
 
-CLASS_FIELDS = (
-    "macroclass_id", "macroclass_name", "mc_id", "mc_info", "class_id", "classid", "class_value",
-    "class", "label_id", "label", "class_name", "classname", "klasse", "classe", "clase",
-    "level_1", "level_2", "land_cover", "landcover", "lc_class", "lulc", "land_use", "landuse",
-    "crop", "species", "c_id", "code", "gridcode", "dn", "value", "category", "type", "name",
-)  # fmt: skip
-"""Fields that probably hold the class, the likeliest first; small letters."""
-NAME_FIELDS = (
-    "class_name", "classname", "class_label", "label_name", "c_name", "c_info", "name", "label",
-    "landcover", "category", "description", "class",
-)  # fmt: skip
-COLOR_FIELDS = ("color", "colour", "class_color", "class_colour", "hex")
-NAMES_BESIDE = {"macroclass_id": "macroclass_name", "mc_id": "mc_info", "c_id": "c_info"}
+_NAMES = json.loads(Path(__file__).with_name("field_names.json").read_text(encoding="utf-8"))
+CLASS_FIELDS = tuple(_NAMES["class"])
+"""Fields that probably hold the class, the likeliest first; small letters. QGIS's side reads the
+same file."""
+NAME_FIELDS = tuple(_NAMES["name"])
+COLOR_FIELDS = tuple(_NAMES["color"])
+NAMES_BESIDE: dict[str, str] = _NAMES["names_beside"]
 """Where the names of a field of numbers stand, if it is not one of the fields above."""
 FEW = 5
 """Features from which on a field that tells each from each is taken for their number."""

@@ -28,12 +28,23 @@ class LandClass:
 
 @dataclass(frozen=True)
 class Label:
-    """A polygon of another layer (WKB in the scene's CRS, empty for a class without one)."""
+    """A polygon of another layer: WKB in the scene's CRS; its class, told by number or name.
+
+    ``value`` is 0 where the layer tells its classes by name.
+    """
 
     wkb: bytes
     name: str
     color: str = ""
     value: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """What another layer holds: its polygons, and how many features have no class or shape."""
+
+    labels: list[Label]
+    left_out: int = 0
 
 
 def added(

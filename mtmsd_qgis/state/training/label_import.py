@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from qgis.core import QgsGeometry
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from .classes import Label, LandClass, added
+from .import_plan import ImportPlan
 from .training_layer import TrainingLayer
 
 SLICE_SECONDS = 0.01
@@ -18,32 +18,33 @@ AT_ONCE = 20
 
 
 class Intake(QObject):
-    """Adds all labels as one step of the undo stack; classes that are new by name are made.
+    """Adds what is planned as one step of the undo stack.
 
     Parameters
     ----------
     training : TrainingLayer
-        What they are added to.
-    labels : sequence of Label
-        In the training layer's CRS.
+        What the polygons are added to.
+    plan : ImportPlan
+        Its polygons are in the training layer's CRS.
     """
 
     ended = pyqtSignal(int)
     """How many polygons were added; fewer than there were if the layer has gone meanwhile."""
 
     def __init__(
-        self, training: TrainingLayer, labels: Sequence[Label], parent: QObject | None = None
+        self, training: TrainingLayer, plan: ImportPlan, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._training = training
-        self._labels = labels
+        self._plan = plan
         self._count = 0
 
     def start(self) -> Intake:
         """Begin; :attr:`ended` tells the end."""
-        classes = with_classes_of(self._training.classes, self._labels)
-        self._parts = self._add({c.name: c for c in classes})
-        self._training.begin_import(classes)
+        self._parts = self._add()
+        planned = {c.value for c in self._plan.classes}
+        others = [c for c in self._training.classes if c.value not in planned]
+        self._training.begin_import([*self._plan.classes, *others])
         QTimer.singleShot(0, self._work)
         return self
 
@@ -59,25 +60,14 @@ class Intake(QObject):
         self.ended.emit(self._count)
         self.deleteLater()
 
-    def _add(self, classes: dict[str, LandClass]) -> Iterator[bool]:
-        drawn = [label for label in self._labels if label.wkb]
-        for first in range(0, len(drawn), AT_ONCE):
+    def _add(self) -> Iterator[bool]:
+        classes = {c.value: c for c in self._plan.classes}
+        for first in range(0, len(self._plan.polygons), AT_ONCE):
             features = []
-            for label in drawn[first : first + AT_ONCE]:
+            for value, wkb in self._plan.polygons[first : first + AT_ONCE]:
                 geometry = QgsGeometry()
-                geometry.fromWkb(label.wkb)
-                features.append(self._training.feature(geometry, classes[label.name]))
+                geometry.fromWkb(wkb)
+                features.append(self._training.feature(geometry, classes[value]))
             self._training.add_features(features)
             self._count += len(features)
             yield True
-
-
-def with_classes_of(classes: Sequence[LandClass], labels: Sequence[Label]) -> list[LandClass]:
-    """Return the classes with those of the labels that are new by name."""
-    found = list(classes)
-    names = {c.name for c in found}
-    for label in labels:
-        if label.name not in names:
-            found = added(found, label.name, label.color, label.value)
-            names.add(label.name)
-    return found

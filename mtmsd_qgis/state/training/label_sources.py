@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from osgeo import gdal, ogr
 from qgis.core import (
@@ -18,70 +20,85 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
+from ...common.class_fields import color_field, name_field
 from ...common.translation import tr
-from .classes import Label
+from .classes import Label, Source
 from .spectra import open_raster
 
-CLASS_FIELDS = ("class_id", "class", "class_name", "label", "level_1", "landcover")
-NAME_FIELDS = ("class_name", "name", "label", "description")
-COLOR_FIELDS = ("color", "colour")
 MOST_VALUES = 256
 """A raster with more values is a picture, not labels."""
 
 
-def guess_field(layer: QgsVectorLayer) -> str:
-    """Return the field that probably holds the class."""
-    names = {field.name().lower(): field.name() for field in layer.fields()}
-    for name in CLASS_FIELDS:
-        if name in names:
-            return names[name]
-    keys = {layer.fields().at(index).name() for index in layer.primaryKeyAttributes()}
-    others = [field.name() for field in layer.fields() if field.name() not in keys]
-    return others[0] if others else ""
+LARGEST_VALUE = 65535
+"""The engine's largest class number."""
 
 
 def vector_reader(
     layer: QgsVectorLayer, field: str, crs: QgsCoordinateReferenceSystem
-) -> Callable[[], list[Label]]:
-    """Return what reads the layer's polygons in a thread, in another CRS."""
+) -> Callable[[], Source]:
+    """Return what reads the layer's polygons in a thread, in another CRS.
+
+    It raises ValueError for a class that the engine would refuse.
+    """
     source = QgsVectorLayerFeatureSource(layer)
-    fields = layer.fields()
-    is_number = fields.field(field).isNumeric()
-    lower = {f.name().lower(): f.name() for f in fields}
-    name_field = next((lower[n] for n in NAME_FIELDS if n in lower), "") if is_number else ""
-    color_field = next((lower[n] for n in COLOR_FIELDS if n in lower), "")
+    is_number = layer.fields().field(field).isNumeric()
+    names, color_name = name_field(layer, field) if is_number else "", color_field(layer)
     colors = _category_colors(layer, field)
+    title = layer.name()
     transform = QgsCoordinateTransform(layer.crs(), crs, QgsProject.instance())
 
-    def read() -> list[Label]:
-        labels = []
+    def read() -> Source:
+        labels, left_out = [], 0
         for feature in source.getFeatures(QgsFeatureRequest()):
             key = feature.attribute(field)
-            if not isinstance(key, (int, float, str)) or key == "":
+            parts = _parts(feature.geometry(), transform)
+            if not isinstance(key, (int, float, str)) or not str(key).strip() or not parts:
+                left_out += 1
                 continue
-            value = int(key) if is_number else 0
-            if is_number and value < 1:
-                continue
-            name = feature.attribute(name_field) if name_field else ""
-            name = name if isinstance(name, str) and name else str(value if is_number else key)
-            color = feature.attribute(color_field) if color_field else None
+            value = _class_number(key, field, title) if is_number else 0
+            name = feature.attribute(names) if names else ""
+            name = str(name).strip() if isinstance(name, str) else ""
+            name = name if is_number else str(key).strip()
+            color = feature.attribute(color_name) if color_name else None
             color = color if isinstance(color, str) and color else colors.get(str(key), "")
-            for wkb in _parts(feature.geometry(), transform):
-                labels.append(Label(wkb, name, color, value))
-        return labels
+            labels += [Label(wkb, name, color, value) for wkb in parts]
+        return Source(_usually_named(labels) if is_number else labels, left_out)
 
     return read
 
 
-def raster_reader(
-    layer: QgsRasterLayer, crs: QgsCoordinateReferenceSystem
-) -> Callable[[], list[Label]]:
+def _class_number(key: float | str, field: str, title: str) -> int:
+    value = float(key)
+    if value != int(value) or not 1 <= value <= LARGEST_VALUE:
+        text = tr(
+            "The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers "
+            "from 1 to {most}. Choose another field, or renumber them."
+        )
+        raise ValueError(
+            text.format(field=field, layer=title, value=f"{value:g}", most=LARGEST_VALUE)
+        )
+    return int(value)
+
+
+def _usually_named(labels: list[Label]) -> list[Label]:
+    """Give each number the name and the colour that most of its polygons have."""
+    names: dict[int, Counter[str]] = {}
+    colors: dict[int, Counter[str]] = {}
+    for label in labels:
+        names.setdefault(label.value, Counter()).update([label.name] if label.name else [])
+        colors.setdefault(label.value, Counter()).update([label.color] if label.color else [])
+    name = {v: c.most_common(1)[0][0] if c else tr("class {}").format(v) for v, c in names.items()}
+    color = {v: c.most_common(1)[0][0] if c else "" for v, c in colors.items()}
+    return [replace(x, name=name[x.value], color=color[x.value]) for x in labels]
+
+
+def raster_reader(layer: QgsRasterLayer, crs: QgsCoordinateReferenceSystem) -> Callable[[], Source]:
     """Return what turns a label raster into polygons and classes, in another CRS."""
     path = layer.source().split("|")[0]
     transform = QgsCoordinateTransform(layer.crs(), crs, QgsProject.instance())
     title = layer.name()
 
-    def read() -> list[Label]:
+    def read() -> Source:
         dataset = open_raster(path)
         band = dataset.GetRasterBand(1)
         names, colors = band.GetCategoryNames() or [], band.GetColorTable()
@@ -98,7 +115,8 @@ def raster_reader(
             value = feature.GetField(0)
             if value < 1:
                 continue
-            name = names[value] if value < len(names) and names[value] else f"class {value}"
+            name = names[value] if value < len(names) else ""
+            name = name or tr("class {}").format(value)
             color = ""
             if colors is not None and value < colors.GetCount():
                 color = "#{:02x}{:02x}{:02x}".format(*colors.GetColorEntry(value)[:3])
@@ -106,7 +124,7 @@ def raster_reader(
             geometry.fromWkb(bytes(feature.GetGeometryRef().ExportToWkb()))
             for wkb in _parts(geometry, transform):
                 labels.append(Label(wkb, name, color, value))
-        return labels
+        return Source(labels)
 
     return read
 

@@ -130,15 +130,29 @@ class SpectraReader:
 
     def polygon(self, wkb: bytes) -> Sample:
         """Return the pixels whose centre lies in a polygon; of a tiny one, those it touches."""
+        place = self._place(wkb)
+        if place is None:
+            return Sample(np.zeros(0, np.int64), np.zeros((len(self._used), 0), np.float32))
+        return self._sample(*place)
+
+    def covered(self, wkb: bytes) -> Sample:
+        """Return the pixels of a polygon, with or without data; no spectra are read."""
+        none = np.zeros((len(self._used), 0), np.float32)
+        place = self._place(wkb)
+        if place is None:
+            return Sample(np.zeros(0, np.int64), none)
+        mask, (col, row, _, _) = place
+        lines, across = np.nonzero(mask)
+        return Sample((row + lines) * self._dataset.RasterXSize + col + across, none)
+
+    def _place(self, wkb: bytes) -> tuple[np.ndarray, tuple[int, int, int, int]] | None:
+        """Return the pixels of a polygon in its window, or None if it is outside."""
         shape = ogr.CreateGeometryFromWkb(wkb)
-        none = Sample(np.zeros(0, np.int64), np.zeros((len(self._used), 0), np.float32))
         window = self._window(shape)
         if window is None:
-            return none
+            return None
         mask = self._mask(shape, window, touched=False)
-        if not mask.any():
-            mask = self._mask(shape, window, touched=True)
-        return self._sample(mask, window)
+        return (mask if mask.any() else self._mask(shape, window, touched=True)), window
 
     def _sample(self, mask: np.ndarray, window: tuple[int, int, int, int]) -> Sample:
         """Read the window in strips: a polygon may be as large as the scene."""

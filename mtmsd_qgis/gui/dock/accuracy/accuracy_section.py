@@ -12,6 +12,7 @@ from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
 
 from ....common.background import Background
+from ....common.class_fields import guess_field
 from ....common.numbers import number, percent
 from ....jobs.attached_job import Attached
 from ....jobs.running_jobs import RunningJobs
@@ -22,7 +23,6 @@ from ....state.layer_roles import role
 from ....state.model_header import read_header
 from ....state.paths import there
 from ....state.training.classes import LandClass
-from ....state.training.label_sources import guess_field
 from ....state.training.training_file import VALUE
 from ....state.workspace import Workspace
 from ...widgets.confusion_matrix import MatrixView

@@ -27,17 +27,17 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ....common.background import Background
 from ....common.numbers import number
 from ....common.plural import polygons_text
 from ....state.layer_roles import role
 from ....state.training.classes import FEWEST_PIXELS, GOOD_PIXELS, LandClass
+from ....state.training.import_plan import ImportPlan
 from ....state.training.label_import import Intake
-from ....state.training.label_sources import guess_field, raster_reader, vector_reader
 from ....state.training.training_layer import TrainingLayer
 from ....state.training_samples import TrainingSamples
 from ....state.workspace import Workspace
 from ...widgets.section import BUSY, DONE, NEXT, TODO, WARNED, WRONG, Section, color_icon, row
+from .import_dialog import ImportDialog
 
 COLOR_COLUMN, NAME_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN = range(4)
 
@@ -304,86 +304,49 @@ class ClassesSection(Section):
     def _fill_menu(self) -> None:
         self._menu.clear()
         for layer in QgsProject.instance().mapLayers().values():
-            if role(layer):
-                continue
-            if isinstance(layer, QgsVectorLayer):
-                if layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry:
-                    self._offer_vector(layer)
-            elif isinstance(layer, QgsRasterLayer) and layer.bandCount() == 1:
-                action = self._menu.addAction(layer.name())
-                action.triggered.connect(partial(self._take_raster, layer.id()))
+            polygons = (
+                isinstance(layer, QgsVectorLayer)
+                and layer.geometryType() == QgsWkbTypes.GeometryType.PolygonGeometry
+            )
+            raster = isinstance(layer, QgsRasterLayer) and layer.bandCount() == 1
+            if (polygons or raster) and not role(layer):
+                action = self._menu.addAction(f"{layer.name()}…")
+                action.triggered.connect(partial(self._ask, layer.id()))
         if self._menu.isEmpty():
             none = self._menu.addAction(self.tr("No polygon layer or label raster in the project"))
             none.setEnabled(False)
 
-    def _offer_vector(self, layer: QgsVectorLayer) -> None:
-        guess = guess_field(layer)
-        if not guess:
-            return
-        action = self._menu.addAction(f"{layer.name()} – {guess}")
-        action.setToolTip(self.tr("Copy the polygons; the class is in the field {}").format(guess))
-        action.triggered.connect(partial(self._take_vector, layer.id(), guess))
-        others = [f.name() for f in layer.fields() if f.name() not in (guess, "fid", "ogc_fid")]
-        if others:
-            more = self._menu.addMenu(self.tr("{} – another field").format(layer.name()))
-            for name in others:
-                more.addAction(name).triggered.connect(partial(self._take_vector, layer.id(), name))
-
-    def _take_vector(self, layer_id: str, field: str, *_: Any) -> None:
+    def _ask(self, layer_id: str, *_: Any) -> None:
+        """Show what would come of a layer."""
         layer = QgsProject.instance().mapLayer(layer_id)
-        self._take(vector_reader(layer, field, self._workspace.scene.crs()), layer.name())
+        dialog = ImportDialog(layer, self._workspace, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted_plan.connect(partial(self._take, title=layer.name()))
+        dialog.open()
 
-    def _take_raster(self, layer_id: str, *_: Any) -> None:
-        layer = QgsProject.instance().mapLayer(layer_id)
-        self._take(raster_reader(layer, self._workspace.scene.crs()), layer.name())
-
-    def _take(self, read: Any, title: str) -> None:
-        """Read the labels and make the file for them in a thread, then add them."""
-        workspace = self._workspace
-        scene = workspace.scene_path
-        try:
-            make = workspace.training_maker()
-        except OSError as error:
-            self._taken(str(error))
-            return
+    def _take(self, plan: ImportPlan, title: str) -> None:
+        """Make a file where there is none, in a thread, then add what was planned."""
         self._set_importing(True)
 
-        def work() -> Any:
-            labels = read()
-            return labels, make() if labels else None
+        def ready(_training: TrainingLayer) -> None:
+            QTimer.singleShot(0, lambda: self._put(plan, title))
 
-        def done(answer: Any, error: str | None) -> None:
-            labels, path = answer or (None, None)
-            if error is None and not labels:
-                error = self.tr("{} has no polygons with a class.").format(title)
-            if error is None and workspace.scene_path == scene:
-                workspace.take_training(path)
-                if workspace.training is not None:
-                    QTimer.singleShot(0, lambda: self._put(labels, title))
-                    return
-            self._taken(error)
+        self._workspace.with_training(ready, lambda: self._set_importing(False))
 
-        Background(work, done, self).start()
-
-    def _put(self, labels: Any, title: str) -> None:
+    def _put(self, plan: ImportPlan, title: str) -> None:
         training = self._workspace.training
         if training is None:
-            self._taken(None)
+            self._set_importing(False)
             return
 
         def ended(count: int) -> None:
-            self._taken(None)
+            self._set_importing(False)
             text = self.tr("{} taken from {}.").format(polygons_text(count), title)
             self._workspace.said.emit(text, Qgis.MessageLevel.Info)
 
-        intake = Intake(training, labels, self)
+        intake = Intake(training, plan, self)
         intake.ended.connect(ended)
         intake.start()
-
-    def _taken(self, error: str | None) -> None:
-        self._set_importing(False)
-        if error is not None:
-            self._workspace.said.emit(error, Qgis.MessageLevel.Warning)
 
     def _set_importing(self, on: bool) -> None:
         self.importing = on

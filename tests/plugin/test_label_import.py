@@ -1,0 +1,159 @@
+"""Polygons of another layer: shown before they are taken, by number, never mixed up."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import CRS, square
+from docked import Docked, docked  # noqa: F401
+from qgis.core import QgsFeature, QgsProject, QgsVectorLayer
+from qgis.gui import QgsFieldComboBox
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QCheckBox, QDialog, QLabel, QMenu, QPushButton, QTableWidget
+
+from mtmsd_qgis.common import class_fields
+
+
+def layer_of(fields: str, rows: list[tuple], name: str = "mine") -> QgsVectorLayer:
+    """A layer in memory; each row is row, column, size and the attributes."""
+    columns = "".join(f"&field={field}" for field in fields.split())
+    layer = QgsVectorLayer(f"Polygon?crs={CRS}{columns}", name, "memory")
+    for row, col, size, *values in rows:
+        feature = QgsFeature(layer.fields())
+        feature.setGeometry(square(row, col, size))
+        feature.setAttributes(values)
+        layer.dataProvider().addFeature(feature)
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+@pytest.fixture
+def opened(docked: Docked, scene: Path, tmp_path: Path) -> Docked:  # noqa: F811
+    docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
+    return docked
+
+
+def ask(room: Docked, layer: QgsVectorLayer) -> QDialog:
+    """Choose the layer in the menu; return the dialog once it has read it."""
+    menu = room.part("mtmsdImportMenu", QMenu)
+    menu.aboutToShow.emit()
+    next(a for a in menu.actions() if a.text() == f"{layer.name()}…").trigger()
+    dialog = room.dock.findChildren(QDialog, "mtmsdImportDialog")[-1]
+    notes(room, dialog)
+    return dialog
+
+
+def notes(room: Docked, dialog: QDialog) -> str:
+    label = dialog.findChild(QLabel, "mtmsdImportNotes")
+    room.wait(lambda: label.text() and label.text() != "Reading…", "it goes on reading")
+    return label.text()
+
+
+def table(dialog: QDialog) -> list[tuple[str, ...]]:
+    shown = dialog.findChild(QTableWidget, "mtmsdImportTable")
+    return [tuple(shown.item(r, c).text() for c in range(4)) for r in range(shown.rowCount())]
+
+
+def take(room: Docked, dialog: QDialog) -> None:
+    QTest.mouseClick(dialog.findChild(QPushButton, "mtmsdImportTake"), Qt.MouseButton.LeftButton)
+    room.wait_said("taken from")
+
+
+def test_classes_are_told_by_number_and_named_as_most_polygons_are(opened: Docked) -> None:
+    rows = [(5, 3, 3, 4, "Wald"), (10, 3, 3, 4, "wood"), (15, 3, 3, 4, "wood"),
+            (5, 30, 3, 9, "wood"), (20, 30, 3, 9, "")]  # fmt: skip
+    dialog = ask(opened, layer_of("class_id:integer class_name:string", rows))
+    assert dialog.findChild(QgsFieldComboBox).currentField() == "class_id"
+    guess = dialog.findChild(QLabel, "mtmsdImportGuess").text()
+    assert guess == "The field class_id was guessed by its name."
+    assert table(dialog) == [("4  wood", "3", "27", "4  wood"), ("9  wood", "2", "18", "9  wood")]
+    take(opened, dialog)
+    training = opened.workspace.training
+    assert [(c.value, c.name) for c in training.classes] == [(4, "wood"), (9, "wood")]
+    assert sorted(f["class_id"] for f in training.layer.getFeatures()) == [4, 4, 4, 9, 9]
+
+
+def test_the_layers_of_scp_offer_both_fields_and_the_macro_class_first(opened: Docked) -> None:
+    rows = [(5 + 4 * i, 3, 3, 1 + i % 2, "ab"[i % 2], i + 1, f"roi {i}") for i in range(6)]
+    fields = "macroclass_id:integer macroclass_name:string class_id:integer class_name:string"
+    dialog = ask(opened, layer_of(fields, rows))
+    combo = dialog.findChild(QgsFieldComboBox)
+    assert combo.currentField() == "macroclass_id"
+    assert [row[0] for row in table(dialog)] == ["1  a", "2  b"]
+    combo.setField("class_id")
+    opened.wait(lambda: len(table(dialog)) == 6, "not read again")
+    assert table(dialog)[0][0] == "1  roi 0"
+    dialog.reject()
+    assert opened.workspace.training is None, "something was taken all the same"
+
+
+def test_class_0_is_refused_with_the_field_and_the_number(opened: Docked) -> None:
+    dialog = ask(opened, layer_of("class_id:integer", [(5, 3, 3, 0), (5, 30, 3, 1)]))
+    assert "The field 'class_id' of 'mine' holds the class 0" in notes(opened, dialog)
+    assert not dialog.findChild(QPushButton, "mtmsdImportTake").isEnabled()
+
+
+def test_polygons_of_another_city_are_not_taken(opened: Docked) -> None:
+    dialog = ask(opened, layer_of("class_id:integer", [(500, 3, 3, 1), (500, 30, 3, 2)]))
+    assert notes(opened, dialog) == "None of the 2 polygons lies in the scene."
+    assert not dialog.findChild(QPushButton, "mtmsdImportTake").isEnabled()
+
+
+def test_what_is_outside_without_a_class_or_in_two_classes_is_said_first(opened: Docked) -> None:
+    rows = [(5, 3, 4, "a"), (7, 5, 4, "b"), (500, 3, 3, "a"), (20, 20, 3, "")]
+    dialog = ask(opened, layer_of("class:string", rows))
+    assert notes(opened, dialog).split("\n") == [
+        "Inside the scene: 2 polygons",
+        "Outside, not taken: 1 polygon",
+        "Without a class or a shape, not taken: 1 polygon",
+        "In two classes: 4 pixels; the later polygon counts",
+    ]
+    take(opened, dialog)
+    assert opened.workspace.training.layer.featureCount() == 2
+
+
+def test_names_that_are_alike_are_merged_on_request(opened: Docked) -> None:
+    rows = [(5, 3, 3, "Water"), (10, 3, 3, "water "), (15, 3, 3, "WATER"), (5, 30, 3, "soil")]
+    dialog = ask(opened, layer_of("class:string", rows))
+    assert len(table(dialog)) == 4
+    box = dialog.findChild(QCheckBox, "mtmsdImportMerge")
+    assert not box.isHidden()
+    box.setChecked(True)
+    opened.wait(lambda: len(table(dialog)) == 2, "not merged")
+    take(opened, dialog)
+    training = opened.workspace.training
+    taken = sorted(f["class_id"] for f in training.layer.getFeatures())
+    many = next(c.value for c in training.classes if c.name.lower().strip() == "water")
+    assert (taken.count(many), len(taken)) == (3, 4)
+    assert len(training.classes) == 2
+
+
+def test_a_number_that_is_another_class_here_is_not_mixed_with_it(opened: Docked) -> None:
+    opened.add_class("soil")
+    dialog = ask(opened, layer_of("class_id:integer class_name:string", [(5, 3, 3, 1, "water")]))
+    assert table(dialog) == [("1  water", "1", "9", "2  water")]
+    assert "1 is another class here, so water becomes 2." in notes(opened, dialog)
+    take(opened, dialog)
+    names = {c.value: c.name for c in opened.workspace.training.classes}
+    assert names == {1: "soil", 2: "water"}
+
+
+def test_plugin_and_engine_have_one_list_of_field_names(engine_python: str) -> None:
+    import json
+    import subprocess
+
+    from conftest import BUILD
+
+    code = (
+        "import json; from mtmsd.labels import class_fields as f; "
+        "print(json.dumps([f.CLASS_FIELDS, f.NAME_FIELDS, f.COLOR_FIELDS]))"
+    )
+    environment = {"PYTHONPATH": str(BUILD / "mtmsd_qgis/core")}
+    told = subprocess.run(
+        [engine_python, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    names = class_fields.field_names()
+    assert json.loads(told.stdout) == [names["class"], names["name"], names["color"]]
