@@ -175,6 +175,7 @@ def pretrained(scene: Path, model: Path, settings: dict[str, Any], *options: str
     return DiffusionModel.load(model)
 
 
+@pytest.mark.slow
 def test_model_and_classifier_say_what_was_used_and_a_repeat_gives_the_same_bits(
     cache: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +200,7 @@ def test_model_and_classifier_say_what_was_used_and_a_repeat_gives_the_same_bits
     assert not all(torch.equal(one[name], plain[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_resume_goes_on_in_the_arithmetic_of_the_checkpoint(
     cache: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
