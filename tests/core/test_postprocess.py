@@ -12,14 +12,16 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from mtmsd.assess.assess import assess_map
 from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
 from mtmsd.postprocess import filters, vectorize
 from mtmsd.postprocess.area_table import write_area_table
 from mtmsd.scene.class_map import ClassMap
 from mtmsd.scene.output import class_map
-from mtmsd.scene.pixel_area import pixel_hectares
+from mtmsd.scene.pixel_area import pixel_area
 from rasterio.features import shapes
+from rasterio.warp import transform as transform_points
 from small_files import GRID, write_raster
 
 CLASSES = [ClassInfo(1, "soil", "#aa7744"), ClassInfo(2, "grass", "#22aa44")]
@@ -169,8 +171,9 @@ def test_pixels_in_degrees_have_the_ellipsoid_s_area(tmp_path: Path) -> None:
         tmp_path / "globe.tif", one, transform=Affine(1, 0, -180, 0, -1, 90), crs="EPSG:4326"
     )
     with ClassMap.open(path) as globe:
-        hectares = pixel_hectares(globe)
-    assert hectares is not None
+        area = pixel_area(globe)
+    assert area is not None
+    hectares = area.block(0, 0, 180, 360)[:, 0]
     assert hectares.sum() * 360 == pytest.approx(51_006_562_172, rel=1e-9)  # WGS 84's surface
     assert hectares[0] < hectares[89]
     np.testing.assert_allclose(hectares, hectares[::-1])
@@ -181,7 +184,7 @@ def test_pixels_in_degrees_have_the_ellipsoid_s_area(tmp_path: Path) -> None:
 def test_pixels_without_a_known_size_have_no_area(tmp_path: Path, crs: str | None) -> None:
     path = write_raster(tmp_path / "map.tif", np.ones((3, 4), np.uint8), crs=crs)
     with ClassMap.open(path) as source:
-        assert pixel_hectares(source) is None
+        assert pixel_area(source) is None
     table = write_area_table(path, tmp_path / "areas.csv").read_text(encoding="utf-8")
     assert table.splitlines()[1] == "1,,12,1.000000,"
 
@@ -203,3 +206,76 @@ def test_bad_input_is_one_clear_sentence(tmp_path: Path, call, words: str) -> No
     with pytest.raises(InputError, match=words):
         call(source, confidence, tmp_path / "out.tif")
     assert not (tmp_path / "out.tif").exists()
+
+
+PLACES = {
+    "EPSG:3857": Affine(30, 0, 1_456_000, 0, -30, 6_890_000),
+    "EPSG:3395": Affine(30, 0, 1_456_000, 0, -30, 6_855_000),
+    "EPSG:32662": Affine(30, 0, 1_456_000, 0, -30, 5_830_000),
+    "EPSG:4326": Affine(0.0003, 0, 13.1, 0, -0.0003, 52.5),
+    "EPSG:4807": Affine(0.0003, 0, 12, 0, -0.0003, 58),
+    "EPSG:3413": Affine(300, 0, -7_000, 0, -300, 9_000),
+}
+
+
+@pytest.mark.parametrize("turned", [0, 35])
+@pytest.mark.parametrize("crs", PLACES)
+def test_areas_are_those_on_the_ground_in_table_polygons_and_report(
+    tmp_path: Path, crs: str, turned: float
+) -> None:
+    grid = PLACES[crs] * Affine.rotation(turned)
+    values = np.ones((40, 50), np.uint8)
+    values[:, 20:] = 2
+    path = write_raster(tmp_path / "map.tif", values, transform=grid, crs=crs, nodata=0)
+    true = sum(_on_the_ground(grid, crs, col, row) for row in range(40) for col in range(50))
+    text = write_area_table(path, tmp_path / "a.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert sum(float(row["area_ha"]) for row in rows) == pytest.approx(true, rel=1e-3)
+    vectorize.vectorise(path, tmp_path / "v.gpkg")
+    _, _, _, (areas,) = pyogrio.raw.read(tmp_path / "v.gpkg", columns=["area_ha"])
+    assert areas.sum() == pytest.approx(true, rel=1e-3)
+    labels = write_raster(tmp_path / "labels.tif", values, transform=grid, crs=crs, nodata=0)
+    result = assess_map(path, labels, report=tmp_path / "r.html")
+    assert sum(c["adjusted"] for c in result["area"]["classes"]) == pytest.approx(true, rel=1e-3)
+    assert any("on the ellipsoid" in w for w in result["warnings"]) == (
+        not crs.endswith(("26", "07"))
+    )
+
+
+def _on_the_ground(grid: Affine, crs: str, col: int, row: int) -> float:
+    """Hectares of a pixel in an equal-area projection about it."""
+    ring = [grid * (col + x, row + y) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))]
+    lon, lat = transform_points(crs, "EPSG:4326", *zip(*ring, strict=True))
+    here = f"+proj=laea +lat_0={lat[0]} +lon_0={lon[0]} +datum=WGS84"
+    x, y = transform_points("EPSG:4326", here, lon, lat)
+    return shapely.Polygon(list(zip(x, y, strict=True))).area / 10_000
+
+
+def test_a_large_map_is_measured_at_some_pixels_and_between_them(tmp_path: Path) -> None:
+    grid = Affine(4000, 0, -2_000_000, 0, -4000, 8_000_000)
+    path = tmp_path / "map.tif"
+    write_raster(path, np.ones((1000, 900), np.uint8), transform=grid, crs="EPSG:3857", nodata=0)
+    with ClassMap.open(path) as source:
+        area = pixel_area(source)
+    assert area is not None
+    assert area.hectares.shape == (129, 129)
+    for row, col in ((0, 0), (3, 7), (501, 333), (999, 899)):
+        found = area.block(row, col, 1, 1)[0, 0]
+        assert found == pytest.approx(_on_the_ground(grid, "EPSG:3857", col, row), rel=2e-4)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:3035", "EPSG:2154"])
+def test_in_systems_that_nearly_keep_areas_a_pixel_is_its_cell(tmp_path: Path, crs: str) -> None:
+    center = {"EPSG:3035": (4_500_000, 3_200_000), "EPSG:2154": (700_000, 6_600_000)}
+    x, y = center.get(crs, (400_000, 5_800_000))
+    path = write_raster(
+        tmp_path / "map.tif",
+        np.ones((3, 4), np.uint8),
+        transform=Affine(10, 0, x, 0, -10, y),
+        crs=crs,
+    )
+    with ClassMap.open(path) as source:
+        area = pixel_area(source)
+    assert area is not None
+    assert area.note == ""
+    np.testing.assert_array_equal(area.block(0, 0, 3, 4), np.full((3, 4), 0.01))

@@ -23,6 +23,7 @@ from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import Split
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import ClassMap
+from mtmsd.scene.pixel_area import pixel_area
 from mtmsd.scene.raster import Scene
 
 __all__ = ["assess_map", "evaluate", "report_held_out"]
@@ -206,6 +207,9 @@ def _finish(
     """Complete the result, draw, and write both files."""
     reporter.phase("report", "Writing the report")
     result = {**result, **facts(result, material, sources, reporter), "commands": list(commands)}
+    area = pixel_area(material.class_map)
+    if area is not None and area.note:
+        result["warnings"] = [*result["warnings"], area.note]
     for sentence in result["warnings"]:
         reporter.warning(sentence)
     page = render(result, draw(result, material, reporter))

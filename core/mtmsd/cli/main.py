@@ -213,7 +213,7 @@ def whole_map(as_json: bool, features: str | None, **values: Any) -> int:
 
 @cli.command(cls=Command)
 @click.argument("map")
-@output("FILE.gpkg", "The polygons, GeoPackage.")
+@output("FILE.gpkg", "The polygons: .gpkg, .shp, .geojson or .fgb.")
 @click.option("--confidence", metavar="FILE", help="The map's confidence, for its mean.")
 @click.option("--areas", metavar="FILE.csv", help="Also pixels, share and hectares a class.")
 @json_messages
@@ -224,7 +224,7 @@ def vectorize(as_json: bool, **values: Any) -> int:
 
 @cli.command(cls=Command)
 @click.argument("probabilities")
-@output("FILE.gpkg", "The points, GeoPackage, best first.")
+@output("FILE.gpkg", "The points, best first: .gpkg, .shp, .geojson or .fgb.")
 @click.option("--count", default=20, show_default=True, help="How many points.")
 @click.option("--labels", metavar="LABELS", help="Labels that there are; points keep away.")
 @class_field

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtmsd.commands.arguments import Extent, Rasters, Source
 from mtmsd.commands.inputs import open_scene_for
-from mtmsd.commands.outputs import check_outputs
+from mtmsd.commands.outputs import check_outputs, check_rasters
 from mtmsd.jobs.work import file_state, work_folder
 from mtmsd.mapping.runtimes import RuntimeParts, runtime_for
 from mtmsd.reporting import Reporter
@@ -46,6 +46,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Map the scene and return where the files are and how many pixels each class has."""
     others = list(arguments.layers().values())
     check_outputs([arguments.scene, arguments.classifier], [arguments.output, *others])
+    check_rasters(arguments.output, *others)
     check_after(arguments)
     with work_folder(arguments.output, arguments.resume, reporter, beside=others) as work:
         return run_in(work, arguments, reporter)

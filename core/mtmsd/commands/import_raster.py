@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmsd.commands.arguments import Source
-from mtmsd.commands.outputs import check_outputs
+from mtmsd.commands.outputs import check_outputs, check_rasters
 from mtmsd.reporting import Reporter
 
 
@@ -29,6 +29,7 @@ class Arguments:
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Write the GeoTIFF and say what was read."""
     check_outputs([arguments.source, arguments.wavelengths], [arguments.output])
+    check_rasters(arguments.output)
     from mtmsd.scene.formats.convert import import_mat, import_scene
     from mtmsd.scene.formats.wavelength_list import read_user_list
 

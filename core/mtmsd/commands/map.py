@@ -12,7 +12,7 @@ from mtmsd.commands import assess, classify, nextlabels, pretrain, train, vector
 from mtmsd.commands.arguments import Method, Pixels, Rasters, Source, command_line
 from mtmsd.commands.inputs import open_labels, open_scene
 from mtmsd.commands.method import check_method
-from mtmsd.commands.outputs import check_outputs
+from mtmsd.commands.outputs import check_outputs, check_rasters, check_vectors
 from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import Reporter
 
@@ -49,9 +49,9 @@ class Arguments(Rasters, Method):
     classifier_output: Path | None = None
     """Where the classifier is kept."""
     polygons: Path | None = None
-    """The map's regions, GeoPackage."""
+    """The map's regions: .gpkg, .shp, .geojson or .fgb."""
     next_labels: Path | None = None
-    """Places that are worth a label next, GeoPackage."""
+    """Places that are worth a label next: .gpkg, .shp, .geojson or .fgb."""
     holdout: float = 0.25
     guard: Pixels = 0
     split: str = "auto"
@@ -79,6 +79,8 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
             arguments.classifier_output,
         ],
     )
+    check_rasters(arguments.output, *arguments.layers().values())
+    check_vectors(arguments.polygons, arguments.next_labels)
     settings = arguments.chosen()
     train.check_choices(arguments.classifier, arguments.split, arguments.holdout)
     if arguments.model or _pretrains(arguments):

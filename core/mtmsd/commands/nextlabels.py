@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmsd.commands.arguments import Source
-from mtmsd.commands.outputs import check_outputs
+from mtmsd.commands.outputs import check_outputs, check_vectors
 from mtmsd.reporting import Reporter
 
 
@@ -18,7 +18,7 @@ class Arguments:
     probabilities: Source
     """From ``classify``, a band a class."""
     output: Path
-    """The points, GeoPackage."""
+    """The points: .gpkg, .shp, .geojson or .fgb."""
     count: int = 20
     labels: Source | None = None
     """Labels that exist already; points keep away from them."""
@@ -28,6 +28,7 @@ class Arguments:
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Write the points, best first."""
     check_outputs([arguments.probabilities, arguments.labels], [arguments.output])
+    check_vectors(arguments.output)
     from mtmsd.postprocess.next_labels import suggest
 
     reporter.phase("nextlabels", "Looking for doubtful places")

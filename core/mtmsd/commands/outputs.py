@@ -40,6 +40,41 @@ def check_outputs(inputs: Sequence[str | Path | None], outputs: Sequence[Path | 
         _check_writable(target)
 
 
+RASTERS = (".tif", ".tiff")
+VECTORS = (".gpkg", ".shp", ".geojson", ".json", ".fgb")
+
+
+def check_rasters(*outputs: Path | None) -> None:
+    """Refuse names that do not end as a GeoTIFF does.
+
+    Raises
+    ------
+    InputError
+    """
+    for path in outputs:
+        _check_ending(path, RASTERS, "a GeoTIFF")
+
+
+def check_vectors(*outputs: Path | None) -> None:
+    """Refuse names that do not end as a vector format does that is written here.
+
+    Raises
+    ------
+    InputError
+    """
+    for path in outputs:
+        _check_ending(path, VECTORS, "a GeoPackage, shapefile, GeoJSON or FlatGeobuf")
+
+
+def _check_ending(path: Path | None, endings: tuple[str, ...], kind: str) -> None:
+    if path and path.suffix.lower() not in endings:
+        ends = f"ends in '{path.suffix}'" if path.suffix else "has no ending"
+        raise InputError(
+            f"The output '{path.name}' cannot be written: it is {kind}, but its name {ends}.",
+            hint=f"Let it end in {', '.join(endings)}: '{path.stem}{endings[0]}'.",
+        )
+
+
 def _same(one: Path, other: Path) -> bool:
     if one.exists() and other.exists():
         return os.path.samefile(one, other)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmsd.commands.arguments import Source
-from mtmsd.commands.outputs import check_outputs
+from mtmsd.commands.outputs import check_outputs, check_vectors
 from mtmsd.reporting import Reporter
 
 
@@ -17,7 +17,7 @@ class Arguments:
 
     map: Source
     output: Path
-    """The polygons, GeoPackage."""
+    """The polygons: .gpkg, .shp, .geojson or .fgb."""
     confidence: Source | None = None
     """The map's confidence, for the mean of each polygon."""
     areas: Path | None = None
@@ -30,6 +30,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         [arguments.map, arguments.confidence],
         [arguments.output, arguments.areas],
     )
+    check_vectors(arguments.output)
     from mtmsd.postprocess.area_table import write_area_table
     from mtmsd.postprocess.vectorize import vectorise
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,21 @@ import pyogrio
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 from rasterio.crs import CRS
 
-from mtmsd.files.atomic import atomic_path, remove_partials
+from mtmsd.errors import InputError
+from mtmsd.files.atomic import atomic_path, remove_partials, write_errors
+
+DRIVERS = {
+    ".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".geojson": "GeoJSON", ".json": "GeoJSON",
+    ".fgb": "FlatGeobuf",
+}  # fmt: skip
+"""Formats by the ending of the file's name."""
+_OLD_SIDECARS = (".qix", ".sbn", ".sbx", ".qpj", ".cpg", ".prj")
+"""Beside an older shapefile of the same name: indices and systems of other features."""
+
+_FAMILIES = (DataSourceError, DataLayerError, FieldError)
 
 
 def placement(transform: Affine) -> Affine:
@@ -27,7 +39,9 @@ def placement(transform: Affine) -> Affine:
 
 
 class LayerWriter:
-    """Appends features to a GeoPackage layer; use :meth:`open`.
+    """Appends features to a layer; use :meth:`open`.
+
+    They are gathered in a GeoPackage, to which one can append, and copied to other formats.
 
     Attributes
     ----------
@@ -48,21 +62,39 @@ class LayerWriter:
         Parameters
         ----------
         path : Path
-            A GeoPackage; its layer gets the file's name.
+            Its ending tells the format (:data:`DRIVERS`); its layer gets the file's name.
         kind : str
             Geometry type.
 
         Raises
         ------
         InputError
-            If the folder does not exist or may not be written.
+            If the folder does not exist or may not be written, or the format cannot hold the
+            coordinate system.
         MachineError
             If the disk is full or fails.
         """
+        driver = DRIVERS[path.suffix.lower()]
+        if driver == "GeoJSON" and (crs is None or crs.to_epsg() is None):
+            raise InputError(
+                f"GeoJSON cannot tell the coordinate system of the map, so '{path.name}' would lie "
+                "elsewhere.",
+                hint=f"Write a GeoPackage: '{path.stem}.gpkg'.",
+            )
         remove_partials(path)
-        families = (DataSourceError, DataLayerError)
-        with atomic_path(path, ending=".gpkg", families=families) as partial:
-            yield cls(partial, path.stem, crs, kind)
+        if driver == "GPKG":
+            with atomic_path(path, ending=".gpkg", families=_FAMILIES) as partial:
+                yield cls(partial, path.stem, crs, kind)
+            return
+        with ExitStack() as stack:
+            with write_errors(path):
+                room = stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix=".mtmsd-", dir=path.parent)
+                )
+            with write_errors(path, _FAMILIES, temporary=Path(room)):
+                gathered = Path(room) / "gathered.gpkg"
+                yield cls(gathered, path.stem, crs, kind)
+                _convert(gathered, path, driver, kind)
 
     def write(self, geometries: NDArray[Any], **fields: NDArray[Any]) -> None:
         """Append features; each keyword is a field, shape (n,)."""
@@ -82,3 +114,29 @@ class LayerWriter:
                 append=self._path.exists(),
             )
         self.count += len(geometries)
+
+
+def _convert(source: Path, path: Path, driver: str, kind: str) -> None:
+    """Copy a layer to another format, in a stream; the file with the final name comes last."""
+    made = source.with_name("made")
+    made.mkdir()
+    with (
+        warnings.catch_warnings(),
+        pyogrio.raw.open_arrow(source, use_pyarrow=False) as (meta, stream),
+    ):
+        warnings.simplefilter("ignore")
+        pyogrio.raw.write_arrow(
+            stream,
+            made / path.name,
+            layer=path.stem,
+            driver=driver,
+            geometry_name=meta["geometry_name"] or "wkb_geometry",
+            geometry_type=kind,
+            crs=meta["crs"],
+            encoding="UTF-8" if driver == "ESRI Shapefile" else None,
+        )
+    if driver == "ESRI Shapefile":
+        for ending in _OLD_SIDECARS:
+            path.with_suffix(ending).unlink(missing_ok=True)
+    for part in sorted(made.iterdir(), key=lambda part: part.suffix == path.suffix):
+        part.replace(path.with_name(part.name))

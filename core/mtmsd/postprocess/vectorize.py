@@ -20,7 +20,7 @@ from skimage.measure import label
 from mtmsd.postprocess.layers import LayerWriter, placement
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import ClassMap, open_confidence, read_window
-from mtmsd.scene.pixel_area import pixel_hectares
+from mtmsd.scene.pixel_area import PixelArea, pixel_area
 
 STRIP = 512
 """Rows that are turned into polygons at a time."""
@@ -66,7 +66,7 @@ def vectorise(
     Parameters
     ----------
     output : Path
-        A GeoPackage.
+        ``.gpkg``, ``.shp``, ``.geojson`` or ``.fgb``.
     strip : int
         Rows in memory at a time.
 
@@ -94,15 +94,17 @@ def vectorise(
             confidence = stack.enter_context(open_confidence(confidence_path, source))
         writer = stack.enter_context(LayerWriter.open(output, source.crs, "Polygon"))
         known = {c.value: c for c in source.classes}
-        measured = pixel_hectares(source) is not None
-        for regions, done in _closed_regions(source, confidence, strip):
+        area = pixel_area(source)
+        if area is not None and area.note:
+            reporter.warning(area.note)
+        for regions, done in _closed_regions(source, confidence, area, strip):
             writer.write(
                 _on_the_ground([r.geometry() for r in regions], source),
                 class_id=np.array([r.value for r in regions], np.int32),
                 class_name=_texts(known[r.value].name if r.value in known else "" for r in regions),
                 color=_texts(known[r.value].color if r.value in known else "" for r in regions),
                 pixels=np.array([r.pixels for r in regions], np.int64),
-                area_ha=np.array([r.hectares if measured else np.nan for r in regions]),
+                area_ha=np.array([r.hectares if area else np.nan for r in regions]),
                 confidence=np.array(
                     [r.confidence / r.confident if r.confident else np.nan for r in regions]
                 ),
@@ -112,10 +114,9 @@ def vectorise(
 
 
 def _closed_regions(
-    source: ClassMap, confidence: DatasetReader | None, strip: int
+    source: ClassMap, confidence: DatasetReader | None, area: PixelArea | None, strip: int
 ) -> Iterator[tuple[list[_Region], int]]:
     """Yield the regions that end in each strip, and the rows done."""
-    per_pixel = pixel_hectares(source)
     above = np.zeros(source.width, np.int64)  # 1 + position in `open_` along the last row
     open_: list[_Region] = []
     for top in range(0, source.height, strip):
@@ -123,8 +124,8 @@ def _closed_regions(
         values = source.values(top, 0, height, source.width)
         sure = None if confidence is None else read_window(confidence, top, 0, height, source.width)
         numbers = label(values, background=0, connectivity=1)
-        lines = None if per_pixel is None else per_pixel[top : top + height]
-        found = _regions(values, numbers, lines, sure, top)
+        sizes = area.block(top, 0, height, source.width) if area else None
+        found = _regions(values, numbers, sizes, sure, top)
         closed, open_, above = _merge(open_, above, found, values, numbers)
         yield closed, top + height
     yield open_, source.height
@@ -133,7 +134,7 @@ def _closed_regions(
 def _regions(
     values: NDArray[np.int32],
     numbers: NDArray[np.int64],
-    lines: NDArray[np.float64] | None,
+    sizes: NDArray[np.float64] | None,
     sure: NDArray[np.float32] | None,
     top: int,
 ) -> list[_Region]:
@@ -143,8 +144,8 @@ def _regions(
     value = np.zeros(count, np.int64)
     value[flat] = values.ravel()
     hectares: NDArray[Any] = np.zeros(count)
-    if lines is not None:
-        hectares = np.bincount(flat, np.repeat(lines, values.shape[1]), count)
+    if sizes is not None:
+        hectares = np.bincount(flat, sizes.ravel(), count)
     total: NDArray[Any] = np.zeros(count)
     confident = np.zeros(count, np.int64)
     if sure is not None:
