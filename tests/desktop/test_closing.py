@@ -32,8 +32,14 @@ def wait_closed(screen: Screen) -> None:
     screen.wait(lambda: screen.qgis.poll() is not None, 30, "QGIS does not close", picture=False)
 
 
+def open_again(screen: Screen, sample: Path, crashed: bool = False) -> None:
+    """Open QGIS and the raster once more, and choose it as the scene."""
+    (screen.restart if crashed else screen.open_again)(sample / SCENE)
+    screen.choose("mtmsdSceneLayer", Path(SCENE).stem)
+
+
 def step(screen: Screen) -> int:
-    said = screen.wait_text("mtmsdPretrainingState", r"Step [1-9][\d,]* of 4,000", 60)
+    said = screen.wait_text("mtmsdPretrainingState", r"Step [1-9][\d,]* of 4,?000", 60)
     return int(said.split()[1].replace(",", ""))
 
 
@@ -51,7 +57,7 @@ def test_a_job_goes_on_without_qgis_and_is_taken_up_again(start, sample: Path) -
     wait_closed(screen)
     time.sleep(3)
     assert is_alive(pid), "the engine ended with QGIS"
-    screen.open_again(sample / SCENE)
+    open_again(screen, sample)
     assert step(screen) > before
     assert screen.text("mtmsdPretrain").replace("&", "") == "Pause"
     assert screen.ask("widget", name="mtmsdLossCurve")["visible"]
@@ -63,13 +69,13 @@ def test_a_job_goes_on_without_qgis_and_is_taken_up_again(start, sample: Path) -
     wait_closed(screen)
     time.sleep(3)
     assert is_alive(pid), "the engine ended with the second QGIS"
-    screen.open_again(sample / SCENE)
+    open_again(screen, sample)
     step(screen)
 
     close(screen, "Cancel")
     wait_closed(screen)
     screen.wait(lambda: not is_alive(pid), 30, "the engine still runs", picture=False)
-    screen.open_again(sample / SCENE)
+    open_again(screen, sample)
     screen.wait_text("mtmsdPretrainingState", "Paused", 40)
     screen.wait(lambda: screen.ask("table", name="mtmsdJobTable")[0][2] == "canceled", 10, "no end")
 
@@ -84,7 +90,7 @@ def test_a_model_that_was_made_while_qgis_was_closed_is_taken(start, sample: Pat
     close(screen, "GoOn")
     wait_closed(screen)
     screen.wait(lambda: not is_alive(screen.engines()[0]), 200, "no end", picture=False)
-    screen.open_again(sample / SCENE)
+    open_again(screen, sample)
     screen.wait_text("mtmsdPretrainingState", r"Model: model_\w+\.safetensors", 60)
     assert any("while QGIS was closed" in text for text in screen.ask("messages"))
 
@@ -94,7 +100,7 @@ def test_a_job_outlives_a_crash_of_qgis_and_its_own_is_told(start, sample: Path)
     screen = start()
     pid = begin_pretraining(screen, sample)
     before = step(screen)
-    screen.restart(sample / SCENE)  # SIGKILL
+    open_again(screen, sample, crashed=True)
     assert is_alive(pid), "the engine ended with QGIS"
     assert step(screen) > before
     os.kill(pid, signal.SIGKILL)
@@ -120,7 +126,7 @@ def test_a_map_that_is_being_made_goes_on_without_qgis_and_is_shown_by_the_next(
     wait_closed(screen)
     time.sleep(3)
     assert is_alive(pid), "the engine ended with QGIS"
-    screen.open_again(sample / SCENE)
+    open_again(screen, sample)
     assert is_alive(pid), "it ended before it could be taken up"
     screen.wait_text("mtmsdMapState", "Learning", 60)
     assert screen.text("mtmsdJobTitle").startswith("Learning the classes")
