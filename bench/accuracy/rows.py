@@ -15,6 +15,7 @@ from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.whitening import fit_whitening, read_whitened
 from mtmsd.settings import Settings
 from mtmsd.spectral.estimators import fit as fit_spectral
+from mtmsd.stack.training import StackTrainingSet
 from scipy.ndimage import uniform_filter
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
@@ -63,6 +64,11 @@ class SceneData:
             layers.append(np.stack(means))
         return np.concatenate(layers)[:, self.labels.rows, self.labels.cols].T
 
+    @cached_property
+    def stack(self) -> StackTrainingSet:
+        """What the stack without network learns from."""
+        return StackTrainingSet.extract(self.scene, self.labels, seed=0, reporter=Reporter())
+
     def prepare(self, row: str) -> None:
         """Read what a row learns from, so that no row's seconds hold what others share."""
         if ROWS[row].features:
@@ -91,7 +97,7 @@ class Row:
     title: str
     answer: Callable[[SceneData, Parts, int], Answer]
     features: str = ""
-    """The features of the scene that it learns from, if it is a simple classifier."""
+    """What of the scene is read before the seconds are counted."""
 
 
 def _simple(features: str, make: Callable[[int], Any]) -> Callable[..., Answer]:
@@ -139,21 +145,39 @@ def _extra(seed: int) -> Any:
     return ExtraTreesClassifier(300, random_state=seed)
 
 
+def _network_samples(data: SceneData, trained: bool, features: str) -> Any:
+    """Read what the diffusion network sees, once a scene."""
+    from mtmsd.classify.training import TrainingSet
+
+    settings = replace(data.settings.classifier, features=features)
+    return data.training_set(
+        f"mtmsd, {trained}, {features}",
+        lambda: TrainingSet.extract(
+            data.scene, data.labels, data.model(trained), settings,
+            device=choose_device("auto"), seed=0, reporter=Reporter(),
+        ),
+    )  # fmt: skip
+
+
 def _network(trained: bool, features: str = "dense") -> Callable[..., Answer]:
     """Return MTMSD alone."""
 
     def answer(data: SceneData, parts: Parts, seed: int) -> Answer:
-        from mtmsd.classify.training import TrainingSet
+        samples = replace(_network_samples(data, trained, features), labels=parts.labels)
+        classifier = samples.fit(parts.train, seed=seed, reporter=Reporter())
+        return _likeliest(samples, classifier, parts)
 
-        settings = replace(data.settings.classifier, features=features)
-        samples = data.training_set(
-            f"mtmsd, {trained}, {features}",
-            lambda: TrainingSet.extract(
-                data.scene, data.labels, data.model(trained), settings,
-                device=choose_device("auto"), seed=0, reporter=Reporter(),
-            ),
-        )  # fmt: skip
-        samples = replace(samples, labels=parts.labels)
+    return answer
+
+
+def _stack(trained: bool | None) -> Callable[..., Answer]:
+    """Return the product's stack: without a network (None), or with one."""
+
+    def answer(data: SceneData, parts: Parts, seed: int) -> Answer:
+        samples = replace(data.stack, labels=parts.labels, fits={})
+        if trained is not None:
+            network = replace(_network_samples(data, trained, "dense"), labels=parts.labels)
+            samples = replace(samples, network=network)
         classifier = samples.fit(parts.train, seed=seed, reporter=Reporter())
         return _likeliest(samples, classifier, parts)
 
@@ -182,6 +206,9 @@ ROWS: dict[str, Row] = {
     "et-means": Row(
         "extra trees, components and their means", _simple("neighbourhood", _extra), "neighbourhood"
     ),
+    "stack": Row("the stack without network", _stack(None), "stack"),
+    "product-untrained": Row("the product, untrained U-Net", _stack(False), "stack"),
+    "product": Row("the product", _stack(True), "stack"),
     "mtmsd": Row("MTMSD alone", _network(True)),
     "mtmsd-untrained": Row("MTMSD alone, untrained U-Net", _network(False)),
     "patchwise": Row("MTMSD alone, patchwise features (slow)", _network(True, "patchwise")),

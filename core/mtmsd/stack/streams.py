@@ -70,7 +70,10 @@ STREAMS: dict[str, Stream] = {
     "lr-bands": Stream("logistic regression on all bands", bands, _logistic),
     "lr-shape": Stream("logistic regression on spectra without brightness", shape, _logistic),
     "lda-shape": Stream(
-        "discriminant analysis of spectra without brightness", shape, _discriminant
+        "discriminant analysis of spectra without brightness",
+        shape,
+        _discriminant,
+        spread=True,
     ),
     "trees-around": Stream(
         "extra trees on components and their means around", surroundings, _trees
