@@ -83,6 +83,7 @@ def facts(
             for title, color, pixels in material.split()
         ],
         "weights": class_map.metadata.get("weights"),
+        "stack": class_map.metadata.get("stack"),
         "learning_curve": result.get("learning_curve") or _told_curve(class_map),
         "inputs": [
             {"role": role, "path": str(path), "fingerprint": _fingerprint(path, role, material)}
@@ -218,7 +219,7 @@ def _fingerprint(path: str | Path, role: str, material: Material) -> str:
 
 def _settings(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List what made the map: name and value, without what is said elsewhere or twice."""
-    left_out = ("classes", "accuracy", "weights", "kind", "format", "fingerprint", "after")
+    left_out = ("classes", "accuracy", "weights", "stack", "kind", "format", "fingerprint", "after")
     kept = {k: v for k, v in metadata.items() if k not in left_out}
     for change in metadata.get("after", ()):
         kept |= change

@@ -209,7 +209,7 @@ def _accuracy(
     reporter: Reporter,
 ) -> dict[str, Any] | None:
     """Return the figures of held-out labels; None if nothing could be held out."""
-    from mtmsd.assess.validation import judge
+    from mtmsd.assess.validation import OWN_FOLDS, judge
 
     if arguments.holdout == 0:
         return None
@@ -220,7 +220,7 @@ def _accuracy(
             "Draw two or more per class, or assess the map with other polygons."
         )
         return None
-    return judge(
+    accuracy = judge(
         samples,
         held,
         scene,
@@ -229,6 +229,10 @@ def _accuracy(
         seed=arguments.seed,
         reporter=reporter,
     )
+    if held.kind == OWN_FOLDS:
+        stack = samples.fit(None, seed=arguments.seed, reporter=reporter).metadata["stack"]
+        accuracy["warnings"] += stack["notes"]
+    return accuracy
 
 
 def _temperature(arguments: Arguments, samples: AnyTrainingSet, reporter: Reporter) -> float | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+from affine import Affine
 
 from mtmsd import __version__
 from mtmsd.errors import InputError
@@ -20,6 +21,7 @@ from mtmsd.spectral.classifier import SceneBands
 from mtmsd.spectral.estimators import stratified_subsample
 from mtmsd.stack.classifier import StackClassifier, StackSettings, answer, fit_stream
 from mtmsd.stack.features import COMPONENTS, FeatureReader, PixelFeatures
+from mtmsd.stack.findings import classes_alike, doubtful_polygons, listened_to
 from mtmsd.stack.folds import Folds, spatial_folds
 from mtmsd.stack.pooling import Pool, equal_pool, fit_pool, floored
 from mtmsd.stack.streams import NETWORK, STREAMS
@@ -82,6 +84,7 @@ class StackTrainingSet:
     features: PixelFeatures
     whitening: Whitening
     model: SceneBands
+    transform: Affine
     network: NetworkTrainingSet | None = None
     pool: Pool | None = None
     """Weights that are given, for many fits; None: the folds choose them."""
@@ -111,7 +114,7 @@ class StackTrainingSet:
             "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
         }
         model = SceneBands(metadata, whitening.mean)
-        return cls(labels, features, whitening, model, network)
+        return cls(labels, features, whitening, model, scene.transform, network)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -156,11 +159,22 @@ class StackTrainingSet:
         settings = StackSettings(
             names, tuple(pool.shares.tolist()), float(1 / pool.temperature), seed
         )
+        doubtful = []
+        if answers is not None and len(answers.index):
+            own = self.labels.subset(answers.index)
+            doubtful = doubtful_polygons(own, answers.probabilities, self.transform)
+            notes += classes_alike(own, answers.probabilities)
+        if len(kept) <= len(np.unique(values[kept])):
+            notes.append("With a pixel a class there is no spread to learn: draw larger polygons.")
         metadata: dict[str, Any] = {
             "version": __version__,
             "seed": seed,
             "samples": len(kept),
-            "notes": notes,
+            "stack": {
+                "streams": listened_to(names, settings.shares),
+                "doubtful": doubtful,
+                "notes": notes,
+            },
         }
         classifier = StackClassifier(
             self.model,
