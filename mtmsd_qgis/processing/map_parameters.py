@@ -16,7 +16,7 @@ from qgis.core import (
 from ..common.translation import tr
 from .parameters import advanced, with_help
 
-CLASSIFIERS = ["mtmsd", "svm", "svm-polygons", "rf"]
+CLASSIFIERS = ["mtmsd", "stack", "svm", "svm-polygons", "rf"]
 SPLITS = ["auto", "polygons", "cross", "random"]
 LAYERS = ("PROBABILITIES", "ENTROPY", "DISAGREEMENT")
 FILTERS = ("UNKNOWN_BELOW", "MAJORITY", "SIEVE")
@@ -34,9 +34,11 @@ def classifier_kind() -> QgsProcessingParameterEnum:
     return with_help(
         parameter,
         tr(
-            "mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and "
-            "takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole "
-            "polygons), rf (random forest). The accuracy report says when one of them is better."
+            "mtmsd (default): the diffusion network alone. stack: several simple classifiers, and "
+            "the network where there is a diffusion model, weighed by polygons that were left out; "
+            "without a model it takes seconds. Or one of plain spectra: svm (support vector "
+            "machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The "
+            "accuracy report says when one of them is better."
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qgis.PyQt.QtCore import QCoreApplication
 
 MTMSD = "mtmsd"
+STACK = "stack"
 
 
 def classifier_names() -> dict[str, str]:
@@ -12,6 +13,7 @@ def classifier_names() -> dict[str, str]:
     translate = QCoreApplication.translate
     return {
         MTMSD: translate("MapOptions", "MTMSD"),
+        STACK: translate("MapOptions", "Stack of several"),
         "svm": translate("MapOptions", "Support vector machine"),
         "svm-polygons": translate("MapOptions", "SVM, tuned by polygons"),
         "rf": translate("MapOptions", "Random forest"),

@@ -20,6 +20,7 @@ from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.stack import features
 from mtmsd.stack.features import CHUNK, FeatureReader, gaussian_means
+from mtmsd.stack.findings import classes_alike
 from mtmsd.stack.folds import spatial_folds
 from mtmsd.stack.pooling import disagreement, fit_pool, floored
 from mtmsd.stack.training import StackTrainingSet
@@ -214,6 +215,35 @@ def test_one_class_is_refused_in_a_sentence(scene: Scene) -> None:
         samples.fit(np.flatnonzero(labels.values == 3), seed=0, reporter=Reporter())
 
 
+def test_a_polygon_of_the_wrong_class_and_classes_that_look_alike_are_named(
+    scene: Scene, samples: StackTrainingSet
+) -> None:
+    labels = labels_of(6)
+    wrong = np.unique(labels.groups[labels.values == 7])[0]
+    values = np.where(labels.groups == wrong, 3, labels.values).astype(np.uint16)
+    swapped = StackTrainingSet.extract(
+        scene, replace(labels, values=values), seed=0, reporter=Reporter()
+    )
+    told = swapped.fit(seed=0, reporter=Reporter()).metadata["stack"]
+    assert [(p["polygon"], p["class"], p["said"]) for p in told["doubtful"]] == [
+        (int(wrong), "meadow", "water")
+    ]
+    here = labels.groups == wrong
+    x, y = scene.transform * (labels.cols[here].mean() + 0.5, labels.rows[here].mean() + 0.5)
+    assert (told["doubtful"][0]["x"], told["doubtful"][0]["y"]) == pytest.approx((x, y))
+    alone = samples.fit(seed=0, reporter=Reporter()).metadata["stack"]
+    assert not alone["doubtful"]
+    assert not [note for note in alone["notes"] if "apart" in note]
+
+    rng = np.random.default_rng(0)
+    chance = rng.dirichlet(np.ones(3), len(labels))
+    sure = np.eye(3)[np.searchsorted([3, 7, 9], labels.values)]
+    mixed = np.where((labels.values == 9)[:, None], sure, chance * [1, 1, 0])
+    assert [sentence.split(" apart")[0] for sentence in classes_alike(labels, mixed)] == [
+        "The polygons do not tell meadow and water"
+    ]
+
+
 def test_a_map_from_polygons_needs_no_diffusion_model(trained: Path, tmp_path: Path) -> None:
     written = tmp_path / "map.tif"
     words_ = ["map", trained / "scene.tif", trained / "labels.gpkg", "-o", written]
@@ -222,10 +252,14 @@ def test_a_map_from_polygons_needs_no_diffusion_model(trained: Path, tmp_path: P
     assert not list(tmp_path.glob("*.model.safetensors"))
     with rasterio.open(written) as dataset:
         values = dataset.read(1)
-        told = json.loads(dataset.tags()["mtmsd"]) if "mtmsd" in dataset.tags() else {}
     assert (values[:, :20] == 1).mean() > 0.9
     assert (values[:, 28:] == 2).mean() > 0.9
-    assert not told or sum(told["settings"]["shares"]) == pytest.approx(1)
+    page = (tmp_path / "report.html").read_text()
+    told = json.loads((tmp_path / "report.json").read_text())
+    assert "What the map listens to" in page
+    assert sum(stream["share"] for stream in told["stack"]["streams"]) == pytest.approx(1)
+    assert told["validation"] == {"kind": "folds", "folds": 3}
+    assert [b["name"] for b in told["baselines"]], "compared with simple classifiers"
 
 
 def test_with_a_diffusion_model_the_network_is_one_of_the_streams(

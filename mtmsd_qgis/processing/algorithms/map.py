@@ -149,8 +149,9 @@ class Map(EngineAlgorithm):
         }
 
     def phases(self, arguments: dict[str, Any]) -> dict[str, float]:
-        """Return the phases; with a model at hand there is no pretraining."""
-        learnt = "model" in arguments or arguments["classifier"] != "mtmsd"
+        """Return the phases; the scene is learnt first only where there is no model of it."""
+        kind, kept = arguments["classifier"], arguments.get("model_output")
+        learnt = "model" in arguments or not (kind == "mtmsd" or (kind == "stack" and kept))
         skipped = ("prepare", "pretrain") if learnt else ()
         return {name: share for name, share in self.PHASES if name not in skipped}
 

@@ -7,7 +7,7 @@ from typing import Any
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QSpinBox, QWidget
 
-from ....state.classifiers import MTMSD, classifier_names
+from ....state.classifiers import MTMSD, STACK, classifier_names
 from ....state.scene_state import MapOptions as SceneMapOptions
 from ....state.workspace import Workspace
 from ...widgets.section import caption
@@ -30,14 +30,16 @@ class MapOptions(QgsCollapsibleGroupBox):
         self._workspace = workspace
         self._classifier = QComboBox()
         self._classifier.setObjectName("mtmsdClassifier")
-        sees = {MTMSD: self.tr("spectra and surroundings")}
+        around = self.tr("spectra and surroundings")
+        sees = {MTMSD: around, STACK: around}
         for kind, name in classifier_names().items():
             words = sees.get(kind, self.tr("spectra only"))
             self._classifier.addItem(f"{name} ({words})", kind)
         self._classifier.setToolTip(
             self.tr(
-                "MTMSD learns from spectra and their surroundings on the pretrained model; the "
-                "others see spectra only, need no model, and take seconds"
+                "MTMSD learns from spectra and their surroundings on the pretrained model; a stack "
+                "listens to several classifiers, and to MTMSD where there is a model; the others "
+                "see spectra only. All but MTMSD need no model and take seconds without one"
             )
         )
         self._classifier.currentIndexChanged.connect(self._keep)
