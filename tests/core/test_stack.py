@@ -208,6 +208,22 @@ def test_the_fewest_labels_still_make_a_map(scene: Scene, squares: int, side: in
     assert np.isfinite(block.confidence[block.values > 0]).all()
 
 
+def test_a_material_without_labels_is_mapped_without_confidence(
+    scene: Scene, samples: StackTrainingSet
+) -> None:
+    labels = labels_of(8)
+    two = StackTrainingSet.extract(
+        scene, labels.subset(labels.values != 9), seed=0, reporter=Reporter()
+    )
+    block = StackMapper(scene, two.fit(seed=0, reporter=Reporter()), "cpu").block((0, 0, 60, 170))
+    roof = _truth()[:60] == 2
+    inner = np.zeros_like(roof)
+    for start in range(0, SIZE[1], 25):
+        inner[:, start + 5 : start + 20] = True  # away from where two classes mix in the means
+    assert np.median(block.confidence[roof & inner]) < 0.6
+    assert np.median(block.confidence[~roof & inner]) > 0.9
+
+
 def test_one_class_is_refused_in_a_sentence(scene: Scene) -> None:
     labels = labels_of(2)
     samples = StackTrainingSet.extract(scene, labels, seed=0, reporter=Reporter())

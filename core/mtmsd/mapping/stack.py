@@ -69,10 +69,10 @@ class StackMapper:
                 if network is not None:
                     votes = network.probabilities[:, here, there][:, shown].T
                 streams = self.classifier.streams(pixels, votes)
-                pool = self.classifier.settings.pool
-                found[:, here, there][:, shown] = np.exp(pool.log_probabilities(streams)).T
+                found[:, here, there][:, shown] = self.classifier.pooled(pixels, streams).T
                 if self._compare:
-                    differ[here, there][shown] = disagreement(streams, pool.shares)
+                    shares = self.classifier.settings.pool.shares
+                    differ[here, there][shown] = disagreement(streams, shares)
             tick(share_done + (1 - share_done) * min(1.0, (top + CHUNK - row) / height))
         if not inside.any():
             return blank(len(classes), height, width)

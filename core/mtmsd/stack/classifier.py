@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, Union
 
 import numpy as np
+from scipy.spatial import KDTree
 from sklearn.base import ClassifierMixin
 
 from mtmsd.classes import ClassInfo
@@ -24,6 +25,7 @@ from mtmsd.files.tensor_file import save_arrays
 from mtmsd.scene.whitening import Whitening
 from mtmsd.spectral.classifier import KIND, SceneBands
 from mtmsd.stack.features import SCALES, PixelFeatures
+from mtmsd.stack.novelty import places, strangeness
 from mtmsd.stack.pooling import Pool, floored
 from mtmsd.stack.streams import NETWORK, STREAMS
 
@@ -56,6 +58,8 @@ class StackSettings:
     sharpness: float
     """By which the pool's logits are multiplied."""
     seed: int
+    usual: float = 0.0
+    """Distance to training pixels beyond which a pixel is strange; 0: nothing is."""
 
     @property
     def pool(self) -> Pool:
@@ -162,10 +166,24 @@ class StackClassifier:
                 found[i] = floored(network)
         return found
 
+    @cached_property
+    def _known(self) -> KDTree:
+        return KDTree(places(self.samples, self.whitening))
+
+    def pooled(self, pixels: PixelFeatures, streams: np.ndarray) -> np.ndarray:
+        """Class probabilities (n, K), float32, of log-probabilities (S, n, K) of the streams.
+
+        Those of a pixel unlike all training pixels are drawn towards equal ones. The
+        temperature is not in them.
+        """
+        found = np.exp(self.settings.pool.log_probabilities(streams))
+        where = places(pixels, self.whitening)
+        strange = strangeness(where, self._known, self.settings.usual)[:, None]
+        return ((1 - strange) * found + strange / found.shape[1]).astype(np.float32)
+
     def probabilities(self, pixels: PixelFeatures, network: np.ndarray | None = None) -> np.ndarray:
         """Class probabilities (n, K), float32, not calibrated by temperature."""
-        logits = self.settings.pool.log_probabilities(self.streams(pixels, network))
-        return np.exp(logits).astype(np.float32)
+        return self.pooled(pixels, self.streams(pixels, network))
 
     def save(self, path: Path) -> None:
         """Write the classifier file."""
@@ -242,6 +260,7 @@ def _read_settings(entries: Mapping[str, Any]) -> StackSettings:
         tuple(float(share) for share in entries["shares"]),
         float(entries["sharpness"]),
         int(entries["seed"]),
+        float(entries["usual"]),
     )
     shares, names = np.array(settings.shares), settings.streams
     known = set(names) <= {NETWORK, *STREAMS} and len(set(names)) == len(names) == len(shares)
@@ -249,4 +268,6 @@ def _read_settings(entries: Mapping[str, Any]) -> StackSettings:
         raise ValueError(f"the streams {', '.join(map(str, names))[:100]}")
     if not 0 < settings.sharpness < 1e6:
         raise ValueError(f"the sharpness {settings.sharpness}")
+    if not 0 <= settings.usual < np.inf:
+        raise ValueError(f"the distance {settings.usual}")
     return settings

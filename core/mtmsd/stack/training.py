@@ -23,6 +23,7 @@ from mtmsd.stack.classifier import StackClassifier, StackSettings, answer, fit_s
 from mtmsd.stack.features import COMPONENTS, FeatureReader, PixelFeatures
 from mtmsd.stack.findings import classes_alike, doubtful_polygons, listened_to
 from mtmsd.stack.folds import Folds, spatial_folds
+from mtmsd.stack.novelty import places, usual_distance
 from mtmsd.stack.pooling import Pool, equal_pool, fit_pool, floored
 from mtmsd.stack.streams import NETWORK, STREAMS
 
@@ -150,14 +151,16 @@ class StackTrainingSet:
             )
         kept = rows[stratified_subsample(values[rows], LARGEST_TRAINING, seed)]
         names, network = self.streams, self._paced(rows, seed, reporter)
-        answers, notes, pool = None, [], self.pool
+        answers, notes, pool, usual = None, [], self.pool, 0.0
         if pool is None:
             folds = spatial_folds(self.labels.subset(kept), seed)
             answers, notes = self._answers(kept, folds, network, seed, reporter), [*folds.notes]
             pool = self._fitted_pool(answers.streams, answers.index)
+            where = places(self.features.subset(kept), self.whitening)
+            usual = usual_distance(where, folds.fold)
         trained = network.fit(rows, seed=seed, reporter=reporter) if network else None
         settings = StackSettings(
-            names, tuple(pool.shares.tolist()), float(1 / pool.temperature), seed
+            names, tuple(pool.shares.tolist()), float(1 / pool.temperature), seed, usual
         )
         doubtful = []
         if answers is not None and len(answers.index):
