@@ -14,7 +14,7 @@ from mtmsd.stack.features import SCALES, PixelFeatures
 
 COMPONENTS = 10
 SCALE = SCALES.index(1.0)
-QUANTILE = 0.99
+QUANTILE = 0.98
 """Of the distances of left-out pixels; beyond it a pixel begins to be a stranger."""
 FEWEST = 20
 """Left-out pixels without which nothing is said to be usual."""
