@@ -173,7 +173,11 @@ class CurrentScene(QObject):
             return known
         beside = scene_folder.load(folder)
         newer, older = (beside, known) if beside.changed > known.changed else (known, beside)
-        return replace(newer, folder=folder, **_found_files(newer, older, folder))
+        files = _found_files(newer, older, folder)
+        if newer.training is None and "training" in files:
+            text = self.tr("Found the training polygons {}; nothing says of which scene they are.")
+            self.said.emit(text.format(files["training"]), Qgis.MessageLevel.Warning)
+        return replace(newer, folder=folder, **files)
 
     # the project
 

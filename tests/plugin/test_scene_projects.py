@@ -206,6 +206,19 @@ def test_a_project_that_knows_nothing_finds_what_lies_beside_the_scene(
     assert docked.workspace.state.map == folder / "scene_mtmsd" / "map.tif"
 
 
+def test_polygons_that_nobody_knows_are_taken_and_that_is_said(
+    docked: Docked,  # noqa: F811
+    own: Path,
+) -> None:
+    label(docked, own)
+    QgsProject.instance().clear()
+    QgsSettings().remove("mtmsd")
+    (own.with_name("scene_mtmsd") / "scene.json").unlink()
+    docked.open(own)
+    docked.wait(lambda: docked.classes() == {"grass": ("1", "16")}, "the polygons are lost")
+    docked.wait_said("nothing says of which scene they are")
+
+
 def test_scenes_of_one_name_have_folders_of_their_own(docked: Docked, own: Path) -> None:  # noqa: F811
     other = own.with_name("scene.img")
     gdal.Translate(str(other), str(own), format="HFA")
