@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.PyQt.QtCore import QLockFile
+from qgis.PyQt.QtCore import QLockFile, QSysInfo
 
 from ...common.translation import tr
 
@@ -33,6 +33,10 @@ class OwnerLock:
             text = tr("{} is in a folder that cannot be written, so its polygons are read-only.")
             return text.format(self.path.with_suffix("").name)
         known, pid, host, _ = self._lock.getLockInfo()
+        is_here = known and host == QSysInfo.machineHostName()
+        # on one machine a lock that no process holds open was copied with the folder
+        if is_here and self._lock.removeStaleLockFile() and self._lock.tryLock(0):
+            return ""
         text = tr(
             "Another QGIS (process {pid} on {host}) edits {file}; here its polygons are "
             "read-only. If that QGIS is gone, delete {lock}."

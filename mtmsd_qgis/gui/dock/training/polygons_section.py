@@ -260,11 +260,8 @@ class PolygonsSection(Section):
 
     def _take_polygon(self, moved: QgsGeometry) -> None:
         """Take a polygon in the training layer's CRS."""
-        training, current, scene = (
-            self._workspace.training,
-            self._classes.current,
-            self._workspace.scene,
-        )
+        workspace, current = self._workspace, self._classes.current
+        training, scene = workspace.training, workspace.scene
         if training is None or current is None or scene is None:
             return
         if not moved.intersects(QgsGeometry.fromRect(scene.extent())):
@@ -364,8 +361,7 @@ class PolygonsSection(Section):
 
     def _edit(self) -> Any:
         layer = self._own()
-        if not layer.isEditable():
-            layer.startEditing()
+        layer.startEditing()  # it stays as it is where it is edited already
         return layer
 
     def _undo(self) -> None:
