@@ -18,6 +18,7 @@ from mtmsd.labels.labels import Labels
 from mtmsd.mapping.stack import StackMapper
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.whitening import fit_whitening, read_whitened
 from mtmsd.stack import features
 from mtmsd.stack.features import CHUNK, FeatureReader, gaussian_means
 from mtmsd.stack.findings import classes_alike
@@ -65,7 +66,7 @@ def labels_of(squares: int, side: int = 3, seed: int = 0) -> Labels:
             if (truth[r : r + side, c : c + side] == column).all()
         ]
         for i in rng.permutation(len(places))[:squares]:
-            r, c = np.mgrid[: places[i][0] * 0 + side, :side]
+            r, c = np.mgrid[:side, :side]
             rows.append((r + places[i][0]).ravel())
             cols.append((c + places[i][1]).ravel())
             groups.append(np.full(side * side, len(groups)))
@@ -86,14 +87,12 @@ def samples(scene: Scene) -> StackTrainingSet:
 
 
 def test_a_pixel_has_the_same_features_from_any_chunk_and_alone(scene: Scene) -> None:
-    from mtmsd.scene.whitening import fit_whitening, read_whitened
-
     whitening = fit_whitening(scene, 6, seed=0)
     reader = FeatureReader(scene, whitening)
     rows, cols = np.array([0, 62, 127, 128, 149]), np.array([0, 99, 127, 128, 169])
-    together = reader.at(rows, cols)
+    together = reader.at(rows, cols, Reporter())
     for i, (row, col) in enumerate(zip(rows, cols, strict=True)):
-        alone = reader.at(np.array([row]), np.array([col]))
+        alone = reader.at(np.array([row]), np.array([col]), Reporter())
         np.testing.assert_array_equal(alone.context[0], together.context[i])
     whole, valid = read_whitened(scene, whitening, 0, 0, *SIZE)
     for i, sigma in enumerate(features.SCALES):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import convolve1d
 
+from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import Whitening
 
@@ -82,13 +83,14 @@ class FeatureReader:
             context[i] = gaussian_means(own, valid, sigma)[:, inner, inner]
         return values[:, inner, inner], context, valid[inner, inner]
 
-    def at(self, rows: np.ndarray, cols: np.ndarray, check: object = None) -> PixelFeatures:
+    def at(self, rows: np.ndarray, cols: np.ndarray, reporter: Reporter) -> PixelFeatures:
         """Read the features of single pixels; those of a chunk are read together."""
         n = len(rows)
         spectra = np.zeros((n, len(self.scene.used)), np.float32)
         context = np.zeros((n, len(SCALES), self.whitening.components), np.float32)
         corner = np.stack([rows // CHUNK, cols // CHUNK], 1) * CHUNK
         for row, col in np.unique(corner, axis=0).tolist():
+            reporter.check_canceled()
             here = np.flatnonzero((corner == (row, col)).all(1))
             values, around, _ = self.chunk(row, col)
             r, c = rows[here] - row, cols[here] - col
