@@ -13,8 +13,6 @@ from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from mtmsd.classes import (
     LARGEST_VALUE,
@@ -25,6 +23,7 @@ from mtmsd.classes import (
     with_colors,
 )
 from mtmsd.errors import InputError
+from mtmsd.labels.groups import TOUCHING, connected
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.unlabelled import Meaning, meaning_of
 from mtmsd.scene.categories import read_categories
@@ -79,7 +78,7 @@ def read_label_raster(path: str, scene: Scene, known: Sequence[ClassInfo]) -> La
         rows.astype(np.int32),
         cols.astype(np.int32),
         values.astype(np.uint16),
-        _regions(rows, cols, values),
+        connected(rows, cols, values, np.arange(len(rows)), TOUCHING),
         with_colors(entries, known),
         meaning.warnings,
     )
@@ -185,20 +184,3 @@ def _same_crs(dataset: rasterio.DatasetReader, scene: Scene) -> bool:
     except GDAL_ERRORS:
         return False
     return np.allclose(there, dataset.bounds, rtol=0, atol=1e-3 * abs(dataset.res[0]))
-
-
-def _regions(rows: np.ndarray, cols: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the connected region (8 neighbours, one class) of each labelled pixel.
-
-    Pixels come in row-major order; memory grows with their number, not with the raster.
-    """
-    across = int(cols.max()) + 3
-    place = rows.astype(np.int64) * across + cols + 1
-    links = []
-    for step in (1, across - 1, across, across + 1):
-        found = np.minimum(np.searchsorted(place, place + step), len(place) - 1)
-        joined = np.flatnonzero((place[found] == place + step) & (values[found] == values))
-        links.append(np.stack((joined, found[joined])))
-    first, second = np.concatenate(links, axis=1)
-    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(place),) * 2)
-    return connected_components(graph, directed=False)[1].astype(np.int32)

@@ -23,7 +23,7 @@ class Labels:
         Class of each pixel, 1 to 65535.
     groups : int32 array (n,)
         Number of the polygon (each part of a multipolygon counts), or of the connected region
-        of a label raster.
+        of a label raster; those of a class that touch, and points near to each other, are one.
     classes : tuple of ClassInfo
         Sorted by value.
     warnings : tuple of str

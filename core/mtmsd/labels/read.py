@@ -11,6 +11,7 @@ import numpy as np
 
 from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
+from mtmsd.labels.groups import BLOB, with_groups_joined
 from mtmsd.labels.label_raster import is_raster, read_label_raster
 from mtmsd.labels.labels import Labels, Overlap
 from mtmsd.labels.layer import has_shapes
@@ -65,9 +66,11 @@ def read_labels(
     if not Path(file).exists() and ":" not in file:
         raise InputError(f"There are no labels '{file}'.", hint="Check the path.")
     if layer is None and "|" not in name and is_raster(file) and not has_shapes(file):
-        labels = read_label_raster(file, scene, classes or ())
+        labels, fewest = read_label_raster(file, scene, classes or ()), BLOB
     else:
         labels = read_polygons(name, scene, class_field, layer, classes or (), overlap)
+        fewest = 2
+    labels = with_groups_joined(labels, Path(file).name, fewest)
     labels = _where_scene_has_data(labels, scene, Path(file).name)
     if minimum > 0:
         _check_classes(labels, minimum, Path(file).name)
