@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mtmsd.assess.accuracy import confusion, figures, interval, mcnemar, resample_groups
+from mtmsd.assess.accuracy import (
+    confusion,
+    deviation,
+    effective_number,
+    figures,
+    interval,
+    mcnemar,
+    resample_groups,
+    share_interval,
+)
 from mtmsd.assess.baseline import Baseline
 from mtmsd.assess.calibration import (
     calibrate,
@@ -74,10 +83,104 @@ def test_polygons_not_pixels_make_the_interval() -> None:
     overall = drawn[:, 0, 0] / drawn[:, 0].sum(1)
     p = right.mean()
     assert overall.mean() == pytest.approx(p, abs=5e-3)
-    assert overall.std() == pytest.approx(np.sqrt(p * (1 - p) / 40), rel=0.05)
-    low, high = interval(overall)
-    assert low < p - 1.5 * overall.std()
-    assert high > p + 1.5 * overall.std()
+    assert deviation(overall) == pytest.approx(np.sqrt(p * (1 - p) / 39), rel=0.05)
+    half = stats.t.ppf(0.975, 39) * 0.07
+    assert interval(p, 0.07, 39) == pytest.approx((p - half, p + half))
+
+
+def test_the_bootstrap_s_error_is_that_of_the_textbook_for_few_polygons() -> None:
+    """Stratified ratio, Cochran 1977 (6.44), against draws; n of n would give half of it at 2."""
+    generator = np.random.default_rng(1)
+    sizes = np.full(10, 20.0)
+    right = generator.integers(5, 20, 10).astype(float)
+    strata = np.repeat([0, 1, 2, 3], [2, 2, 3, 3])
+    drawn = resample_groups(np.stack([right, sizes], 1), strata, 4, repeats=20_000, seed=0)
+    shares = drawn[..., 0].sum(1) / drawn[..., 1].sum(1)
+    variance = 0.0
+    for stratum in range(4):
+        members = right[strata == stratum]
+        variance += len(members) * members.var(ddof=1) / sizes.sum() ** 2
+    assert deviation(shares) == pytest.approx(np.sqrt(variance), rel=0.02)
+
+
+def test_the_only_polygon_of_a_class_is_as_doubtful_as_its_distance_from_the_others() -> None:
+    counts = np.array([[18.0, 20], [18, 20], [2, 20]])
+    drawn = resample_groups(counts, [0, 0, 1], 2, repeats=20_000, seed=0).sum(1)
+    away = (2 - 20 * 38 / 60) / 60
+    shares = drawn[:, 0] / drawn[:, 1]
+    assert deviation(shares) == pytest.approx(abs(away), rel=0.15), "to first order"
+
+
+def test_an_interval_of_a_share_stays_within_0_and_1_and_widens_with_doubt() -> None:
+    low, high = share_interval(0.9, 0.02, 60, 66)
+    assert (low, high) == pytest.approx((0.9 - 2 * 0.02, 0.9 + 2 * 0.02), abs=0.01)
+    all_right = share_interval(1.0, 0.0, 6, 12)
+    assert all_right[1] == 1
+    assert 0.5 < all_right[0] < 0.9, "12 polygons that are right do not prove 100 %"
+    none = share_interval(0.0, 0.0, 6, 12)
+    assert none == pytest.approx((0, 1 - all_right[0]))
+    fewer = share_interval(0.9, 0.02, 1, 2)
+    assert 0 < fewer[0] < low
+    assert high < fewer[1] < 1
+
+
+def test_effective_number_of_polygons() -> None:
+    assert effective_number([7, 7, 7]) == pytest.approx(3)
+    assert effective_number([100, 1, 1, 1]) == pytest.approx(103**2 / 10_003)
+    assert effective_number([]) == 0
+
+
+def _polygons(
+    generator: np.random.Generator, classes: int, polygons: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw sizes and right pixels of two maps that are equally good, (classes, polygons).
+
+    Accuracy differs by class (0.65 to 0.95) and by polygon (correlation of the pixels 0.3);
+    where a polygon is hard for one map, it is rather hard for the other.
+    """
+    shape = (classes, polygons)
+    sizes = generator.integers(15, 60, shape)
+    mean = np.linspace(0.65, 0.95, classes)[:, None]
+    shared, *own = generator.normal(size=(3, *shape))
+    k = 1 / 0.3 - 1
+    right = []
+    for each in own:
+        place = stats.norm.cdf(np.sqrt(0.6) * shared + np.sqrt(0.4) * each)
+        chance = stats.beta.ppf(place, mean * k, (1 - mean) * k)
+        right.append(generator.binomial(sizes, chance))
+    return sizes, *right, mean.ravel()
+
+
+@pytest.mark.parametrize(
+    ("classes", "polygons", "decides"), [(6, 2, False), (6, 3, True), (2, 2, False), (6, 8, True)]
+)
+def test_equally_good_maps_are_seldom_called_better_and_intervals_hold(
+    classes: int, polygons: int, decides: bool
+) -> None:
+    generator = np.random.default_rng(classes * 100 + polygons)
+    infos = [ClassInfo(i + 1, f"c{i}", PALETTE[i]) for i in range(classes)]
+    runs, false, covered = 200, 0, 0
+    for run in range(runs):
+        sizes, own, other, mean = _polygons(generator, classes, polygons)
+        flat = sizes.ravel()
+        groups = np.repeat(np.arange(flat.size), flat)
+        reference = np.repeat(np.repeat(np.arange(classes) + 1, polygons), flat)
+        within = np.arange(len(groups)) - np.repeat(np.cumsum(flat) - flat, flat)
+        wrong = reference % classes + 1
+        mapped, baseline = (
+            np.where(within < np.repeat(right.ravel(), flat), reference, wrong)
+            for right in (own, other)
+        )
+        svm = Baseline("svm", "machine", baseline.astype(np.uint16), 0.1)
+        result = evaluate(reference, mapped, infos, [svm], groups=groups, seed=run)
+        false += result["verdict"].startswith(("The map is better", "The map is worse"))
+        assert ("too few" in result["verdict"]) != decides
+        assert (result["baselines"][0]["difference_interval"] is not None) == decides
+        low, high = result["intervals"]["overall"]
+        covered += low <= mean.mean() <= high
+    assert false <= 0.07 * runs
+    assert covered >= 0.92 * runs
+    assert covered < runs or not decides, "intervals that always hold say nothing"
 
 
 def test_mcnemar_against_the_binomial_sum() -> None:

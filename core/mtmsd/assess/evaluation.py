@@ -11,19 +11,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtmsd.assess.accuracy import (
     Figures,
-    Floats,
     confusion,
+    deviation,
+    effective_number,
     figures,
     interval,
     mcnemar,
     resample_groups,
+    share_interval,
 )
 from mtmsd.assess.baseline import Baseline
 from mtmsd.assess.calibration import reliability
 from mtmsd.classes import ClassInfo
+from mtmsd.labels.groups import NEAR
 
 REPEATS = 1000
 """Replicates of the bootstrap."""
+
+LEAST_FREEDOM = 8
+"""Reference polygons less classes, below which no map is called better than another."""
 
 SCALARS = ("overall", "average", "kappa")
 PER_CLASS = ("producer", "user", "f1", "iou")
@@ -39,7 +45,7 @@ def evaluate(
     groups: ArrayLike | None = None,
     confidence: ArrayLike | None = None,
     seed: int = 0,
-    optimistic: bool = False,
+    nearest: float | None = None,
 ) -> dict[str, Any]:
     """Compute every figure, its interval, and the comparison with baselines.
 
@@ -59,8 +65,9 @@ def evaluate(
         Probability of the mapped class, NaN where unknown; its reliability is then told.
     seed : int
         Of the bootstrap.
-    optimistic : bool
-        Whether the pixels lie beside training pixels, which the verdict then says.
+    nearest : float, optional
+        How far, in pixels, the nearest training pixel of a pixel's class is (median). Below
+        :data:`mtmsd.labels.groups.NEAR` the figures are optimistic, which the verdict then says.
 
     Returns
     -------
@@ -80,10 +87,15 @@ def evaluate(
     result: dict[str, Any] = {
         "n": len(reference),
         "polygons": None if groups is None else len(np.unique(np.asarray(groups))),
+        "degrees_of_freedom": spread.freedom if spread else None,
         "split": split_description,
-        "optimistic": optimistic,
+        "optimistic": nearest is not None and nearest < NEAR,
+        "nearest_training": nearest,
         **{name: number(getattr(point, name)) for name in SCALARS},
-        "intervals": {name: spread.scalar(name) if spread else None for name in SCALARS},
+        "intervals": {
+            name: spread.scalar(name, float(getattr(point, name))) if spread else None
+            for name in SCALARS
+        },
         "classes": [_class_figures(i, c, matrix, point, spread) for i, c in enumerate(known)],
         "confusion": {
             "rows": "reference",
@@ -109,7 +121,7 @@ def number(value: Any) -> float | None:
 
 
 class _Spread:
-    """The bootstrap over polygons: replicates of every figure of map and baselines."""
+    """The bootstrap over polygons: the errors of every figure of map and baselines."""
 
     def __init__(
         self,
@@ -130,34 +142,64 @@ class _Spread:
         for i, baseline in enumerate(baselines):
             np.add.at(counts[:, k + i], unit, baseline.predicted == reference)
         self.polygons = np.bincount(strata, minlength=k)
+        self.freedom = int(self.polygons.sum() - (self.polygons > 0).sum())
+        sizes = counts[:, :k].sum(1)
+        self._of_class = np.array([effective_number(sizes[strata == s]) for s in range(k)])
+        own = self._of_class[self._of_class > 0]
+        self._effective = {
+            "overall": effective_number(sizes),
+            "average": float(len(own) ** 2 / (1 / own).sum()),
+        }
+        self._effective_freedom = float((own - 1).sum())
         drawn = resample_groups(counts, strata, k, repeats=REPEATS, seed=seed)
-        self.figures = figures(drawn[..., :k])
+        replicates = figures(drawn[..., :k])
         n = drawn[..., :k].sum((1, 2))
-        self.baseline_overall: Floats = drawn[..., k:].sum(1) / n[:, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            baseline_overall = drawn[..., k:].sum(1) / n[:, None]
+        self._error = {name: deviation(getattr(replicates, name)) for name in SCALARS + PER_CLASS}
+        self._baseline_error = deviation(baseline_overall)
+        # The pixels stay those there are, so that a large polygon on which both maps agree
+        # does not hide which of them is the better one.
+        right = np.diagonal(drawn[..., :k], axis1=1, axis2=2).sum(1)
+        gained = right[:, None] - drawn[..., k:].sum(1)
+        self._difference_error = deviation(gained / sizes.sum())
 
     @property
     def exists(self) -> bool:
-        return bool((self.polygons > 1).any())
+        return self.freedom > 0
 
-    def scalar(self, name: str) -> list[float] | None:
-        return self._limits(getattr(self.figures, name), self.exists)
+    @property
+    def decides(self) -> bool:
+        """Whether the polygons are enough to call one map better than another."""
+        return self.freedom >= LEAST_FREEDOM
 
-    def of_class(self, name: str, index: int) -> list[float] | None:
-        replicates = getattr(self.figures, name)[:, index]
-        return self._limits(replicates, self.polygons[index] > 1)
+    def scalar(self, name: str, point: float) -> list[float] | None:
+        error = float(self._error[name])
+        if name in self._effective:
+            return self._share(point, error, self._effective_freedom, self._effective[name])
+        return self._limits(point, error)
 
-    def baseline(self, index: int) -> list[float] | None:
-        return self._limits(self.baseline_overall[:, index], self.exists)
+    def of_class(self, name: str, index: int, point: float) -> list[float] | None:
+        groups = self._of_class[index]
+        return self._share(point, float(self._error[name][index]), groups - 1, groups)
 
-    def difference(self, index: int) -> list[float] | None:
-        return self._limits(self.figures.overall - self.baseline_overall[:, index], self.exists)
+    def baseline(self, index: int, point: float) -> list[float] | None:
+        error = float(self._baseline_error[index])
+        return self._share(point, error, self._effective_freedom, self._effective["overall"])
+
+    def difference(self, index: int, point: float) -> list[float] | None:
+        return self._limits(point, float(self._difference_error[index])) if self.decides else None
+
+    def _limits(self, point: float, error: float) -> list[float] | None:
+        if not self.exists or not np.isfinite([point, error]).all():
+            return None
+        return list(interval(point, error, self._effective_freedom))
 
     @staticmethod
-    def _limits(replicates: Floats, exists: bool) -> list[float] | None:
-        if not exists:
+    def _share(point: float, error: float, freedom: float, groups: float) -> list[float] | None:
+        if freedom <= 0 or not np.isfinite([point, error]).all():
             return None
-        low, high = interval(replicates)
-        return None if np.isnan(low) else [float(low), float(high)]
+        return list(share_interval(point, error, freedom, groups))
 
 
 def _with_unnamed(classes: Sequence[ClassInfo], *seen: NDArray) -> list[ClassInfo]:
@@ -180,8 +222,8 @@ def _class_figures(
         "polygons": int(spread.polygons[index]) if spread else None,
         **shares,
         "intervals": {
-            name: spread.of_class(name, index) if spread and shares[name] is not None else None
-            for name in PER_CLASS
+            name: spread.of_class(name, index, share) if spread and share is not None else None
+            for name, share in shares.items()
         },
     }
 
@@ -197,14 +239,15 @@ def _compare(
     occurring = np.union1d(values, baseline.predicted)
     other = figures(confusion(reference, baseline.predicted, occurring))
     test = mcnemar(predicted == reference, baseline.predicted == reference)
+    difference = float(np.mean(predicted == reference) - other.overall)
     return {
         "name": baseline.name,
         "title": baseline.title,
         "seconds": float(baseline.seconds),
         **{name: number(getattr(other, name)) for name in SCALARS},
-        "interval": spread.baseline(index) if spread else None,
-        "difference": number(np.mean(predicted == reference) - other.overall),
-        "difference_interval": spread.difference(index) if spread else None,
+        "interval": spread.baseline(index, float(other.overall)) if spread else None,
+        "difference": number(difference),
+        "difference_interval": spread.difference(index, difference) if spread else None,
         "mcnemar": {
             "only_map_right": test.only_first,
             "only_baseline_right": test.only_second,
@@ -240,9 +283,9 @@ def _warnings(classes: Sequence[ClassInfo], matrix: NDArray, spread: _Spread | N
     if spread:
         single = [c.name for c, n in zip(classes, spread.polygons, strict=True) if n == 1]
         if single:
-            narrow = "; the overall interval is too narrow by this" if spread.exists else ""
+            rough = "; the overall interval is rough by this" if spread.exists else ""
             warnings.append(
-                f"Only one reference polygon, so no interval for {', '.join(single)}{narrow}."
+                f"Only one reference polygon, so no interval for {', '.join(single)}{rough}."
             )
     return warnings
 
@@ -255,7 +298,10 @@ def verdict(evaluation: dict[str, Any]) -> str:
     limits = evaluation["intervals"]["overall"]
     right += " are right" + (f" (95 % interval {_range(limits)} %)" if limits else "")
     if evaluation["optimistic"]:
-        right += ", an optimistic figure, for they lie beside training pixels"
+        right += (
+            ", an optimistic figure, for half of them lie within "
+            f"{_pixels(evaluation['nearest_training'])} of a training pixel of their class"
+        )
     if not evaluation["baselines"]:
         return f"{right}; there is no spectral baseline to compare with."
     baselines = evaluation["baselines"]
@@ -280,8 +326,23 @@ def verdict(evaluation: dict[str, Any]) -> str:
     word = "higher than" if gap > 0 else "lower than" if gap < 0 else "the same as"
     return (
         f"The map's accuracy is {word} the spectral baseline's, but the reference polygons are "
-        f"too few to tell whether that is chance: {against}."
+        f"too few to tell whether that is chance{_needed(evaluation)}: {against}."
     )
+
+
+def _needed(evaluation: dict[str, Any]) -> str:
+    polygons, freedom = evaluation["polygons"], evaluation["degrees_of_freedom"]
+    if freedom is None:
+        return ""
+    return (
+        f" ({polygons} of {polygons - freedom} classes; {LEAST_FREEDOM} more polygons than "
+        "classes are needed)"
+    )
+
+
+def _pixels(distance: float) -> str:
+    shown = f"{distance:.1f}".removesuffix(".0")
+    return f"{shown} pixel" if shown == "1" else f"{shown} pixels"
 
 
 def _percent(share: float | None) -> str:

@@ -65,20 +65,35 @@ def distances(parts: Sequence[tuple[Labels, Labels]], patch: int) -> dict[str, A
     -------
     dict
         ``n`` training pixels (mean over the splits), ``patch``, ``inside_patch`` (training
-        pixels in a test pixel's patch, mean), ``nearest`` (pixels, median).
+        pixels in a test pixel's patch, mean), ``nearest`` (pixels, median), and
+        ``nearest_of_class``: to the nearest training pixel of the test pixel's own class, which
+        is what flatters a map; None where no tested class was trained.
     """
-    inside, nearest, tested = [], [], []
+    inside, nearest, own, tested = [], [], [], []
     for train, test in parts:
         pixels, others = (test.rows, test.cols), (train.rows, train.cols)
         inside.append(training_pixels_in_patches(pixels, others, patch))
         nearest.append(cKDTree(np.column_stack(others)).query(np.column_stack(pixels))[0])
+        own.append(_to_own_class(train, test))
         tested.append(len(test))
+    of_class = np.concatenate(own)
     return {
         "n": round(float(np.mean([len(train) for train, _ in parts]))),
         "patch": patch,
         "inside_patch": float(np.average(inside, weights=tested)),
         "nearest": float(np.median(np.concatenate(nearest))),
+        "nearest_of_class": float(np.median(of_class)) if len(of_class) else None,
     }
+
+
+def _to_own_class(train: Labels, test: Labels) -> NDArray[np.float64]:
+    """Distance of test pixels to the nearest training pixel of their class, if it has any."""
+    found = [np.zeros(0)]
+    for value in np.intersect1d(train.values, test.values):
+        known, asked = train.values == value, test.values == value
+        tree = cKDTree(np.column_stack((train.rows[known], train.cols[known])))
+        found.append(tree.query(np.column_stack((test.rows[asked], test.cols[asked])))[0])
+    return np.concatenate(found)
 
 
 def _keys(pixels: Pixels) -> NDArray[np.int64]:

@@ -70,8 +70,8 @@ def random_stratified(
         labels,
         train,
         ~train,
-        f"Random pixels: {amount} of each class for training (seed {seed}). Test pixels lie beside "
-        "training pixels, so the figures are optimistic.",
+        f"Random pixels: {amount} of each class for training (seed {seed}), so that test pixels "
+        "may lie beside training pixels.",
     )
 
 
