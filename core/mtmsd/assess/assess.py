@@ -14,6 +14,7 @@ from mtmsd.assess.baseline import Baseline, spectral_baselines
 from mtmsd.assess.contents import Material, draw, facts, moved, stated_confidence
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in
+from mtmsd.assess.informing import Informing
 from mtmsd.assess.report import render, to_json, write_whole
 from mtmsd.assess.validation import joined
 from mtmsd.classes import ClassInfo
@@ -21,6 +22,7 @@ from mtmsd.errors import InputError
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import Split
+from mtmsd.labels.thinning import thinning_sentence
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import ClassMap
 from mtmsd.scene.pixel_area import pixel_area
@@ -113,6 +115,7 @@ def assess_map(
             groups=reference.groups,
             confidence=stated,
             seed=SEED,
+            nearest=(material.distances() or {}).get("nearest_of_class"),
         )
         result["warnings"] = warnings + _unknown(result, class_map) + result["warnings"]
         sources = {
@@ -206,13 +209,20 @@ def _finish(
 ) -> dict[str, Any]:
     """Complete the result, draw, and write both files."""
     reporter.phase("report", "Writing the report")
+    informing = Informing(Reporter())
+    thinned = material.class_map.metadata.get("thinned")
+    if thinned:
+        sentence = thinning_sentence(thinned["kept"], thinned["of"])
+        result = {**result, "warnings": [sentence, *result["warnings"]]}
     result = {**result, **facts(result, material, sources, reporter), "commands": list(commands)}
     area = pixel_area(material.class_map)
     if area is not None and area.note:
         result["warnings"] = [*result["warnings"], area.note]
+    pictures = draw(result, material, informing, reporter)
+    result["warnings"] = [*result["warnings"], *informing.warnings]
     for sentence in result["warnings"]:
         reporter.warning(sentence)
-    page = render(result, draw(result, material, reporter))
+    page = render(result, pictures)
     report, json_out = outputs
     write_whole(report, page)
     reporter.artifact("report", report)
@@ -329,11 +339,12 @@ def _baselines(material: Material, warnings: list[str], reporter: Reporter) -> l
         return []
     train, test = (moved(x, material.shift) for x in (material.train, material.reference))
     reporter.phase("baseline", "Classifying the plain spectra for comparison")
-    try:
-        return spectral_baselines(material.scene, [(train, test)], seed=SEED, reporter=reporter)
-    except InputError as error:
-        warnings.append(f"No spectral baseline: {error}")
-        return []
+    informing = Informing(Reporter())  # the report's warnings are told in the end
+    found = spectral_baselines(
+        material.scene, [(train, test)], seed=SEED, informing=informing, reporter=reporter
+    )
+    warnings += informing.warnings
+    return found
 
 
 def _command(

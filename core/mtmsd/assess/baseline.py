@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mtmsd.assess.informing import Informing
 from mtmsd.labels.labels import Labels
 from mtmsd.reporting import Reporter
 from mtmsd.scene.pixels import read_spectra
@@ -34,6 +36,7 @@ def spectral_baselines(
     *,
     seed: int,
     leave_out: str = "",
+    informing: Informing | None = None,
     reporter: Reporter,
 ) -> list[Baseline]:
     """Fit every baseline on the training pixels and predict the test pixels.
@@ -47,30 +50,44 @@ def spectral_baselines(
         On the scene's grid; the answers for the test pixels of all parts are joined.
     leave_out : str
         Name of a baseline that is not wanted.
+    informing : Informing, optional
+        Told of what fails; a baseline that fails is left out.
 
     Raises
     ------
-    InputError
-        If the training labels have fewer than two classes.
     Canceled
         If the user asked to stop.
     """
-    spectra = [
-        [read_spectra(scene, labels.rows, labels.cols, reporter) for labels in part]
-        for part in parts
-    ]
+    informing = informing or Informing(reporter)
+    spectra = informing.attempt(
+        "No spectral baseline",
+        lambda: [
+            [read_spectra(scene, labels.rows, labels.cols, reporter) for labels in part]
+            for part in parts
+        ],
+    )
+    if not spectra:
+        return []
+
+    def answers(name: str) -> NDArray[np.uint16]:
+        return np.concatenate(
+            [
+                fit(name, known, train.values, seed=seed, groups=train.groups).predict(asked)
+                for (known, asked), (train, _) in zip(spectra, parts, strict=True)
+            ]
+        )
+
     results: list[Baseline] = []
     for done, (name, method) in enumerate(METHODS.items()):
         reporter.progress(done, len(METHODS), "classifiers")
         if name == leave_out:
             continue
         start = time.perf_counter()
-        predicted = np.concatenate(
-            [
-                fit(name, known, train.values, seed=seed, groups=train.groups).predict(asked)
-                for (known, asked), (train, _) in zip(spectra, parts, strict=True)
-            ]
+        predicted = informing.attempt(
+            f"No comparison with the {method.title}", functools.partial(answers, name)
         )
+        if predicted is None:
+            continue
         seconds = time.perf_counter() - start
         if not any(np.array_equal(predicted, other.predicted) for other in results if method.grid):
             results.append(Baseline(name, method.title, predicted, seconds))

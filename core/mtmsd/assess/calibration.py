@@ -134,22 +134,33 @@ class Calibration:
     temperature: float
     """1 where calibration does not help."""
     confidence: Floats
-    """Of the likeliest class, each polygon calibrated by the others, shape (n,)."""
+    """Of the mapped class, each polygon calibrated by the others, shape (n,)."""
     before: float | None
     """Expected calibration error without it."""
 
 
-def calibrate(probabilities: ArrayLike, truth: ArrayLike, groups: ArrayLike) -> Calibration:
+def calibrate(
+    probabilities: ArrayLike,
+    truth: ArrayLike,
+    groups: ArrayLike,
+    chosen: ArrayLike | None = None,
+) -> Calibration:
     """Find the temperature of held-out pixels, and use it only if other polygons confirm it.
 
     Parameters
     ----------
     probabilities, truth, groups
         As in :func:`fit_temperature`.
+    chosen : array-like of int, shape (n,), optional
+        Column of the class that is mapped, where it is not the likeliest.
     """
     found, truth = np.asarray(probabilities, np.float64), np.asarray(truth)
-    raw, crossed = found.max(1), cross_tempered(found, truth, groups).max(1)
-    right = found.argmax(1) == truth
+    best = found.argmax(1) if chosen is None else np.asarray(chosen)
+    raw, crossed = (
+        np.take_along_axis(p, best[:, None], 1)[:, 0]
+        for p in (found, cross_tempered(found, truth, groups))
+    )
+    right = best == truth
     before, after = (reliability(stated, right).expected_error for stated in (raw, crossed))
     if not after < before:
         return Calibration(1.0, raw, before)

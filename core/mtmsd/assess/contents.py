@@ -19,14 +19,15 @@ from mtmsd.assess import pictures
 from mtmsd.assess.area_adjusted import area_adjusted
 from mtmsd.assess.evaluation import number
 from mtmsd.assess.independence import PATCH, distances
+from mtmsd.assess.informing import Informing
 from mtmsd.classes import ClassInfo
 from mtmsd.labels.labels import Labels
+from mtmsd.labels.thinning import stratified_subsample
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import ClassMap, open_confidence, sample
 from mtmsd.scene.pixel_area import class_areas
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
-from mtmsd.spectral.estimators import stratified_subsample
 
 DRAWN_SPECTRA = 5_000
 """Reference pixels whose spectra are drawn."""
@@ -60,6 +61,13 @@ class Material:
             shown.insert(0, ("training", pictures.TRAIN_COLOR, self.train))
         return [(title, color, pixels) for title, color, pixels in shown if len(pixels)]
 
+    def distances(self) -> dict[str, Any] | None:
+        """Say how near the training pixels are to the reference pixels."""
+        if self.train is None or not len(self.train) or not len(self.reference):
+            return None
+        patch = int(_find(self.class_map.metadata, "patch_size") or PATCH)
+        return distances([(self.train, self.reference)], patch)
+
 
 def moved(labels: Labels, shift: tuple[int, int]) -> Labels:
     """Return labels on a grid whose rows and columns are larger by ``shift``."""
@@ -77,7 +85,7 @@ def facts(
     return {
         "map": {"name": class_map.name, "width": class_map.width, "height": class_map.height},
         "area": areas(result, class_map, reporter),
-        "training": result.get("training") or _distances(material),
+        "training": result.get("training") or material.distances(),
         "split_legend": [
             {"title": title, "color": color, "pixels": len(pixels)}
             for title, color, pixels in material.split()
@@ -154,22 +162,28 @@ def stated_confidence(
 
 
 def draw(
-    result: Mapping[str, Any], material: Material, reporter: Reporter
+    result: Mapping[str, Any], material: Material, informing: Informing, reporter: Reporter
 ) -> dict[str, str | None]:
     """Make the report's pictures as data URIs; ``None`` where there is nothing to draw."""
     classes = [ClassInfo(c["value"], c["name"], c["color"]) for c in result["area"]["classes"]]
     values, step = material.class_map.thinned(pictures.LONGEST_SIDE)
-    return {
-        "map": pictures.map_picture(values, classes),
-        "split": pictures.split_picture(
+    made: dict[str, Callable[[], str | None]] = {
+        "map": lambda: pictures.map_picture(values, classes),
+        "split": lambda: pictures.split_picture(
             values > 0,
             [((labels.rows, labels.cols), color) for _, color, labels in material.split()],
             step,
         ),
-        "spectra": _spectra(material, classes, reporter),
-        "reliability": _drawn(pictures.reliability_plot, result.get("calibration")),
-        "learning_curve": _drawn(pictures.learning_curve_plot, result.get("learning_curve")),
-        "weights": _drawn(pictures.weights_plot, result.get("weights")),
+        "spectra": lambda: _spectra(material, classes, reporter),
+        "reliability": lambda: _drawn(pictures.reliability_plot, result.get("calibration")),
+        "learning_curve": lambda: _drawn(
+            pictures.learning_curve_plot, result.get("learning_curve")
+        ),
+        "weights": lambda: _drawn(pictures.weights_plot, result.get("weights")),
+    }
+    return {
+        name: informing.attempt(f"No picture ({name.replace('_', ' ')})", make)
+        for name, make in made.items()
     }
 
 
@@ -192,15 +206,6 @@ def _spectra(material: Material, classes: Sequence[ClassInfo], reporter: Reporte
 def _told_curve(class_map: ClassMap) -> list[dict[str, Any]]:
     """Return the learning curve that the map's classifier brought along."""
     return (class_map.metadata.get("accuracy") or {}).get("learning_curve") or []
-
-
-def _distances(material: Material) -> dict[str, Any] | None:
-    """How near the training pixels are to the reference pixels."""
-    train, reference = material.train, material.reference
-    if train is None or not len(train) or not len(reference):
-        return None
-    patch = int(_find(material.class_map.metadata, "patch_size") or PATCH)
-    return distances([(train, reference)], patch)
 
 
 def _fingerprint(path: str | Path, role: str, material: Material) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
@@ -13,6 +14,7 @@ from mtmsd.assess.baseline import spectral_baselines
 from mtmsd.assess.calibration import Calibration, calibrate
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import distances
+from mtmsd.assess.informing import Informing
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.splits import Split, by_polygon, positions, random_stratified, spatial_folds
 from mtmsd.reporting import Reporter
@@ -41,6 +43,9 @@ class Learner(Protocol):
 
     def predict(self, classifier: Any, index: NDArray) -> NDArray[np.float32]:
         """Return class probabilities (n, K); all 0 for a pixel that was not read."""
+
+    def decide(self, classifier: Any, index: NDArray) -> tuple[NDArray[np.float32], NDArray]:
+        """Return what ``predict`` returns, and the position of the class that a map has there."""
 
     def brief(self) -> Learner:
         """Return one that learns in less time, for many fits."""
@@ -110,6 +115,8 @@ class _Answers:
     parts: list[tuple[Labels, Labels]]
     """Training and test pixels of each split."""
     probabilities: NDArray[np.float32]
+    chosen: NDArray[np.int64]
+    """Position of the class that a map would have."""
 
     @property
     def test(self) -> Labels:
@@ -118,7 +125,11 @@ class _Answers:
     def calibration(self) -> Calibration:
         test = self.test
         truth = np.searchsorted(_values(test), test.values)
-        return calibrate(self.probabilities, truth, test.groups)
+        return calibrate(self.probabilities, truth, test.groups, self.chosen)
+
+    def uncalibrated(self) -> Calibration:
+        stated = np.take_along_axis(self.probabilities, self.chosen[:, None], 1)[:, 0]
+        return Calibration(1.0, stated.astype(np.float64), None)
 
 
 def joined(parts: Sequence[Labels]) -> Labels:
@@ -155,34 +166,55 @@ def judge(
     -------
     dict
         The figures of :func:`mtmsd.assess.evaluation.evaluate`, and ``validation`` (kind,
-        folds), ``training``, ``learning_curve``, ``calibration`` with the temperature.
+        folds), ``training``, ``learning_curve``, ``calibration`` with the temperature. What
+        fails of it is left out, and its ``warnings`` say so; ``n`` is 0 if all of it failed.
     """
-    answers = _answers(learner, held, seed, reporter)
-    test, classes = answers.test, learner.labels.classes
-    values = _values(learner.labels)
+    informing = Informing(reporter)
+    labels = learner.labels
+    answers = _answers(learner, held, seed, informing, reporter)
+    if answers is None:
+        result = evaluate([], [], labels.classes, split_description=held.description)
+        result["verdict"] = "How accurate the map is cannot be said: nothing could be held out."
+        return result | {"warnings": informing.warnings + result["warnings"]}
+    test = answers.test
     reporter.phase("baseline", "Classifying the plain spectra for comparison")
     baselines = spectral_baselines(
-        scene, answers.parts, seed=seed, leave_out=method, reporter=reporter
+        scene,
+        answers.parts,
+        seed=seed,
+        leave_out=method,
+        informing=informing,
+        reporter=reporter,
     )
-    calibration = answers.calibration()
+    calibration = informing.attempt("The confidence is not calibrated", answers.calibration)
+    calibration = calibration or answers.uncalibrated()
+    near = informing.attempt(
+        "How near the training pixels are cannot be said",
+        lambda: distances(answers.parts, patch),
+    )
     result = evaluate(
         test.values,
-        values[answers.probabilities.argmax(1)],
-        classes,
+        _values(labels)[answers.chosen],
+        labels.classes,
         baselines,
         held.description,
         groups=test.groups,
         confidence=calibration.confidence,
         seed=seed,
-        optimistic=held.kind == "random",
+        nearest=near["nearest_of_class"] if near else None,
     )
     result["calibration"] |= {
         "before": calibration.before,
         "temperature": calibration.temperature,
     }
     result["validation"] = {"kind": held.kind, "folds": len(held.splits)}
-    result["training"] = distances(answers.parts, patch)
-    result["learning_curve"] = learning_curve(learner.brief(), held.splits[0], seed, reporter)
+    result["training"] = near
+    curve = informing.attempt(
+        "No learning curve",
+        lambda: learning_curve(learner.brief(), held.splits[0], seed, reporter),
+    )
+    result["learning_curve"] = curve or []
+    result["warnings"] = informing.warnings + result["warnings"]
     return result
 
 
@@ -194,34 +226,67 @@ def crossed_temperature(
     Returns
     -------
     float or None
-        None with one polygon per class.
+        None with one polygon per class, or if it failed, which then is told.
     """
     held = hold_out(learner.labels, "cross", 0.0, guard, seed)
-    if not held.splits:
+    informing = Informing(reporter)
+    answers = _answers(learner, held, seed, informing, reporter)
+    if answers is None:
         return None
-    return _answers(learner, held, seed, reporter).calibration().temperature
+    return informing.attempt(
+        "The confidence cannot be calibrated", lambda: answers.calibration().temperature
+    )
 
 
 def _values(labels: Labels) -> NDArray[np.uint16]:
     return np.array([c.value for c in labels.classes], np.uint16)
 
 
-def _answers(learner: Learner, held: HeldOut, seed: int, reporter: Reporter) -> _Answers:
+def _answers(
+    learner: Learner, held: HeldOut, seed: int, informing: Informing, reporter: Reporter
+) -> _Answers | None:
+    """Learn without each split's test pixels, and predict them; None if no split succeeds."""
     if held.kind == OWN_FOLDS and isinstance(learner, FoldLearner):
-        return _Answers(*learner.fold_answers(seed, reporter))
-    parts, probabilities = [], []
+        return informing.attempt(
+            "No accuracy can be said of the folds",
+            functools.partial(_own_answers, learner, seed, reporter),
+        )
+    parts, probabilities, places = [], [], []
     for number_, split in enumerate(held.splits, 1):
         which = "the held-out labels"
         if len(held.splits) > 1:
             which = f"fold {number_} of {len(held.splits)}"
         reporter.phase("holdout", f"Learning without {which}")
-        index = positions(split.train, learner.labels)
-        classifier = learner.fit(index, seed=seed, reporter=reporter)
-        found = learner.predict(classifier, positions(split.test, learner.labels))
-        read = found.sum(axis=1) > 0  # of very many pixels, a random part is read
-        parts.append((split.train, split.test.subset(read)))
-        probabilities.append(found[read])
-    return _Answers(parts, np.concatenate(probabilities))
+        answer = informing.attempt(
+            f"No accuracy can be said of {which}",
+            functools.partial(_answer, learner, split, seed, reporter),
+        )
+        if answer is None:
+            continue
+        found, chosen = answer
+        read = found.sum(axis=1) > 0  # of very many pixels, a part is read
+        if read.any():
+            parts.append((split.train, split.test.subset(read)))
+            probabilities.append(found[read])
+            places.append(chosen[read])
+    if not parts:
+        return None
+    return _Answers(parts, np.concatenate(probabilities), np.concatenate(places))
+
+
+def _own_answers(learner: FoldLearner, seed: int, reporter: Reporter) -> _Answers | None:
+    parts, probabilities = learner.fold_answers(seed, reporter)
+    if not len(probabilities):
+        return None
+    return _Answers(parts, probabilities, probabilities.argmax(1))
+
+
+def _answer(
+    learner: Learner, split: Split, seed: int, reporter: Reporter
+) -> tuple[NDArray[np.float32], NDArray]:
+    index = positions(split.train, learner.labels)
+    classifier = learner.fit(index, seed=seed, reporter=reporter)
+    return learner.decide(classifier, positions(split.test, learner.labels))
 
 
 def learning_curve(
@@ -245,11 +310,11 @@ def learning_curve(
         if points and len(part) == points[-1]["labels"]:
             continue
         classifier = learner.fit(positions(part, labels), seed=seed, reporter=reporter)
-        found = learner.predict(classifier, asked)
+        found, chosen = learner.decide(classifier, asked)
         read = found.sum(axis=1) > 0
         told = evaluate(
             test.values[read],
-            values[found[read].argmax(1)],
+            values[chosen[read]],
             labels.classes,
             groups=test.groups[read],
             seed=seed,

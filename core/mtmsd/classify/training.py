@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,9 +12,12 @@ from torch import Tensor
 
 from mtmsd import __version__
 from mtmsd.classify.classifier import Classifier, Selection, stage_reader
+from mtmsd.classify.ensemble import voters
 from mtmsd.classify.learner import Learner
 from mtmsd.classify.model_selection import select_hyperparameters
 from mtmsd.classify.network import Streams
+from mtmsd.classify.spill import Rows
+from mtmsd.classify.vote import elect
 from mtmsd.compute.arithmetic import Arithmetic
 from mtmsd.compute.threads import parallel_map, shares, thread_count
 from mtmsd.diffusion.fastest import for_features
@@ -29,6 +33,7 @@ from mtmsd.features.stages import (
 )
 from mtmsd.features.tiles import TileGrid
 from mtmsd.labels.labels import Labels
+from mtmsd.labels.thinning import stratified_subsample, thinning_sentence
 from mtmsd.reporting import Reporter
 from mtmsd.scene.orientation import turned, turned_positions
 from mtmsd.scene.raster import Scene
@@ -36,8 +41,24 @@ from mtmsd.scene.whitening import read_whitened
 from mtmsd.settings import ClassifierSettings
 
 SAMPLE_BYTES = 512 * 2**20
-"""What the local features of the training samples may take."""
+"""What the local features of the training samples may take in memory."""
+SPILL_BYTES = 8 * 2**30
+"""What both streams of patchwise samples may take on the disk, if they are more than that."""
+PURIFIED_BYTES = 2 * 2**30
+"""What the purified streams of those may take in memory while they are learnt."""
 TILES_AT_ONCE = 8
+AT_ONCE = 1024
+"""Samples whose streams are purified at once."""
+
+
+def capacity(settings: ClassifierSettings, channels: int) -> tuple[int, int]:
+    """How many samples of so many channels memory holds, and memory and disk together."""
+    sample = 2 * len(settings.timesteps) * channels
+    fits = SAMPLE_BYTES // sample
+    if settings.features == "dense":
+        return fits, fits  # each pixel is several samples; they may be thinned
+    purified = 4 * len(settings.timesteps) * settings.channels
+    return fits, max(fits, min(SPILL_BYTES // (3 * sample), PURIFIED_BYTES // purified))
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,8 @@ class TrainingSet:
     noise: Tensor
     samples: Samples
     device: torch.device
+    before_thinning: int
+    """How many samples there were, of which as many as may be kept were kept."""
 
     @classmethod
     def extract(
@@ -101,8 +124,13 @@ class TrainingSet:
         device: torch.device,
         seed: int,
         reporter: Reporter,
+        spill: Path | None = None,
     ) -> TrainingSet:
         """Read the stages at all labelled pixels, from the same tiles that mapping uses.
+
+        Patchwise samples that are too many for memory are kept in a file in the folder
+        ``spill``; what is too much for that as well, or without it, is thinned: every class
+        keeps its share, and ten samples at least.
 
         Raises
         ------
@@ -123,9 +151,15 @@ class TrainingSet:
             plan = _dense_plan(labels, TileGrid(side, settings.stride), settings.turns)
         else:
             plan = _patch_plan(labels, side)
-        plan = plan.thinned(SAMPLE_BYTES // (2 * len(settings.timesteps) * sum(reader.channels)))
-        samples = _read_samples(scene, model, reader, plan, reporter)
-        return cls(labels, model, settings, noise, samples, device)
+        count = len(plan.pixel)
+        fits, spilled = capacity(settings, sum(reader.channels))
+        most = spilled if spill else fits
+        plan = plan.thinned(most, labels.values)
+        if len(plan.pixel) < count:
+            reporter.warning(thinning_sentence(len(plan.pixel), count))
+        folder = spill if len(plan.pixel) > fits else None
+        samples = _read_samples(scene, model, reader, plan, folder, reporter)
+        return cls(labels, model, settings, noise, samples, device, count)
 
     def fit(self, index: np.ndarray | None = None, *, seed: int, reporter: Reporter) -> Classifier:
         """Purify and train the ensemble on the labelled pixels ``index`` (all if None)."""
@@ -150,6 +184,8 @@ class TrainingSet:
         )
         members = learner.ensemble(seed * 1000)
         metadata = {"version": __version__, "seed": seed, "samples": len(rows)}
+        if len(self.samples.pixel) < self.before_thinning:
+            metadata["thinned"] = {"kept": len(self.samples.pixel), "of": self.before_thinning}
         return Classifier(
             self.model,
             settings,
@@ -188,21 +224,33 @@ class TrainingSet:
 
     def predict(self, classifier: Classifier, index: np.ndarray) -> np.ndarray:
         """Class probabilities (n, K) of labelled pixels, blended over tiles as in mapping."""
+        return self.decide(classifier, index)[0]
+
+    def decide(self, classifier: Classifier, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Class probabilities (n, K) of labelled pixels, and the class (n,) that a map has there.
+
+        All probabilities are 0 for a pixel that was not read.
+        """
+        vote = classifier.settings.vote
         rows = np.flatnonzero(np.isin(self.samples.pixel, index) & self.samples.upright)
-        total = np.zeros((len(self.labels), len(self.labels.classes)), np.float32)
+        electors = len(classifier.members) if vote == "mode" else 1
+        total = np.zeros((len(self.labels), electors, len(self.labels.classes)), np.float32)
 
         @torch.no_grad()
-        def mean_of_members(part: np.ndarray) -> np.ndarray:
+        def of_voters(part: np.ndarray) -> np.ndarray:
             streams = self.streams(part, classifier.local, classifier.global_)
             streams = Streams(streams.local.float(), streams.global_.float(), streams.spectrum)
             members = torch.stack([m.probabilities(streams)[:, 0] for m in classifier.members])
-            return members.mean(0).cpu().numpy()
+            said = voters(members[:, None], vote, compare=False)[:, 0]
+            return said.transpose(0, 1).cpu().numpy()
 
         parts = np.array_split(rows, max(1, len(rows) // 512))
-        for part, mean in zip(parts, parallel_map(mean_of_members, parts, self.device)):
-            np.add.at(total, self.samples.pixel[part], mean * self.samples.weight[part, None])
-        blended = total[index]
-        return blended / blended.sum(1, keepdims=True).clip(1e-12)
+        for part, said in zip(parts, parallel_map(of_voters, parts, self.device)):
+            weight = self.samples.weight[part, None, None]
+            np.add.at(total, self.samples.pixel[part], said * weight)
+        blended = total[index].transpose(1, 2, 0)
+        probabilities, chosen = elect(blended / blended.sum(1, keepdims=True).clip(1e-12), vote)
+        return probabilities.T, chosen
 
     def _select(self, rows: np.ndarray, targets: np.ndarray) -> tuple[Selection, Selection]:
         """Purify both streams over the training samples, and find their scaling."""
@@ -231,9 +279,14 @@ class TrainingSet:
         """Both streams of the samples as the networks see them, in float16 to save memory."""
 
         def purified(stream: Tensor, at: np.ndarray, selection: Selection) -> Tensor:
-            chosen = stream[torch.from_numpy(at)][:, :, selection.channels.cpu()]
-            scaled = (chosen.float() - selection.mean.cpu()) * selection.scale.cpu()
-            return scaled.half().to(self.device)
+            kept, mean, scale = (
+                part.cpu() for part in (selection.channels, selection.mean, selection.scale)
+            )
+            scaled = torch.empty((len(at), *mean.shape), dtype=torch.float16)
+            for rows in torch.arange(len(at)).split(AT_ONCE):  # they may lie on the disk
+                chosen = stream[torch.from_numpy(at)[rows]][:, :, kept]
+                scaled[rows] = ((chosen.float() - mean) * scale).half()
+            return scaled.to(self.device)
 
         return Streams(
             purified(self.samples.local, rows, local)[:, None],
@@ -261,12 +314,14 @@ class _Plan:
     position: np.ndarray
     weight: np.ndarray
 
-    def thinned(self, most: int, seed: int = 0) -> _Plan:
-        """Keep a random part of the samples if there are more than ``most``."""
-        n = len(self.pixel)
-        if n <= most:
+    def thinned(self, most: int, values: np.ndarray, seed: int = 0) -> _Plan:
+        """Keep a random part of each class's samples if there are more than ``most``.
+
+        ``values`` has the class of each labelled pixel.
+        """
+        if len(self.pixel) <= most:
             return self
-        kept = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+        kept = stratified_subsample(values[self.pixel], most, seed)
         tiles, tile = np.unique(self.tile[kept], return_inverse=True)
         return _Plan(
             [self.tiles[i] for i in tiles],
@@ -316,9 +371,11 @@ def _read_samples(
     model: DiffusionModel,
     reader: StageReader,
     plan: _Plan,
+    spill: Path | None,
     reporter: Reporter,
 ) -> Samples:
-    side, count, streams = model.patch_size, len(plan.tiles), []
+    side, count = model.patch_size, len(plan.tiles)
+    streams = Rows(spill), Rows(spill), Rows(None)
     at_once = max(TILES_AT_ONCE, thread_count(reader.device))
     for first in range(0, count, at_once):
         chosen = plan.tiles[first : first + at_once]
@@ -335,7 +392,9 @@ def _read_samples(
             tile = torch.from_numpy(plan.tile[here] - first - share.start)
             return _read_tiles(reader, model, tiles[share], tile, plan.position[here])
 
-        streams += parallel_map(read, shares(len(chosen), reader.device), reader.device)
+        for features in parallel_map(read, shares(len(chosen), reader.device), reader.device):
+            for stream, part in zip(streams, features, strict=True):
+                stream.append(part)
         reporter.progress(first + len(chosen), count, "tile")
     turns = np.array([turn for _, _, turn in plan.tiles])
     return Samples(
@@ -343,7 +402,7 @@ def _read_samples(
         plan.tile,
         plan.weight,
         turns[plan.tile] == 0,
-        *map(torch.cat, zip(*streams, strict=True)),
+        *(stream.joined() for stream in streams),
     )
 
 

@@ -78,6 +78,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
 
 def _run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     from mtmsd.assess.independence import PATCH
+    from mtmsd.assess.informing import Informing
     from mtmsd.classify.attention import fusion_weights
     from mtmsd.classify.classifier import Classifier
     from mtmsd.classify.training import TrainingSet
@@ -90,7 +91,7 @@ def _run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, A
         check_method(arguments.chosen().classifier, model.patch_size)
     with scene_of(model, arguments.scene, arguments.exclude, reporter) as scene:
         labels = open_labels(arguments.labels, scene, arguments.class_field, reporter)
-        samples = _samples(arguments, model, scene, labels, reporter)
+        samples = _samples(work, arguments, model, scene, labels, reporter)
         patch = model.patch_size if model else PATCH
         accuracy = Steps(work).run(
             "accuracy",
@@ -112,7 +113,10 @@ def _run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, A
     if temperature is not None:
         classifier.metadata["temperature"] = temperature
     if isinstance(samples, TrainingSet) and isinstance(classifier, Classifier):
-        classifier.metadata["weights"] = fusion_weights(samples, classifier)
+        classifier.metadata["weights"] = Informing(reporter).attempt(
+            "What the model looks at cannot be said",
+            lambda: fusion_weights(samples, classifier),
+        )
     classifier.save(arguments.output)
     reporter.artifact("classifier", arguments.output)
     return {"classifier": arguments.output, "pixels": len(labels), "accuracy": accuracy}
@@ -128,6 +132,7 @@ def scene_of(
 
 
 def _samples(
+    work: Path,
     arguments: Arguments,
     model: DiffusionModel | None,
     scene: Scene,
@@ -163,6 +168,7 @@ def _network_samples(
         device=choose_device(arguments.device),
         seed=arguments.seed,
         reporter=reporter,
+        spill=work,
     )
 
 
@@ -259,6 +265,6 @@ def _told(accuracy: dict[str, Any] | None) -> dict[str, Any]:
         return {"accuracy": None}
     baselines = [{k: v for k, v in b.items() if k != "seconds"} for b in accuracy["baselines"]]
     told: dict[str, Any] = {"accuracy": {**accuracy, "baselines": baselines}}
-    if not accuracy["optimistic"]:
+    if accuracy["calibration"] and not accuracy["optimistic"]:
         told["temperature"] = accuracy["calibration"]["temperature"]
     return told

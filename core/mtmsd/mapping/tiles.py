@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
+from mtmsd.classify.vote import elect
 from mtmsd.compute.memory import is_out_of_memory
 from mtmsd.errors import Canceled, MachineError
 from mtmsd.features.tiles import TileGrid
@@ -130,17 +131,13 @@ class TileMapper:
         return self._runtime.votes(tiles, compare=self._compare)
 
     def _vote(self, summed: np.ndarray, inside: np.ndarray) -> Block:
-        """Agree on a class: the mean of the members, or the mode, ties to the smaller label."""
+        """Agree on a class."""
         summed, differ = (summed[:, :-1], summed[0, -1]) if self._compare else (summed, None)
         weight = np.maximum(summed.sum(1, keepdims=True), 1e-12)
         shares = summed / weight
-        best = None
-        if self.classifier.settings.vote == "mode":
-            ballots = shares.argmax(1)
-            counts = [(ballots == k).sum(0) for k in range(shares.shape[1])]
-            best = np.argmax(counts, 0)
+        probabilities, best = elect(shares, self.classifier.settings.vote)
         return decide(
-            shares.mean(0),
+            probabilities,
             inside,
             self.classifier.classes,
             temperature=self.classifier.temperature,

@@ -19,10 +19,11 @@ from mtmsd.classes import ClassInfo
 from mtmsd.files.model_check import check_scene, describe_bands, read_classes, read_temperature
 from mtmsd.files.tensor_file import save_arrays
 from mtmsd.labels.labels import Labels
+from mtmsd.labels.thinning import stratified_subsample, thinning_sentence
 from mtmsd.reporting import Reporter
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
-from mtmsd.spectral.estimators import LARGEST_TRAINING, METHODS, Fitted, fit, stratified_subsample
+from mtmsd.spectral.estimators import LARGEST_TRAINING, METHODS, Fitted, fit
 
 KIND = "classifier"
 
@@ -170,6 +171,9 @@ class SpectralTrainingSet:
         cls, scene: Scene, labels: Labels, method: str, reporter: Reporter
     ) -> SpectralTrainingSet:
         """Read the spectra of all labelled pixels; ``method`` is a name in ``METHODS``."""
+        if len(labels) > LARGEST_TRAINING:
+            kept = stratified_subsample(labels.values, LARGEST_TRAINING, 0)
+            reporter.warning(thinning_sentence(len(kept), len(labels)))
         reporter.phase("features", "Reading the spectra of the training pixels")
         spectra = read_spectra(scene, labels.rows, labels.cols, reporter)
         metadata = {
@@ -198,12 +202,21 @@ class SpectralTrainingSet:
             groups,
             {"version": __version__, "seed": seed, "samples": len(kept)},
         )
+        if len(kept) < len(rows):
+            classifier.metadata["thinned"] = {"kept": len(kept), "of": len(rows)}
         classifier.fitted = fitted
         return classifier
 
     def predict(self, classifier: SpectralClassifier, index: np.ndarray) -> np.ndarray:
         """Class probabilities (n, K) of labelled pixels."""
         return classifier.probabilities(self.spectra[index])
+
+    def decide(
+        self, classifier: SpectralClassifier, index: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Class probabilities (n, K) of labelled pixels, and the likeliest class (n,)."""
+        found = self.predict(classifier, index)
+        return found, found.argmax(1)
 
     def brief(self) -> SpectralTrainingSet:
         """Return what is fitted where many fits are needed: the same, it takes seconds."""

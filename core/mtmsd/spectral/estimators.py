@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from mtmsd.errors import InputError
+from mtmsd.labels.thinning import stratified_subsample
 
 Spectra = NDArray[np.float32]
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -171,27 +172,6 @@ def _search(
         return {}
     search = GridSearchCV(estimator, method.grid, cv=folds, refit=False)
     return dict(search.fit(spectra[few], values[few]).best_params_)
-
-
-def stratified_subsample(values: NDArray, limit: int, seed: int) -> NDArray[np.int64]:
-    """Choose at most about ``limit`` positions, sharing them out as the classes are.
-
-    Every class keeps at least 10 pixels, or all that it has.
-
-    Returns
-    -------
-    int64, shape (m,)
-        Sorted positions.
-    """
-    if len(values) <= limit:
-        return np.arange(len(values))
-    generator = np.random.default_rng(seed)
-    chosen = []
-    for value in np.unique(values):
-        members = np.flatnonzero(values == value)
-        size = max(int(len(members) * limit / len(values)), min(10, len(members)))
-        chosen.append(generator.choice(members, size, replace=False))
-    return np.sort(np.concatenate(chosen))
 
 
 def _folds(values: NDArray, groups: NDArray | None, seed: int) -> list[Fold]:

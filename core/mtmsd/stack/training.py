@@ -253,6 +253,13 @@ class StackTrainingSet:
             network = self.network.predict(classifier.network, index)
         return classifier.probabilities(self.features.subset(index), network)
 
+    def decide(
+        self, classifier: StackClassifier, index: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Class probabilities (n, K) of labelled pixels, and the likeliest class (n,)."""
+        found = self.predict(classifier, index)
+        return found, found.argmax(1)
+
     def brief(self) -> StackTrainingSet:
         """Return what is fitted where many fits are needed: the weights as they are."""
         last = next(iter(self.fits.values()), None)
