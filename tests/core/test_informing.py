@@ -72,7 +72,7 @@ def test_polygons_of_one_pixel_still_give_a_map(tmp_path: Path, classifier: str)
         assert figures["learning_curve"] == []
 
 
-def test_a_fold_that_leaves_a_class_one_pixel_is_left_out_and_the_others_count(
+def test_a_class_that_has_no_pixels_to_spare_is_not_evaluated_and_mapped_all_the_same(
     tmp_path: Path,
 ) -> None:
     pixels = [(5, 5, 1, 1), (45, 20, 2, 1), *((r, c + 40, 4, 2) for r, c in FIVE)]
@@ -80,9 +80,8 @@ def test_a_fold_that_leaves_a_class_one_pixel_is_left_out_and_the_others_count(
         tmp_path, scene_of(tmp_path), labels_of(tmp_path, pixels), "--split", "cross"
     )
     assert set(np.unique(values)) == {1, 2}
-    failed = said(figures, "No accuracy can be said of fold")
-    assert len(failed) == 1
-    assert 0 < figures["n"] < 23
+    assert said(figures, "No reference pixels, so not evaluated: 1.")
+    assert figures["n"] == 20
 
 
 def test_if_nothing_can_be_learnt_without_the_held_out_the_map_is_made_and_it_is_said(
@@ -109,11 +108,28 @@ def test_one_polygon_a_class_still_gives_a_map(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("classifier", ["svm", "rf"])
 def test_constant_spectra_still_give_a_map(tmp_path: Path, classifier: str) -> None:
-    scene = scene_of(tmp_path, np.full((4, 60, 80), 500, np.int16))
+    data = np.full((4, 60, 80), 500, np.int16)
+    data[:, :3, :3] = cube(4, 3, 3)  # bands that are constant altogether are refused
+    scene = scene_of(tmp_path, data)
     labels = labels_of(tmp_path, [(r, c + 40 * (v - 1), 4, v) for v in (1, 2) for r, c in FIVE])
     figures, values = mapped(tmp_path, scene, labels, classifier=classifier)
     assert values.all()
     assert 0 <= figures["overall"] < 1
+
+
+def test_reference_labels_that_tell_nothing_leave_the_map_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = labels_of(tmp_path, [(r, c + 40 * (v - 1), 4, v) for v in (1, 2) for r, c in FIVE])
+    out, report = tmp_path / "map.tif", tmp_path / "report.html"
+    words = ["map", scene_of(tmp_path), labels, "-o", out, "--report", report, "--classifier", "rf"]
+    assert main([str(word) for word in (*words, "--validation", labels)]) == 0
+    assert out.exists()
+    assert not report.exists()
+    assert not (tmp_path / "map.tif.work").exists()
+    assert "No accuracy report: All 40 reference pixels are training pixels." in " ".join(
+        "".join(capsys.readouterr()).split()
+    )
 
 
 class Canceling(Reporter):

@@ -141,7 +141,9 @@ def test_from_files_to_report(
     assert any(w.startswith("15 of 80 labelled pixels") for w in heard.warnings)
     assert [b["overall"] for b in result["baselines"]] == [1.0, 1.0]
     # Two polygons a class cannot prove that the map is worse, and the verdict does not claim it.
-    assert result["verdict"].startswith("The map is neither clearly better nor clearly worse")
+    assert result["verdict"].startswith("The map's accuracy is lower than the spectral baseline's")
+    assert "the reference polygons are too few to tell" in result["verdict"]
+    assert [b["difference_interval"] for b in result["baselines"]] == [None, None]
     assert result["training"]["n"] == 60
     assert result["calibration"]["expected_error"] == pytest.approx(0.85 - 35 / 55)
     assert "21.4 points" in out.read_text(encoding="utf-8")

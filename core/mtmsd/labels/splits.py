@@ -70,8 +70,8 @@ def random_stratified(
         labels,
         train,
         ~train,
-        f"Random pixels: {amount} of each class for training (seed {seed}), so that test pixels "
-        "may lie beside training pixels.",
+        f"Random pixels: {amount} of each class for training (seed {seed}). Where test pixels lie "
+        "beside training pixels, the figures are optimistic.",
     )
 
 

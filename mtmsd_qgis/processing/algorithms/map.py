@@ -163,7 +163,7 @@ class Map(EngineAlgorithm):
             **{name: arguments.get(name.lower()) for name in more.LAYERS},
             "POLYGONS": arguments.get("polygons"),
             "NEXT_LABELS": arguments.get("next_labels"),
-            "REPORT": arguments.get("report"),
+            "REPORT": results.get("report"),
             "OUTPUT_MODEL": arguments.get("model_output"),
             "OUTPUT_CLASSIFIER": arguments.get("classifier_output"),
             **figures(results.get("accuracy")),
