@@ -10,6 +10,7 @@ from mtmsd.assess.accuracy import (
     deviation,
     effective_number,
     figures,
+    freedom_of_total,
     interval,
     mcnemar,
     resample_groups,
@@ -122,6 +123,15 @@ def test_an_interval_of_a_share_stays_within_0_and_1_and_widens_with_doubt() -> 
     fewer = share_interval(0.9, 0.02, 1, 2)
     assert 0 < fewer[0] < low
     assert high < fewer[1] < 1
+
+
+def test_degrees_of_freedom_are_fewer_where_one_class_makes_all_the_error() -> None:
+    strata = np.repeat([0, 1, 2], 4)
+    even = freedom_of_total([1, -1, 1, -1] * 3, strata)
+    assert even == pytest.approx(9)
+    assert freedom_of_total([5, -5, 5, -5, *[0] * 8], strata) == pytest.approx(3)
+    assert freedom_of_total(np.zeros(12), strata) == 9
+    assert freedom_of_total([2, 0, 0, 0, 0], [0, 1, 1, 2, 2]) == pytest.approx(1)
 
 
 def test_effective_number_of_polygons() -> None:

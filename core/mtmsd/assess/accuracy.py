@@ -162,6 +162,29 @@ def effective_number(sizes: ArrayLike) -> float:
     return float(sizes.sum() ** 2 / (sizes**2).sum()) if sizes.any() else 0.0
 
 
+def freedom_of_total(values: ArrayLike, strata: ArrayLike) -> float:
+    """Degrees of freedom of the error of a stratified total (Satterthwaite 1946).
+
+    Fewer than groups less strata where some strata vary more than others.
+
+    Parameters
+    ----------
+    values : array-like, shape (G,)
+        What each group adds to the total.
+    strata : array-like of int, shape (G,)
+        The only group of a stratum counts as if it varied about 0.
+    """
+    values, strata = np.asarray(values, np.float64), np.asarray(strata)
+    variances, squares = 0.0, 0.0
+    for stratum in np.unique(strata):
+        members = values[strata == stratum]
+        n = len(members)
+        variance = float(n * members.var(ddof=1) if n > 1 else members[0] ** 2)
+        variances += variance
+        squares += variance**2 / max(n - 1, 1)
+    return variances**2 / squares if squares else float(len(values) - len(np.unique(strata)))
+
+
 def interval(point: float, error: float, freedom: float) -> tuple[float, float]:
     """Return point ± t · error, for a figure between -1 and 1."""
     half = student.ppf((1 + LEVEL) / 2, max(freedom, 1.0)) * error

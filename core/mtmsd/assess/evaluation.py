@@ -15,6 +15,7 @@ from mtmsd.assess.accuracy import (
     deviation,
     effective_number,
     figures,
+    freedom_of_total,
     interval,
     mcnemar,
     resample_groups,
@@ -163,6 +164,10 @@ class _Spread:
         right = np.diagonal(drawn[..., :k], axis1=1, axis2=2).sum(1)
         gained = right[:, None] - drawn[..., k:].sum(1)
         self._difference_error = deviation(gained / sizes.sum())
+        own_right = counts[np.arange(len(units)), strata]
+        self._difference_freedom = [
+            freedom_of_total(own_right - counts[:, k + i], strata) for i in range(len(baselines))
+        ]
 
     @property
     def exists(self) -> bool:
@@ -188,7 +193,10 @@ class _Spread:
         return self._share(point, error, self._effective_freedom, self._effective["overall"])
 
     def difference(self, index: int, point: float) -> list[float] | None:
-        return self._limits(point, float(self._difference_error[index])) if self.decides else None
+        if not self.decides:
+            return None
+        error = float(self._difference_error[index])
+        return list(interval(point, error, self._difference_freedom[index]))
 
     def _limits(self, point: float, error: float) -> list[float] | None:
         if not self.exists or not np.isfinite([point, error]).all():
