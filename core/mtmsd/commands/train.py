@@ -143,7 +143,9 @@ def _samples(
     if arguments.classifier == STACK:
         from mtmsd.stack.training import StackTrainingSet
 
-        network = _network_samples(arguments, model, scene, labels, reporter) if model else None
+        network = (
+            _network_samples(work, arguments, model, scene, labels, reporter) if model else None
+        )
         return StackTrainingSet.extract(
             scene, labels, network=network, seed=arguments.seed, reporter=reporter
         )
@@ -151,11 +153,16 @@ def _samples(
         from mtmsd.spectral.classifier import SpectralTrainingSet
 
         return SpectralTrainingSet.extract(scene, labels, arguments.classifier, reporter)
-    return _network_samples(arguments, model, scene, labels, reporter)
+    return _network_samples(work, arguments, model, scene, labels, reporter)
 
 
 def _network_samples(
-    arguments: Arguments, model: DiffusionModel, scene: Scene, labels: Labels, reporter: Reporter
+    work: Path,
+    arguments: Arguments,
+    model: DiffusionModel,
+    scene: Scene,
+    labels: Labels,
+    reporter: Reporter,
 ) -> TrainingSet:
     from mtmsd.classify.training import TrainingSet
     from mtmsd.diffusion.devices import choose_device

@@ -179,6 +179,8 @@ class StackTrainingSet:
                 "notes": notes,
             },
         }
+        if len(kept) < len(rows):
+            metadata["thinned"] = {"kept": len(kept), "of": len(rows)}
         classifier = StackClassifier(
             self.model,
             self.whitening,
