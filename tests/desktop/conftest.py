@@ -67,7 +67,7 @@ def take_polygons(screen: Screen, layer: str = "training_polygons") -> None:
     screen.choose_action("mtmsdImportMenu", f"{layer}…")
     screen.wait_text("mtmsdImportNotes", "Inside the scene", 40)
     screen.click("mtmsdImportTake")
-    screen.wait_text("mtmsdClassesState", r"^6 \w+, 2,", 40)
+    screen.wait_text("mtmsdClassesState", r"^6 \w+, 2,?\d", 40)
 
 
 def pretrain_settings(screen: Screen, numbers: str) -> None:

@@ -12,7 +12,8 @@ from osgeo import gdal, ogr
 def regions_of(class_map: str) -> int:
     """Return how many regions a class map has, counted by GDAL: sides touch, corners do not."""
     dataset = gdal.Open(class_map)
-    layer = ogr.GetDriverByName("Memory").CreateDataSource("").CreateLayer("regions")
+    kept = ogr.GetDriverByName("Memory").CreateDataSource("")  # a layer keeps no source alive
+    layer = kept.CreateLayer("regions")
     layer.CreateField(ogr.FieldDefn("value", ogr.OFTInteger))
     band = dataset.GetRasterBand(1)
     gdal.Polygonize(band, band.GetMaskBand(), layer, 0)
