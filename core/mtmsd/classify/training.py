@@ -16,6 +16,7 @@ from mtmsd.classify.ensemble import voters
 from mtmsd.classify.learner import Learner
 from mtmsd.classify.model_selection import select_hyperparameters
 from mtmsd.classify.network import Streams
+from mtmsd.classify.sample_plan import SamplePlan, dense_plan, patch_plan
 from mtmsd.classify.spill import Rows
 from mtmsd.classify.vote import elect
 from mtmsd.compute.arithmetic import Arithmetic
@@ -33,9 +34,9 @@ from mtmsd.features.stages import (
 )
 from mtmsd.features.tiles import TileGrid
 from mtmsd.labels.labels import Labels
-from mtmsd.labels.thinning import stratified_subsample, thinning_sentence
+from mtmsd.labels.thinning import thinning_sentence
 from mtmsd.reporting import Reporter
-from mtmsd.scene.orientation import turned, turned_positions
+from mtmsd.scene.orientation import turned
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import read_whitened
 from mtmsd.settings import ClassifierSettings
@@ -148,9 +149,9 @@ class TrainingSet:
             settings, channels=min(settings.channels, sum(reader.channels))
         )
         if settings.features == "dense":
-            plan = _dense_plan(labels, TileGrid(side, settings.stride), settings.turns)
+            plan = dense_plan(labels, TileGrid(side, settings.stride), settings.turns)
         else:
-            plan = _patch_plan(labels, side)
+            plan = patch_plan(labels, side)
         count = len(plan.pixel)
         fits, spilled = capacity(settings, sum(reader.channels))
         most = spilled if spill else fits
@@ -303,74 +304,11 @@ def _weighted_mean(stream: Tensor, at: np.ndarray, weight: Tensor) -> np.ndarray
     return (total / weight.double().sum()).numpy()
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Which tiles to read, in which orientation, and which of their pixels."""
-
-    tiles: list[tuple[int, int, int]]
-    """Row, column and turn."""
-    pixel: np.ndarray
-    tile: np.ndarray
-    position: np.ndarray
-    weight: np.ndarray
-
-    def thinned(self, most: int, values: np.ndarray, seed: int = 0) -> _Plan:
-        """Keep a random part of each class's samples if there are more than ``most``.
-
-        ``values`` has the class of each labelled pixel.
-        """
-        if len(self.pixel) <= most:
-            return self
-        kept = stratified_subsample(values[self.pixel], most, seed)
-        tiles, tile = np.unique(self.tile[kept], return_inverse=True)
-        return _Plan(
-            [self.tiles[i] for i in tiles],
-            self.pixel[kept],
-            tile,
-            self.position[kept],
-            self.weight[kept],
-        )
-
-
-def _dense_plan(labels: Labels, grid: TileGrid, turns: int) -> _Plan:
-    """Every labelled pixel in every tile of the grid whose core shows it, tile by tile."""
-    if not 1 <= turns <= 8:
-        raise InputError(f"turns {turns} is not within 1 to 8.")
-    places: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for pixel, (row, col) in enumerate(zip(labels.rows.tolist(), labels.cols.tolist())):
-        for corner in grid.corners(row, col, 1, 1):
-            position = (row - corner[0]) * grid.side + col - corner[1]
-            places.setdefault(corner, []).append((pixel, position))
-    tiles = [(*corner, turn) for corner in sorted(places) for turn in range(turns)]
-    shown = [np.array(places[row, col]).T for row, col, _ in tiles]
-    after = [turned_positions(grid.side, turn) for turn in range(turns)]
-    position = [after[turn][at] for (_, _, turn), (_, at) in zip(tiles, shown, strict=True)]
-    weights = np.pad(grid.centre_weights(), grid.margin).ravel()
-    weight = [weights[at] for _, at in shown]
-    return _Plan(
-        tiles,
-        np.concatenate([pixel for pixel, _ in shown]),
-        np.repeat(np.arange(len(tiles)), [pixels.shape[1] for pixels in shown]),
-        np.concatenate(position),
-        np.concatenate(weight),
-    )
-
-
-def _patch_plan(labels: Labels, side: int) -> _Plan:
-    """One patch per labelled pixel, which lies at (side/2, side/2)."""
-    n, half = len(labels), side // 2
-    corners = zip((labels.rows - half).tolist(), (labels.cols - half).tolist(), strict=True)
-    tiles = [(row, col, 0) for row, col in corners]
-    every = np.arange(n)
-    position = np.full(n, half * side + half)
-    return _Plan(tiles, every, every, position, np.ones(n, np.float32))
-
-
 def _read_samples(
     scene: Scene,
     model: DiffusionModel,
     reader: StageReader,
-    plan: _Plan,
+    plan: SamplePlan,
     spill: Path | None,
     reporter: Reporter,
 ) -> Samples:
