@@ -66,10 +66,11 @@ def style_polygons(layer: QgsVectorLayer) -> None:
 
 
 def style_regions(layer: QgsVectorLayer, classes: Iterable[tuple[int, str, str]]) -> None:
-    """Give the regions of a map the names and colours of these classes."""
+    """Outline the regions of a map in the colours of these classes, under their names."""
     categories = []
     for value, name, color in classes:
-        symbol = QgsFillSymbol.createSimple({"color": color or "#888888", "outline_style": "no"})
+        outline = {"style": "no", "outline_color": color or "#888888", "outline_width": "0.4"}
+        symbol = QgsFillSymbol.createSimple(outline)
         categories.append(QgsRendererCategory(value, symbol, name or str(value)))
     layer.setRenderer(QgsCategorizedSymbolRenderer("class_id", categories))
     layer.triggerRepaint()

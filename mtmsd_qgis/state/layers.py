@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from qgis.core import QgsLayerTreeLayer, QgsMapLayer, QgsProject
+from qgis.core import (
+    QgsLayerTreeLayer,
+    QgsLayerTreeNode,
+    QgsMapLayer,
+    QgsProject,
+    QgsRasterLayer,
+)
 
 from ..common.background import Background
+from ..common.translation import tr
 from ..common.unused_files import remove
 from ..processing.styling import distinct
 from .current_scene import CurrentScene
@@ -28,23 +35,59 @@ def of_role(kind: str, scene: CurrentScene) -> QgsMapLayer | None:
     return next(fits, None)
 
 
-def add(layer: Layer, kind: str, above: QgsMapLayer | None) -> Layer:
+def add(layer: Layer, kind: str, above: QgsMapLayer | QgsLayerTreeNode | None) -> Layer:
     """Add a new layer to the project, above another one, under a name that no other has.
 
     Parameters
     ----------
     kind : str
         One of :mod:`.roles`.
-    above : QgsMapLayer or None
-        The layer that it lies on; without it, it comes to the top.
+    above : QgsMapLayer, QgsLayerTreeNode or None
+        The layer, or the node, that it lies on; without it, it comes to the top.
     """
     project = QgsProject.instance()
     layer.setName(distinct(layer.name(), {other.name() for other in project.mapLayers().values()}))
     layer.setCustomProperty(ROLE, kind)
     project.addMapLayer(layer, False)
-    tree, below = project.layerTreeRoot(), node(above)
+    tree = project.layerTreeRoot()
+    below = node(above) if isinstance(above, QgsMapLayer) else above
     tree.insertLayer(tree.children().index(below) if below in tree.children() else 0, layer)
     return layer
+
+
+def add_newest(layer: QgsRasterLayer, kind: str, scene: CurrentScene) -> QgsRasterLayer:
+    """Add a map over all other rasters; earlier ones of the scene are hidden and say so.
+
+    Parameters
+    ----------
+    kind : str
+        One of :mod:`.layer_roles`.
+    """
+    project = QgsProject.instance()
+    title, names = layer.name(), {other.name() for other in project.mapLayers().values()}
+    for earlier in project.mapLayers().values():
+        if role(earlier) == kind and scene.is_of_scene(earlier):
+            if earlier.name() == title:
+                earlier.setName(distinct(tr("{} (earlier)").format(title), names))
+                names = (names - {title}) | {earlier.name()}
+            place = node(earlier)
+            if place is not None:
+                place.setItemVisibilityChecked(False)
+    shown = project.layerTreeRoot().layerOrder()
+    highest = next((other for other in shown if isinstance(other, QgsRasterLayer)), None)
+    added = add(layer, kind, above=_top_of(highest))
+    place = node(added)
+    if place is not None:
+        place.setItemVisibilityCheckedParentRecursive(True)
+    return added
+
+
+def _top_of(layer: QgsMapLayer | None) -> QgsLayerTreeNode | None:
+    """Return the node of the top level that holds a layer."""
+    place = node(layer)
+    while place is not None and place.parent().parent() is not None:
+        place = place.parent()
+    return place
 
 
 def drop(layer: QgsMapLayer | None) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from osgeo import gdal
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
+from qgis.gui import QgsFieldComboBox
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QTableWidget, QWidget
+from qgis.PyQt.QtWidgets import QDialog, QLabel, QMenu, QPushButton, QTableWidget, QWidget
 
 import mtmsd_qgis
 from mtmsd_qgis.gui.dock.dock import MtmsdDock
@@ -77,6 +78,32 @@ class Docked:
         self.click("mtmsdClassAdd")
         self.wait(lambda: table.rowCount() > before, "no new class", 10)
         table.item(table.currentRow(), 1).setText(name)
+
+    def ask_import(self, layer: QgsMapLayer) -> QDialog:
+        """Choose a layer to take polygons from; return the dialog once it has read it."""
+        menu = self.part("mtmsdImportMenu", QMenu)
+        menu.aboutToShow.emit()
+        next(a for a in menu.actions() if a.text() == f"{layer.name()}…").trigger()
+        dialog = self.dock.findChildren(QDialog, "mtmsdImportDialog")[-1]
+        self.import_notes(dialog)
+        return dialog
+
+    def import_notes(self, dialog: QDialog) -> str:
+        """Return what the dialog says once it has read the layer."""
+        label = dialog.findChild(QLabel, "mtmsdImportNotes")
+        self.wait(lambda: label.text() and label.text() != "Reading…", "it goes on reading")
+        return label.text()
+
+    def take(self, layer: QgsMapLayer, field: str = "") -> None:
+        """Take all polygons of a layer."""
+        dialog = self.ask_import(layer)
+        if field:
+            dialog.findChild(QgsFieldComboBox).setField(field)
+            self.import_notes(dialog)
+        button = dialog.findChild(QPushButton, "mtmsdImportTake")
+        self.wait(button.isEnabled, "nothing to take", 10)
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        self.wait_said("taken from")
 
     def drag(self, x0: float, y0: float, x1: float, y1: float) -> None:
         """Draw a rectangle with the mouse, in the canvas's coordinates."""

@@ -37,7 +37,7 @@ def drawn(docked: Docked, scene: Path, tmp_path: Path) -> Docked:  # noqa: F811
     docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
     layer = memory_polygons()
     QgsProject.instance().addMapLayer(layer)
-    docked.dock.classes._take_vector(layer.id(), "class_id")
+    docked.take(layer, "class_id")
     docked.wait(lambda: docked.classes().get("water", ("", ""))[1] == "64", "no polygons")
     box = docked.part("mtmsdClassifier")
     box.setCurrentIndex(box.findData("rf"))

@@ -8,10 +8,10 @@ import pytest
 from conftest import CORNER, PIXEL, halves, memory_polygons, square, write_raster
 from docked import Docked, docked  # noqa: F401
 from osgeo import gdal
-from qgis.core import QgsFeature, QgsProject, QgsSettings
+from qgis.core import QgsFeature, QgsProject, QgsRasterLayer, QgsSettings
 from qgis.PyQt.QtCore import QEventLoop, Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QApplication, QMenu
+from qgis.PyQt.QtWidgets import QApplication, QMenu, QTableWidget
 
 from mtmsd_qgis.state.layers import of_role
 
@@ -25,7 +25,7 @@ def drawn(docked: Docked, tmp_path) -> Docked:  # noqa: F811
     docked.open(write_raster(tmp_path / "halves.tif", halves()))
     layer = memory_polygons()
     QgsProject.instance().addMapLayer(layer)
-    docked.dock.classes._take_vector(layer.id(), "class_id")
+    docked.take(layer, "class_id")
     docked.wait(lambda: docked.classes().get("water", ("", ""))[1] == "64", "no polygons")
     return docked
 
@@ -189,3 +189,39 @@ def test_why_a_map_or_its_assessment_failed_stays_to_be_read(drawn):
     assert drawn.text("mtmsdAccuracyState") == told
     drawn.part("mtmsdReference").setLayer(None)
     assert drawn.text("mtmsdAccuracyState") != told
+
+
+def shown(room: Docked) -> list[tuple[str, bool]]:
+    """The rasters from the top down, and whether they are seen."""
+    root = QgsProject.instance().layerTreeRoot()
+    rasters = [layer for layer in root.layerOrder() if isinstance(layer, QgsRasterLayer)]
+    return [(x.name(), root.findLayer(x.id()).itemVisibilityChecked()) for x in rasters]
+
+
+def test_the_newest_map_is_on_top_and_has_its_own_colours(drawn, tmp_path):
+    choose(drawn, "mtmsdClassifier", "rf")
+    map_scene(drawn)
+    group = QgsProject.instance().layerTreeRoot().insertGroup(0, "mine")
+    other = QgsRasterLayer(str(write_raster(tmp_path / "other.tif", halves())), "other")
+    QgsProject.instance().addMapLayer(other, False)
+    group.addLayer(other)
+    drawn.workspace.training.recolor(3, "#123456")
+    map_scene(drawn)
+    names = [name for name, _ in shown(drawn)]
+    assert names[:2] == ["Class map – halves", "other"]
+    assert "Class map – halves (earlier)" in names
+    seen = dict(shown(drawn))
+    assert seen["Class map – halves"]
+    assert not seen["Class map – halves (earlier)"]
+    legend = drawn.part("mtmsdLegend", QTableWidget)
+    colors = {
+        legend.item(row, 1).text(): legend.item(row, 0).icon().pixmap(16).toImage().pixelColor(8, 8)
+        for row in range(legend.rowCount())
+    }
+    assert colors["grass"].name() == "#123456"
+    drawn.click("mtmsdPolygonize")
+    regions = drawn.wait(lambda: of_role("regions", drawn.workspace), "no polygons", 60)
+    drawn.wait_said(f"{regions.featureCount()} polygons outline the map's regions: ")
+    symbol = regions.renderer().categories()[0].symbol().symbolLayer(0)
+    assert symbol.brushStyle() == Qt.BrushStyle.NoBrush
+    assert symbol.strokeColor().name() == "#123456"

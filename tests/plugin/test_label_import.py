@@ -12,7 +12,7 @@ from qgis.core import QgsFeature, QgsProject, QgsVectorLayer
 from qgis.gui import QgsFieldComboBox
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QCheckBox, QDialog, QLabel, QMenu, QPushButton, QTableWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QDialog, QLabel, QPushButton, QTableWidget
 
 from mtmsd_qgis.common import class_fields
 
@@ -36,36 +36,21 @@ def opened(docked: Docked, scene: Path, tmp_path: Path) -> Docked:  # noqa: F811
     return docked
 
 
-def ask(room: Docked, layer: QgsVectorLayer) -> QDialog:
-    """Choose the layer in the menu; return the dialog once it has read it."""
-    menu = room.part("mtmsdImportMenu", QMenu)
-    menu.aboutToShow.emit()
-    next(a for a in menu.actions() if a.text() == f"{layer.name()}…").trigger()
-    dialog = room.dock.findChildren(QDialog, "mtmsdImportDialog")[-1]
-    notes(room, dialog)
-    return dialog
-
-
-def notes(room: Docked, dialog: QDialog) -> str:
-    label = dialog.findChild(QLabel, "mtmsdImportNotes")
-    room.wait(lambda: label.text() and label.text() != "Reading…", "it goes on reading")
-    return label.text()
-
-
 def table(dialog: QDialog) -> list[tuple[str, ...]]:
     shown = dialog.findChild(QTableWidget, "mtmsdImportTable")
     return [tuple(shown.item(r, c).text() for c in range(4)) for r in range(shown.rowCount())]
 
 
 def take(room: Docked, dialog: QDialog) -> None:
-    QTest.mouseClick(dialog.findChild(QPushButton, "mtmsdImportTake"), Qt.MouseButton.LeftButton)
+    button = dialog.findChild(QPushButton, "mtmsdImportTake")
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     room.wait_said("taken from")
 
 
 def test_classes_are_told_by_number_and_named_as_most_polygons_are(opened: Docked) -> None:
     rows = [(5, 3, 3, 4, "Wald"), (10, 3, 3, 4, "wood"), (15, 3, 3, 4, "wood"),
             (5, 30, 3, 9, "wood"), (20, 30, 3, 9, "")]  # fmt: skip
-    dialog = ask(opened, layer_of("class_id:integer class_name:string", rows))
+    dialog = opened.ask_import(layer_of("class_id:integer class_name:string", rows))
     assert dialog.findChild(QgsFieldComboBox).currentField() == "class_id"
     guess = dialog.findChild(QLabel, "mtmsdImportGuess").text()
     assert guess == "The field class_id was guessed by its name."
@@ -79,7 +64,7 @@ def test_classes_are_told_by_number_and_named_as_most_polygons_are(opened: Docke
 def test_the_layers_of_scp_offer_both_fields_and_the_macro_class_first(opened: Docked) -> None:
     rows = [(5 + 4 * i, 3, 3, 1 + i % 2, "ab"[i % 2], i + 1, f"roi {i}") for i in range(6)]
     fields = "macroclass_id:integer macroclass_name:string class_id:integer class_name:string"
-    dialog = ask(opened, layer_of(fields, rows))
+    dialog = opened.ask_import(layer_of(fields, rows))
     combo = dialog.findChild(QgsFieldComboBox)
     assert combo.currentField() == "macroclass_id"
     assert [row[0] for row in table(dialog)] == ["1  a", "2  b"]
@@ -91,21 +76,21 @@ def test_the_layers_of_scp_offer_both_fields_and_the_macro_class_first(opened: D
 
 
 def test_class_0_is_refused_with_the_field_and_the_number(opened: Docked) -> None:
-    dialog = ask(opened, layer_of("class_id:integer", [(5, 3, 3, 0), (5, 30, 3, 1)]))
-    assert "The field 'class_id' of 'mine' holds the class 0" in notes(opened, dialog)
+    dialog = opened.ask_import(layer_of("class_id:integer", [(5, 3, 3, 0), (5, 30, 3, 1)]))
+    assert "The field 'class_id' of 'mine' holds the class 0" in opened.import_notes(dialog)
     assert not dialog.findChild(QPushButton, "mtmsdImportTake").isEnabled()
 
 
 def test_polygons_of_another_city_are_not_taken(opened: Docked) -> None:
-    dialog = ask(opened, layer_of("class_id:integer", [(500, 3, 3, 1), (500, 30, 3, 2)]))
-    assert notes(opened, dialog) == "None of the 2 polygons lies in the scene."
+    dialog = opened.ask_import(layer_of("class_id:integer", [(500, 3, 3, 1), (500, 30, 3, 2)]))
+    assert opened.import_notes(dialog) == "None of the 2 polygons lies in the scene."
     assert not dialog.findChild(QPushButton, "mtmsdImportTake").isEnabled()
 
 
 def test_what_is_outside_without_a_class_or_in_two_classes_is_said_first(opened: Docked) -> None:
     rows = [(5, 3, 4, "a"), (7, 5, 4, "b"), (500, 3, 3, "a"), (20, 20, 3, "")]
-    dialog = ask(opened, layer_of("class:string", rows))
-    assert notes(opened, dialog).split("\n") == [
+    dialog = opened.ask_import(layer_of("class:string", rows))
+    assert opened.import_notes(dialog).split("\n") == [
         "Inside the scene: 2 polygons",
         "Outside, not taken: 1 polygon",
         "Without a class or a shape, not taken: 1 polygon",
@@ -117,7 +102,7 @@ def test_what_is_outside_without_a_class_or_in_two_classes_is_said_first(opened:
 
 def test_names_that_are_alike_are_merged_on_request(opened: Docked) -> None:
     rows = [(5, 3, 3, "Water"), (10, 3, 3, "water "), (15, 3, 3, "WATER"), (5, 30, 3, "soil")]
-    dialog = ask(opened, layer_of("class:string", rows))
+    dialog = opened.ask_import(layer_of("class:string", rows))
     assert len(table(dialog)) == 4
     box = dialog.findChild(QCheckBox, "mtmsdImportMerge")
     assert not box.isHidden()
@@ -133,9 +118,11 @@ def test_names_that_are_alike_are_merged_on_request(opened: Docked) -> None:
 
 def test_a_number_that_is_another_class_here_is_not_mixed_with_it(opened: Docked) -> None:
     opened.add_class("soil")
-    dialog = ask(opened, layer_of("class_id:integer class_name:string", [(5, 3, 3, 1, "water")]))
+    dialog = opened.ask_import(
+        layer_of("class_id:integer class_name:string", [(5, 3, 3, 1, "water")])
+    )
     assert table(dialog) == [("1  water", "1", "9", "2  water")]
-    assert "1 is another class here, so water becomes 2." in notes(opened, dialog)
+    assert "1 is another class here, so water becomes 2." in opened.import_notes(dialog)
     take(opened, dialog)
     names = {c.value: c.name for c in opened.workspace.training.classes}
     assert names == {1: "soil", 2: "water"}

@@ -11,6 +11,7 @@ from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from ....common.background import Background
+from ....common.plural import polygons_text
 from ....common.unused_files import remove
 from ....jobs.running_jobs import RunningJobs
 from ....jobs.runs import DONE, Ended
@@ -153,6 +154,9 @@ class MapProducts(QWidget):
         if layer is not None:
             style_regions(layer, class_entries(str(self._workspace.state.map)))
             layers.add(layer, REGIONS, above=layers.of_role(MAP, self._workspace))
+            text = self.tr("{polygons} outline the map's regions: {file}")
+            text = text.format(polygons=polygons_text(layer.featureCount()), file=path)
+            self._workspace.said.emit(text, Qgis.MessageLevel.Info)
 
     def _show_points(self, path: str) -> None:
         layer = self._open(path, self.tr("Points to label"))

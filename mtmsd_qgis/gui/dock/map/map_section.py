@@ -288,7 +288,7 @@ class MapSection(Section):
             return
         style_class_map(layer)
         layers.drop(old)
-        layers.add(layer, kind, above=self._workspace.scene)
+        layers.add_newest(layer, kind, self._workspace)
 
     # what it depends on
 

@@ -30,7 +30,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.numbers import number
-from ....processing.styling import layer_title, style_confidence
+from ....processing.styling import class_entries, layer_title, style_confidence
 from ....state import layers
 from ....state.layer_roles import CONFIDENCE, MAP, PREVIEW, role
 from ....state.paths import same_file, there
@@ -141,9 +141,7 @@ class MapView(QWidget):
         layer = self.layer()
         if layer is None:
             return
-        colors = {}
-        if layer.renderer() is not None and layer.renderer().type() == "paletted":
-            colors = {c.label: c.color.name() for c in layer.renderer().classes()}
+        colors = {name: color for _, name, color in class_entries(layer.source())}
         each = pixel_area(layer)
         self._legend.setRowCount(len(pixels))
         for index, (name, count) in enumerate(pixels.items()):
