@@ -222,6 +222,7 @@ def test_the_newest_map_is_on_top_and_has_its_own_colours(drawn, tmp_path):
     drawn.click("mtmsdPolygonize")
     regions = drawn.wait(lambda: of_role("regions", drawn.workspace), "no polygons", 60)
     drawn.wait_said(f"{regions.featureCount()} polygons outline the map's regions: ")
-    symbol = regions.renderer().categories()[0].symbol().symbolLayer(0)
+    category = regions.renderer().categories()[0]  # its symbol ends with it
+    symbol = category.symbol().symbolLayer(0)
     assert symbol.brushStyle() == Qt.BrushStyle.NoBrush
     assert symbol.strokeColor().name() == "#123456"
