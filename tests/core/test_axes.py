@@ -14,7 +14,7 @@ from affine import Affine
 from mtmsd.cli.main import main
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
-from mtmsd.scene.formats.convert import import_mat
+from mtmsd.scene.convert import import_mat
 from mtmsd.scene.raster import Scene
 from small_files import cube
 

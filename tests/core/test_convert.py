@@ -12,7 +12,7 @@ import scipy.io
 from mtmsd.errors import Canceled, InputError
 from mtmsd.labels.read import read_labels
 from mtmsd.reporting import Reporter
-from mtmsd.scene.formats.convert import import_mat, import_scene
+from mtmsd.scene.convert import import_mat, import_scene
 from mtmsd.scene.raster import Scene
 from small_files import cube, write_raster
 

@@ -30,7 +30,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Write the GeoTIFF and say what was read."""
     check_outputs([arguments.source, arguments.wavelengths], [arguments.output])
     check_rasters(arguments.output)
-    from mtmsd.scene.formats.convert import import_mat, import_scene
+    from mtmsd.scene.convert import import_mat, import_scene
     from mtmsd.scene.formats.wavelength_list import read_user_list
 
     reporter.phase("import", "Writing the GeoTIFF")
