@@ -49,8 +49,8 @@ class Owner:
         try:
             created = note["created"]
             created = None if created is None else float(created)
-            texts = (str(note[name]) for name in ("host", "user"))
-            return cls(*texts, int(note["pid"]), created, str(note.get("place", PROCESSING)))
+            host, user, pid = str(note["host"]), str(note["user"]), int(note["pid"])
+            return cls(host, user, pid, created, str(note.get("place", PROCESSING)))
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
