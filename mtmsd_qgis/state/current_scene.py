@@ -12,6 +12,7 @@ from typing import Any
 from qgis.core import Qgis, QgsMapLayer, QgsProject, QgsRasterLayer, QgsSettings
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
+from ..common.translation import tr
 from . import project_scenes, scene_folder
 from .paths import file_of, gdal_path, key_of, same_file
 from .scene_state import FILES, SceneState
@@ -175,7 +176,7 @@ class CurrentScene(QObject):
         newer, older = (beside, known) if beside.changed > known.changed else (known, beside)
         files = _found_files(newer, older, folder)
         if newer.training is None and "training" in files:
-            text = self.tr("Found the training polygons {}; nothing says of which scene they are.")
+            text = tr("Found the training polygons {}; nothing says of which scene they are.")
             self.said.emit(text.format(files["training"]), Qgis.MessageLevel.Warning)
         return replace(newer, folder=folder, **files)
 

@@ -68,16 +68,20 @@
             <translation>Den vollständigen Bericht im Browser öffnen</translation>
         </message>
         <message>
-            <source>{} right of {:,} pixels</source>
-            <translation>{} von {:,} Pixeln richtig</translation>
+            <source>Comparing the map with the reference…</source>
+            <translation>Die Karte wird mit der Referenz verglichen…</translation>
+        </message>
+        <message>
+            <source>{} right of {} pixels</source>
+            <translation>{} von {} Pixeln richtig</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
             <translation>Es wurden keine Polygone zurückgehalten; wählen Sie Referenzpolygone.</translation>
         </message>
         <message>
-            <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</source>
-            <translation>Gesamt &lt;b&gt;{}&lt;/b&gt; · Mittel &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</translation>
+            <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</source>
+            <translation>Gesamt &lt;b&gt;{}&lt;/b&gt; · Mittel &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</translation>
         </message>
         <message>
             <source>found</source>
@@ -98,10 +102,6 @@
         <message>
             <source>Assessing the map</source>
             <translation>Karte wird bewertet</translation>
-        </message>
-        <message>
-            <source>Comparing the map with the reference…</source>
-            <translation>Die Karte wird mit der Referenz verglichen…</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
@@ -189,8 +189,20 @@
             <translation>Zu wenige Pixel: {}</translation>
         </message>
         <message>
-            <source>{} classes, {:,} pixels</source>
-            <translation>{} Klassen, {:,} Pixel</translation>
+            <source>{} classes, {} pixels</source>
+            <translation>{} Klassen, {} Pixel</translation>
+        </message>
+        <message>
+            <source>{} are in two classes: the later polygon counts</source>
+            <translation>{} in zwei Klassen: das spätere Polygon zählt</translation>
+        </message>
+        <message>
+            <source>{} outside the scene or without data</source>
+            <translation>{} außerhalb der Szene oder ohne Daten</translation>
+        </message>
+        <message>
+            <source>{} without a class</source>
+            <translation>{} ohne Klasse</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
@@ -203,18 +215,6 @@
         <message>
             <source>Select a class.</source>
             <translation>Wählen Sie eine Klasse.</translation>
-        </message>
-        <message>
-            <source>There is nothing to undo.</source>
-            <translation>Es gibt nichts rückgängig zu machen.</translation>
-        </message>
-        <message>
-            <source>Undo: {}</source>
-            <translation>Rückgängig: {}</translation>
-        </message>
-        <message>
-            <source>Redo: {}</source>
-            <translation>Wiederherstellen: {}</translation>
         </message>
         <message>
             <source>Add a class</source>
@@ -247,18 +247,6 @@
         <message>
             <source>No polygon layer or label raster in the project</source>
             <translation>Kein Polygonlayer und kein Labelraster im Projekt</translation>
-        </message>
-        <message>
-            <source>Copy the polygons; the class is in the field {}</source>
-            <translation>Die Polygone kopieren; die Klasse steht im Feld {}</translation>
-        </message>
-        <message>
-            <source>{} – another field</source>
-            <translation>{} – anderes Feld</translation>
-        </message>
-        <message>
-            <source>{} has no polygons with a class.</source>
-            <translation>{} hat keine Polygone mit einer Klasse.</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
@@ -481,6 +469,57 @@
         </message>
     </context>
     <context>
+        <name>ImportDialog</name>
+        <message>
+            <source>Take Polygons from {}</source>
+            <translation>Polygone aus {} übernehmen</translation>
+        </message>
+        <message>
+            <source>Numbers or names of the classes</source>
+            <translation>Nummern oder Namen der Klassen</translation>
+        </message>
+        <message>
+            <source>The field {} was guessed by its name.</source>
+            <translation>Das Feld {} wurde nach seinem Namen vermutet.</translation>
+        </message>
+        <message>
+            <source>Class &amp;field</source>
+            <translation>Klassen&amp;feld</translation>
+        </message>
+        <message>
+            <source>In the layer</source>
+            <translation>Im Layer</translation>
+        </message>
+        <message>
+            <source>Polygons</source>
+            <translation>Polygone</translation>
+        </message>
+        <message>
+            <source>Pixels</source>
+            <translation>Pixel</translation>
+        </message>
+        <message>
+            <source>Becomes</source>
+            <translation>Wird zu</translation>
+        </message>
+        <message>
+            <source>&amp;Merge names that differ in capitals or blanks only</source>
+            <translation>&amp;Zusammenführen, was sich nur in Großschreibung oder Leerzeichen unterscheidet</translation>
+        </message>
+        <message>
+            <source>&amp;Take Polygons</source>
+            <translation>Polygone über&amp;nehmen</translation>
+        </message>
+        <message>
+            <source>Choose the field that holds the classes.</source>
+            <translation>Wählen Sie das Feld, in dem die Klassen stehen.</translation>
+        </message>
+        <message>
+            <source>Reading…</source>
+            <translation>Wird gelesen…</translation>
+        </message>
+    </context>
+    <context>
         <name>JobsSection</name>
         <message>
             <source>8  Jobs</source>
@@ -511,8 +550,16 @@
             <translation>&amp;Auftragsordner</translation>
         </message>
         <message>
+            <source>Cancel Job…</source>
+            <translation>Auftrag abbrechen…</translation>
+        </message>
+        <message>
             <source>{} running</source>
             <translation>{} laufend</translation>
+        </message>
+        <message>
+            <source>None running; {ended} ended, the last with {warnings}</source>
+            <translation>Keiner läuft; {ended} beendet, der letzte mit {warnings}</translation>
         </message>
         <message>
             <source>None running; {} ended</source>
@@ -539,10 +586,6 @@
             <translation>fehlgeschlagen</translation>
         </message>
         <message>
-            <source>{} (started elsewhere)</source>
-            <translation>{} (anderswo begonnen)</translation>
-        </message>
-        <message>
             <source>Select a job.</source>
             <translation>Wählen Sie einen Auftrag.</translation>
         </message>
@@ -555,8 +598,32 @@
             <translation>Den Ordner des Auftrags öffnen</translation>
         </message>
         <message>
+            <source>The job does not run any more.</source>
+            <translation>Der Auftrag läuft nicht mehr.</translation>
+        </message>
+        <message>
+            <source>Stop this job</source>
+            <translation>Diesen Auftrag anhalten</translation>
+        </message>
+        <message>
             <source>Log of {}</source>
             <translation>Protokoll von {}</translation>
+        </message>
+        <message>
+            <source>Job of Another QGIS</source>
+            <translation>Auftrag eines anderen QGIS</translation>
+        </message>
+        <message>
+            <source>Whoever started it waits for its result.</source>
+            <translation>Wer ihn gestartet hat, wartet auf sein Ergebnis.</translation>
+        </message>
+        <message>
+            <source>Cancel Their Job</source>
+            <translation>Fremden Auftrag abbrechen</translation>
+        </message>
+        <message>
+            <source>Let It Go On</source>
+            <translation>Weiterlaufen lassen</translation>
         </message>
     </context>
     <context>
@@ -613,60 +680,12 @@
             <translation>Verlust</translation>
         </message>
         <message>
-            <source>step {:,.0f}</source>
-            <translation>Schritt {:,.0f}</translation>
+            <source>step {}</source>
+            <translation>Schritt {}</translation>
         </message>
     </context>
     <context>
         <name>MTMSD</name>
-        <message>
-            <source>{} cannot be read.</source>
-            <translation>{} kann nicht gelesen werden.</translation>
-        </message>
-        <message>
-            <source>Jobs Are Running</source>
-            <translation>Aufträge laufen</translation>
-        </message>
-        <message>
-            <source>The engine is at work:</source>
-            <translation>Die Engine arbeitet:</translation>
-        </message>
-        <message>
-            <source>A job that goes on is taken up again when QGIS is next opened.</source>
-            <translation>Ein Auftrag, der weiterläuft, wird beim nächsten Start von QGIS wieder aufgenommen.</translation>
-        </message>
-        <message>
-            <source>&amp;Let It Go On</source>
-            <translation>Weiterlaufen &amp;lassen</translation>
-        </message>
-        <message>
-            <source>&amp;Cancel Job</source>
-            <translation>Auftrag abbre&amp;chen</translation>
-        </message>
-        <message>
-            <source>&amp;Stay in QGIS</source>
-            <translation>In QGI&amp;S bleiben</translation>
-        </message>
-        <message>
-            <source>{} has more than {} values; it holds no classes.</source>
-            <translation>{} hat mehr als {} Werte; es enthält keine Klassen.</translation>
-        </message>
-        <message>
-            <source>The engine ended without a result.</source>
-            <translation>Die Engine endete ohne Ergebnis.</translation>
-        </message>
-        <message>
-            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
-            <translation>{} kann nicht geschrieben werden, darum wurden nicht gespeicherte Polygone nicht wiederhergestellt.</translation>
-        </message>
-        <message>
-            <source>{path} cannot be written: {reason}.</source>
-            <translation>{path} kann nicht geschrieben werden: {reason}.</translation>
-        </message>
-        <message>
-            <source>{} is not a model of MTMSD.</source>
-            <translation>{} ist kein Modell von MTMSD.</translation>
-        </message>
         <message>
             <source>1 polygon</source>
             <translation>1 Polygon</translation>
@@ -690,44 +709,15 @@
             </translation>
         </message>
         <message>
-            <source>That place is outside the scene.</source>
-            <translation>Diese Stelle liegt außerhalb der Szene.</translation>
+            <source>1 warning</source>
+            <translation>1 Warnung</translation>
         </message>
-        <message>
-            <source>That pixel has no data.</source>
-            <translation>Dieses Pixel hat keine Daten.</translation>
-        </message>
-        <message>
-            <source>Fold or unfold this section</source>
-            <translation>Diesen Abschnitt auf- oder zuklappen</translation>
-        </message>
-        <message>
-            <source>Not yet possible</source>
-            <translation>Noch nicht möglich</translation>
-        </message>
-        <message>
-            <source>Ready: this can be done now</source>
-            <translation>Bereit: das kann jetzt getan werden</translation>
-        </message>
-        <message>
-            <source>Running</source>
-            <translation>Läuft</translation>
-        </message>
-        <message>
-            <source>Done</source>
-            <translation>Fertig</translation>
-        </message>
-        <message>
-            <source>Needs attention</source>
-            <translation>Braucht Beachtung</translation>
-        </message>
-        <message>
-            <source>{} cannot be written: {}.</source>
-            <translation>{} kann nicht geschrieben werden: {}.</translation>
-        </message>
-        <message>
-            <source>{} cannot be opened as training polygons.</source>
-            <translation>{} kann nicht als Trainingspolygone geöffnet werden.</translation>
+        <message numerus="yes">
+            <source>%Ln warnings</source>
+            <translation>
+                <numerusform>%Ln Warnung</numerusform>
+                <numerusform>%Ln Warnungen</numerusform>
+            </translation>
         </message>
         <message>
             <source>the plugin's setting {}</source>
@@ -802,6 +792,10 @@
             <translation>Das Protokoll ist {}.</translation>
         </message>
         <message>
+            <source>The engine ended without a result.</source>
+            <translation>Die Engine endete ohne Ergebnis.</translation>
+        </message>
+        <message>
             <source>The engine {ended} before it had a result (perhaps memory ran out){last}.</source>
             <translation>Die Engine {ended}, bevor sie ein Ergebnis hatte (vielleicht reichte der Speicher nicht){last}.</translation>
         </message>
@@ -824,6 +818,714 @@
         <message>
             <source>ended with status {}</source>
             <translation>endete mit Status {}</translation>
+        </message>
+        <message>
+            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
+            <translation>Die Engine wurde von einem neueren Plugin eingerichtet ({theirs}; dieses ist {ours}) und passt vielleicht nicht. Holen Sie das neuere Plugin, oder klicken Sie auf Aktualisieren, um die Engine für dieses aufzubauen.</translation>
+        </message>
+        <message>
+            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
+            <translation>Die Engine wurde von einer anderen Version des Plugins eingerichtet ({theirs}; diese ist {ours}) und hat andere Pakete. Klicken Sie auf Aktualisieren; bis dahin funktioniert sie.</translation>
+        </message>
+        <message>
+            <source>unknown</source>
+            <translation>unbekannt</translation>
+        </message>
+        <message>
+            <source>None of the {} lies in the scene.</source>
+            <translation>Nichts davon liegt in der Szene ({}).</translation>
+        </message>
+        <message>
+            <source>The layer has no polygons with a class.</source>
+            <translation>Der Layer hat keine Polygone mit einer Klasse.</translation>
+        </message>
+        <message>
+            <source>Inside the scene: {}</source>
+            <translation>In der Szene: {}</translation>
+        </message>
+        <message>
+            <source>Outside, not taken: {}</source>
+            <translation>Außerhalb, nicht übernommen: {}</translation>
+        </message>
+        <message>
+            <source>Without a class or a shape, not taken: {}</source>
+            <translation>Ohne Klasse oder Geometrie, nicht übernommen: {}</translation>
+        </message>
+        <message>
+            <source>In two classes: {}; the later polygon counts</source>
+            <translation>In zwei Klassen: {}; das spätere Polygon zählt</translation>
+        </message>
+        <message>
+            <source>{number} is another class here, so {name} becomes {new}.</source>
+            <translation>{number} ist hier eine andere Klasse, darum bekommt {name} die Nummer {new}.</translation>
+        </message>
+        <message>
+            <source>Alike: {}</source>
+            <translation>Fast gleich: {}</translation>
+        </message>
+        <message>
+            <source>The engine is being checked…</source>
+            <translation>Die Engine wird geprüft…</translation>
+        </message>
+        <message>
+            <source>The engine is ready.</source>
+            <translation>Die Engine ist bereit.</translation>
+        </message>
+        <message>
+            <source>A set-up of the engine was begun and not finished; it can go on.</source>
+            <translation>Eine Einrichtung der Engine wurde begonnen und nicht beendet; sie kann weitergehen.</translation>
+        </message>
+        <message>
+            <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
+            <translation>Die Engine rechnet in einer eigenen Python-Umgebung. Ein Klick richtet sie ein; QGIS selbst bleibt, wie es ist.</translation>
+        </message>
+        <message>
+            <source>being checked</source>
+            <translation>in Prüfung</translation>
+        </message>
+        <message>
+            <source>ready</source>
+            <translation>bereit</translation>
+        </message>
+        <message>
+            <source>not set up</source>
+            <translation>nicht eingerichtet</translation>
+        </message>
+        <message>
+            <source>broken</source>
+            <translation>defekt</translation>
+        </message>
+        <message>
+            <source>outdated</source>
+            <translation>veraltet</translation>
+        </message>
+        <message>
+            <source>Preparing the folder</source>
+            <translation>Der Ordner wird vorbereitet</translation>
+        </message>
+        <message>
+            <source>Fetching the installer uv</source>
+            <translation>Das Installationsprogramm uv wird geholt</translation>
+        </message>
+        <message>
+            <source>Making the Python environment</source>
+            <translation>Die Python-Umgebung wird angelegt</translation>
+        </message>
+        <message>
+            <source>Fetching and installing the packages</source>
+            <translation>Die Pakete werden geholt und installiert</translation>
+        </message>
+        <message>
+            <source>Fetching and installing PyTorch</source>
+            <translation>PyTorch wird geholt und installiert</translation>
+        </message>
+        <message>
+            <source>Checking that it computes</source>
+            <translation>Es wird geprüft, ob die Engine rechnet</translation>
+        </message>
+        <message>
+            <source>Putting it in place</source>
+            <translation>Die Engine wird an ihren Platz gebracht</translation>
+        </message>
+        <message>
+            <source>Beginning</source>
+            <translation>Beginn</translation>
+        </message>
+        <message>
+            <source>{}: {} of {}</source>
+            <translation>{}: {} von {}</translation>
+        </message>
+        <message>
+            <source>That place is outside the scene.</source>
+            <translation>Diese Stelle liegt außerhalb der Szene.</translation>
+        </message>
+        <message>
+            <source>That pixel has no data.</source>
+            <translation>Dieses Pixel hat keine Daten.</translation>
+        </message>
+        <message>
+            <source>Fold or unfold this section</source>
+            <translation>Diesen Abschnitt auf- oder zuklappen</translation>
+        </message>
+        <message>
+            <source>What the engine warned of</source>
+            <translation>Wovor die Engine gewarnt hat</translation>
+        </message>
+        <message>
+            <source>Not yet possible</source>
+            <translation>Noch nicht möglich</translation>
+        </message>
+        <message>
+            <source>Ready: this can be done now</source>
+            <translation>Bereit: das kann jetzt getan werden</translation>
+        </message>
+        <message>
+            <source>Running</source>
+            <translation>Läuft</translation>
+        </message>
+        <message>
+            <source>Done</source>
+            <translation>Fertig</translation>
+        </message>
+        <message>
+            <source>Needs attention</source>
+            <translation>Braucht Beachtung</translation>
+        </message>
+        <message>
+            <source>Done, with warnings</source>
+            <translation>Fertig, mit Warnungen</translation>
+        </message>
+        <message>
+            <source>Jobs Are Running</source>
+            <translation>Aufträge laufen</translation>
+        </message>
+        <message>
+            <source>The engine is at work:</source>
+            <translation>Die Engine arbeitet:</translation>
+        </message>
+        <message>
+            <source>A job that goes on is taken up again when QGIS is next opened.</source>
+            <translation>Ein Auftrag, der weiterläuft, wird beim nächsten Start von QGIS wieder aufgenommen.</translation>
+        </message>
+        <message>
+            <source>&amp;Let It Go On</source>
+            <translation>Weiterlaufen &amp;lassen</translation>
+        </message>
+        <message>
+            <source>&amp;Cancel Job</source>
+            <translation>Auftrag abbre&amp;chen</translation>
+        </message>
+        <message>
+            <source>&amp;Stay in QGIS</source>
+            <translation>In QGI&amp;S bleiben</translation>
+        </message>
+        <message>
+            <source>{} (from the Toolbox)</source>
+            <translation>{} (aus den Werkzeugen)</translation>
+        </message>
+        <message>
+            <source>{} (of an earlier QGIS)</source>
+            <translation>{} (eines früheren QGIS)</translation>
+        </message>
+        <message>
+            <source>{} (of another QGIS)</source>
+            <translation>{} (eines anderen QGIS)</translation>
+        </message>
+        <message>
+            <source>Started by another QGIS: {user} on {host}, process {pid}{since}.</source>
+            <translation>Von einem anderen QGIS gestartet: {user} auf {host}, Prozess {pid}{since}.</translation>
+        </message>
+        <message>
+            <source>&amp;MTMSD</source>
+            <translation>&amp;MTMSD</translation>
+        </message>
+        <message>
+            <source>MTMSD Classification</source>
+            <translation>MTMSD-Klassifikation</translation>
+        </message>
+        <message>
+            <source>Show or hide the MTMSD dock</source>
+            <translation>Das MTMSD-Bedienfeld ein- oder ausblenden</translation>
+        </message>
+        <message>
+            <source>&amp;Engine…</source>
+            <translation>&amp;Engine…</translation>
+        </message>
+        <message>
+            <source>Parameters and outputs</source>
+            <translation>Parameter und Ausgaben</translation>
+        </message>
+        <message>
+            <source>The job's folder {path} cannot be made: {reason}.</source>
+            <translation>Der Auftragsordner {path} kann nicht angelegt werden: {reason}.</translation>
+        </message>
+        <message>
+            <source>The file is temporary: it goes when QGIS is closed.</source>
+            <translation>Die Datei ist temporär: sie verschwindet, wenn QGIS geschlossen wird.</translation>
+        </message>
+        <message>
+            <source>The layer for '{parameter}' cannot be opened: {value}.</source>
+            <translation>Der Layer für '{parameter}' kann nicht geöffnet werden: {value}.</translation>
+        </message>
+        <message>
+            <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
+            <translation>'{layer}' ist die Szene selbst; wählen Sie den Layer mit den Polygonen.</translation>
+        </message>
+        <message>
+            <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
+            <translation>Der Layer '{layer}' hat kein Feld '{field}'; er hat {fields}.</translation>
+        </message>
+        <message>
+            <source>Assess a class map</source>
+            <translation>Klassenkarte bewerten</translation>
+        </message>
+        <message>
+            <source>Compares a class map with reference polygons and writes an accuracy report.</source>
+            <translation>Vergleicht eine Klassenkarte mit Referenzpolygonen und schreibt einen Genauigkeitsbericht.</translation>
+        </message>
+        <message>
+            <source>Class map</source>
+            <translation>Klassenkarte</translation>
+        </message>
+        <message>
+            <source>Reference that was not used for training.</source>
+            <translation>Referenz, die nicht zum Training benutzt wurde.</translation>
+        </message>
+        <message>
+            <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
+            <translation>Die Polygone, mit denen die Karte trainiert wurde; die Vergleichsverfahren lernen aus ihnen. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Figures</source>
+            <translation>Kennzahlen</translation>
+        </message>
+        <message>
+            <source>The raster that 'Classify a scene' has written.</source>
+            <translation>Das Raster, das 'Szene klassifizieren' geschrieben hat.</translation>
+        </message>
+        <message>
+            <source>Reference polygons</source>
+            <translation>Referenzpolygone</translation>
+        </message>
+        <message>
+            <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
+            <translation>Die Szene der Karte. Mit ihr und den Trainingspolygonen werden neben der Karte eine Support Vector Machine und ein Random Forest auf den reinen Spektren berichtet. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Training polygons</source>
+            <translation>Trainingspolygone</translation>
+        </message>
+        <message>
+            <source>The figures as JSON. Default: beside the report.</source>
+            <translation>Die Kennzahlen als JSON. Vorgabe: neben dem Bericht.</translation>
+        </message>
+        <message>
+            <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
+            <translation>Spektrale Vergleiche brauchen die Szene und die Trainingspolygone; geben Sie beide an oder keines von beiden.</translation>
+        </message>
+        <message>
+            <source>Classify a scene</source>
+            <translation>Szene klassifizieren</translation>
+        </message>
+        <message>
+            <source>Maps a scene with a trained classifier; class map and confidence.</source>
+            <translation>Kartiert eine Szene mit einem trainierten Klassifikator; Klassenkarte und Konfidenz.</translation>
+        </message>
+        <message>
+            <source>Classifier</source>
+            <translation>Klassifikator</translation>
+        </message>
+        <message>
+            <source>Extent</source>
+            <translation>Ausdehnung</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
+            <translation>Die .safetensors-Datei, die 'Klassifikator trainieren' geschrieben hat, oder die .onnx-Datei von 'Klassifikator exportieren'.</translation>
+        </message>
+        <message>
+            <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
+            <translation>Nur dieser Teil der Szene wird kartiert, auf den Pixeln der Szene. Vorgabe: die ganze Szene.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
+            <translation>GeoTIFF auf dem Gitter der Szene mit Nummern, Namen und Farben der Klassen; 0 = keine Daten.</translation>
+        </message>
+        <message>
+            <source>The extent does not touch the scene '{name}'; choose one that does.</source>
+            <translation>Die Ausdehnung berührt die Szene '{name}' nicht; wählen Sie eine, die es tut.</translation>
+        </message>
+        <message>
+            <source>Export a classifier</source>
+            <translation>Klassifikator exportieren</translation>
+        </message>
+        <message>
+            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
+            <translation>Schreibt einen Klassifikator als ONNX, um auf Rechnern ohne PyTorch zu kartieren.</translation>
+        </message>
+        <message>
+            <source>Exported classifier</source>
+            <translation>Exportierter Klassifikator</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written.</source>
+            <translation>Die .safetensors-Datei, die 'Klassifikator trainieren' geschrieben hat.</translation>
+        </message>
+        <message>
+            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
+            <translation>Eine .onnx-Datei; mehr braucht 'Szene klassifizieren' vom Klassifikator nicht.</translation>
+        </message>
+        <message>
+            <source>'{name}' does not end in .onnx; choose another name.</source>
+            <translation>'{name}' endet nicht auf .onnx; wählen Sie einen anderen Namen.</translation>
+        </message>
+        <message>
+            <source>Map a scene from polygons</source>
+            <translation>Szene aus Polygonen kartieren</translation>
+        </message>
+        <message>
+            <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
+            <translation>Von einem Hyperspektralraster und wenigen Polygonen zur Klassenkarte, in einem Schritt.</translation>
+        </message>
+        <message>
+            <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
+            <translation>Die Trainingspolygone, mindestens 3 Pixel in jeder von mindestens zwei Klassen.</translation>
+        </message>
+        <message>
+            <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
+            <translation>Referenz, die nicht zum Training benutzt wird. Vorgabe: ein Viertel der Trainingspolygone wird für die Genauigkeitszahlen zurückgehalten; die Karte lernt danach aus allen.</translation>
+        </message>
+        <message>
+            <source>Validation polygons</source>
+            <translation>Validierungspolygone</translation>
+        </message>
+        <message>
+            <source>New diffusion model</source>
+            <translation>Neues Diffusionsmodell</translation>
+        </message>
+        <message>
+            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
+            <translation>Wird behalten, um die Szene ohne Vortraining neu zu kartieren. Vorgabe: nicht behalten.</translation>
+        </message>
+        <message>
+            <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
+            <translation>Wird behalten, um andere Szenen desselben Sensors zu kartieren. Vorgabe: nicht behalten.</translation>
+        </message>
+        <message>
+            <source>Where to label next</source>
+            <translation>Wo als Nächstes labeln</translation>
+        </message>
+        <message>
+            <source>Points in doubt, spread over the scene, with the two classes in question.</source>
+            <translation>Zweifelhafte Punkte, über die Szene verteilt, mit den beiden fraglichen Klassen.</translation>
+        </message>
+        <message>
+            <source>Class probabilities</source>
+            <translation>Klassenwahrscheinlichkeiten</translation>
+        </message>
+        <message>
+            <source>Number of points</source>
+            <translation>Anzahl der Punkte</translation>
+        </message>
+        <message>
+            <source>Labels that there are already; the points keep away. Default: none.</source>
+            <translation>Labels, die es schon gibt; die Punkte halten Abstand. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Points to label</source>
+            <translation>Zu labelnde Punkte</translation>
+        </message>
+        <message>
+            <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
+            <translation>Ein Kanal je Klasse, von 'Szene klassifizieren' oder 'Szene aus Polygonen kartieren'.</translation>
+        </message>
+        <message>
+            <source>How many points are proposed. Default: 20.</source>
+            <translation>Wie viele Punkte vorgeschlagen werden. Vorgabe: 20.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
+            <translation>GeoPackage mit Rang (1 ist der beste), Zweifel (0 bis 1), den beiden fraglichen Klassen und ihren Wahrscheinlichkeiten.</translation>
+        </message>
+        <message>
+            <source>Number of points found</source>
+            <translation>Anzahl gefundener Punkte</translation>
+        </message>
+        <message>
+            <source>Pretrain on a scene</source>
+            <translation>Szene vortrainieren</translation>
+        </message>
+        <message>
+            <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
+            <translation>Lernt eine Hyperspektralszene ohne Labels und schreibt ein Diffusionsmodell.</translation>
+        </message>
+        <message>
+            <source>Diffusion model</source>
+            <translation>Diffusionsmodell</translation>
+        </message>
+        <message>
+            <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
+            <translation>Eine .safetensors-Datei von 5 bis 110 MB für 'Klassifikator trainieren' und 'Szene aus Polygonen kartieren'. Zwischenstände liegen daneben, bis sie vollständig ist.</translation>
+        </message>
+        <message>
+            <source>Train a classifier</source>
+            <translation>Klassifikator trainieren</translation>
+        </message>
+        <message>
+            <source>Learns the classes of training polygons and writes a classifier.</source>
+            <translation>Lernt die Klassen von Trainingspolygonen und schreibt einen Klassifikator.</translation>
+        </message>
+        <message>
+            <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
+            <translation>Eine .safetensors-Datei mit dem Diffusionsmodell, den Klassen mit Namen und Farben und der Genauigkeit auf zurückgehaltenen Polygonen; mehr braucht 'Szene klassifizieren' nicht.</translation>
+        </message>
+        <message>
+            <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
+            <translation>Der Klassifikator 'mtmsd' braucht ein Diffusionsmodell; geben Sie das an, das 'Szene vortrainieren' geschrieben hat, oder wählen Sie einen anderen Klassifikator.</translation>
+        </message>
+        <message>
+            <source>Turn a class map into polygons</source>
+            <translation>Klassenkarte in Polygone umwandeln</translation>
+        </message>
+        <message>
+            <source>Polygons with class, area and mean confidence, and the area of each class.</source>
+            <translation>Polygone mit Klasse, Fläche und mittlerer Konfidenz, und die Fläche jeder Klasse.</translation>
+        </message>
+        <message>
+            <source>Confidence</source>
+            <translation>Konfidenz</translation>
+        </message>
+        <message>
+            <source>Polygons</source>
+            <translation>Polygone</translation>
+        </message>
+        <message>
+            <source>Area table</source>
+            <translation>Flächentabelle</translation>
+        </message>
+        <message>
+            <source>Written with the map; its mean is told for each polygon. Default: none.</source>
+            <translation>Mit der Karte geschrieben; ihr Mittel wird für jedes Polygon angegeben. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
+            <translation>GeoPackage mit einem Polygon für jede zusammenhängende Fläche: class_id, class_name, color, pixels, area_ha, confidence.</translation>
+        </message>
+        <message>
+            <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
+            <translation>Pixel, Anteil und Hektar jeder Klasse als CSV. Vorgabe: wird nicht geschrieben.</translation>
+        </message>
+        <message>
+            <source>Number of polygons</source>
+            <translation>Anzahl der Polygone</translation>
+        </message>
+        <message>
+            <source>Overall accuracy (0 to 1)</source>
+            <translation>Gesamtgenauigkeit (0 bis 1)</translation>
+        </message>
+        <message>
+            <source>Average accuracy (0 to 1)</source>
+            <translation>Mittlere Genauigkeit (0 bis 1)</translation>
+        </message>
+        <message>
+            <source>Kappa</source>
+            <translation>Kappa</translation>
+        </message>
+        <message>
+            <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
+            <translation>Der Rasterlayer '{name}' kommt vom Datenanbieter '{provider}', den die Engine nicht lesen kann; speichern Sie ihn als GeoTIFF und nehmen Sie dieses.</translation>
+        </message>
+        <message>
+            <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
+            <translation>Der Rasterlayer '{name}' ist nur im Speicher von QGIS; speichern Sie ihn als GeoTIFF und nehmen Sie dieses.</translation>
+        </message>
+        <message>
+            <source>The layer '{name}' is neither a vector nor a raster layer.</source>
+            <translation>Der Layer '{name}' ist weder ein Vektor- noch ein Rasterlayer.</translation>
+        </message>
+        <message>
+            <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
+            <translation>Kein Polygon des Layers '{name}' ist gewählt; wählen Sie welche oder lassen Sie 'Nur gewählte Polygone' aus.</translation>
+        </message>
+        <message>
+            <source>The layer '{name}' could not be written for the engine: {reason}</source>
+            <translation>Der Layer '{name}' konnte nicht für die Engine geschrieben werden: {reason}</translation>
+        </message>
+        <message>
+            <source>mtmsd (default): the diffusion network alone. stack: several simple classifiers, and the network where there is a diffusion model, weighed by polygons that were left out; without a model it takes seconds. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
+            <translation>mtmsd (Vorgabe): das Diffusionsnetz allein. stack: mehrere einfache Klassifikatoren und, wo es ein Diffusionsmodell gibt, das Netz, gewichtet nach zurückgehaltenen Polygonen; ohne Modell dauert es Sekunden. Oder einer der reinen Spektren: svm (Support Vector Machine), svm-polygons (dieselbe, über ganze Polygone abgestimmt), rf (Random Forest). Der Genauigkeitsbericht sagt, wenn einer davon besser ist.</translation>
+        </message>
+        <message>
+            <source>How polygons are held out</source>
+            <translation>Wie Polygone zurückgehalten werden</translation>
+        </message>
+        <message>
+            <source>Share held out</source>
+            <translation>Zurückgehaltener Anteil</translation>
+        </message>
+        <message>
+            <source>Guard distance in pixels</source>
+            <translation>Schutzabstand in Pixeln</translation>
+        </message>
+        <message>
+            <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
+            <translation>polygons: ganze. cross: räumliche Kreuzvalidierung, jedes Polygon wird einmal getestet. auto (Vorgabe): cross, wo die meisten Klassen weniger als 4 Polygone haben, sonst polygons. random: einzelne Pixel, deren Zahlen zu gut ausfallen, weil sie neben Trainingspixeln liegen.</translation>
+        </message>
+        <message>
+            <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
+            <translation>Anteil jeder Klasse, der zurückgehalten wird, 0 bis 0.9. Bei 0 wird keine Genauigkeit angegeben und die Konfidenz nicht kalibriert. Vorgabe: 0.25.</translation>
+        </message>
+        <message>
+            <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
+            <translation>Trainingspixel, die näher an einem zurückgehaltenen liegen, werden ausgelassen. Vorgabe: 0.</translation>
+        </message>
+        <message>
+            <source>Unknown below a confidence of</source>
+            <translation>Unbekannt unter einer Konfidenz von</translation>
+        </message>
+        <message>
+            <source>Majority filter, side in pixels</source>
+            <translation>Mehrheitsfilter, Seite in Pixeln</translation>
+        </message>
+        <message>
+            <source>Minimum mapping unit in pixels</source>
+            <translation>Kleinste Kartiereinheit in Pixeln</translation>
+        </message>
+        <message>
+            <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
+            <translation>Pixel geringerer Konfidenz, 0 bis 1, bekommen die Klasse 255 'unknown'. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
+            <translation>Jedes Pixel bekommt die häufigste Klasse eines Quadrats von 3, 5, 7, … Pixeln um es herum; bei Gleichstand behält es seine. Vorgabe: keiner.</translation>
+        </message>
+        <message>
+            <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
+            <translation>Kleinere Flächen gehen in ihrem größten Nachbarn auf. Vorgabe: alle Flächen bleiben.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
+            <translation>GeoTIFF mit einem Kanal je Klasse, 0 bis 1; vier Bytes je Pixel und Klasse. 'Wo als Nächstes labeln' braucht es. Vorgabe: wird nicht geschrieben.</translation>
+        </message>
+        <message>
+            <source>Entropy</source>
+            <translation>Entropie</translation>
+        </message>
+        <message>
+            <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
+            <translation>GeoTIFF: 0, wo eine Klasse sicher ist, 1, wo alle gleich wahrscheinlich sind. Vorgabe: wird nicht geschrieben.</translation>
+        </message>
+        <message>
+            <source>Disagreement</source>
+            <translation>Uneinigkeit</translation>
+        </message>
+        <message>
+            <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
+            <translation>GeoTIFF: wie weit die Mitglieder des Ensembles auseinanderliegen, 0 bis 1; nicht für die einfachen Klassifikatoren. Vorgabe: wird nicht geschrieben.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
+            <translation>GeoPackage mit den Flächen der Karte, wie von 'Klassenkarte in Polygone umwandeln'. Vorgabe: wird nicht geschrieben.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
+            <translation>GeoPackage mit 20 Stellen, die als Nächstes ein Label verdienen, wie von 'Wo als Nächstes labeln'. Vorgabe: wird nicht geschrieben.</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Szene</translation>
+        </message>
+        <message>
+            <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
+            <translation>Das Hyperspektralraster. Pixel ohne Daten und schlechte Kanäle (in der Datei markiert, konstant oder leer) werden von selbst ausgelassen.</translation>
+        </message>
+        <message>
+            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
+            <translation>Ein Polygonlayer in beliebigem KBS mit einem Klassenfeld oder ein Raster auf dem Gitter der Szene mit Klassennummern (0 = ohne Label).</translation>
+        </message>
+        <message>
+            <source>Class field</source>
+            <translation>Klassenfeld</translation>
+        </message>
+        <message>
+            <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
+            <translation>Klassennummer oder Klassenname jedes Polygons; zu einer Nummer wird der Name aus einem Feld wie class_name genommen. Vorgabe: das Feld namens class_id, class oder ähnlich.</translation>
+        </message>
+        <message>
+            <source>Selected polygons only</source>
+            <translation>Nur gewählte Polygone</translation>
+        </message>
+        <message>
+            <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
+            <translation>Nur die gewählten Polygone der Labels werden gelesen. Vorgabe: nein, alle.</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
+            <translation>Die .safetensors-Datei, die 'Szene vortrainieren' geschrieben hat.</translation>
+        </message>
+        <message>
+            <source>With it, pretraining is skipped. Default: none.</source>
+            <translation>Damit entfällt das Vortraining. Vorgabe: keines.</translation>
+        </message>
+        <message>
+            <source>Preset</source>
+            <translation>Voreinstellung</translation>
+        </message>
+        <message>
+            <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
+            <translation>quick: etwa 3 Minuten Vortraining auf zwei CPU-Kernen, für einen ersten Blick. balanced (Vorgabe): etwa 10 bis 15 Minuten, die Karte, die man behält. paper: Netz und Dauer wie veröffentlicht; braucht eine GPU.</translation>
+        </message>
+        <message>
+            <source>Device</source>
+            <translation>Gerät</translation>
+        </message>
+        <message>
+            <source>auto (default) takes a GPU that works, else the CPU.</source>
+            <translation>auto (Vorgabe) nimmt eine GPU, die funktioniert, sonst die CPU.</translation>
+        </message>
+        <message>
+            <source>Seed</source>
+            <translation>Startwert</translation>
+        </message>
+        <message>
+            <source>The same seed on the same machine gives the same result. Default: 0.</source>
+            <translation>Derselbe Startwert auf demselben Rechner ergibt dasselbe Ergebnis. Vorgabe: 0.</translation>
+        </message>
+        <message>
+            <source>Other settings</source>
+            <translation>Weitere Einstellungen</translation>
+        </message>
+        <message>
+            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
+            <translation>Einzelne Zahlen der Voreinstellung ersetzt, als KEY=VALUE mit Leerzeichen dazwischen: 'iterations=2000 members=5'. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Bands to leave out</source>
+            <translation>Auszulassende Kanäle</translation>
+        </message>
+        <message>
+            <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
+            <translation>Kanalnummern oder Wellenlängen außer denen, die von selbst ausgelassen werden: '1-5,130-135' oder '1340-1460nm,1790-1960nm' (Wasserdampf). Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Resume</source>
+            <translation>Fortsetzen</translation>
+        </message>
+        <message>
+            <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
+            <translation>Vom letzten Zwischenstand eines abgebrochenen Laufs mit derselben Ausgabedatei weitermachen. Vorgabe: nein.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
+            <translation>GeoTIFF mit der Wahrscheinlichkeit der kartierten Klasse, 0 bis 1.</translation>
+        </message>
+        <message>
+            <source>Accuracy report</source>
+            <translation>Genauigkeitsbericht</translation>
+        </message>
+        <message>
+            <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
+            <translation>Eine HTML-Datei mit Konfusionsmatrix (Zeilen: Referenz, Spalten: Karte), Genauigkeiten und, wo möglich, spektralen Vergleichen.</translation>
+        </message>
+        <message>
+            <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
+            <translation>'{word}' in Weitere Einstellungen hat nicht die Form KEY=VALUE.</translation>
+        </message>
+        <message>
+            <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
+            <translation>'{path}' ist kein GeoTIFF, das einzige Format, das geschrieben wird; lassen Sie den Namen auf .tif enden.</translation>
+        </message>
+        <message>
+            <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
+            <translation>'{path}' ist kein GeoPackage, das einzige Format, das geschrieben wird; lassen Sie den Namen auf .gpkg enden.</translation>
+        </message>
+        <message>
+            <source>The job in {folder} could not be started with {python}: {reason}.</source>
+            <translation>Der Auftrag in {folder} konnte nicht mit {python} gestartet werden: {reason}.</translation>
+        </message>
+        <message>
+            <source>Job folder: {folder}</source>
+            <translation>Auftragsordner: {folder}</translation>
         </message>
         <message>
             <source>{python} cannot be started: {reason}.</source>
@@ -860,206 +1562,6 @@
         <message>
             <source>Update the card's driver, or set the engine up for the processor.</source>
             <translation>Aktualisieren Sie den Treiber der Karte, oder richten Sie die Engine für den Prozessor ein.</translation>
-        </message>
-        <message>
-            <source>Wait until it has ended, or cancel it there.</source>
-            <translation>Warten Sie, bis das beendet ist, oder brechen Sie es dort ab.</translation>
-        </message>
-        <message>
-            <source>The engine is ready.</source>
-            <translation>Die Engine ist bereit.</translation>
-        </message>
-        <message>
-            <source>What was fetched is kept for the next time.</source>
-            <translation>Was geholt wurde, bleibt für das nächste Mal.</translation>
-        </message>
-        <message>
-            <source>{} does not answer like a Python.</source>
-            <translation>{} antwortet nicht wie ein Python.</translation>
-        </message>
-        <message>
-            <source>{python} cannot be used: {reason}.</source>
-            <translation>{python} ist nicht brauchbar: {reason}.</translation>
-        </message>
-        <message>
-            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
-            <translation>{} wurde nicht von Engine einrichten… angelegt; entfernen Sie es selbst.</translation>
-        </message>
-        <message>
-            <source>Wait until it has ended.</source>
-            <translation>Warten Sie, bis das beendet ist.</translation>
-        </message>
-        <message>
-            <source>{path} could not be removed: {reason}.</source>
-            <translation>{path} konnte nicht entfernt werden: {reason}.</translation>
-        </message>
-        <message>
-            <source>Another QGIS is setting up the engine in {}.</source>
-            <translation>Ein anderes QGIS richtet die Engine in {} gerade ein.</translation>
-        </message>
-        <message>
-            <source>The whole engine: pretraining, training, classification and assessment.</source>
-            <translation>Die ganze Engine: Vortraining, Training, Klassifikation und Bewertung.</translation>
-        </message>
-        <message>
-            <source>Classification and assessment with models that others trained; no training.</source>
-            <translation>Klassifikation und Bewertung mit Modellen, die andere trainiert haben; kein Training.</translation>
-        </message>
-        <message>
-            <source>Computes on the processor.</source>
-            <translation>Rechnet auf dem Prozessor.</translation>
-        </message>
-        <message>
-            <source>Computes on NVIDIA graphics cards.</source>
-            <translation>Rechnet auf NVIDIA-Grafikkarten.</translation>
-        </message>
-        <message>
-            <source>Computes on the Apple GPU.</source>
-            <translation>Rechnet auf der Apple-GPU.</translation>
-        </message>
-        <message>
-            <source>From the folder {}; no network is used.</source>
-            <translation>Aus dem Ordner {}; kein Netz wird benutzt.</translation>
-        </message>
-        <message>
-            <source>Fetches about {size} from {hosts}.</source>
-            <translation>Holt etwa {size} von {hosts}.</translation>
-        </message>
-        <message>
-            <source>Takes about {size} in {folder}; {free} are free there.</source>
-            <translation>Braucht etwa {size} in {folder}; dort sind {free} frei.</translation>
-        </message>
-        <message>
-            <source>PyTorch comes on top of that; its size was not measured.</source>
-            <translation>Dazu kommt PyTorch; seine Größe wurde nicht gemessen.</translation>
-        </message>
-        <message>
-            <source>QGIS's own Python stays as it is.</source>
-            <translation>Das Python von QGIS bleibt, wie es ist.</translation>
-        </message>
-        <message>
-            <source>The engine that is there stays until the new one has passed its check.</source>
-            <translation>Die vorhandene Engine bleibt, bis die neue ihre Prüfung bestanden hat.</translation>
-        </message>
-        <message>
-            <source>{first} and {last}</source>
-            <translation>{first} und {last}</translation>
-        </message>
-        <message>
-            <source>uv, which is fetched first</source>
-            <translation>uv, das zuerst geholt wird</translation>
-        </message>
-        <message>
-            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
-            <translation>Installiert mit {tool}; es bringt ein eigenes Python {version} mit.</translation>
-        </message>
-        <message>
-            <source>Built from {python} by {tool}.</source>
-            <translation>Aufgebaut aus {python} mit {tool}.</translation>
-        </message>
-        <message>
-            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
-            <translation>Der Wheel-Ordner {} enthält keine Wheels (.whl). Wählen Sie den Ordner, den make wheelhouse gefüllt hat, oder lassen Sie das Feld leer, um das Netz zu benutzen.</translation>
-        </message>
-        <message>
-            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
-            <translation>Der Datenträger von {folder} hat {free} frei; gebraucht werden {needed}. Schaffen Sie Platz, oder wählen Sie einen Ordner auf einem anderen Datenträger.</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>NVIDIA GPU</source>
-            <translation>NVIDIA-GPU</translation>
-        </message>
-        <message>
-            <source>Apple GPU</source>
-            <translation>Apple-GPU</translation>
-        </message>
-        <message>
-            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
-            <translation>Für {system} auf {machine} gibt es keine fertigen Pakete. Richten Sie die Engine auf einem anderen Rechner ein, oder wählen Sie einen Interpreter, der die Pakete hat.</translation>
-        </message>
-        <message>
-            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
-            <translation>Für das Gerät {device} gibt es unter {system} kein PyTorch. Wählen Sie den Prozessor.</translation>
-        </message>
-        <message>
-            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
-            <translation>Der NVIDIA-Treiber {driver} ist zu alt für dieses PyTorch, das {least} oder neuer braucht. Aktualisieren Sie den Treiber, oder wählen Sie den Prozessor.</translation>
-        </message>
-        <message>
-            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
-            <translation>Es wurde kein Python gefunden, aus dem die Engine aufgebaut werden kann ({found}). Installieren Sie Python {version} von python.org oder aus Ihrer Distribution, und versuchen Sie es dann erneut.</translation>
-        </message>
-        <message>
-            <source>none at all</source>
-            <translation>gar keines</translation>
-        </message>
-        <message>
-            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
-            <translation>{} liegt innerhalb des Plugins, das ein Update des Plugins löscht. Wählen Sie einen Ordner außerhalb.</translation>
-        </message>
-        <message>
-            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
-            <translation>Der Pfad {folder} ist zu lang: Dateien darin hätten {length} Zeichen, möglich sind {most}. Wählen Sie einen kürzeren.</translation>
-        </message>
-        <message>
-            <source>{} is a file. Choose a folder.</source>
-            <translation>{} ist eine Datei. Wählen Sie einen Ordner.</translation>
-        </message>
-        <message>
-            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
-            <translation>Der Ordner {} enthält andere Dateien, die ersetzt würden. Wählen Sie einen leeren oder einen neuen Ordner.</translation>
-        </message>
-        <message>
-            <source>The folder {} may not be written by you. Choose another folder.</source>
-            <translation>In den Ordner {} dürfen Sie nicht schreiben. Wählen Sie einen anderen Ordner.</translation>
-        </message>
-        <message>
-            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
-            <translation>Die Engine wurde von einem neueren Plugin eingerichtet ({theirs}; dieses ist {ours}) und passt vielleicht nicht. Holen Sie das neuere Plugin, oder klicken Sie auf Aktualisieren, um die Engine für dieses aufzubauen.</translation>
-        </message>
-        <message>
-            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
-            <translation>Die Engine wurde von einer anderen Version des Plugins eingerichtet ({theirs}; diese ist {ours}) und hat andere Pakete. Klicken Sie auf Aktualisieren; bis dahin funktioniert sie.</translation>
-        </message>
-        <message>
-            <source>unknown</source>
-            <translation>unbekannt</translation>
-        </message>
-        <message>
-            <source>This machine has an {card} ({memory}), driver {driver}.</source>
-            <translation>Dieser Rechner hat eine {card} ({memory}), Treiber {driver}.</translation>
-        </message>
-        <message>
-            <source>This is an Apple machine with a GPU of its own.</source>
-            <translation>Dies ist ein Apple-Rechner mit eigener GPU.</translation>
-        </message>
-        <message>
-            <source>No NVIDIA graphics card with a working driver was found.</source>
-            <translation>Es wurde keine NVIDIA-Grafikkarte mit funktionierendem Treiber gefunden.</translation>
-        </message>
-        <message>
-            <source>it is {}, not CPython</source>
-            <translation>es ist {}, nicht CPython</translation>
-        </message>
-        <message>
-            <source>it is a {}-bit Python</source>
-            <translation>es ist ein {}-Bit-Python</translation>
-        </message>
-        <message>
-            <source>Python {number} is too old; {oldest} to {newest} will do</source>
-            <translation>Python {number} ist zu alt; {oldest} bis {newest} sind geeignet</translation>
-        </message>
-        <message>
-            <source>Python {number} is too new; {oldest} to {newest} will do</source>
-            <translation>Python {number} ist zu neu; {oldest} bis {newest} sind geeignet</translation>
-        </message>
-        <message>
-            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
-            <translation>ihm fehlt venv oder ensurepip (unter Debian und Ubuntu: python3-venv installieren)</translation>
         </message>
         <message>
             <source>The proxy asks for a name and a password.</source>
@@ -1234,584 +1736,248 @@
             <translation>ein Paket</translation>
         </message>
         <message>
-            <source>The engine is being checked…</source>
-            <translation>Die Engine wird geprüft…</translation>
+            <source>Wait until it has ended, or cancel it there.</source>
+            <translation>Warten Sie, bis das beendet ist, oder brechen Sie es dort ab.</translation>
         </message>
         <message>
-            <source>A set-up of the engine was begun and not finished; it can go on.</source>
-            <translation>Eine Einrichtung der Engine wurde begonnen und nicht beendet; sie kann weitergehen.</translation>
+            <source>What was fetched is kept for the next time.</source>
+            <translation>Was geholt wurde, bleibt für das nächste Mal.</translation>
         </message>
         <message>
-            <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
-            <translation>Die Engine rechnet in einer eigenen Python-Umgebung. Ein Klick richtet sie ein; QGIS selbst bleibt, wie es ist.</translation>
+            <source>{} does not answer like a Python.</source>
+            <translation>{} antwortet nicht wie ein Python.</translation>
         </message>
         <message>
-            <source>being checked</source>
-            <translation>in Prüfung</translation>
+            <source>{python} cannot be used: {reason}.</source>
+            <translation>{python} ist nicht brauchbar: {reason}.</translation>
         </message>
         <message>
-            <source>ready</source>
-            <translation>bereit</translation>
+            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
+            <translation>{} wurde nicht von Engine einrichten… angelegt; entfernen Sie es selbst.</translation>
         </message>
         <message>
-            <source>not set up</source>
-            <translation>nicht eingerichtet</translation>
+            <source>Wait until it has ended.</source>
+            <translation>Warten Sie, bis das beendet ist.</translation>
         </message>
         <message>
-            <source>broken</source>
-            <translation>defekt</translation>
+            <source>{path} could not be removed: {reason}.</source>
+            <translation>{path} konnte nicht entfernt werden: {reason}.</translation>
         </message>
         <message>
-            <source>outdated</source>
-            <translation>veraltet</translation>
+            <source>Another QGIS is setting up the engine in {}.</source>
+            <translation>Ein anderes QGIS richtet die Engine in {} gerade ein.</translation>
         </message>
         <message>
-            <source>Preparing the folder</source>
-            <translation>Der Ordner wird vorbereitet</translation>
+            <source>This machine has an {card} ({memory}), driver {driver}.</source>
+            <translation>Dieser Rechner hat eine {card} ({memory}), Treiber {driver}.</translation>
         </message>
         <message>
-            <source>Fetching the installer uv</source>
-            <translation>Das Installationsprogramm uv wird geholt</translation>
+            <source>This is an Apple machine with a GPU of its own.</source>
+            <translation>Dies ist ein Apple-Rechner mit eigener GPU.</translation>
         </message>
         <message>
-            <source>Making the Python environment</source>
-            <translation>Die Python-Umgebung wird angelegt</translation>
+            <source>No NVIDIA graphics card with a working driver was found.</source>
+            <translation>Es wurde keine NVIDIA-Grafikkarte mit funktionierendem Treiber gefunden.</translation>
         </message>
         <message>
-            <source>Fetching and installing the packages</source>
-            <translation>Die Pakete werden geholt und installiert</translation>
+            <source>it is {}, not CPython</source>
+            <translation>es ist {}, nicht CPython</translation>
         </message>
         <message>
-            <source>Fetching and installing PyTorch</source>
-            <translation>PyTorch wird geholt und installiert</translation>
+            <source>it is a {}-bit Python</source>
+            <translation>es ist ein {}-Bit-Python</translation>
         </message>
         <message>
-            <source>Checking that it computes</source>
-            <translation>Es wird geprüft, ob die Engine rechnet</translation>
+            <source>Python {number} is too old; {oldest} to {newest} will do</source>
+            <translation>Python {number} ist zu alt; {oldest} bis {newest} sind geeignet</translation>
         </message>
         <message>
-            <source>Putting it in place</source>
-            <translation>Die Engine wird an ihren Platz gebracht</translation>
+            <source>Python {number} is too new; {oldest} to {newest} will do</source>
+            <translation>Python {number} ist zu neu; {oldest} bis {newest} sind geeignet</translation>
         </message>
         <message>
-            <source>Beginning</source>
-            <translation>Beginn</translation>
+            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
+            <translation>ihm fehlt venv oder ensurepip (unter Debian und Ubuntu: python3-venv installieren)</translation>
         </message>
         <message>
-            <source>{}: {} of {}</source>
-            <translation>{}: {} von {}</translation>
+            <source>The whole engine: pretraining, training, classification and assessment.</source>
+            <translation>Die ganze Engine: Vortraining, Training, Klassifikation und Bewertung.</translation>
         </message>
         <message>
-            <source>&amp;MTMSD</source>
-            <translation>&amp;MTMSD</translation>
+            <source>Classification and assessment with models that others trained; no training.</source>
+            <translation>Klassifikation und Bewertung mit Modellen, die andere trainiert haben; kein Training.</translation>
         </message>
         <message>
-            <source>MTMSD Classification</source>
-            <translation>MTMSD-Klassifikation</translation>
+            <source>Computes on the processor.</source>
+            <translation>Rechnet auf dem Prozessor.</translation>
         </message>
         <message>
-            <source>Show or hide the MTMSD dock</source>
-            <translation>Das MTMSD-Bedienfeld ein- oder ausblenden</translation>
+            <source>Computes on NVIDIA graphics cards.</source>
+            <translation>Rechnet auf NVIDIA-Grafikkarten.</translation>
         </message>
         <message>
-            <source>&amp;Engine…</source>
-            <translation>&amp;Engine…</translation>
+            <source>Computes on the Apple GPU.</source>
+            <translation>Rechnet auf der Apple-GPU.</translation>
         </message>
         <message>
-            <source>Parameters and outputs</source>
-            <translation>Parameter und Ausgaben</translation>
+            <source>From the folder {}; no network is used.</source>
+            <translation>Aus dem Ordner {}; kein Netz wird benutzt.</translation>
         </message>
         <message>
-            <source>The job's folder {path} cannot be made: {reason}.</source>
-            <translation>Der Auftragsordner {path} kann nicht angelegt werden: {reason}.</translation>
+            <source>Fetches about {size} from {hosts}.</source>
+            <translation>Holt etwa {size} von {hosts}.</translation>
         </message>
         <message>
-            <source>The file is temporary: it goes when QGIS is closed.</source>
-            <translation>Die Datei ist temporär: sie verschwindet, wenn QGIS geschlossen wird.</translation>
+            <source>Takes about {size} in {folder}; {free} are free there.</source>
+            <translation>Braucht etwa {size} in {folder}; dort sind {free} frei.</translation>
         </message>
         <message>
-            <source>The layer for '{parameter}' cannot be opened: {value}.</source>
-            <translation>Der Layer für '{parameter}' kann nicht geöffnet werden: {value}.</translation>
+            <source>PyTorch comes on top of that; its size was not measured.</source>
+            <translation>Dazu kommt PyTorch; seine Größe wurde nicht gemessen.</translation>
         </message>
         <message>
-            <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
-            <translation>'{layer}' ist die Szene selbst; wählen Sie den Layer mit den Polygonen.</translation>
+            <source>QGIS's own Python stays as it is.</source>
+            <translation>Das Python von QGIS bleibt, wie es ist.</translation>
         </message>
         <message>
-            <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
-            <translation>Der Layer '{layer}' hat kein Feld '{field}'; er hat {fields}.</translation>
+            <source>The engine that is there stays until the new one has passed its check.</source>
+            <translation>Die vorhandene Engine bleibt, bis die neue ihre Prüfung bestanden hat.</translation>
         </message>
         <message>
-            <source>Assess a class map</source>
-            <translation>Klassenkarte bewerten</translation>
+            <source>{first} and {last}</source>
+            <translation>{first} und {last}</translation>
         </message>
         <message>
-            <source>Compares a class map with reference polygons and writes an accuracy report.</source>
-            <translation>Vergleicht eine Klassenkarte mit Referenzpolygonen und schreibt einen Genauigkeitsbericht.</translation>
+            <source>uv, which is fetched first</source>
+            <translation>uv, das zuerst geholt wird</translation>
         </message>
         <message>
-            <source>Class map</source>
-            <translation>Klassenkarte</translation>
+            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
+            <translation>Installiert mit {tool}; es bringt ein eigenes Python {version} mit.</translation>
         </message>
         <message>
-            <source>Reference that was not used for training.</source>
-            <translation>Referenz, die nicht zum Training benutzt wurde.</translation>
+            <source>Built from {python} by {tool}.</source>
+            <translation>Aufgebaut aus {python} mit {tool}.</translation>
         </message>
         <message>
-            <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
-            <translation>Die Polygone, mit denen die Karte trainiert wurde; die Vergleichsverfahren lernen aus ihnen. Vorgabe: keine.</translation>
+            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
+            <translation>Der Wheel-Ordner {} enthält keine Wheels (.whl). Wählen Sie den Ordner, den make wheelhouse gefüllt hat, oder lassen Sie das Feld leer, um das Netz zu benutzen.</translation>
         </message>
         <message>
-            <source>Figures</source>
-            <translation>Kennzahlen</translation>
+            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
+            <translation>Der Datenträger von {folder} hat {free} frei; gebraucht werden {needed}. Schaffen Sie Platz, oder wählen Sie einen Ordner auf einem anderen Datenträger.</translation>
         </message>
         <message>
-            <source>The raster that 'Classify a scene' has written.</source>
-            <translation>Das Raster, das 'Szene klassifizieren' geschrieben hat.</translation>
+            <source>CPU</source>
+            <translation>CPU</translation>
         </message>
         <message>
-            <source>Reference polygons</source>
-            <translation>Referenzpolygone</translation>
+            <source>NVIDIA GPU</source>
+            <translation>NVIDIA-GPU</translation>
         </message>
         <message>
-            <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation>Die Szene der Karte. Mit ihr und den Trainingspolygonen werden neben der Karte eine Support Vector Machine und ein Random Forest auf den reinen Spektren berichtet. Vorgabe: keine.</translation>
+            <source>Apple GPU</source>
+            <translation>Apple-GPU</translation>
         </message>
         <message>
-            <source>Training polygons</source>
-            <translation>Trainingspolygone</translation>
+            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
+            <translation>Für {system} auf {machine} gibt es keine fertigen Pakete. Richten Sie die Engine auf einem anderen Rechner ein, oder wählen Sie einen Interpreter, der die Pakete hat.</translation>
         </message>
         <message>
-            <source>The figures as JSON. Default: beside the report.</source>
-            <translation>Die Kennzahlen als JSON. Vorgabe: neben dem Bericht.</translation>
+            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
+            <translation>Für das Gerät {device} gibt es unter {system} kein PyTorch. Wählen Sie den Prozessor.</translation>
         </message>
         <message>
-            <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
-            <translation>Spektrale Vergleiche brauchen die Szene und die Trainingspolygone; geben Sie beide an oder keines von beiden.</translation>
+            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
+            <translation>Der NVIDIA-Treiber {driver} ist zu alt für dieses PyTorch, das {least} oder neuer braucht. Aktualisieren Sie den Treiber, oder wählen Sie den Prozessor.</translation>
         </message>
         <message>
-            <source>Classify a scene</source>
-            <translation>Szene klassifizieren</translation>
+            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
+            <translation>Es wurde kein Python gefunden, aus dem die Engine aufgebaut werden kann ({found}). Installieren Sie Python {version} von python.org oder aus Ihrer Distribution, und versuchen Sie es dann erneut.</translation>
         </message>
         <message>
-            <source>Maps a scene with a trained classifier; class map and confidence.</source>
-            <translation>Kartiert eine Szene mit einem trainierten Klassifikator; Klassenkarte und Konfidenz.</translation>
+            <source>none at all</source>
+            <translation>gar keines</translation>
         </message>
         <message>
-            <source>Classifier</source>
-            <translation>Klassifikator</translation>
+            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
+            <translation>{} liegt innerhalb des Plugins, das ein Update des Plugins löscht. Wählen Sie einen Ordner außerhalb.</translation>
         </message>
         <message>
-            <source>Extent</source>
-            <translation>Ausdehnung</translation>
+            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
+            <translation>Der Pfad {folder} ist zu lang: Dateien darin hätten {length} Zeichen, möglich sind {most}. Wählen Sie einen kürzeren.</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
-            <translation>Die .safetensors-Datei, die 'Klassifikator trainieren' geschrieben hat, oder die .onnx-Datei von 'Klassifikator exportieren'.</translation>
+            <source>{} is a file. Choose a folder.</source>
+            <translation>{} ist eine Datei. Wählen Sie einen Ordner.</translation>
         </message>
         <message>
-            <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
-            <translation>Nur dieser Teil der Szene wird kartiert, auf den Pixeln der Szene. Vorgabe: die ganze Szene.</translation>
+            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
+            <translation>Der Ordner {} enthält andere Dateien, die ersetzt würden. Wählen Sie einen leeren oder einen neuen Ordner.</translation>
         </message>
         <message>
-            <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
-            <translation>GeoTIFF auf dem Gitter der Szene mit Nummern, Namen und Farben der Klassen; 0 = keine Daten.</translation>
+            <source>The folder {} may not be written by you. Choose another folder.</source>
+            <translation>In den Ordner {} dürfen Sie nicht schreiben. Wählen Sie einen anderen Ordner.</translation>
         </message>
         <message>
-            <source>The extent does not touch the scene '{name}'; choose one that does.</source>
-            <translation>Die Ausdehnung berührt die Szene '{name}' nicht; wählen Sie eine, die es tut.</translation>
+            <source>Found the training polygons {}; nothing says of which scene they are.</source>
+            <translation>Trainingspolygone {} gefunden; zu welcher Szene sie gehören, ist nirgends vermerkt.</translation>
         </message>
         <message>
-            <source>Export a classifier</source>
-            <translation>Klassifikator exportieren</translation>
+            <source>{} (earlier)</source>
+            <translation>{} (früher)</translation>
         </message>
         <message>
-            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
-            <translation>Schreibt einen Klassifikator als ONNX, um auf Rechnern ohne PyTorch zu kartieren.</translation>
+            <source>{} is not a model of MTMSD.</source>
+            <translation>{} ist kein Modell von MTMSD.</translation>
         </message>
         <message>
-            <source>Exported classifier</source>
-            <translation>Exportierter Klassifikator</translation>
+            <source>There is no folder to write to: {} cannot be created.</source>
+            <translation>Es gibt keinen Ordner zum Schreiben: {} kann nicht angelegt werden.</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation>Die .safetensors-Datei, die 'Klassifikator trainieren' geschrieben hat.</translation>
+            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
+            <translation>{} kann nicht geschrieben werden, darum wurden nicht gespeicherte Polygone nicht wiederhergestellt.</translation>
         </message>
         <message>
-            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
-            <translation>Eine .onnx-Datei; mehr braucht 'Szene klassifizieren' vom Klassifikator nicht.</translation>
+            <source>{path} cannot be written: {reason}.</source>
+            <translation>{path} kann nicht geschrieben werden: {reason}.</translation>
         </message>
         <message>
-            <source>'{name}' does not end in .onnx; choose another name.</source>
-            <translation>'{name}' endet nicht auf .onnx; wählen Sie einen anderen Namen.</translation>
+            <source>The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers from 1 to {most}. Choose another field, or renumber them.</source>
+            <translation>Das Feld '{field}' von '{layer}' enthält die Klasse {value}; Klassen sind ganze Zahlen von 1 bis {most}. Wählen Sie ein anderes Feld oder nummerieren Sie die Klassen um.</translation>
         </message>
         <message>
-            <source>Overall accuracy (0 to 1)</source>
-            <translation>Gesamtgenauigkeit (0 bis 1)</translation>
+            <source>class {}</source>
+            <translation>Klasse {}</translation>
         </message>
         <message>
-            <source>Average accuracy (0 to 1)</source>
-            <translation>Mittlere Genauigkeit (0 bis 1)</translation>
+            <source>{} has more than {} values; it holds no classes.</source>
+            <translation>{} hat mehr als {} Werte; es enthält keine Klassen.</translation>
         </message>
         <message>
-            <source>Kappa</source>
-            <translation>Kappa</translation>
+            <source>{} is in a folder that cannot be written, so its polygons are read-only.</source>
+            <translation>{} liegt in einem Ordner, in den nicht geschrieben werden kann; die Polygone sind daher schreibgeschützt.</translation>
         </message>
         <message>
-            <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
-            <translation>Der Rasterlayer '{name}' kommt vom Datenanbieter '{provider}', den die Engine nicht lesen kann; speichern Sie ihn als GeoTIFF und nehmen Sie dieses.</translation>
+            <source>Another QGIS (process {pid} on {host}) edits {file}; here its polygons are read-only. If that QGIS is gone, delete {lock}.</source>
+            <translation>Ein anderes QGIS (Prozess {pid} auf {host}) bearbeitet {file}; hier sind die Polygone schreibgeschützt. Wenn jenes QGIS nicht mehr läuft, löschen Sie {lock}.</translation>
         </message>
         <message>
-            <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
-            <translation>Der Rasterlayer '{name}' ist nur im Speicher von QGIS; speichern Sie ihn als GeoTIFF und nehmen Sie dieses.</translation>
+            <source>{} cannot be read.</source>
+            <translation>{} kann nicht gelesen werden.</translation>
         </message>
         <message>
-            <source>The layer '{name}' is neither a vector nor a raster layer.</source>
-            <translation>Der Layer '{name}' ist weder ein Vektor- noch ein Rasterlayer.</translation>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} kann nicht geschrieben werden: {}.</translation>
         </message>
         <message>
-            <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
-            <translation>Kein Polygon des Layers '{name}' ist gewählt; wählen Sie welche oder lassen Sie 'Nur gewählte Polygone' aus.</translation>
+            <source>{} cannot be opened as training polygons.</source>
+            <translation>{} kann nicht als Trainingspolygone geöffnet werden.</translation>
         </message>
         <message>
-            <source>The layer '{name}' could not be written for the engine: {reason}</source>
-            <translation>Der Layer '{name}' konnte nicht für die Engine geschrieben werden: {reason}</translation>
-        </message>
-        <message>
-            <source>Map a scene from polygons</source>
-            <translation>Szene aus Polygonen kartieren</translation>
-        </message>
-        <message>
-            <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
-            <translation>Von einem Hyperspektralraster und wenigen Polygonen zur Klassenkarte, in einem Schritt.</translation>
-        </message>
-        <message>
-            <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
-            <translation>Die Trainingspolygone, mindestens 3 Pixel in jeder von mindestens zwei Klassen.</translation>
-        </message>
-        <message>
-            <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
-            <translation>Referenz, die nicht zum Training benutzt wird. Vorgabe: ein Viertel der Trainingspolygone wird für die Genauigkeitszahlen zurückgehalten; die Karte lernt danach aus allen.</translation>
-        </message>
-        <message>
-            <source>Validation polygons</source>
-            <translation>Validierungspolygone</translation>
-        </message>
-        <message>
-            <source>New diffusion model</source>
-            <translation>Neues Diffusionsmodell</translation>
-        </message>
-        <message>
-            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation>Wird behalten, um die Szene ohne Vortraining neu zu kartieren. Vorgabe: nicht behalten.</translation>
-        </message>
-        <message>
-            <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
-            <translation>Wird behalten, um andere Szenen desselben Sensors zu kartieren. Vorgabe: nicht behalten.</translation>
-        </message>
-        <message>
-            <source>mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation>mtmsd (Vorgabe), oder ein einfacher Klassifikator der reinen Spektren, der kein Diffusionsmodell und nur Sekunden braucht: svm (Support Vector Machine), svm-polygons (dieselbe, über ganze Polygone abgestimmt), rf (Random Forest). Der Genauigkeitsbericht sagt, wenn einer davon besser ist.</translation>
-        </message>
-        <message>
-            <source>How polygons are held out</source>
-            <translation>Wie Polygone zurückgehalten werden</translation>
-        </message>
-        <message>
-            <source>Share held out</source>
-            <translation>Zurückgehaltener Anteil</translation>
-        </message>
-        <message>
-            <source>Guard distance in pixels</source>
-            <translation>Schutzabstand in Pixeln</translation>
-        </message>
-        <message>
-            <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
-            <translation>polygons: ganze. cross: räumliche Kreuzvalidierung, jedes Polygon wird einmal getestet. auto (Vorgabe): cross, wo die meisten Klassen weniger als 4 Polygone haben, sonst polygons. random: einzelne Pixel, deren Zahlen zu gut ausfallen, weil sie neben Trainingspixeln liegen.</translation>
-        </message>
-        <message>
-            <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
-            <translation>Anteil jeder Klasse, der zurückgehalten wird, 0 bis 0.9. Bei 0 wird keine Genauigkeit angegeben und die Konfidenz nicht kalibriert. Vorgabe: 0.25.</translation>
-        </message>
-        <message>
-            <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
-            <translation>Trainingspixel, die näher an einem zurückgehaltenen liegen, werden ausgelassen. Vorgabe: 0.</translation>
-        </message>
-        <message>
-            <source>Unknown below a confidence of</source>
-            <translation>Unbekannt unter einer Konfidenz von</translation>
-        </message>
-        <message>
-            <source>Majority filter, side in pixels</source>
-            <translation>Mehrheitsfilter, Seite in Pixeln</translation>
-        </message>
-        <message>
-            <source>Minimum mapping unit in pixels</source>
-            <translation>Kleinste Kartiereinheit in Pixeln</translation>
-        </message>
-        <message>
-            <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
-            <translation>Pixel geringerer Konfidenz, 0 bis 1, bekommen die Klasse 255 'unknown'. Vorgabe: keine.</translation>
-        </message>
-        <message>
-            <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
-            <translation>Jedes Pixel bekommt die häufigste Klasse eines Quadrats von 3, 5, 7, … Pixeln um es herum; bei Gleichstand behält es seine. Vorgabe: keiner.</translation>
-        </message>
-        <message>
-            <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
-            <translation>Kleinere Flächen gehen in ihrem größten Nachbarn auf. Vorgabe: alle Flächen bleiben.</translation>
-        </message>
-        <message>
-            <source>Class probabilities</source>
-            <translation>Klassenwahrscheinlichkeiten</translation>
-        </message>
-        <message>
-            <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation>GeoTIFF mit einem Kanal je Klasse, 0 bis 1; vier Bytes je Pixel und Klasse. 'Wo als Nächstes labeln' braucht es. Vorgabe: wird nicht geschrieben.</translation>
-        </message>
-        <message>
-            <source>Entropy</source>
-            <translation>Entropie</translation>
-        </message>
-        <message>
-            <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
-            <translation>GeoTIFF: 0, wo eine Klasse sicher ist, 1, wo alle gleich wahrscheinlich sind. Vorgabe: wird nicht geschrieben.</translation>
-        </message>
-        <message>
-            <source>Disagreement</source>
-            <translation>Uneinigkeit</translation>
-        </message>
-        <message>
-            <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
-            <translation>GeoTIFF: wie weit die Mitglieder des Ensembles auseinanderliegen, 0 bis 1; nicht für die einfachen Klassifikatoren. Vorgabe: wird nicht geschrieben.</translation>
-        </message>
-        <message>
-            <source>Polygons</source>
-            <translation>Polygone</translation>
-        </message>
-        <message>
-            <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
-            <translation>GeoPackage mit den Flächen der Karte, wie von 'Klassenkarte in Polygone umwandeln'. Vorgabe: wird nicht geschrieben.</translation>
-        </message>
-        <message>
-            <source>Points to label</source>
-            <translation>Zu labelnde Punkte</translation>
-        </message>
-        <message>
-            <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation>GeoPackage mit 20 Stellen, die als Nächstes ein Label verdienen, wie von 'Wo als Nächstes labeln'. Vorgabe: wird nicht geschrieben.</translation>
-        </message>
-        <message>
-            <source>Where to label next</source>
-            <translation>Wo als Nächstes labeln</translation>
-        </message>
-        <message>
-            <source>Points in doubt, spread over the scene, with the two classes in question.</source>
-            <translation>Zweifelhafte Punkte, über die Szene verteilt, mit den beiden fraglichen Klassen.</translation>
-        </message>
-        <message>
-            <source>Number of points</source>
-            <translation>Anzahl der Punkte</translation>
-        </message>
-        <message>
-            <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation>Labels, die es schon gibt; die Punkte halten Abstand. Vorgabe: keine.</translation>
-        </message>
-        <message>
-            <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
-            <translation>Ein Kanal je Klasse, von 'Szene klassifizieren' oder 'Szene aus Polygonen kartieren'.</translation>
-        </message>
-        <message>
-            <source>How many points are proposed. Default: 20.</source>
-            <translation>Wie viele Punkte vorgeschlagen werden. Vorgabe: 20.</translation>
-        </message>
-        <message>
-            <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
-            <translation>GeoPackage mit Rang (1 ist der beste), Zweifel (0 bis 1), den beiden fraglichen Klassen und ihren Wahrscheinlichkeiten.</translation>
-        </message>
-        <message>
-            <source>Number of points found</source>
-            <translation>Anzahl gefundener Punkte</translation>
-        </message>
-        <message>
-            <source>Scene</source>
-            <translation>Szene</translation>
-        </message>
-        <message>
-            <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
-            <translation>Das Hyperspektralraster. Pixel ohne Daten und schlechte Kanäle (in der Datei markiert, konstant oder leer) werden von selbst ausgelassen.</translation>
-        </message>
-        <message>
-            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>Ein Polygonlayer in beliebigem KBS mit einem Klassenfeld oder ein Raster auf dem Gitter der Szene mit Klassennummern (0 = ohne Label).</translation>
-        </message>
-        <message>
-            <source>Class field</source>
-            <translation>Klassenfeld</translation>
-        </message>
-        <message>
-            <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
-            <translation>Klassennummer oder Klassenname jedes Polygons; zu einer Nummer wird der Name aus einem Feld wie class_name genommen. Vorgabe: das Feld namens class_id, class oder ähnlich.</translation>
-        </message>
-        <message>
-            <source>Selected polygons only</source>
-            <translation>Nur gewählte Polygone</translation>
-        </message>
-        <message>
-            <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation>Nur die gewählten Polygone der Labels werden gelesen. Vorgabe: nein, alle.</translation>
-        </message>
-        <message>
-            <source>Diffusion model</source>
-            <translation>Diffusionsmodell</translation>
-        </message>
-        <message>
-            <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
-            <translation>Die .safetensors-Datei, die 'Szene vortrainieren' geschrieben hat.</translation>
-        </message>
-        <message>
-            <source>With it, pretraining is skipped. Default: none.</source>
-            <translation>Damit entfällt das Vortraining. Vorgabe: keines.</translation>
-        </message>
-        <message>
-            <source>Preset</source>
-            <translation>Voreinstellung</translation>
-        </message>
-        <message>
-            <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
-            <translation>quick: etwa 3 Minuten Vortraining auf zwei CPU-Kernen, für einen ersten Blick. balanced (Vorgabe): etwa 10 bis 15 Minuten, die Karte, die man behält. paper: Netz und Dauer wie veröffentlicht; braucht eine GPU.</translation>
-        </message>
-        <message>
-            <source>Device</source>
-            <translation>Gerät</translation>
-        </message>
-        <message>
-            <source>auto (default) takes a GPU that works, else the CPU.</source>
-            <translation>auto (Vorgabe) nimmt eine GPU, die funktioniert, sonst die CPU.</translation>
-        </message>
-        <message>
-            <source>Seed</source>
-            <translation>Startwert</translation>
-        </message>
-        <message>
-            <source>The same seed on the same machine gives the same result. Default: 0.</source>
-            <translation>Derselbe Startwert auf demselben Rechner ergibt dasselbe Ergebnis. Vorgabe: 0.</translation>
-        </message>
-        <message>
-            <source>Other settings</source>
-            <translation>Weitere Einstellungen</translation>
-        </message>
-        <message>
-            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation>Einzelne Zahlen der Voreinstellung ersetzt, als KEY=VALUE mit Leerzeichen dazwischen: 'iterations=2000 members=5'. Vorgabe: keine.</translation>
-        </message>
-        <message>
-            <source>Bands to leave out</source>
-            <translation>Auszulassende Kanäle</translation>
-        </message>
-        <message>
-            <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
-            <translation>Kanalnummern oder Wellenlängen außer denen, die von selbst ausgelassen werden: '1-5,130-135' oder '1340-1460nm,1790-1960nm' (Wasserdampf). Vorgabe: keine.</translation>
-        </message>
-        <message>
-            <source>Resume</source>
-            <translation>Fortsetzen</translation>
-        </message>
-        <message>
-            <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
-            <translation>Vom letzten Zwischenstand eines abgebrochenen Laufs mit derselben Ausgabedatei weitermachen. Vorgabe: nein.</translation>
-        </message>
-        <message>
-            <source>Confidence</source>
-            <translation>Konfidenz</translation>
-        </message>
-        <message>
-            <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
-            <translation>GeoTIFF mit der Wahrscheinlichkeit der kartierten Klasse, 0 bis 1.</translation>
-        </message>
-        <message>
-            <source>Accuracy report</source>
-            <translation>Genauigkeitsbericht</translation>
-        </message>
-        <message>
-            <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
-            <translation>Eine HTML-Datei mit Konfusionsmatrix (Zeilen: Referenz, Spalten: Karte), Genauigkeiten und, wo möglich, spektralen Vergleichen.</translation>
-        </message>
-        <message>
-            <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
-            <translation>'{word}' in Weitere Einstellungen hat nicht die Form KEY=VALUE.</translation>
-        </message>
-        <message>
-            <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
-            <translation>'{path}' ist kein GeoTIFF, das einzige Format, das geschrieben wird; lassen Sie den Namen auf .tif enden.</translation>
-        </message>
-        <message>
-            <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
-            <translation>'{path}' ist kein GeoPackage, das einzige Format, das geschrieben wird; lassen Sie den Namen auf .gpkg enden.</translation>
-        </message>
-        <message>
-            <source>Pretrain on a scene</source>
-            <translation>Szene vortrainieren</translation>
-        </message>
-        <message>
-            <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation>Lernt eine Hyperspektralszene ohne Labels und schreibt ein Diffusionsmodell.</translation>
-        </message>
-        <message>
-            <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
-            <translation>Eine .safetensors-Datei von 5 bis 110 MB für 'Klassifikator trainieren' und 'Szene aus Polygonen kartieren'. Zwischenstände liegen daneben, bis sie vollständig ist.</translation>
-        </message>
-        <message>
-            <source>The job in {folder} could not be started with {python}: {reason}.</source>
-            <translation>Der Auftrag in {folder} konnte nicht mit {python} gestartet werden: {reason}.</translation>
-        </message>
-        <message>
-            <source>Job folder: {folder}</source>
-            <translation>Auftragsordner: {folder}</translation>
-        </message>
-        <message>
-            <source>Train a classifier</source>
-            <translation>Klassifikator trainieren</translation>
-        </message>
-        <message>
-            <source>Learns the classes of training polygons and writes a classifier.</source>
-            <translation>Lernt die Klassen von Trainingspolygonen und schreibt einen Klassifikator.</translation>
-        </message>
-        <message>
-            <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
-            <translation>Eine .safetensors-Datei mit dem Diffusionsmodell, den Klassen mit Namen und Farben und der Genauigkeit auf zurückgehaltenen Polygonen; mehr braucht 'Szene klassifizieren' nicht.</translation>
-        </message>
-        <message>
-            <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
-            <translation>Der Klassifikator 'mtmsd' braucht ein Diffusionsmodell; geben Sie das an, das 'Szene vortrainieren' geschrieben hat, oder wählen Sie einen anderen Klassifikator.</translation>
-        </message>
-        <message>
-            <source>Turn a class map into polygons</source>
-            <translation>Klassenkarte in Polygone umwandeln</translation>
-        </message>
-        <message>
-            <source>Polygons with class, area and mean confidence, and the area of each class.</source>
-            <translation>Polygone mit Klasse, Fläche und mittlerer Konfidenz, und die Fläche jeder Klasse.</translation>
-        </message>
-        <message>
-            <source>Area table</source>
-            <translation>Flächentabelle</translation>
-        </message>
-        <message>
-            <source>Written with the map; its mean is told for each polygon. Default: none.</source>
-            <translation>Mit der Karte geschrieben; ihr Mittel wird für jedes Polygon angegeben. Vorgabe: keine.</translation>
-        </message>
-        <message>
-            <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
-            <translation>GeoPackage mit einem Polygon für jede zusammenhängende Fläche: class_id, class_name, color, pixels, area_ha, confidence.</translation>
-        </message>
-        <message>
-            <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
-            <translation>Pixel, Anteil und Hektar jeder Klasse als CSV. Vorgabe: wird nicht geschrieben.</translation>
-        </message>
-        <message>
-            <source>Number of polygons</source>
-            <translation>Anzahl der Polygone</translation>
+            <source>No class</source>
+            <translation>Keine Klasse</translation>
         </message>
     </context>
     <context>
@@ -1829,8 +1995,8 @@
             <translation>nur Spektren</translation>
         </message>
         <message>
-            <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
-            <translation>MTMSD lernt mit dem vortrainierten Modell aus Spektren und ihrer Umgebung; die anderen sehen nur Spektren, brauchen kein Modell und nur Sekunden</translation>
+            <source>MTMSD learns from spectra and their surroundings on the pretrained model; a stack listens to several classifiers, and to MTMSD where there is a model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
+            <translation>MTMSD lernt mit dem vortrainierten Modell aus Spektren und ihrer Umgebung; Stacking verbindet mehrere Klassifikatoren, und MTMSD dazu, wo es ein Modell gibt; die anderen sehen nur Spektren. Außer MTMSD braucht keiner ein Modell, und ohne Modell dauert es nur Sekunden</translation>
         </message>
         <message>
             <source> %</source>
@@ -1883,6 +2049,10 @@
         <message>
             <source>MTMSD</source>
             <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Stack of several</source>
+            <translation>Stacking mehrerer</translation>
         </message>
         <message>
             <source>Support vector machine</source>
@@ -1938,6 +2108,10 @@
         <message>
             <source>Polygons</source>
             <translation>Polygone</translation>
+        </message>
+        <message>
+            <source>{polygons} outline the map's regions: {file}</source>
+            <translation>{polygons} umgrenzen die Regionen der Karte: {file}</translation>
         </message>
         <message>
             <source>Points to label</source>
@@ -2027,10 +2201,6 @@
             <translation>Szene wird kartiert</translation>
         </message>
         <message>
-            <source>{}…</source>
-            <translation>{}…</translation>
-        </message>
-        <message>
             <source>Canceled; nothing was changed.</source>
             <translation>Abgebrochen; nichts wurde geändert.</translation>
         </message>
@@ -2111,6 +2281,41 @@
         <message>
             <source>{} pixels of {} are mapped as {}</source>
             <translation>{} Pixel von {} sind als {} kartiert</translation>
+        </message>
+    </context>
+    <context>
+        <name>MoreSettings</name>
+        <message>
+            <source>More settings</source>
+            <translation>Weitere Einstellungen</translation>
+        </message>
+        <message>
+            <source>Seldom needed; the Processing help lists every number</source>
+            <translation>Selten nötig; die Hilfe zur Verarbeitung nennt jede Zahl</translation>
+        </message>
+        <message>
+            <source>The same seed on the same machine gives the same map</source>
+            <translation>Derselbe Startwert auf demselben Rechner ergibt dieselbe Karte</translation>
+        </message>
+        <message>
+            <source>Bands to leave out besides the bad ones that are found</source>
+            <translation>Kanäle, die außer den gefundenen schlechten ausgelassen werden</translation>
+        </message>
+        <message>
+            <source>Single numbers of the preset, as KEY=VALUE</source>
+            <translation>Einzelne Zahlen der Voreinstellung, als KEY=VALUE</translation>
+        </message>
+        <message>
+            <source>See&amp;d</source>
+            <translation>&amp;Startwert</translation>
+        </message>
+        <message>
+            <source>Leave &amp;out</source>
+            <translation>A&amp;uslassen</translation>
+        </message>
+        <message>
+            <source>Num&amp;bers</source>
+            <translation>Za&amp;hlen</translation>
         </message>
     </context>
     <context>
@@ -2238,8 +2443,8 @@
             <translation>4  Trainingspolygone</translation>
         </message>
         <message>
-            <source>Draw a polygon; right click ends it</source>
-            <translation>Ein Polygon zeichnen; Rechtsklick beendet es</translation>
+            <source>Draw a polygon; right or double click ends it</source>
+            <translation>Ein Polygon zeichnen; Rechts- oder Doppelklick beendet es</translation>
         </message>
         <message>
             <source>Drag a rectangle</source>
@@ -2252,6 +2457,14 @@
         <message>
             <source>Click a pixel: similar neighbours join it</source>
             <translation>Ein Pixel anklicken: ähnliche Nachbarn kommen dazu</translation>
+        </message>
+        <message>
+            <source>There is nothing to undo.</source>
+            <translation>Es gibt nichts rückgängig zu machen.</translation>
+        </message>
+        <message>
+            <source>There is nothing to redo.</source>
+            <translation>Es gibt nichts wiederherzustellen.</translation>
         </message>
         <message>
             <source>Select polygons</source>
@@ -2326,8 +2539,16 @@
             <translation>nicht gespeichert</translation>
         </message>
         <message>
-            <source>Click the corners; right click ends, Escape drops it.</source>
-            <translation>Klicken Sie die Ecken; Rechtsklick beendet, Esc verwirft.</translation>
+            <source>Undo: {}</source>
+            <translation>Rückgängig: {}</translation>
+        </message>
+        <message>
+            <source>Redo: {}</source>
+            <translation>Wiederherstellen: {}</translation>
+        </message>
+        <message>
+            <source>Click the corners; right or double click ends, Escape drops it.</source>
+            <translation>Klicken Sie die Ecken an; Rechts- oder Doppelklick beendet, Esc verwirft.</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
@@ -2373,6 +2594,10 @@
             <translation>2  Vortraining</translation>
         </message>
         <message>
+            <source>Pretraining</source>
+            <translation>Vortraining</translation>
+        </message>
+        <message>
             <source>Quick – a first look</source>
             <translation>Schnell – ein erster Blick</translation>
         </message>
@@ -2405,8 +2630,8 @@
             <translation>Apple-GPU</translation>
         </message>
         <message>
-            <source>Where the engine computes; automatic takes a GPU if any</source>
-            <translation>Wo die Engine rechnet; Automatisch nimmt eine GPU, falls vorhanden</translation>
+            <source>Where the engine pretrains, trains and maps; automatic takes a GPU if any</source>
+            <translation>Wo die Engine vortrainiert, trainiert und kartiert; Automatisch nimmt eine GPU, falls vorhanden</translation>
         </message>
         <message>
             <source>&amp;Preset</source>
@@ -2415,14 +2640,6 @@
         <message>
             <source>De&amp;vice</source>
             <translation>Ger&amp;ät</translation>
-        </message>
-        <message>
-            <source>Meas&amp;ure</source>
-            <translation>M&amp;essen</translation>
-        </message>
-        <message>
-            <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation>Einige Schritte auf diesem Rechner laufen lassen, um die Dauer dieser Voreinstellung zu erfahren</translation>
         </message>
         <message>
             <source>P&amp;retrain</source>
@@ -2435,38 +2652,6 @@
         <message>
             <source>The loss of pretraining: it falls fast, then slowly</source>
             <translation>Der Verlust beim Vortraining: er fällt erst schnell, dann langsam</translation>
-        </message>
-        <message>
-            <source>More settings</source>
-            <translation>Weitere Einstellungen</translation>
-        </message>
-        <message>
-            <source>Seldom needed; the Processing help lists every number</source>
-            <translation>Selten nötig; die Hilfe zur Verarbeitung nennt jede Zahl</translation>
-        </message>
-        <message>
-            <source>The same seed on the same machine gives the same map</source>
-            <translation>Derselbe Startwert auf demselben Rechner ergibt dieselbe Karte</translation>
-        </message>
-        <message>
-            <source>Bands to leave out besides the bad ones that are found</source>
-            <translation>Kanäle, die außer den gefundenen schlechten ausgelassen werden</translation>
-        </message>
-        <message>
-            <source>Single numbers of the preset, as KEY=VALUE</source>
-            <translation>Einzelne Zahlen der Voreinstellung, als KEY=VALUE</translation>
-        </message>
-        <message>
-            <source>See&amp;d</source>
-            <translation>&amp;Startwert</translation>
-        </message>
-        <message>
-            <source>Leave &amp;out</source>
-            <translation>A&amp;uslassen</translation>
-        </message>
-        <message>
-            <source>Num&amp;bers</source>
-            <translation>Za&amp;hlen</translation>
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
@@ -2513,40 +2698,20 @@
             <translation>Wartet auf die Kanäle des Rasters.</translation>
         </message>
         <message>
-            <source>Measuring on this machine…</source>
-            <translation>Auf diesem Rechner wird gemessen…</translation>
-        </message>
-        <message>
-            <source>Takes about {} here</source>
-            <translation>Dauert hier etwa {}</translation>
-        </message>
-        <message>
-            <source>Time on this machine not measured yet</source>
-            <translation>Dauer auf diesem Rechner noch nicht gemessen</translation>
-        </message>
-        <message>
-            <source>Measuring the speed</source>
-            <translation>Geschwindigkeit wird gemessen</translation>
-        </message>
-        <message>
             <source>Pausing: writing a checkpoint…</source>
             <translation>Pausiert: ein Zwischenstand wird geschrieben…</translation>
-        </message>
-        <message>
-            <source>Pretraining</source>
-            <translation>Vortraining</translation>
-        </message>
-        <message>
-            <source>Starting the engine…</source>
-            <translation>Die Engine wird gestartet…</translation>
         </message>
         <message>
             <source>Taking up the job that went on without QGIS…</source>
             <translation>Der ohne QGIS weitergelaufene Auftrag wird aufgenommen…</translation>
         </message>
         <message>
-            <source>{} {:,.0f} of {:,.0f}</source>
-            <translation>{} {:,.0f} von {:,.0f}</translation>
+            <source>Starting the engine…</source>
+            <translation>Die Engine wird gestartet…</translation>
+        </message>
+        <message>
+            <source>{} {} of {}</source>
+            <translation>{} {} von {}</translation>
         </message>
         <message>
             <source>{} left</source>
@@ -2622,8 +2787,12 @@
             <translation>Keine Szene gewählt</translation>
         </message>
         <message>
-            <source>The hyperspectral raster to map; follows the active layer in the layer tree</source>
-            <translation>Das zu kartierende Hyperspektralraster; folgt dem aktiven Layer im Layerbaum</translation>
+            <source>The hyperspectral raster to map</source>
+            <translation>Das zu kartierende Hyperspektralraster</translation>
+        </message>
+        <message>
+            <source>Follow the layer tree: the active raster becomes the scene</source>
+            <translation>Dem Layerbaum folgen: das aktive Raster wird zur Szene</translation>
         </message>
         <message>
             <source>Open a raster file…</source>
@@ -2755,6 +2924,13 @@
         </message>
     </context>
     <context>
+        <name>SectionJob</name>
+        <message>
+            <source>{}…</source>
+            <translation>{}…</translation>
+        </message>
+    </context>
+    <context>
         <name>SetUpDialog</name>
         <message>
             <source>Set Up the MTMSD Engine</source>
@@ -2859,8 +3035,35 @@
             <translation>Zwei Klassen mit mindestens 5 Pixeln können verglichen werden.</translation>
         </message>
         <message>
-            <source>Most alike: {} and {} ({:.2f} of 2)</source>
-            <translation>Am ähnlichsten: {} und {} ({:.2f} von 2)</translation>
+            <source>Most alike: {} and {} ({} of 2)</source>
+            <translation>Am ähnlichsten: {} und {} ({} von 2)</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpeedEstimate</name>
+        <message>
+            <source>Meas&amp;ure</source>
+            <translation>M&amp;essen</translation>
+        </message>
+        <message>
+            <source>Run a few steps on this machine to learn how long this preset takes</source>
+            <translation>Einige Schritte auf diesem Rechner laufen lassen, um die Dauer dieser Voreinstellung zu erfahren</translation>
+        </message>
+        <message>
+            <source>Measuring on this machine…</source>
+            <translation>Auf diesem Rechner wird gemessen…</translation>
+        </message>
+        <message>
+            <source>Takes about {} here</source>
+            <translation>Dauert hier etwa {}</translation>
+        </message>
+        <message>
+            <source>Time on this machine not measured yet</source>
+            <translation>Dauer auf diesem Rechner noch nicht gemessen</translation>
+        </message>
+        <message>
+            <source>Measuring the speed</source>
+            <translation>Geschwindigkeit wird gemessen</translation>
         </message>
     </context>
     <context>
@@ -2895,22 +3098,33 @@
         </message>
     </context>
     <context>
+        <name>TrainingSamples</name>
+        <message>
+            <source>The pixels cannot be read: {}</source>
+            <translation>Die Pixel können nicht gelesen werden: {}</translation>
+        </message>
+    </context>
+    <context>
         <name>Workspace</name>
+        <message>
+            <source>The training polygons {} are gone; the next class begins a new file.</source>
+            <translation>Die Trainingspolygone {} gibt es nicht mehr; mit der nächsten Klasse beginnt eine neue Datei.</translation>
+        </message>
         <message>
             <source>1 training polygon was recovered: it had not been saved.</source>
             <translation>1 Trainingspolygon wurde gerettet: es war nicht gespeichert.</translation>
         </message>
         <message>
-            <source>{:,} training polygons were recovered: not all had been saved.</source>
-            <translation>{:,} Trainingspolygone wurden gerettet: nicht alle waren gespeichert.</translation>
+            <source>{} training polygons were recovered: not all had been saved.</source>
+            <translation>{} Trainingspolygone wurden gerettet: nicht alle waren gespeichert.</translation>
         </message>
         <message>
             <source>Training – {}</source>
             <translation>Training – {}</translation>
         </message>
         <message>
-            <source>There is no folder to write to: {} cannot be created.</source>
-            <translation>Es gibt keinen Ordner zum Schreiben: {} kann nicht angelegt werden.</translation>
+            <source>The training polygons {path} were not saved: {reason}</source>
+            <translation>Die Trainingspolygone {path} wurden nicht gespeichert: {reason}</translation>
         </message>
     </context>
     <context>

@@ -68,16 +68,20 @@
             <translation>Abrir el informe completo en el navegador</translation>
         </message>
         <message>
-            <source>{} right of {:,} pixels</source>
-            <translation>{} acertados de {:,} píxeles</translation>
+            <source>Comparing the map with the reference…</source>
+            <translation>Comparando el mapa con la referencia…</translation>
+        </message>
+        <message>
+            <source>{} right of {} pixels</source>
+            <translation>{} acertados de {} píxeles</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
             <translation>No se reservaron polígonos; elija polígonos de referencia.</translation>
         </message>
         <message>
-            <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</source>
-            <translation>Global &lt;b&gt;{}&lt;/b&gt; · media &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</translation>
+            <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</source>
+            <translation>Global &lt;b&gt;{}&lt;/b&gt; · media &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</translation>
         </message>
         <message>
             <source>found</source>
@@ -98,10 +102,6 @@
         <message>
             <source>Assessing the map</source>
             <translation>Evaluando el mapa</translation>
-        </message>
-        <message>
-            <source>Comparing the map with the reference…</source>
-            <translation>Comparando el mapa con la referencia…</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
@@ -189,8 +189,20 @@
             <translation>Muy pocos píxeles: {}</translation>
         </message>
         <message>
-            <source>{} classes, {:,} pixels</source>
-            <translation>{} clases, {:,} píxeles</translation>
+            <source>{} classes, {} pixels</source>
+            <translation>{} clases, {} píxeles</translation>
+        </message>
+        <message>
+            <source>{} are in two classes: the later polygon counts</source>
+            <translation>{} en dos clases: cuenta el último polígono</translation>
+        </message>
+        <message>
+            <source>{} outside the scene or without data</source>
+            <translation>{} fuera de la escena o sin datos</translation>
+        </message>
+        <message>
+            <source>{} without a class</source>
+            <translation>{} sin clase</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
@@ -203,18 +215,6 @@
         <message>
             <source>Select a class.</source>
             <translation>Seleccione una clase.</translation>
-        </message>
-        <message>
-            <source>There is nothing to undo.</source>
-            <translation>No hay nada que deshacer.</translation>
-        </message>
-        <message>
-            <source>Undo: {}</source>
-            <translation>Deshacer: {}</translation>
-        </message>
-        <message>
-            <source>Redo: {}</source>
-            <translation>Rehacer: {}</translation>
         </message>
         <message>
             <source>Add a class</source>
@@ -247,18 +247,6 @@
         <message>
             <source>No polygon layer or label raster in the project</source>
             <translation>No hay capa de polígonos ni ráster de etiquetas en el proyecto</translation>
-        </message>
-        <message>
-            <source>Copy the polygons; the class is in the field {}</source>
-            <translation>Copiar los polígonos; la clase está en el campo {}</translation>
-        </message>
-        <message>
-            <source>{} – another field</source>
-            <translation>{} – otro campo</translation>
-        </message>
-        <message>
-            <source>{} has no polygons with a class.</source>
-            <translation>{} no tiene polígonos con clase.</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
@@ -481,6 +469,57 @@
         </message>
     </context>
     <context>
+        <name>ImportDialog</name>
+        <message>
+            <source>Take Polygons from {}</source>
+            <translation>Tomar polígonos de {}</translation>
+        </message>
+        <message>
+            <source>Numbers or names of the classes</source>
+            <translation>Números o nombres de las clases</translation>
+        </message>
+        <message>
+            <source>The field {} was guessed by its name.</source>
+            <translation>El campo {} se ha deducido por su nombre.</translation>
+        </message>
+        <message>
+            <source>Class &amp;field</source>
+            <translation>&amp;Campo de clase</translation>
+        </message>
+        <message>
+            <source>In the layer</source>
+            <translation>En la capa</translation>
+        </message>
+        <message>
+            <source>Polygons</source>
+            <translation>Polígonos</translation>
+        </message>
+        <message>
+            <source>Pixels</source>
+            <translation>Píxeles</translation>
+        </message>
+        <message>
+            <source>Becomes</source>
+            <translation>Pasa a ser</translation>
+        </message>
+        <message>
+            <source>&amp;Merge names that differ in capitals or blanks only</source>
+            <translation>&amp;Fusionar los nombres que solo difieren en mayúsculas o espacios</translation>
+        </message>
+        <message>
+            <source>&amp;Take Polygons</source>
+            <translation>&amp;Tomar polígonos</translation>
+        </message>
+        <message>
+            <source>Choose the field that holds the classes.</source>
+            <translation>Elija el campo que contiene las clases.</translation>
+        </message>
+        <message>
+            <source>Reading…</source>
+            <translation>Leyendo…</translation>
+        </message>
+    </context>
+    <context>
         <name>JobsSection</name>
         <message>
             <source>8  Jobs</source>
@@ -511,8 +550,16 @@
             <translation>Carpeta del trabajo</translation>
         </message>
         <message>
+            <source>Cancel Job…</source>
+            <translation>Cancelar trabajo…</translation>
+        </message>
+        <message>
             <source>{} running</source>
             <translation>{} en marcha</translation>
+        </message>
+        <message>
+            <source>None running; {ended} ended, the last with {warnings}</source>
+            <translation>Ninguno en curso; {ended} terminados, el último con {warnings}</translation>
         </message>
         <message>
             <source>None running; {} ended</source>
@@ -539,10 +586,6 @@
             <translation>fallido</translation>
         </message>
         <message>
-            <source>{} (started elsewhere)</source>
-            <translation>{} (empezado en otro lugar)</translation>
-        </message>
-        <message>
             <source>Select a job.</source>
             <translation>Seleccione un trabajo.</translation>
         </message>
@@ -555,8 +598,32 @@
             <translation>Abrir la carpeta del trabajo</translation>
         </message>
         <message>
+            <source>The job does not run any more.</source>
+            <translation>El trabajo ya no está en curso.</translation>
+        </message>
+        <message>
+            <source>Stop this job</source>
+            <translation>Detener este trabajo</translation>
+        </message>
+        <message>
             <source>Log of {}</source>
             <translation>Registro de {}</translation>
+        </message>
+        <message>
+            <source>Job of Another QGIS</source>
+            <translation>Trabajo de otro QGIS</translation>
+        </message>
+        <message>
+            <source>Whoever started it waits for its result.</source>
+            <translation>Quien lo inició espera su resultado.</translation>
+        </message>
+        <message>
+            <source>Cancel Their Job</source>
+            <translation>Cancelar de todos modos</translation>
+        </message>
+        <message>
+            <source>Let It Go On</source>
+            <translation>Dejarlo continuar</translation>
         </message>
     </context>
     <context>
@@ -613,60 +680,12 @@
             <translation>Pérdida</translation>
         </message>
         <message>
-            <source>step {:,.0f}</source>
-            <translation>paso {:,.0f}</translation>
+            <source>step {}</source>
+            <translation>paso {}</translation>
         </message>
     </context>
     <context>
         <name>MTMSD</name>
-        <message>
-            <source>{} cannot be read.</source>
-            <translation>{} no se puede leer.</translation>
-        </message>
-        <message>
-            <source>Jobs Are Running</source>
-            <translation>Hay trabajos en marcha</translation>
-        </message>
-        <message>
-            <source>The engine is at work:</source>
-            <translation>El motor está trabajando:</translation>
-        </message>
-        <message>
-            <source>A job that goes on is taken up again when QGIS is next opened.</source>
-            <translation>Un trabajo que continúa se retoma la próxima vez que se abra QGIS.</translation>
-        </message>
-        <message>
-            <source>&amp;Let It Go On</source>
-            <translation>Dejar&amp;lo continuar</translation>
-        </message>
-        <message>
-            <source>&amp;Cancel Job</source>
-            <translation>&amp;Cancelar trabajo</translation>
-        </message>
-        <message>
-            <source>&amp;Stay in QGIS</source>
-            <translation>&amp;Seguir en QGIS</translation>
-        </message>
-        <message>
-            <source>{} has more than {} values; it holds no classes.</source>
-            <translation>{} tiene más de {} valores; no contiene clases.</translation>
-        </message>
-        <message>
-            <source>The engine ended without a result.</source>
-            <translation>El motor terminó sin resultado.</translation>
-        </message>
-        <message>
-            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
-            <translation>{} no se puede escribir, así que no se recuperaron polígonos sin guardar.</translation>
-        </message>
-        <message>
-            <source>{path} cannot be written: {reason}.</source>
-            <translation>{path} no se puede escribir: {reason}.</translation>
-        </message>
-        <message>
-            <source>{} is not a model of MTMSD.</source>
-            <translation>{} no es un modelo de MTMSD.</translation>
-        </message>
         <message>
             <source>1 polygon</source>
             <translation>1 polígono</translation>
@@ -690,44 +709,15 @@
             </translation>
         </message>
         <message>
-            <source>That place is outside the scene.</source>
-            <translation>Ese lugar está fuera de la escena.</translation>
+            <source>1 warning</source>
+            <translation>1 advertencia</translation>
         </message>
-        <message>
-            <source>That pixel has no data.</source>
-            <translation>Ese píxel no tiene datos.</translation>
-        </message>
-        <message>
-            <source>Fold or unfold this section</source>
-            <translation>Plegar o desplegar esta sección</translation>
-        </message>
-        <message>
-            <source>Not yet possible</source>
-            <translation>Aún no es posible</translation>
-        </message>
-        <message>
-            <source>Ready: this can be done now</source>
-            <translation>Listo: esto se puede hacer ahora</translation>
-        </message>
-        <message>
-            <source>Running</source>
-            <translation>En marcha</translation>
-        </message>
-        <message>
-            <source>Done</source>
-            <translation>Hecho</translation>
-        </message>
-        <message>
-            <source>Needs attention</source>
-            <translation>Requiere atención</translation>
-        </message>
-        <message>
-            <source>{} cannot be written: {}.</source>
-            <translation>{} no se puede escribir: {}.</translation>
-        </message>
-        <message>
-            <source>{} cannot be opened as training polygons.</source>
-            <translation>{} no se puede abrir como polígonos de entrenamiento.</translation>
+        <message numerus="yes">
+            <source>%Ln warnings</source>
+            <translation>
+                <numerusform>%Ln advertencia</numerusform>
+                <numerusform>%Ln advertencias</numerusform>
+            </translation>
         </message>
         <message>
             <source>the plugin's setting {}</source>
@@ -802,6 +792,10 @@
             <translation>El registro es {}.</translation>
         </message>
         <message>
+            <source>The engine ended without a result.</source>
+            <translation>El motor terminó sin resultado.</translation>
+        </message>
+        <message>
             <source>The engine {ended} before it had a result (perhaps memory ran out){last}.</source>
             <translation>El motor {ended} antes de tener un resultado (quizá faltó memoria){last}.</translation>
         </message>
@@ -824,6 +818,714 @@
         <message>
             <source>ended with status {}</source>
             <translation>terminó con el estado {}</translation>
+        </message>
+        <message>
+            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
+            <translation>El motor fue instalado por un complemento más reciente ({theirs}; este es {ours}) y puede no encajar. Obtenga el complemento más reciente, o pulse Actualizar para construir el motor para este.</translation>
+        </message>
+        <message>
+            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
+            <translation>El motor fue instalado por otra versión del complemento ({theirs}; esta es {ours}) y tiene otros paquetes. Pulse Actualizar; funciona hasta entonces.</translation>
+        </message>
+        <message>
+            <source>unknown</source>
+            <translation>desconocida</translation>
+        </message>
+        <message>
+            <source>None of the {} lies in the scene.</source>
+            <translation>Nada está dentro de la escena ({}).</translation>
+        </message>
+        <message>
+            <source>The layer has no polygons with a class.</source>
+            <translation>La capa no tiene polígonos con clase.</translation>
+        </message>
+        <message>
+            <source>Inside the scene: {}</source>
+            <translation>Dentro de la escena: {}</translation>
+        </message>
+        <message>
+            <source>Outside, not taken: {}</source>
+            <translation>Fuera de ella, sin tomar: {}</translation>
+        </message>
+        <message>
+            <source>Without a class or a shape, not taken: {}</source>
+            <translation>Sin clase o sin geometría, sin tomar: {}</translation>
+        </message>
+        <message>
+            <source>In two classes: {}; the later polygon counts</source>
+            <translation>En dos clases: {}; cuenta el último polígono</translation>
+        </message>
+        <message>
+            <source>{number} is another class here, so {name} becomes {new}.</source>
+            <translation>{number} ya es otra clase aquí, así que {name} pasa a ser {new}.</translation>
+        </message>
+        <message>
+            <source>Alike: {}</source>
+            <translation>Casi iguales: {}</translation>
+        </message>
+        <message>
+            <source>The engine is being checked…</source>
+            <translation>Se comprueba el motor…</translation>
+        </message>
+        <message>
+            <source>The engine is ready.</source>
+            <translation>El motor está listo.</translation>
+        </message>
+        <message>
+            <source>A set-up of the engine was begun and not finished; it can go on.</source>
+            <translation>Se empezó a instalar el motor y no se terminó; puede continuar.</translation>
+        </message>
+        <message>
+            <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
+            <translation>El motor calcula en un entorno de Python propio. Un clic lo instala; QGIS mismo queda como está.</translation>
+        </message>
+        <message>
+            <source>being checked</source>
+            <translation>en comprobación</translation>
+        </message>
+        <message>
+            <source>ready</source>
+            <translation>listo</translation>
+        </message>
+        <message>
+            <source>not set up</source>
+            <translation>sin instalar</translation>
+        </message>
+        <message>
+            <source>broken</source>
+            <translation>defectuoso</translation>
+        </message>
+        <message>
+            <source>outdated</source>
+            <translation>anticuado</translation>
+        </message>
+        <message>
+            <source>Preparing the folder</source>
+            <translation>Preparando la carpeta</translation>
+        </message>
+        <message>
+            <source>Fetching the installer uv</source>
+            <translation>Descargando el instalador uv</translation>
+        </message>
+        <message>
+            <source>Making the Python environment</source>
+            <translation>Creando el entorno de Python</translation>
+        </message>
+        <message>
+            <source>Fetching and installing the packages</source>
+            <translation>Descargando e instalando los paquetes</translation>
+        </message>
+        <message>
+            <source>Fetching and installing PyTorch</source>
+            <translation>Descargando e instalando PyTorch</translation>
+        </message>
+        <message>
+            <source>Checking that it computes</source>
+            <translation>Comprobando que calcula</translation>
+        </message>
+        <message>
+            <source>Putting it in place</source>
+            <translation>Poniéndolo en su sitio</translation>
+        </message>
+        <message>
+            <source>Beginning</source>
+            <translation>Comienzo</translation>
+        </message>
+        <message>
+            <source>{}: {} of {}</source>
+            <translation>{}: {} de {}</translation>
+        </message>
+        <message>
+            <source>That place is outside the scene.</source>
+            <translation>Ese lugar está fuera de la escena.</translation>
+        </message>
+        <message>
+            <source>That pixel has no data.</source>
+            <translation>Ese píxel no tiene datos.</translation>
+        </message>
+        <message>
+            <source>Fold or unfold this section</source>
+            <translation>Plegar o desplegar esta sección</translation>
+        </message>
+        <message>
+            <source>What the engine warned of</source>
+            <translation>Advertencias del motor</translation>
+        </message>
+        <message>
+            <source>Not yet possible</source>
+            <translation>Aún no es posible</translation>
+        </message>
+        <message>
+            <source>Ready: this can be done now</source>
+            <translation>Listo: esto se puede hacer ahora</translation>
+        </message>
+        <message>
+            <source>Running</source>
+            <translation>En marcha</translation>
+        </message>
+        <message>
+            <source>Done</source>
+            <translation>Hecho</translation>
+        </message>
+        <message>
+            <source>Needs attention</source>
+            <translation>Requiere atención</translation>
+        </message>
+        <message>
+            <source>Done, with warnings</source>
+            <translation>Hecho, con advertencias</translation>
+        </message>
+        <message>
+            <source>Jobs Are Running</source>
+            <translation>Hay trabajos en marcha</translation>
+        </message>
+        <message>
+            <source>The engine is at work:</source>
+            <translation>El motor está trabajando:</translation>
+        </message>
+        <message>
+            <source>A job that goes on is taken up again when QGIS is next opened.</source>
+            <translation>Un trabajo que continúa se retoma la próxima vez que se abra QGIS.</translation>
+        </message>
+        <message>
+            <source>&amp;Let It Go On</source>
+            <translation>Dejar&amp;lo continuar</translation>
+        </message>
+        <message>
+            <source>&amp;Cancel Job</source>
+            <translation>&amp;Cancelar trabajo</translation>
+        </message>
+        <message>
+            <source>&amp;Stay in QGIS</source>
+            <translation>&amp;Seguir en QGIS</translation>
+        </message>
+        <message>
+            <source>{} (from the Toolbox)</source>
+            <translation>{} (de la caja de herramientas)</translation>
+        </message>
+        <message>
+            <source>{} (of an earlier QGIS)</source>
+            <translation>{} (de un QGIS anterior)</translation>
+        </message>
+        <message>
+            <source>{} (of another QGIS)</source>
+            <translation>{} (de otro QGIS)</translation>
+        </message>
+        <message>
+            <source>Started by another QGIS: {user} on {host}, process {pid}{since}.</source>
+            <translation>Iniciado por otro QGIS: {user} en {host}, proceso {pid}{since}.</translation>
+        </message>
+        <message>
+            <source>&amp;MTMSD</source>
+            <translation>&amp;MTMSD</translation>
+        </message>
+        <message>
+            <source>MTMSD Classification</source>
+            <translation>Clasificación MTMSD</translation>
+        </message>
+        <message>
+            <source>Show or hide the MTMSD dock</source>
+            <translation>Mostrar u ocultar el panel MTMSD</translation>
+        </message>
+        <message>
+            <source>&amp;Engine…</source>
+            <translation>M&amp;otor…</translation>
+        </message>
+        <message>
+            <source>Parameters and outputs</source>
+            <translation>Parámetros y salidas</translation>
+        </message>
+        <message>
+            <source>The job's folder {path} cannot be made: {reason}.</source>
+            <translation>No se puede crear la carpeta del trabajo {path}: {reason}.</translation>
+        </message>
+        <message>
+            <source>The file is temporary: it goes when QGIS is closed.</source>
+            <translation>El archivo es temporal: desaparece al cerrar QGIS.</translation>
+        </message>
+        <message>
+            <source>The layer for '{parameter}' cannot be opened: {value}.</source>
+            <translation>No se puede abrir la capa para '{parameter}': {value}.</translation>
+        </message>
+        <message>
+            <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
+            <translation>'{layer}' es la propia escena; elija la capa con los polígonos.</translation>
+        </message>
+        <message>
+            <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
+            <translation>La capa '{layer}' no tiene el campo '{field}'; tiene {fields}.</translation>
+        </message>
+        <message>
+            <source>Assess a class map</source>
+            <translation>Evaluar un mapa de clases</translation>
+        </message>
+        <message>
+            <source>Compares a class map with reference polygons and writes an accuracy report.</source>
+            <translation>Compara un mapa de clases con polígonos de referencia y escribe un informe de exactitud.</translation>
+        </message>
+        <message>
+            <source>Class map</source>
+            <translation>Mapa de clases</translation>
+        </message>
+        <message>
+            <source>Reference that was not used for training.</source>
+            <translation>Referencia que no se usó para entrenar.</translation>
+        </message>
+        <message>
+            <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
+            <translation>Los polígonos que entrenaron el mapa; los métodos de comparación aprenden de ellos. Predeterminado: ninguno.</translation>
+        </message>
+        <message>
+            <source>Figures</source>
+            <translation>Cifras</translation>
+        </message>
+        <message>
+            <source>The raster that 'Classify a scene' has written.</source>
+            <translation>El ráster que ha escrito 'Clasificar una escena'.</translation>
+        </message>
+        <message>
+            <source>Reference polygons</source>
+            <translation>Polígonos de referencia</translation>
+        </message>
+        <message>
+            <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
+            <translation>La escena del mapa. Con ella y los polígonos de entrenamiento se informa, junto al mapa, de una máquina de vectores de soporte y un bosque aleatorio sobre los espectros solos. Predeterminado: ninguna.</translation>
+        </message>
+        <message>
+            <source>Training polygons</source>
+            <translation>Polígonos de entrenamiento</translation>
+        </message>
+        <message>
+            <source>The figures as JSON. Default: beside the report.</source>
+            <translation>Las cifras como JSON. Predeterminado: junto al informe.</translation>
+        </message>
+        <message>
+            <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
+            <translation>Las comparaciones espectrales necesitan la escena y los polígonos de entrenamiento; dé ambos o ninguno.</translation>
+        </message>
+        <message>
+            <source>Classify a scene</source>
+            <translation>Clasificar una escena</translation>
+        </message>
+        <message>
+            <source>Maps a scene with a trained classifier; class map and confidence.</source>
+            <translation>Cartografía una escena con un clasificador entrenado; mapa de clases y confianza.</translation>
+        </message>
+        <message>
+            <source>Classifier</source>
+            <translation>Clasificador</translation>
+        </message>
+        <message>
+            <source>Extent</source>
+            <translation>Extensión</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
+            <translation>El archivo .safetensors que ha escrito 'Entrenar un clasificador', o el archivo .onnx de 'Exportar un clasificador'.</translation>
+        </message>
+        <message>
+            <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
+            <translation>Solo se cartografía esta parte de la escena, en los píxeles de la escena. Predeterminado: toda la escena.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
+            <translation>GeoTIFF en la cuadrícula de la escena con números, nombres y colores de las clases; 0 = sin datos.</translation>
+        </message>
+        <message>
+            <source>The extent does not touch the scene '{name}'; choose one that does.</source>
+            <translation>La extensión no toca la escena '{name}'; elija una que lo haga.</translation>
+        </message>
+        <message>
+            <source>Export a classifier</source>
+            <translation>Exportar un clasificador</translation>
+        </message>
+        <message>
+            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
+            <translation>Escribe un clasificador como ONNX, para cartografiar en equipos sin PyTorch.</translation>
+        </message>
+        <message>
+            <source>Exported classifier</source>
+            <translation>Clasificador exportado</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written.</source>
+            <translation>El archivo .safetensors que ha escrito 'Entrenar un clasificador'.</translation>
+        </message>
+        <message>
+            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
+            <translation>Un archivo .onnx, todo lo que 'Clasificar una escena' necesita del clasificador.</translation>
+        </message>
+        <message>
+            <source>'{name}' does not end in .onnx; choose another name.</source>
+            <translation>'{name}' no termina en .onnx; elija otro nombre.</translation>
+        </message>
+        <message>
+            <source>Map a scene from polygons</source>
+            <translation>Cartografiar una escena a partir de polígonos</translation>
+        </message>
+        <message>
+            <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
+            <translation>De un ráster hiperespectral y unos pocos polígonos a un mapa de clases, en un paso.</translation>
+        </message>
+        <message>
+            <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
+            <translation>Los polígonos de entrenamiento, al menos 3 píxeles en cada una de dos o más clases.</translation>
+        </message>
+        <message>
+            <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
+            <translation>Referencia que no se usa para entrenar. Predeterminado: un cuarto de los polígonos de entrenamiento se reserva para las cifras de exactitud; el mapa aprende después de todos.</translation>
+        </message>
+        <message>
+            <source>Validation polygons</source>
+            <translation>Polígonos de validación</translation>
+        </message>
+        <message>
+            <source>New diffusion model</source>
+            <translation>Nuevo modelo de difusión</translation>
+        </message>
+        <message>
+            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
+            <translation>Se conserva para volver a cartografiar la escena sin preentrenar. Predeterminado: no se conserva.</translation>
+        </message>
+        <message>
+            <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
+            <translation>Se conserva para cartografiar otras escenas del mismo sensor. Predeterminado: no se conserva.</translation>
+        </message>
+        <message>
+            <source>Where to label next</source>
+            <translation>Dónde etiquetar ahora</translation>
+        </message>
+        <message>
+            <source>Points in doubt, spread over the scene, with the two classes in question.</source>
+            <translation>Puntos dudosos, repartidos por la escena, con las dos clases en cuestión.</translation>
+        </message>
+        <message>
+            <source>Class probabilities</source>
+            <translation>Probabilidades de las clases</translation>
+        </message>
+        <message>
+            <source>Number of points</source>
+            <translation>Número de puntos</translation>
+        </message>
+        <message>
+            <source>Labels that there are already; the points keep away. Default: none.</source>
+            <translation>Etiquetas que ya hay; los puntos se mantienen lejos. Predeterminado: ninguna.</translation>
+        </message>
+        <message>
+            <source>Points to label</source>
+            <translation>Puntos para etiquetar</translation>
+        </message>
+        <message>
+            <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
+            <translation>Una banda por clase, de 'Clasificar una escena' o 'Cartografiar una escena a partir de polígonos'.</translation>
+        </message>
+        <message>
+            <source>How many points are proposed. Default: 20.</source>
+            <translation>Cuántos puntos se proponen. Predeterminado: 20.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
+            <translation>GeoPackage con rango (1 es el mejor), duda (0 a 1), las dos clases en duda y sus probabilidades.</translation>
+        </message>
+        <message>
+            <source>Number of points found</source>
+            <translation>Número de puntos hallados</translation>
+        </message>
+        <message>
+            <source>Pretrain on a scene</source>
+            <translation>Preentrenar con una escena</translation>
+        </message>
+        <message>
+            <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
+            <translation>Aprende una escena hiperespectral sin etiquetas y escribe un modelo de difusión.</translation>
+        </message>
+        <message>
+            <source>Diffusion model</source>
+            <translation>Modelo de difusión</translation>
+        </message>
+        <message>
+            <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
+            <translation>Un archivo .safetensors de 5 a 110 MB, para 'Entrenar un clasificador' y 'Cartografiar una escena a partir de polígonos'. Los puntos de control están junto a él hasta que esté completo.</translation>
+        </message>
+        <message>
+            <source>Train a classifier</source>
+            <translation>Entrenar un clasificador</translation>
+        </message>
+        <message>
+            <source>Learns the classes of training polygons and writes a classifier.</source>
+            <translation>Aprende las clases de polígonos de entrenamiento y escribe un clasificador.</translation>
+        </message>
+        <message>
+            <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
+            <translation>Un archivo .safetensors que contiene el modelo de difusión, las clases con nombres y colores y la exactitud en polígonos reservados; es todo lo que necesita 'Clasificar una escena'.</translation>
+        </message>
+        <message>
+            <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
+            <translation>El clasificador 'mtmsd' necesita un modelo de difusión; dé el que ha escrito 'Preentrenar con una escena' o elija otro clasificador.</translation>
+        </message>
+        <message>
+            <source>Turn a class map into polygons</source>
+            <translation>Convertir un mapa de clases en polígonos</translation>
+        </message>
+        <message>
+            <source>Polygons with class, area and mean confidence, and the area of each class.</source>
+            <translation>Polígonos con clase, área y confianza media, y el área de cada clase.</translation>
+        </message>
+        <message>
+            <source>Confidence</source>
+            <translation>Confianza</translation>
+        </message>
+        <message>
+            <source>Polygons</source>
+            <translation>Polígonos</translation>
+        </message>
+        <message>
+            <source>Area table</source>
+            <translation>Tabla de áreas</translation>
+        </message>
+        <message>
+            <source>Written with the map; its mean is told for each polygon. Default: none.</source>
+            <translation>Escrita con el mapa; se da su media para cada polígono. Predeterminado: ninguna.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
+            <translation>GeoPackage con un polígono por cada región conexa: class_id, class_name, color, pixels, area_ha, confidence.</translation>
+        </message>
+        <message>
+            <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
+            <translation>Píxeles, parte y hectáreas de cada clase como CSV. Predeterminado: no se escribe.</translation>
+        </message>
+        <message>
+            <source>Number of polygons</source>
+            <translation>Número de polígonos</translation>
+        </message>
+        <message>
+            <source>Overall accuracy (0 to 1)</source>
+            <translation>Exactitud global (0 a 1)</translation>
+        </message>
+        <message>
+            <source>Average accuracy (0 to 1)</source>
+            <translation>Exactitud media (0 a 1)</translation>
+        </message>
+        <message>
+            <source>Kappa</source>
+            <translation>Kappa</translation>
+        </message>
+        <message>
+            <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
+            <translation>La capa ráster '{name}' viene del proveedor '{provider}', que el motor no puede leer; guárdela como GeoTIFF y use ese.</translation>
+        </message>
+        <message>
+            <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
+            <translation>La capa ráster '{name}' solo está en la memoria de QGIS; guárdela como GeoTIFF y use ese.</translation>
+        </message>
+        <message>
+            <source>The layer '{name}' is neither a vector nor a raster layer.</source>
+            <translation>La capa '{name}' no es vectorial ni ráster.</translation>
+        </message>
+        <message>
+            <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
+            <translation>No hay ningún polígono seleccionado en la capa '{name}'; seleccione alguno o deje sin marcar 'Solo polígonos seleccionados'.</translation>
+        </message>
+        <message>
+            <source>The layer '{name}' could not be written for the engine: {reason}</source>
+            <translation>La capa '{name}' no se pudo escribir para el motor: {reason}</translation>
+        </message>
+        <message>
+            <source>mtmsd (default): the diffusion network alone. stack: several simple classifiers, and the network where there is a diffusion model, weighed by polygons that were left out; without a model it takes seconds. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
+            <translation>mtmsd (predeterminado): solo la red de difusión. stack: varios clasificadores simples, y la red si hay un modelo de difusión, ponderados con polígonos apartados; sin modelo tarda segundos. O uno de espectros solos: svm (máquina de vectores de soporte), svm-polygons (la misma, ajustada con polígonos enteros), rf (bosque aleatorio). El informe de exactitud dice cuándo uno de ellos es mejor.</translation>
+        </message>
+        <message>
+            <source>How polygons are held out</source>
+            <translation>Cómo se reservan los polígonos</translation>
+        </message>
+        <message>
+            <source>Share held out</source>
+            <translation>Parte reservada</translation>
+        </message>
+        <message>
+            <source>Guard distance in pixels</source>
+            <translation>Distancia de guarda en píxeles</translation>
+        </message>
+        <message>
+            <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
+            <translation>polygons: enteros. cross: validación cruzada espacial, cada polígono se prueba una vez. auto (predeterminado): cross donde la mayoría de las clases tiene menos de 4 polígonos, si no polygons. random: píxeles sueltos, cuyas cifras son optimistas porque están junto a píxeles de entrenamiento.</translation>
+        </message>
+        <message>
+            <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
+            <translation>Parte de cada clase que se reserva, de 0 a 0.9. Con 0 no se da exactitud y la confianza no se calibra. Predeterminado: 0.25.</translation>
+        </message>
+        <message>
+            <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
+            <translation>Los píxeles de entrenamiento más cercanos que esto a uno reservado se dejan fuera. Predeterminado: 0.</translation>
+        </message>
+        <message>
+            <source>Unknown below a confidence of</source>
+            <translation>Desconocido por debajo de una confianza de</translation>
+        </message>
+        <message>
+            <source>Majority filter, side in pixels</source>
+            <translation>Filtro de mayoría, lado en píxeles</translation>
+        </message>
+        <message>
+            <source>Minimum mapping unit in pixels</source>
+            <translation>Unidad mínima cartografiable en píxeles</translation>
+        </message>
+        <message>
+            <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
+            <translation>Los píxeles de menor confianza, de 0 a 1, reciben la clase 255 'unknown'. Predeterminado: ninguno.</translation>
+        </message>
+        <message>
+            <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
+            <translation>Cada píxel recibe la clase más frecuente de un cuadrado de 3, 5, 7, … píxeles a su alrededor; en un empate conserva la suya. Predeterminado: ninguno.</translation>
+        </message>
+        <message>
+            <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
+            <translation>Las regiones menores se unen a su mayor vecina. Predeterminado: quedan todas.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
+            <translation>GeoTIFF con una banda por clase, de 0 a 1; cuatro bytes por píxel y clase. 'Dónde etiquetar ahora' lo necesita. Predeterminado: no se escribe.</translation>
+        </message>
+        <message>
+            <source>Entropy</source>
+            <translation>Entropía</translation>
+        </message>
+        <message>
+            <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
+            <translation>GeoTIFF: 0 donde una clase es segura, 1 donde todas son igual de probables. Predeterminado: no se escribe.</translation>
+        </message>
+        <message>
+            <source>Disagreement</source>
+            <translation>Desacuerdo</translation>
+        </message>
+        <message>
+            <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
+            <translation>GeoTIFF: cuánto difieren los miembros del conjunto, de 0 a 1; no para los clasificadores simples. Predeterminado: no se escribe.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
+            <translation>GeoPackage con las regiones del mapa, como con 'Convertir un mapa de clases en polígonos'. Predeterminado: no se escribe.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
+            <translation>GeoPackage con 20 lugares que merecen una etiqueta, como con 'Dónde etiquetar ahora'. Predeterminado: no se escribe.</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Escena</translation>
+        </message>
+        <message>
+            <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
+            <translation>El ráster hiperespectral. Los píxeles sin datos y las bandas malas (marcadas en el archivo, constantes o vacías) se dejan fuera por sí solos.</translation>
+        </message>
+        <message>
+            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
+            <translation>Una capa de polígonos en cualquier SRC con un campo de clase, o un ráster en la cuadrícula de la escena con números de clase (0 = sin etiqueta).</translation>
+        </message>
+        <message>
+            <source>Class field</source>
+            <translation>Campo de clase</translation>
+        </message>
+        <message>
+            <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
+            <translation>Número o nombre de clase de cada polígono; para un número se toma el nombre de un campo como class_name. Predeterminado: el campo llamado class_id, class o similar.</translation>
+        </message>
+        <message>
+            <source>Selected polygons only</source>
+            <translation>Solo polígonos seleccionados</translation>
+        </message>
+        <message>
+            <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
+            <translation>Solo se leen los polígonos seleccionados de las etiquetas. Predeterminado: no, todos.</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
+            <translation>El archivo .safetensors que ha escrito 'Preentrenar con una escena'.</translation>
+        </message>
+        <message>
+            <source>With it, pretraining is skipped. Default: none.</source>
+            <translation>Con él se omite el preentrenamiento. Predeterminado: ninguno.</translation>
+        </message>
+        <message>
+            <source>Preset</source>
+            <translation>Preajuste</translation>
+        </message>
+        <message>
+            <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
+            <translation>quick: unos 3 minutos de preentrenamiento en dos núcleos de CPU, para un primer vistazo. balanced (predeterminado): unos 10 a 15 minutos, el mapa para conservar. paper: la red y la duración publicadas; necesita una GPU.</translation>
+        </message>
+        <message>
+            <source>Device</source>
+            <translation>Dispositivo</translation>
+        </message>
+        <message>
+            <source>auto (default) takes a GPU that works, else the CPU.</source>
+            <translation>auto (predeterminado) toma una GPU que funcione, si no la CPU.</translation>
+        </message>
+        <message>
+            <source>Seed</source>
+            <translation>Semilla</translation>
+        </message>
+        <message>
+            <source>The same seed on the same machine gives the same result. Default: 0.</source>
+            <translation>La misma semilla en el mismo equipo da el mismo resultado. Predeterminado: 0.</translation>
+        </message>
+        <message>
+            <source>Other settings</source>
+            <translation>Otros ajustes</translation>
+        </message>
+        <message>
+            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
+            <translation>Números sueltos del preajuste sustituidos, como KEY=VALUE separados por espacios: 'iterations=2000 members=5'. Predeterminado: ninguno.</translation>
+        </message>
+        <message>
+            <source>Bands to leave out</source>
+            <translation>Bandas que excluir</translation>
+        </message>
+        <message>
+            <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
+            <translation>Números de banda o longitudes de onda además de las que se excluyen por sí solas: '1-5,130-135' o '1340-1460nm,1790-1960nm' (vapor de agua). Predeterminado: ninguna.</translation>
+        </message>
+        <message>
+            <source>Resume</source>
+            <translation>Reanudar</translation>
+        </message>
+        <message>
+            <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
+            <translation>Continuar desde el último punto de control de una ejecución cancelada o rota con el mismo archivo de salida. Predeterminado: no.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
+            <translation>GeoTIFF con la probabilidad de la clase cartografiada, de 0 a 1.</translation>
+        </message>
+        <message>
+            <source>Accuracy report</source>
+            <translation>Informe de exactitud</translation>
+        </message>
+        <message>
+            <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
+            <translation>Un archivo HTML con la matriz de confusión (filas: referencia, columnas: mapa), exactitudes y, donde se pueda, comparaciones espectrales.</translation>
+        </message>
+        <message>
+            <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
+            <translation>'{word}' en Otros ajustes no tiene la forma KEY=VALUE.</translation>
+        </message>
+        <message>
+            <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
+            <translation>'{path}' no es un GeoTIFF, el único formato que se escribe; termínelo en .tif.</translation>
+        </message>
+        <message>
+            <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
+            <translation>'{path}' no es un GeoPackage, el único formato que se escribe; termínelo en .gpkg.</translation>
+        </message>
+        <message>
+            <source>The job in {folder} could not be started with {python}: {reason}.</source>
+            <translation>El trabajo en {folder} no se pudo iniciar con {python}: {reason}.</translation>
+        </message>
+        <message>
+            <source>Job folder: {folder}</source>
+            <translation>Carpeta del trabajo: {folder}</translation>
         </message>
         <message>
             <source>{python} cannot be started: {reason}.</source>
@@ -860,206 +1562,6 @@
         <message>
             <source>Update the card's driver, or set the engine up for the processor.</source>
             <translation>Actualice el controlador de la tarjeta, o instale el motor para el procesador.</translation>
-        </message>
-        <message>
-            <source>Wait until it has ended, or cancel it there.</source>
-            <translation>Espere hasta que termine, o cancélelo allí.</translation>
-        </message>
-        <message>
-            <source>The engine is ready.</source>
-            <translation>El motor está listo.</translation>
-        </message>
-        <message>
-            <source>What was fetched is kept for the next time.</source>
-            <translation>Lo descargado se conserva para la próxima vez.</translation>
-        </message>
-        <message>
-            <source>{} does not answer like a Python.</source>
-            <translation>{} no responde como un Python.</translation>
-        </message>
-        <message>
-            <source>{python} cannot be used: {reason}.</source>
-            <translation>{python} no se puede usar: {reason}.</translation>
-        </message>
-        <message>
-            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
-            <translation>{} no fue creado por Instalar el motor…; elimínelo usted mismo.</translation>
-        </message>
-        <message>
-            <source>Wait until it has ended.</source>
-            <translation>Espere hasta que termine.</translation>
-        </message>
-        <message>
-            <source>{path} could not be removed: {reason}.</source>
-            <translation>{path} no se pudo eliminar: {reason}.</translation>
-        </message>
-        <message>
-            <source>Another QGIS is setting up the engine in {}.</source>
-            <translation>Otro QGIS está instalando el motor en {}.</translation>
-        </message>
-        <message>
-            <source>The whole engine: pretraining, training, classification and assessment.</source>
-            <translation>El motor completo: preentrenamiento, entrenamiento, clasificación y evaluación.</translation>
-        </message>
-        <message>
-            <source>Classification and assessment with models that others trained; no training.</source>
-            <translation>Clasificación y evaluación con modelos que otros entrenaron; sin entrenamiento.</translation>
-        </message>
-        <message>
-            <source>Computes on the processor.</source>
-            <translation>Calcula en el procesador.</translation>
-        </message>
-        <message>
-            <source>Computes on NVIDIA graphics cards.</source>
-            <translation>Calcula en tarjetas gráficas NVIDIA.</translation>
-        </message>
-        <message>
-            <source>Computes on the Apple GPU.</source>
-            <translation>Calcula en la GPU Apple.</translation>
-        </message>
-        <message>
-            <source>From the folder {}; no network is used.</source>
-            <translation>Desde la carpeta {}; no se usa la red.</translation>
-        </message>
-        <message>
-            <source>Fetches about {size} from {hosts}.</source>
-            <translation>Descarga unos {size} de {hosts}.</translation>
-        </message>
-        <message>
-            <source>Takes about {size} in {folder}; {free} are free there.</source>
-            <translation>Ocupa unos {size} en {folder}; allí hay {free} libres.</translation>
-        </message>
-        <message>
-            <source>PyTorch comes on top of that; its size was not measured.</source>
-            <translation>A eso se suma PyTorch; su tamaño no se midió.</translation>
-        </message>
-        <message>
-            <source>QGIS's own Python stays as it is.</source>
-            <translation>El Python de QGIS queda como está.</translation>
-        </message>
-        <message>
-            <source>The engine that is there stays until the new one has passed its check.</source>
-            <translation>El motor actual se queda hasta que el nuevo haya pasado su comprobación.</translation>
-        </message>
-        <message>
-            <source>{first} and {last}</source>
-            <translation>{first} y {last}</translation>
-        </message>
-        <message>
-            <source>uv, which is fetched first</source>
-            <translation>uv, que se descarga primero</translation>
-        </message>
-        <message>
-            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
-            <translation>Instalado con {tool}; trae su propio Python {version}.</translation>
-        </message>
-        <message>
-            <source>Built from {python} by {tool}.</source>
-            <translation>Construido a partir de {python} con {tool}.</translation>
-        </message>
-        <message>
-            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
-            <translation>La carpeta de wheels {} no contiene wheels (.whl). Elija la carpeta que llenó make wheelhouse, o deje el campo vacío para usar la red.</translation>
-        </message>
-        <message>
-            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
-            <translation>El disco de {folder} tiene {free} libres; se necesitan {needed}. Libere espacio, o elija una carpeta en otro disco.</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>NVIDIA GPU</source>
-            <translation>GPU NVIDIA</translation>
-        </message>
-        <message>
-            <source>Apple GPU</source>
-            <translation>GPU Apple</translation>
-        </message>
-        <message>
-            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
-            <translation>No hay paquetes listos para {system} en {machine}. Instale el motor en otra máquina, o elija un intérprete que tenga los paquetes.</translation>
-        </message>
-        <message>
-            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
-            <translation>No hay PyTorch para el dispositivo {device} en {system}. Elija el procesador.</translation>
-        </message>
-        <message>
-            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
-            <translation>El controlador NVIDIA {driver} es demasiado antiguo para este PyTorch, que necesita {least} o posterior. Actualice el controlador, o elija el procesador.</translation>
-        </message>
-        <message>
-            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
-            <translation>No se encontró ningún Python a partir del cual construir el motor ({found}). Instale Python {version} desde python.org o su distribución, y vuelva a intentarlo.</translation>
-        </message>
-        <message>
-            <source>none at all</source>
-            <translation>ninguno</translation>
-        </message>
-        <message>
-            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
-            <translation>{} está dentro del complemento, que se borra al actualizarlo. Elija una carpeta fuera de él.</translation>
-        </message>
-        <message>
-            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
-            <translation>La ruta {folder} es demasiado larga: los archivos dentro tendrían {length} caracteres, y caben {most}. Elija una más corta.</translation>
-        </message>
-        <message>
-            <source>{} is a file. Choose a folder.</source>
-            <translation>{} es un archivo. Elija una carpeta.</translation>
-        </message>
-        <message>
-            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
-            <translation>La carpeta {} contiene otros archivos, que serían reemplazados. Elija una carpeta vacía o nueva.</translation>
-        </message>
-        <message>
-            <source>The folder {} may not be written by you. Choose another folder.</source>
-            <translation>No tiene permiso para escribir en la carpeta {}. Elija otra carpeta.</translation>
-        </message>
-        <message>
-            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
-            <translation>El motor fue instalado por un complemento más reciente ({theirs}; este es {ours}) y puede no encajar. Obtenga el complemento más reciente, o pulse Actualizar para construir el motor para este.</translation>
-        </message>
-        <message>
-            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
-            <translation>El motor fue instalado por otra versión del complemento ({theirs}; esta es {ours}) y tiene otros paquetes. Pulse Actualizar; funciona hasta entonces.</translation>
-        </message>
-        <message>
-            <source>unknown</source>
-            <translation>desconocida</translation>
-        </message>
-        <message>
-            <source>This machine has an {card} ({memory}), driver {driver}.</source>
-            <translation>Esta máquina tiene una {card} ({memory}), controlador {driver}.</translation>
-        </message>
-        <message>
-            <source>This is an Apple machine with a GPU of its own.</source>
-            <translation>Esta es una máquina Apple con GPU propia.</translation>
-        </message>
-        <message>
-            <source>No NVIDIA graphics card with a working driver was found.</source>
-            <translation>No se encontró ninguna tarjeta gráfica NVIDIA con un controlador que funcione.</translation>
-        </message>
-        <message>
-            <source>it is {}, not CPython</source>
-            <translation>es {}, no CPython</translation>
-        </message>
-        <message>
-            <source>it is a {}-bit Python</source>
-            <translation>es un Python de {} bits</translation>
-        </message>
-        <message>
-            <source>Python {number} is too old; {oldest} to {newest} will do</source>
-            <translation>Python {number} es demasiado antiguo; sirven de {oldest} a {newest}</translation>
-        </message>
-        <message>
-            <source>Python {number} is too new; {oldest} to {newest} will do</source>
-            <translation>Python {number} es demasiado nuevo; sirven de {oldest} a {newest}</translation>
-        </message>
-        <message>
-            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
-            <translation>le falta venv o ensurepip (en Debian y Ubuntu: instalar python3-venv)</translation>
         </message>
         <message>
             <source>The proxy asks for a name and a password.</source>
@@ -1234,584 +1736,248 @@
             <translation>un paquete</translation>
         </message>
         <message>
-            <source>The engine is being checked…</source>
-            <translation>Se comprueba el motor…</translation>
+            <source>Wait until it has ended, or cancel it there.</source>
+            <translation>Espere hasta que termine, o cancélelo allí.</translation>
         </message>
         <message>
-            <source>A set-up of the engine was begun and not finished; it can go on.</source>
-            <translation>Se empezó a instalar el motor y no se terminó; puede continuar.</translation>
+            <source>What was fetched is kept for the next time.</source>
+            <translation>Lo descargado se conserva para la próxima vez.</translation>
         </message>
         <message>
-            <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
-            <translation>El motor calcula en un entorno de Python propio. Un clic lo instala; QGIS mismo queda como está.</translation>
+            <source>{} does not answer like a Python.</source>
+            <translation>{} no responde como un Python.</translation>
         </message>
         <message>
-            <source>being checked</source>
-            <translation>en comprobación</translation>
+            <source>{python} cannot be used: {reason}.</source>
+            <translation>{python} no se puede usar: {reason}.</translation>
         </message>
         <message>
-            <source>ready</source>
-            <translation>listo</translation>
+            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
+            <translation>{} no fue creado por Instalar el motor…; elimínelo usted mismo.</translation>
         </message>
         <message>
-            <source>not set up</source>
-            <translation>sin instalar</translation>
+            <source>Wait until it has ended.</source>
+            <translation>Espere hasta que termine.</translation>
         </message>
         <message>
-            <source>broken</source>
-            <translation>defectuoso</translation>
+            <source>{path} could not be removed: {reason}.</source>
+            <translation>{path} no se pudo eliminar: {reason}.</translation>
         </message>
         <message>
-            <source>outdated</source>
-            <translation>anticuado</translation>
+            <source>Another QGIS is setting up the engine in {}.</source>
+            <translation>Otro QGIS está instalando el motor en {}.</translation>
         </message>
         <message>
-            <source>Preparing the folder</source>
-            <translation>Preparando la carpeta</translation>
+            <source>This machine has an {card} ({memory}), driver {driver}.</source>
+            <translation>Esta máquina tiene una {card} ({memory}), controlador {driver}.</translation>
         </message>
         <message>
-            <source>Fetching the installer uv</source>
-            <translation>Descargando el instalador uv</translation>
+            <source>This is an Apple machine with a GPU of its own.</source>
+            <translation>Esta es una máquina Apple con GPU propia.</translation>
         </message>
         <message>
-            <source>Making the Python environment</source>
-            <translation>Creando el entorno de Python</translation>
+            <source>No NVIDIA graphics card with a working driver was found.</source>
+            <translation>No se encontró ninguna tarjeta gráfica NVIDIA con un controlador que funcione.</translation>
         </message>
         <message>
-            <source>Fetching and installing the packages</source>
-            <translation>Descargando e instalando los paquetes</translation>
+            <source>it is {}, not CPython</source>
+            <translation>es {}, no CPython</translation>
         </message>
         <message>
-            <source>Fetching and installing PyTorch</source>
-            <translation>Descargando e instalando PyTorch</translation>
+            <source>it is a {}-bit Python</source>
+            <translation>es un Python de {} bits</translation>
         </message>
         <message>
-            <source>Checking that it computes</source>
-            <translation>Comprobando que calcula</translation>
+            <source>Python {number} is too old; {oldest} to {newest} will do</source>
+            <translation>Python {number} es demasiado antiguo; sirven de {oldest} a {newest}</translation>
         </message>
         <message>
-            <source>Putting it in place</source>
-            <translation>Poniéndolo en su sitio</translation>
+            <source>Python {number} is too new; {oldest} to {newest} will do</source>
+            <translation>Python {number} es demasiado nuevo; sirven de {oldest} a {newest}</translation>
         </message>
         <message>
-            <source>Beginning</source>
-            <translation>Comienzo</translation>
+            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
+            <translation>le falta venv o ensurepip (en Debian y Ubuntu: instalar python3-venv)</translation>
         </message>
         <message>
-            <source>{}: {} of {}</source>
-            <translation>{}: {} de {}</translation>
+            <source>The whole engine: pretraining, training, classification and assessment.</source>
+            <translation>El motor completo: preentrenamiento, entrenamiento, clasificación y evaluación.</translation>
         </message>
         <message>
-            <source>&amp;MTMSD</source>
-            <translation>&amp;MTMSD</translation>
+            <source>Classification and assessment with models that others trained; no training.</source>
+            <translation>Clasificación y evaluación con modelos que otros entrenaron; sin entrenamiento.</translation>
         </message>
         <message>
-            <source>MTMSD Classification</source>
-            <translation>Clasificación MTMSD</translation>
+            <source>Computes on the processor.</source>
+            <translation>Calcula en el procesador.</translation>
         </message>
         <message>
-            <source>Show or hide the MTMSD dock</source>
-            <translation>Mostrar u ocultar el panel MTMSD</translation>
+            <source>Computes on NVIDIA graphics cards.</source>
+            <translation>Calcula en tarjetas gráficas NVIDIA.</translation>
         </message>
         <message>
-            <source>&amp;Engine…</source>
-            <translation>M&amp;otor…</translation>
+            <source>Computes on the Apple GPU.</source>
+            <translation>Calcula en la GPU Apple.</translation>
         </message>
         <message>
-            <source>Parameters and outputs</source>
-            <translation>Parámetros y salidas</translation>
+            <source>From the folder {}; no network is used.</source>
+            <translation>Desde la carpeta {}; no se usa la red.</translation>
         </message>
         <message>
-            <source>The job's folder {path} cannot be made: {reason}.</source>
-            <translation>No se puede crear la carpeta del trabajo {path}: {reason}.</translation>
+            <source>Fetches about {size} from {hosts}.</source>
+            <translation>Descarga unos {size} de {hosts}.</translation>
         </message>
         <message>
-            <source>The file is temporary: it goes when QGIS is closed.</source>
-            <translation>El archivo es temporal: desaparece al cerrar QGIS.</translation>
+            <source>Takes about {size} in {folder}; {free} are free there.</source>
+            <translation>Ocupa unos {size} en {folder}; allí hay {free} libres.</translation>
         </message>
         <message>
-            <source>The layer for '{parameter}' cannot be opened: {value}.</source>
-            <translation>No se puede abrir la capa para '{parameter}': {value}.</translation>
+            <source>PyTorch comes on top of that; its size was not measured.</source>
+            <translation>A eso se suma PyTorch; su tamaño no se midió.</translation>
         </message>
         <message>
-            <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
-            <translation>'{layer}' es la propia escena; elija la capa con los polígonos.</translation>
+            <source>QGIS's own Python stays as it is.</source>
+            <translation>El Python de QGIS queda como está.</translation>
         </message>
         <message>
-            <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
-            <translation>La capa '{layer}' no tiene el campo '{field}'; tiene {fields}.</translation>
+            <source>The engine that is there stays until the new one has passed its check.</source>
+            <translation>El motor actual se queda hasta que el nuevo haya pasado su comprobación.</translation>
         </message>
         <message>
-            <source>Assess a class map</source>
-            <translation>Evaluar un mapa de clases</translation>
+            <source>{first} and {last}</source>
+            <translation>{first} y {last}</translation>
         </message>
         <message>
-            <source>Compares a class map with reference polygons and writes an accuracy report.</source>
-            <translation>Compara un mapa de clases con polígonos de referencia y escribe un informe de exactitud.</translation>
+            <source>uv, which is fetched first</source>
+            <translation>uv, que se descarga primero</translation>
         </message>
         <message>
-            <source>Class map</source>
-            <translation>Mapa de clases</translation>
+            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
+            <translation>Instalado con {tool}; trae su propio Python {version}.</translation>
         </message>
         <message>
-            <source>Reference that was not used for training.</source>
-            <translation>Referencia que no se usó para entrenar.</translation>
+            <source>Built from {python} by {tool}.</source>
+            <translation>Construido a partir de {python} con {tool}.</translation>
         </message>
         <message>
-            <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
-            <translation>Los polígonos que entrenaron el mapa; los métodos de comparación aprenden de ellos. Predeterminado: ninguno.</translation>
+            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
+            <translation>La carpeta de wheels {} no contiene wheels (.whl). Elija la carpeta que llenó make wheelhouse, o deje el campo vacío para usar la red.</translation>
         </message>
         <message>
-            <source>Figures</source>
-            <translation>Cifras</translation>
+            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
+            <translation>El disco de {folder} tiene {free} libres; se necesitan {needed}. Libere espacio, o elija una carpeta en otro disco.</translation>
         </message>
         <message>
-            <source>The raster that 'Classify a scene' has written.</source>
-            <translation>El ráster que ha escrito 'Clasificar una escena'.</translation>
+            <source>CPU</source>
+            <translation>CPU</translation>
         </message>
         <message>
-            <source>Reference polygons</source>
-            <translation>Polígonos de referencia</translation>
+            <source>NVIDIA GPU</source>
+            <translation>GPU NVIDIA</translation>
         </message>
         <message>
-            <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation>La escena del mapa. Con ella y los polígonos de entrenamiento se informa, junto al mapa, de una máquina de vectores de soporte y un bosque aleatorio sobre los espectros solos. Predeterminado: ninguna.</translation>
+            <source>Apple GPU</source>
+            <translation>GPU Apple</translation>
         </message>
         <message>
-            <source>Training polygons</source>
-            <translation>Polígonos de entrenamiento</translation>
+            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
+            <translation>No hay paquetes listos para {system} en {machine}. Instale el motor en otra máquina, o elija un intérprete que tenga los paquetes.</translation>
         </message>
         <message>
-            <source>The figures as JSON. Default: beside the report.</source>
-            <translation>Las cifras como JSON. Predeterminado: junto al informe.</translation>
+            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
+            <translation>No hay PyTorch para el dispositivo {device} en {system}. Elija el procesador.</translation>
         </message>
         <message>
-            <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
-            <translation>Las comparaciones espectrales necesitan la escena y los polígonos de entrenamiento; dé ambos o ninguno.</translation>
+            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
+            <translation>El controlador NVIDIA {driver} es demasiado antiguo para este PyTorch, que necesita {least} o posterior. Actualice el controlador, o elija el procesador.</translation>
         </message>
         <message>
-            <source>Classify a scene</source>
-            <translation>Clasificar una escena</translation>
+            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
+            <translation>No se encontró ningún Python a partir del cual construir el motor ({found}). Instale Python {version} desde python.org o su distribución, y vuelva a intentarlo.</translation>
         </message>
         <message>
-            <source>Maps a scene with a trained classifier; class map and confidence.</source>
-            <translation>Cartografía una escena con un clasificador entrenado; mapa de clases y confianza.</translation>
+            <source>none at all</source>
+            <translation>ninguno</translation>
         </message>
         <message>
-            <source>Classifier</source>
-            <translation>Clasificador</translation>
+            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
+            <translation>{} está dentro del complemento, que se borra al actualizarlo. Elija una carpeta fuera de él.</translation>
         </message>
         <message>
-            <source>Extent</source>
-            <translation>Extensión</translation>
+            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
+            <translation>La ruta {folder} es demasiado larga: los archivos dentro tendrían {length} caracteres, y caben {most}. Elija una más corta.</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
-            <translation>El archivo .safetensors que ha escrito 'Entrenar un clasificador', o el archivo .onnx de 'Exportar un clasificador'.</translation>
+            <source>{} is a file. Choose a folder.</source>
+            <translation>{} es un archivo. Elija una carpeta.</translation>
         </message>
         <message>
-            <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
-            <translation>Solo se cartografía esta parte de la escena, en los píxeles de la escena. Predeterminado: toda la escena.</translation>
+            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
+            <translation>La carpeta {} contiene otros archivos, que serían reemplazados. Elija una carpeta vacía o nueva.</translation>
         </message>
         <message>
-            <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
-            <translation>GeoTIFF en la cuadrícula de la escena con números, nombres y colores de las clases; 0 = sin datos.</translation>
+            <source>The folder {} may not be written by you. Choose another folder.</source>
+            <translation>No tiene permiso para escribir en la carpeta {}. Elija otra carpeta.</translation>
         </message>
         <message>
-            <source>The extent does not touch the scene '{name}'; choose one that does.</source>
-            <translation>La extensión no toca la escena '{name}'; elija una que lo haga.</translation>
+            <source>Found the training polygons {}; nothing says of which scene they are.</source>
+            <translation>Se encontraron los polígonos de entrenamiento {}; nada indica de qué escena son.</translation>
         </message>
         <message>
-            <source>Export a classifier</source>
-            <translation>Exportar un clasificador</translation>
+            <source>{} (earlier)</source>
+            <translation>{} (anterior)</translation>
         </message>
         <message>
-            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
-            <translation>Escribe un clasificador como ONNX, para cartografiar en equipos sin PyTorch.</translation>
+            <source>{} is not a model of MTMSD.</source>
+            <translation>{} no es un modelo de MTMSD.</translation>
         </message>
         <message>
-            <source>Exported classifier</source>
-            <translation>Clasificador exportado</translation>
+            <source>There is no folder to write to: {} cannot be created.</source>
+            <translation>No hay carpeta donde escribir: no se puede crear {}.</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation>El archivo .safetensors que ha escrito 'Entrenar un clasificador'.</translation>
+            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
+            <translation>{} no se puede escribir, así que no se recuperaron polígonos sin guardar.</translation>
         </message>
         <message>
-            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
-            <translation>Un archivo .onnx, todo lo que 'Clasificar una escena' necesita del clasificador.</translation>
+            <source>{path} cannot be written: {reason}.</source>
+            <translation>{path} no se puede escribir: {reason}.</translation>
         </message>
         <message>
-            <source>'{name}' does not end in .onnx; choose another name.</source>
-            <translation>'{name}' no termina en .onnx; elija otro nombre.</translation>
+            <source>The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers from 1 to {most}. Choose another field, or renumber them.</source>
+            <translation>El campo '{field}' de '{layer}' contiene la clase {value}; las clases son números enteros de 1 a {most}. Elija otro campo o renumere las clases.</translation>
         </message>
         <message>
-            <source>Overall accuracy (0 to 1)</source>
-            <translation>Exactitud global (0 a 1)</translation>
+            <source>class {}</source>
+            <translation>clase {}</translation>
         </message>
         <message>
-            <source>Average accuracy (0 to 1)</source>
-            <translation>Exactitud media (0 a 1)</translation>
+            <source>{} has more than {} values; it holds no classes.</source>
+            <translation>{} tiene más de {} valores; no contiene clases.</translation>
         </message>
         <message>
-            <source>Kappa</source>
-            <translation>Kappa</translation>
+            <source>{} is in a folder that cannot be written, so its polygons are read-only.</source>
+            <translation>{} está en una carpeta en la que no se puede escribir, así que sus polígonos son de solo lectura.</translation>
         </message>
         <message>
-            <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
-            <translation>La capa ráster '{name}' viene del proveedor '{provider}', que el motor no puede leer; guárdela como GeoTIFF y use ese.</translation>
+            <source>Another QGIS (process {pid} on {host}) edits {file}; here its polygons are read-only. If that QGIS is gone, delete {lock}.</source>
+            <translation>Otro QGIS (proceso {pid} en {host}) está editando {file}; aquí sus polígonos son de solo lectura. Si ese QGIS ya no está en marcha, borre {lock}.</translation>
         </message>
         <message>
-            <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
-            <translation>La capa ráster '{name}' solo está en la memoria de QGIS; guárdela como GeoTIFF y use ese.</translation>
+            <source>{} cannot be read.</source>
+            <translation>{} no se puede leer.</translation>
         </message>
         <message>
-            <source>The layer '{name}' is neither a vector nor a raster layer.</source>
-            <translation>La capa '{name}' no es vectorial ni ráster.</translation>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} no se puede escribir: {}.</translation>
         </message>
         <message>
-            <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
-            <translation>No hay ningún polígono seleccionado en la capa '{name}'; seleccione alguno o deje sin marcar 'Solo polígonos seleccionados'.</translation>
+            <source>{} cannot be opened as training polygons.</source>
+            <translation>{} no se puede abrir como polígonos de entrenamiento.</translation>
         </message>
         <message>
-            <source>The layer '{name}' could not be written for the engine: {reason}</source>
-            <translation>La capa '{name}' no se pudo escribir para el motor: {reason}</translation>
-        </message>
-        <message>
-            <source>Map a scene from polygons</source>
-            <translation>Cartografiar una escena a partir de polígonos</translation>
-        </message>
-        <message>
-            <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
-            <translation>De un ráster hiperespectral y unos pocos polígonos a un mapa de clases, en un paso.</translation>
-        </message>
-        <message>
-            <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
-            <translation>Los polígonos de entrenamiento, al menos 3 píxeles en cada una de dos o más clases.</translation>
-        </message>
-        <message>
-            <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
-            <translation>Referencia que no se usa para entrenar. Predeterminado: un cuarto de los polígonos de entrenamiento se reserva para las cifras de exactitud; el mapa aprende después de todos.</translation>
-        </message>
-        <message>
-            <source>Validation polygons</source>
-            <translation>Polígonos de validación</translation>
-        </message>
-        <message>
-            <source>New diffusion model</source>
-            <translation>Nuevo modelo de difusión</translation>
-        </message>
-        <message>
-            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation>Se conserva para volver a cartografiar la escena sin preentrenar. Predeterminado: no se conserva.</translation>
-        </message>
-        <message>
-            <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
-            <translation>Se conserva para cartografiar otras escenas del mismo sensor. Predeterminado: no se conserva.</translation>
-        </message>
-        <message>
-            <source>mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation>mtmsd (predeterminado), o uno simple de espectros solos, que no necesita modelo de difusión y tarda segundos: svm (máquina de vectores de soporte), svm-polygons (la misma, ajustada con polígonos enteros), rf (bosque aleatorio). El informe de exactitud dice cuándo uno de ellos es mejor.</translation>
-        </message>
-        <message>
-            <source>How polygons are held out</source>
-            <translation>Cómo se reservan los polígonos</translation>
-        </message>
-        <message>
-            <source>Share held out</source>
-            <translation>Parte reservada</translation>
-        </message>
-        <message>
-            <source>Guard distance in pixels</source>
-            <translation>Distancia de guarda en píxeles</translation>
-        </message>
-        <message>
-            <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
-            <translation>polygons: enteros. cross: validación cruzada espacial, cada polígono se prueba una vez. auto (predeterminado): cross donde la mayoría de las clases tiene menos de 4 polígonos, si no polygons. random: píxeles sueltos, cuyas cifras son optimistas porque están junto a píxeles de entrenamiento.</translation>
-        </message>
-        <message>
-            <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
-            <translation>Parte de cada clase que se reserva, de 0 a 0.9. Con 0 no se da exactitud y la confianza no se calibra. Predeterminado: 0.25.</translation>
-        </message>
-        <message>
-            <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
-            <translation>Los píxeles de entrenamiento más cercanos que esto a uno reservado se dejan fuera. Predeterminado: 0.</translation>
-        </message>
-        <message>
-            <source>Unknown below a confidence of</source>
-            <translation>Desconocido por debajo de una confianza de</translation>
-        </message>
-        <message>
-            <source>Majority filter, side in pixels</source>
-            <translation>Filtro de mayoría, lado en píxeles</translation>
-        </message>
-        <message>
-            <source>Minimum mapping unit in pixels</source>
-            <translation>Unidad mínima cartografiable en píxeles</translation>
-        </message>
-        <message>
-            <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
-            <translation>Los píxeles de menor confianza, de 0 a 1, reciben la clase 255 'unknown'. Predeterminado: ninguno.</translation>
-        </message>
-        <message>
-            <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
-            <translation>Cada píxel recibe la clase más frecuente de un cuadrado de 3, 5, 7, … píxeles a su alrededor; en un empate conserva la suya. Predeterminado: ninguno.</translation>
-        </message>
-        <message>
-            <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
-            <translation>Las regiones menores se unen a su mayor vecina. Predeterminado: quedan todas.</translation>
-        </message>
-        <message>
-            <source>Class probabilities</source>
-            <translation>Probabilidades de las clases</translation>
-        </message>
-        <message>
-            <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation>GeoTIFF con una banda por clase, de 0 a 1; cuatro bytes por píxel y clase. 'Dónde etiquetar ahora' lo necesita. Predeterminado: no se escribe.</translation>
-        </message>
-        <message>
-            <source>Entropy</source>
-            <translation>Entropía</translation>
-        </message>
-        <message>
-            <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
-            <translation>GeoTIFF: 0 donde una clase es segura, 1 donde todas son igual de probables. Predeterminado: no se escribe.</translation>
-        </message>
-        <message>
-            <source>Disagreement</source>
-            <translation>Desacuerdo</translation>
-        </message>
-        <message>
-            <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
-            <translation>GeoTIFF: cuánto difieren los miembros del conjunto, de 0 a 1; no para los clasificadores simples. Predeterminado: no se escribe.</translation>
-        </message>
-        <message>
-            <source>Polygons</source>
-            <translation>Polígonos</translation>
-        </message>
-        <message>
-            <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
-            <translation>GeoPackage con las regiones del mapa, como con 'Convertir un mapa de clases en polígonos'. Predeterminado: no se escribe.</translation>
-        </message>
-        <message>
-            <source>Points to label</source>
-            <translation>Puntos para etiquetar</translation>
-        </message>
-        <message>
-            <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation>GeoPackage con 20 lugares que merecen una etiqueta, como con 'Dónde etiquetar ahora'. Predeterminado: no se escribe.</translation>
-        </message>
-        <message>
-            <source>Where to label next</source>
-            <translation>Dónde etiquetar ahora</translation>
-        </message>
-        <message>
-            <source>Points in doubt, spread over the scene, with the two classes in question.</source>
-            <translation>Puntos dudosos, repartidos por la escena, con las dos clases en cuestión.</translation>
-        </message>
-        <message>
-            <source>Number of points</source>
-            <translation>Número de puntos</translation>
-        </message>
-        <message>
-            <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation>Etiquetas que ya hay; los puntos se mantienen lejos. Predeterminado: ninguna.</translation>
-        </message>
-        <message>
-            <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
-            <translation>Una banda por clase, de 'Clasificar una escena' o 'Cartografiar una escena a partir de polígonos'.</translation>
-        </message>
-        <message>
-            <source>How many points are proposed. Default: 20.</source>
-            <translation>Cuántos puntos se proponen. Predeterminado: 20.</translation>
-        </message>
-        <message>
-            <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
-            <translation>GeoPackage con rango (1 es el mejor), duda (0 a 1), las dos clases en duda y sus probabilidades.</translation>
-        </message>
-        <message>
-            <source>Number of points found</source>
-            <translation>Número de puntos hallados</translation>
-        </message>
-        <message>
-            <source>Scene</source>
-            <translation>Escena</translation>
-        </message>
-        <message>
-            <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
-            <translation>El ráster hiperespectral. Los píxeles sin datos y las bandas malas (marcadas en el archivo, constantes o vacías) se dejan fuera por sí solos.</translation>
-        </message>
-        <message>
-            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>Una capa de polígonos en cualquier SRC con un campo de clase, o un ráster en la cuadrícula de la escena con números de clase (0 = sin etiqueta).</translation>
-        </message>
-        <message>
-            <source>Class field</source>
-            <translation>Campo de clase</translation>
-        </message>
-        <message>
-            <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
-            <translation>Número o nombre de clase de cada polígono; para un número se toma el nombre de un campo como class_name. Predeterminado: el campo llamado class_id, class o similar.</translation>
-        </message>
-        <message>
-            <source>Selected polygons only</source>
-            <translation>Solo polígonos seleccionados</translation>
-        </message>
-        <message>
-            <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation>Solo se leen los polígonos seleccionados de las etiquetas. Predeterminado: no, todos.</translation>
-        </message>
-        <message>
-            <source>Diffusion model</source>
-            <translation>Modelo de difusión</translation>
-        </message>
-        <message>
-            <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
-            <translation>El archivo .safetensors que ha escrito 'Preentrenar con una escena'.</translation>
-        </message>
-        <message>
-            <source>With it, pretraining is skipped. Default: none.</source>
-            <translation>Con él se omite el preentrenamiento. Predeterminado: ninguno.</translation>
-        </message>
-        <message>
-            <source>Preset</source>
-            <translation>Preajuste</translation>
-        </message>
-        <message>
-            <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
-            <translation>quick: unos 3 minutos de preentrenamiento en dos núcleos de CPU, para un primer vistazo. balanced (predeterminado): unos 10 a 15 minutos, el mapa para conservar. paper: la red y la duración publicadas; necesita una GPU.</translation>
-        </message>
-        <message>
-            <source>Device</source>
-            <translation>Dispositivo</translation>
-        </message>
-        <message>
-            <source>auto (default) takes a GPU that works, else the CPU.</source>
-            <translation>auto (predeterminado) toma una GPU que funcione, si no la CPU.</translation>
-        </message>
-        <message>
-            <source>Seed</source>
-            <translation>Semilla</translation>
-        </message>
-        <message>
-            <source>The same seed on the same machine gives the same result. Default: 0.</source>
-            <translation>La misma semilla en el mismo equipo da el mismo resultado. Predeterminado: 0.</translation>
-        </message>
-        <message>
-            <source>Other settings</source>
-            <translation>Otros ajustes</translation>
-        </message>
-        <message>
-            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation>Números sueltos del preajuste sustituidos, como KEY=VALUE separados por espacios: 'iterations=2000 members=5'. Predeterminado: ninguno.</translation>
-        </message>
-        <message>
-            <source>Bands to leave out</source>
-            <translation>Bandas que excluir</translation>
-        </message>
-        <message>
-            <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
-            <translation>Números de banda o longitudes de onda además de las que se excluyen por sí solas: '1-5,130-135' o '1340-1460nm,1790-1960nm' (vapor de agua). Predeterminado: ninguna.</translation>
-        </message>
-        <message>
-            <source>Resume</source>
-            <translation>Reanudar</translation>
-        </message>
-        <message>
-            <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
-            <translation>Continuar desde el último punto de control de una ejecución cancelada o rota con el mismo archivo de salida. Predeterminado: no.</translation>
-        </message>
-        <message>
-            <source>Confidence</source>
-            <translation>Confianza</translation>
-        </message>
-        <message>
-            <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
-            <translation>GeoTIFF con la probabilidad de la clase cartografiada, de 0 a 1.</translation>
-        </message>
-        <message>
-            <source>Accuracy report</source>
-            <translation>Informe de exactitud</translation>
-        </message>
-        <message>
-            <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
-            <translation>Un archivo HTML con la matriz de confusión (filas: referencia, columnas: mapa), exactitudes y, donde se pueda, comparaciones espectrales.</translation>
-        </message>
-        <message>
-            <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
-            <translation>'{word}' en Otros ajustes no tiene la forma KEY=VALUE.</translation>
-        </message>
-        <message>
-            <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
-            <translation>'{path}' no es un GeoTIFF, el único formato que se escribe; termínelo en .tif.</translation>
-        </message>
-        <message>
-            <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
-            <translation>'{path}' no es un GeoPackage, el único formato que se escribe; termínelo en .gpkg.</translation>
-        </message>
-        <message>
-            <source>Pretrain on a scene</source>
-            <translation>Preentrenar con una escena</translation>
-        </message>
-        <message>
-            <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation>Aprende una escena hiperespectral sin etiquetas y escribe un modelo de difusión.</translation>
-        </message>
-        <message>
-            <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
-            <translation>Un archivo .safetensors de 5 a 110 MB, para 'Entrenar un clasificador' y 'Cartografiar una escena a partir de polígonos'. Los puntos de control están junto a él hasta que esté completo.</translation>
-        </message>
-        <message>
-            <source>The job in {folder} could not be started with {python}: {reason}.</source>
-            <translation>El trabajo en {folder} no se pudo iniciar con {python}: {reason}.</translation>
-        </message>
-        <message>
-            <source>Job folder: {folder}</source>
-            <translation>Carpeta del trabajo: {folder}</translation>
-        </message>
-        <message>
-            <source>Train a classifier</source>
-            <translation>Entrenar un clasificador</translation>
-        </message>
-        <message>
-            <source>Learns the classes of training polygons and writes a classifier.</source>
-            <translation>Aprende las clases de polígonos de entrenamiento y escribe un clasificador.</translation>
-        </message>
-        <message>
-            <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
-            <translation>Un archivo .safetensors que contiene el modelo de difusión, las clases con nombres y colores y la exactitud en polígonos reservados; es todo lo que necesita 'Clasificar una escena'.</translation>
-        </message>
-        <message>
-            <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
-            <translation>El clasificador 'mtmsd' necesita un modelo de difusión; dé el que ha escrito 'Preentrenar con una escena' o elija otro clasificador.</translation>
-        </message>
-        <message>
-            <source>Turn a class map into polygons</source>
-            <translation>Convertir un mapa de clases en polígonos</translation>
-        </message>
-        <message>
-            <source>Polygons with class, area and mean confidence, and the area of each class.</source>
-            <translation>Polígonos con clase, área y confianza media, y el área de cada clase.</translation>
-        </message>
-        <message>
-            <source>Area table</source>
-            <translation>Tabla de áreas</translation>
-        </message>
-        <message>
-            <source>Written with the map; its mean is told for each polygon. Default: none.</source>
-            <translation>Escrita con el mapa; se da su media para cada polígono. Predeterminado: ninguna.</translation>
-        </message>
-        <message>
-            <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
-            <translation>GeoPackage con un polígono por cada región conexa: class_id, class_name, color, pixels, area_ha, confidence.</translation>
-        </message>
-        <message>
-            <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
-            <translation>Píxeles, parte y hectáreas de cada clase como CSV. Predeterminado: no se escribe.</translation>
-        </message>
-        <message>
-            <source>Number of polygons</source>
-            <translation>Número de polígonos</translation>
+            <source>No class</source>
+            <translation>Sin clase</translation>
         </message>
     </context>
     <context>
@@ -1829,8 +1995,8 @@
             <translation>solo espectros</translation>
         </message>
         <message>
-            <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
-            <translation>MTMSD aprende de los espectros y su entorno con el modelo preentrenado; los otros solo ven espectros, no necesitan modelo y tardan segundos</translation>
+            <source>MTMSD learns from spectra and their surroundings on the pretrained model; a stack listens to several classifiers, and to MTMSD where there is a model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
+            <translation>MTMSD aprende de los espectros y su entorno con el modelo preentrenado; el stacking combina varios clasificadores, y también MTMSD si hay un modelo; los otros solo ven espectros. Salvo MTMSD, ninguno necesita modelo, y sin él tardan segundos</translation>
         </message>
         <message>
             <source> %</source>
@@ -1883,6 +2049,10 @@
         <message>
             <source>MTMSD</source>
             <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Stack of several</source>
+            <translation>Stacking de varios</translation>
         </message>
         <message>
             <source>Support vector machine</source>
@@ -1938,6 +2108,10 @@
         <message>
             <source>Polygons</source>
             <translation>Polígonos</translation>
+        </message>
+        <message>
+            <source>{polygons} outline the map's regions: {file}</source>
+            <translation>{polygons} que delimitan las regiones del mapa: {file}</translation>
         </message>
         <message>
             <source>Points to label</source>
@@ -2027,10 +2201,6 @@
             <translation>Cartografiando la escena</translation>
         </message>
         <message>
-            <source>{}…</source>
-            <translation>{}…</translation>
-        </message>
-        <message>
             <source>Canceled; nothing was changed.</source>
             <translation>Cancelado; no se cambió nada.</translation>
         </message>
@@ -2111,6 +2281,41 @@
         <message>
             <source>{} pixels of {} are mapped as {}</source>
             <translation>{} píxeles de {} están cartografiados como {}</translation>
+        </message>
+    </context>
+    <context>
+        <name>MoreSettings</name>
+        <message>
+            <source>More settings</source>
+            <translation>Más ajustes</translation>
+        </message>
+        <message>
+            <source>Seldom needed; the Processing help lists every number</source>
+            <translation>Rara vez hace falta; la ayuda de Procesos da cada número</translation>
+        </message>
+        <message>
+            <source>The same seed on the same machine gives the same map</source>
+            <translation>La misma semilla en el mismo equipo da el mismo mapa</translation>
+        </message>
+        <message>
+            <source>Bands to leave out besides the bad ones that are found</source>
+            <translation>Bandas que excluir además de las malas que se hallan</translation>
+        </message>
+        <message>
+            <source>Single numbers of the preset, as KEY=VALUE</source>
+            <translation>Números sueltos del preajuste, como KEY=VALUE</translation>
+        </message>
+        <message>
+            <source>See&amp;d</source>
+            <translation>&amp;Semilla</translation>
+        </message>
+        <message>
+            <source>Leave &amp;out</source>
+            <translation>E&amp;xcluir</translation>
+        </message>
+        <message>
+            <source>Num&amp;bers</source>
+            <translation>Nú&amp;meros</translation>
         </message>
     </context>
     <context>
@@ -2238,8 +2443,8 @@
             <translation>4  Polígonos de entrenamiento</translation>
         </message>
         <message>
-            <source>Draw a polygon; right click ends it</source>
-            <translation>Dibujar un polígono; el clic derecho lo termina</translation>
+            <source>Draw a polygon; right or double click ends it</source>
+            <translation>Dibujar un polígono; el clic derecho o el doble clic lo termina</translation>
         </message>
         <message>
             <source>Drag a rectangle</source>
@@ -2252,6 +2457,14 @@
         <message>
             <source>Click a pixel: similar neighbours join it</source>
             <translation>Pulsar un píxel: los vecinos parecidos se le unen</translation>
+        </message>
+        <message>
+            <source>There is nothing to undo.</source>
+            <translation>No hay nada que deshacer.</translation>
+        </message>
+        <message>
+            <source>There is nothing to redo.</source>
+            <translation>No hay nada que rehacer.</translation>
         </message>
         <message>
             <source>Select polygons</source>
@@ -2326,8 +2539,16 @@
             <translation>sin guardar</translation>
         </message>
         <message>
-            <source>Click the corners; right click ends, Escape drops it.</source>
-            <translation>Pulse las esquinas; el clic derecho termina, Esc lo descarta.</translation>
+            <source>Undo: {}</source>
+            <translation>Deshacer: {}</translation>
+        </message>
+        <message>
+            <source>Redo: {}</source>
+            <translation>Rehacer: {}</translation>
+        </message>
+        <message>
+            <source>Click the corners; right or double click ends, Escape drops it.</source>
+            <translation>Haga clic en los vértices; el clic derecho o el doble clic termina, Esc lo descarta.</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
@@ -2373,6 +2594,10 @@
             <translation>2  Preentrenamiento</translation>
         </message>
         <message>
+            <source>Pretraining</source>
+            <translation>Preentrenamiento</translation>
+        </message>
+        <message>
             <source>Quick – a first look</source>
             <translation>Rápido – un primer vistazo</translation>
         </message>
@@ -2405,8 +2630,8 @@
             <translation>GPU Apple</translation>
         </message>
         <message>
-            <source>Where the engine computes; automatic takes a GPU if any</source>
-            <translation>Dónde calcula el motor; Automático toma una GPU si la hay</translation>
+            <source>Where the engine pretrains, trains and maps; automatic takes a GPU if any</source>
+            <translation>Dónde preentrena, entrena y cartografía el motor; Automático toma una GPU si la hay</translation>
         </message>
         <message>
             <source>&amp;Preset</source>
@@ -2415,14 +2640,6 @@
         <message>
             <source>De&amp;vice</source>
             <translation>D&amp;ispositivo</translation>
-        </message>
-        <message>
-            <source>Meas&amp;ure</source>
-            <translation>Medi&amp;r</translation>
-        </message>
-        <message>
-            <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation>Ejecutar unos pasos en este equipo para saber cuánto tarda este preajuste</translation>
         </message>
         <message>
             <source>P&amp;retrain</source>
@@ -2435,38 +2652,6 @@
         <message>
             <source>The loss of pretraining: it falls fast, then slowly</source>
             <translation>La pérdida del preentrenamiento: baja deprisa, luego despacio</translation>
-        </message>
-        <message>
-            <source>More settings</source>
-            <translation>Más ajustes</translation>
-        </message>
-        <message>
-            <source>Seldom needed; the Processing help lists every number</source>
-            <translation>Rara vez hace falta; la ayuda de Procesos da cada número</translation>
-        </message>
-        <message>
-            <source>The same seed on the same machine gives the same map</source>
-            <translation>La misma semilla en el mismo equipo da el mismo mapa</translation>
-        </message>
-        <message>
-            <source>Bands to leave out besides the bad ones that are found</source>
-            <translation>Bandas que excluir además de las malas que se hallan</translation>
-        </message>
-        <message>
-            <source>Single numbers of the preset, as KEY=VALUE</source>
-            <translation>Números sueltos del preajuste, como KEY=VALUE</translation>
-        </message>
-        <message>
-            <source>See&amp;d</source>
-            <translation>&amp;Semilla</translation>
-        </message>
-        <message>
-            <source>Leave &amp;out</source>
-            <translation>E&amp;xcluir</translation>
-        </message>
-        <message>
-            <source>Num&amp;bers</source>
-            <translation>Nú&amp;meros</translation>
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
@@ -2513,40 +2698,20 @@
             <translation>Esperando las bandas del ráster.</translation>
         </message>
         <message>
-            <source>Measuring on this machine…</source>
-            <translation>Midiendo en este equipo…</translation>
-        </message>
-        <message>
-            <source>Takes about {} here</source>
-            <translation>Aquí tarda unos {}</translation>
-        </message>
-        <message>
-            <source>Time on this machine not measured yet</source>
-            <translation>Tiempo en este equipo aún sin medir</translation>
-        </message>
-        <message>
-            <source>Measuring the speed</source>
-            <translation>Midiendo la velocidad</translation>
-        </message>
-        <message>
             <source>Pausing: writing a checkpoint…</source>
             <translation>Pausando: escribiendo un punto de control…</translation>
-        </message>
-        <message>
-            <source>Pretraining</source>
-            <translation>Preentrenamiento</translation>
-        </message>
-        <message>
-            <source>Starting the engine…</source>
-            <translation>Iniciando el motor…</translation>
         </message>
         <message>
             <source>Taking up the job that went on without QGIS…</source>
             <translation>Retomando el trabajo que continuó sin QGIS…</translation>
         </message>
         <message>
-            <source>{} {:,.0f} of {:,.0f}</source>
-            <translation>{} {:,.0f} de {:,.0f}</translation>
+            <source>Starting the engine…</source>
+            <translation>Iniciando el motor…</translation>
+        </message>
+        <message>
+            <source>{} {} of {}</source>
+            <translation>{} {} de {}</translation>
         </message>
         <message>
             <source>{} left</source>
@@ -2622,8 +2787,12 @@
             <translation>Ninguna escena elegida</translation>
         </message>
         <message>
-            <source>The hyperspectral raster to map; follows the active layer in the layer tree</source>
-            <translation>El ráster hiperespectral que cartografiar; sigue a la capa activa del árbol de capas</translation>
+            <source>The hyperspectral raster to map</source>
+            <translation>El ráster hiperespectral que cartografiar</translation>
+        </message>
+        <message>
+            <source>Follow the layer tree: the active raster becomes the scene</source>
+            <translation>Seguir el árbol de capas: el ráster activo pasa a ser la escena</translation>
         </message>
         <message>
             <source>Open a raster file…</source>
@@ -2755,6 +2924,13 @@
         </message>
     </context>
     <context>
+        <name>SectionJob</name>
+        <message>
+            <source>{}…</source>
+            <translation>{}…</translation>
+        </message>
+    </context>
+    <context>
         <name>SetUpDialog</name>
         <message>
             <source>Set Up the MTMSD Engine</source>
@@ -2859,8 +3035,35 @@
             <translation>Se pueden comparar dos clases de 5 píxeles o más.</translation>
         </message>
         <message>
-            <source>Most alike: {} and {} ({:.2f} of 2)</source>
-            <translation>Las más parecidas: {} y {} ({:.2f} de 2)</translation>
+            <source>Most alike: {} and {} ({} of 2)</source>
+            <translation>Las más parecidas: {} y {} ({} de 2)</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpeedEstimate</name>
+        <message>
+            <source>Meas&amp;ure</source>
+            <translation>Medi&amp;r</translation>
+        </message>
+        <message>
+            <source>Run a few steps on this machine to learn how long this preset takes</source>
+            <translation>Ejecutar unos pasos en este equipo para saber cuánto tarda este preajuste</translation>
+        </message>
+        <message>
+            <source>Measuring on this machine…</source>
+            <translation>Midiendo en este equipo…</translation>
+        </message>
+        <message>
+            <source>Takes about {} here</source>
+            <translation>Aquí tarda unos {}</translation>
+        </message>
+        <message>
+            <source>Time on this machine not measured yet</source>
+            <translation>Tiempo en este equipo aún sin medir</translation>
+        </message>
+        <message>
+            <source>Measuring the speed</source>
+            <translation>Midiendo la velocidad</translation>
         </message>
     </context>
     <context>
@@ -2895,22 +3098,33 @@
         </message>
     </context>
     <context>
+        <name>TrainingSamples</name>
+        <message>
+            <source>The pixels cannot be read: {}</source>
+            <translation>No se pueden leer los píxeles: {}</translation>
+        </message>
+    </context>
+    <context>
         <name>Workspace</name>
+        <message>
+            <source>The training polygons {} are gone; the next class begins a new file.</source>
+            <translation>Los polígonos de entrenamiento {} ya no existen; la próxima clase empieza un archivo nuevo.</translation>
+        </message>
         <message>
             <source>1 training polygon was recovered: it had not been saved.</source>
             <translation>Se recuperó 1 polígono de entrenamiento: no estaba guardado.</translation>
         </message>
         <message>
-            <source>{:,} training polygons were recovered: not all had been saved.</source>
-            <translation>Se recuperaron {:,} polígonos de entrenamiento: no todos estaban guardados.</translation>
+            <source>{} training polygons were recovered: not all had been saved.</source>
+            <translation>Se recuperaron {} polígonos de entrenamiento: no todos estaban guardados.</translation>
         </message>
         <message>
             <source>Training – {}</source>
             <translation>Entrenamiento – {}</translation>
         </message>
         <message>
-            <source>There is no folder to write to: {} cannot be created.</source>
-            <translation>No hay carpeta donde escribir: no se puede crear {}.</translation>
+            <source>The training polygons {path} were not saved: {reason}</source>
+            <translation>No se guardaron los polígonos de entrenamiento {path}: {reason}</translation>
         </message>
     </context>
     <context>

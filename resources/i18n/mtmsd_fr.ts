@@ -68,16 +68,20 @@
             <translation>Ouvrir le rapport complet dans le navigateur</translation>
         </message>
         <message>
-            <source>{} right of {:,} pixels</source>
-            <translation>{} justes sur {:,} pixels</translation>
+            <source>Comparing the map with the reference…</source>
+            <translation>Comparaison de la carte à la référence…</translation>
+        </message>
+        <message>
+            <source>{} right of {} pixels</source>
+            <translation>{} justes sur {} pixels</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
             <translation>Aucun polygone n'a été réservé ; choisissez des polygones de référence.</translation>
         </message>
         <message>
-            <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</source>
-            <translation>Globale &lt;b&gt;{}&lt;/b&gt; · moyenne &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</translation>
+            <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</source>
+            <translation>Globale &lt;b&gt;{}&lt;/b&gt; · moyenne &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</translation>
         </message>
         <message>
             <source>found</source>
@@ -98,10 +102,6 @@
         <message>
             <source>Assessing the map</source>
             <translation>Évaluation de la carte</translation>
-        </message>
-        <message>
-            <source>Comparing the map with the reference…</source>
-            <translation>Comparaison de la carte à la référence…</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
@@ -189,8 +189,20 @@
             <translation>Trop peu de pixels : {}</translation>
         </message>
         <message>
-            <source>{} classes, {:,} pixels</source>
-            <translation>{} classes, {:,} pixels</translation>
+            <source>{} classes, {} pixels</source>
+            <translation>{} classes, {} pixels</translation>
+        </message>
+        <message>
+            <source>{} are in two classes: the later polygon counts</source>
+            <translation>{} dans deux classes : le dernier polygone compte</translation>
+        </message>
+        <message>
+            <source>{} outside the scene or without data</source>
+            <translation>{} hors de la scène ou sans données</translation>
+        </message>
+        <message>
+            <source>{} without a class</source>
+            <translation>{} sans classe</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
@@ -203,18 +215,6 @@
         <message>
             <source>Select a class.</source>
             <translation>Sélectionnez une classe.</translation>
-        </message>
-        <message>
-            <source>There is nothing to undo.</source>
-            <translation>Il n'y a rien à annuler.</translation>
-        </message>
-        <message>
-            <source>Undo: {}</source>
-            <translation>Annuler : {}</translation>
-        </message>
-        <message>
-            <source>Redo: {}</source>
-            <translation>Rétablir : {}</translation>
         </message>
         <message>
             <source>Add a class</source>
@@ -247,18 +247,6 @@
         <message>
             <source>No polygon layer or label raster in the project</source>
             <translation>Aucune couche de polygones ni raster d'étiquettes dans le projet</translation>
-        </message>
-        <message>
-            <source>Copy the polygons; the class is in the field {}</source>
-            <translation>Copier les polygones ; la classe est dans le champ {}</translation>
-        </message>
-        <message>
-            <source>{} – another field</source>
-            <translation>{} – autre champ</translation>
-        </message>
-        <message>
-            <source>{} has no polygons with a class.</source>
-            <translation>{} n'a aucun polygone avec une classe.</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
@@ -481,6 +469,57 @@
         </message>
     </context>
     <context>
+        <name>ImportDialog</name>
+        <message>
+            <source>Take Polygons from {}</source>
+            <translation>Prendre les polygones de {}</translation>
+        </message>
+        <message>
+            <source>Numbers or names of the classes</source>
+            <translation>Numéros ou noms des classes</translation>
+        </message>
+        <message>
+            <source>The field {} was guessed by its name.</source>
+            <translation>Le champ {} a été deviné d'après son nom.</translation>
+        </message>
+        <message>
+            <source>Class &amp;field</source>
+            <translation>&amp;Champ de classe</translation>
+        </message>
+        <message>
+            <source>In the layer</source>
+            <translation>Dans la couche</translation>
+        </message>
+        <message>
+            <source>Polygons</source>
+            <translation>Polygones</translation>
+        </message>
+        <message>
+            <source>Pixels</source>
+            <translation>Pixels</translation>
+        </message>
+        <message>
+            <source>Becomes</source>
+            <translation>Devient</translation>
+        </message>
+        <message>
+            <source>&amp;Merge names that differ in capitals or blanks only</source>
+            <translation>&amp;Fusionner les noms identiques aux majuscules et espaces près</translation>
+        </message>
+        <message>
+            <source>&amp;Take Polygons</source>
+            <translation>&amp;Prendre les polygones</translation>
+        </message>
+        <message>
+            <source>Choose the field that holds the classes.</source>
+            <translation>Choisissez le champ qui contient les classes.</translation>
+        </message>
+        <message>
+            <source>Reading…</source>
+            <translation>Lecture…</translation>
+        </message>
+    </context>
+    <context>
         <name>JobsSection</name>
         <message>
             <source>8  Jobs</source>
@@ -511,8 +550,16 @@
             <translation>Montrer le &amp;dossier</translation>
         </message>
         <message>
+            <source>Cancel Job…</source>
+            <translation>Annuler la tâche…</translation>
+        </message>
+        <message>
             <source>{} running</source>
             <translation>{} en cours</translation>
+        </message>
+        <message>
+            <source>None running; {ended} ended, the last with {warnings}</source>
+            <translation>Aucune en cours ; {ended} terminées, la dernière avec {warnings}</translation>
         </message>
         <message>
             <source>None running; {} ended</source>
@@ -539,10 +586,6 @@
             <translation>échouée</translation>
         </message>
         <message>
-            <source>{} (started elsewhere)</source>
-            <translation>{} (commencée ailleurs)</translation>
-        </message>
-        <message>
             <source>Select a job.</source>
             <translation>Sélectionnez une tâche.</translation>
         </message>
@@ -555,8 +598,32 @@
             <translation>Ouvrir le dossier de la tâche</translation>
         </message>
         <message>
+            <source>The job does not run any more.</source>
+            <translation>La tâche n'est plus en cours.</translation>
+        </message>
+        <message>
+            <source>Stop this job</source>
+            <translation>Arrêter cette tâche</translation>
+        </message>
+        <message>
             <source>Log of {}</source>
             <translation>Journal de {}</translation>
+        </message>
+        <message>
+            <source>Job of Another QGIS</source>
+            <translation>Tâche d'un autre QGIS</translation>
+        </message>
+        <message>
+            <source>Whoever started it waits for its result.</source>
+            <translation>La personne qui l'a lancée attend son résultat.</translation>
+        </message>
+        <message>
+            <source>Cancel Their Job</source>
+            <translation>Annuler quand même</translation>
+        </message>
+        <message>
+            <source>Let It Go On</source>
+            <translation>La laisser continuer</translation>
         </message>
     </context>
     <context>
@@ -613,60 +680,12 @@
             <translation>Perte</translation>
         </message>
         <message>
-            <source>step {:,.0f}</source>
-            <translation>pas {:,.0f}</translation>
+            <source>step {}</source>
+            <translation>pas {}</translation>
         </message>
     </context>
     <context>
         <name>MTMSD</name>
-        <message>
-            <source>{} cannot be read.</source>
-            <translation>{} ne peut pas être lu.</translation>
-        </message>
-        <message>
-            <source>Jobs Are Running</source>
-            <translation>Des tâches sont en cours</translation>
-        </message>
-        <message>
-            <source>The engine is at work:</source>
-            <translation>Le moteur travaille :</translation>
-        </message>
-        <message>
-            <source>A job that goes on is taken up again when QGIS is next opened.</source>
-            <translation>Une tâche qui continue est reprise à la prochaine ouverture de QGIS.</translation>
-        </message>
-        <message>
-            <source>&amp;Let It Go On</source>
-            <translation>&amp;La laisser continuer</translation>
-        </message>
-        <message>
-            <source>&amp;Cancel Job</source>
-            <translation>Annuler la tâ&amp;che</translation>
-        </message>
-        <message>
-            <source>&amp;Stay in QGIS</source>
-            <translation>Re&amp;ster dans QGIS</translation>
-        </message>
-        <message>
-            <source>{} has more than {} values; it holds no classes.</source>
-            <translation>{} a plus de {} valeurs ; il ne contient pas de classes.</translation>
-        </message>
-        <message>
-            <source>The engine ended without a result.</source>
-            <translation>Le moteur s'est arrêté sans résultat.</translation>
-        </message>
-        <message>
-            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
-            <translation>{} ne peut pas être écrit, donc des polygones non enregistrés n'ont pas été récupérés.</translation>
-        </message>
-        <message>
-            <source>{path} cannot be written: {reason}.</source>
-            <translation>{path} ne peut pas être écrit : {reason}.</translation>
-        </message>
-        <message>
-            <source>{} is not a model of MTMSD.</source>
-            <translation>{} n'est pas un modèle de MTMSD.</translation>
-        </message>
         <message>
             <source>1 polygon</source>
             <translation>1 polygone</translation>
@@ -690,44 +709,15 @@
             </translation>
         </message>
         <message>
-            <source>That place is outside the scene.</source>
-            <translation>Cet endroit est hors de la scène.</translation>
+            <source>1 warning</source>
+            <translation>1 avertissement</translation>
         </message>
-        <message>
-            <source>That pixel has no data.</source>
-            <translation>Ce pixel n'a pas de données.</translation>
-        </message>
-        <message>
-            <source>Fold or unfold this section</source>
-            <translation>Plier ou déplier cette section</translation>
-        </message>
-        <message>
-            <source>Not yet possible</source>
-            <translation>Pas encore possible</translation>
-        </message>
-        <message>
-            <source>Ready: this can be done now</source>
-            <translation>Prêt : cela peut être fait maintenant</translation>
-        </message>
-        <message>
-            <source>Running</source>
-            <translation>En cours</translation>
-        </message>
-        <message>
-            <source>Done</source>
-            <translation>Terminé</translation>
-        </message>
-        <message>
-            <source>Needs attention</source>
-            <translation>Demande attention</translation>
-        </message>
-        <message>
-            <source>{} cannot be written: {}.</source>
-            <translation>{} ne peut pas être écrit : {}.</translation>
-        </message>
-        <message>
-            <source>{} cannot be opened as training polygons.</source>
-            <translation>{} ne peut pas être ouvert comme polygones d'entraînement.</translation>
+        <message numerus="yes">
+            <source>%Ln warnings</source>
+            <translation>
+                <numerusform>%Ln avertissement</numerusform>
+                <numerusform>%Ln avertissements</numerusform>
+            </translation>
         </message>
         <message>
             <source>the plugin's setting {}</source>
@@ -802,6 +792,10 @@
             <translation>Le journal est {}.</translation>
         </message>
         <message>
+            <source>The engine ended without a result.</source>
+            <translation>Le moteur s'est arrêté sans résultat.</translation>
+        </message>
+        <message>
             <source>The engine {ended} before it had a result (perhaps memory ran out){last}.</source>
             <translation>Le moteur {ended} avant d'avoir un résultat (peut-être par manque de mémoire){last}.</translation>
         </message>
@@ -824,6 +818,714 @@
         <message>
             <source>ended with status {}</source>
             <translation>s'est terminé avec le statut {}</translation>
+        </message>
+        <message>
+            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
+            <translation>Le moteur a été installé par une extension plus récente ({theirs} ; celle-ci est {ours}) et peut ne pas convenir. Prenez l'extension plus récente, ou cliquez sur Mettre à jour pour construire le moteur pour celle-ci.</translation>
+        </message>
+        <message>
+            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
+            <translation>Le moteur a été installé par une autre version de l'extension ({theirs} ; celle-ci est {ours}) et a d'autres paquets. Cliquez sur Mettre à jour ; il fonctionne jusque-là.</translation>
+        </message>
+        <message>
+            <source>unknown</source>
+            <translation>inconnue</translation>
+        </message>
+        <message>
+            <source>None of the {} lies in the scene.</source>
+            <translation>Rien ne se trouve dans la scène ({}).</translation>
+        </message>
+        <message>
+            <source>The layer has no polygons with a class.</source>
+            <translation>La couche n'a aucun polygone avec une classe.</translation>
+        </message>
+        <message>
+            <source>Inside the scene: {}</source>
+            <translation>Dans la scène : {}</translation>
+        </message>
+        <message>
+            <source>Outside, not taken: {}</source>
+            <translation>Hors de la scène, non pris : {}</translation>
+        </message>
+        <message>
+            <source>Without a class or a shape, not taken: {}</source>
+            <translation>Sans classe ou sans géométrie, non pris : {}</translation>
+        </message>
+        <message>
+            <source>In two classes: {}; the later polygon counts</source>
+            <translation>Dans deux classes : {} ; le dernier polygone compte</translation>
+        </message>
+        <message>
+            <source>{number} is another class here, so {name} becomes {new}.</source>
+            <translation>{number} est déjà une autre classe ici ; {name} reçoit donc le numéro {new}.</translation>
+        </message>
+        <message>
+            <source>Alike: {}</source>
+            <translation>Presque identiques : {}</translation>
+        </message>
+        <message>
+            <source>The engine is being checked…</source>
+            <translation>Vérification du moteur…</translation>
+        </message>
+        <message>
+            <source>The engine is ready.</source>
+            <translation>Le moteur est prêt.</translation>
+        </message>
+        <message>
+            <source>A set-up of the engine was begun and not finished; it can go on.</source>
+            <translation>Une installation du moteur a été commencée et non achevée ; elle peut continuer.</translation>
+        </message>
+        <message>
+            <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
+            <translation>Le moteur calcule dans son propre environnement Python. Un clic l'installe ; QGIS lui-même reste tel quel.</translation>
+        </message>
+        <message>
+            <source>being checked</source>
+            <translation>en vérification</translation>
+        </message>
+        <message>
+            <source>ready</source>
+            <translation>prêt</translation>
+        </message>
+        <message>
+            <source>not set up</source>
+            <translation>non installé</translation>
+        </message>
+        <message>
+            <source>broken</source>
+            <translation>défectueux</translation>
+        </message>
+        <message>
+            <source>outdated</source>
+            <translation>périmé</translation>
+        </message>
+        <message>
+            <source>Preparing the folder</source>
+            <translation>Préparation du dossier</translation>
+        </message>
+        <message>
+            <source>Fetching the installer uv</source>
+            <translation>Téléchargement de l'installateur uv</translation>
+        </message>
+        <message>
+            <source>Making the Python environment</source>
+            <translation>Création de l'environnement Python</translation>
+        </message>
+        <message>
+            <source>Fetching and installing the packages</source>
+            <translation>Téléchargement et installation des paquets</translation>
+        </message>
+        <message>
+            <source>Fetching and installing PyTorch</source>
+            <translation>Téléchargement et installation de PyTorch</translation>
+        </message>
+        <message>
+            <source>Checking that it computes</source>
+            <translation>Vérification que le moteur calcule</translation>
+        </message>
+        <message>
+            <source>Putting it in place</source>
+            <translation>Mise en place</translation>
+        </message>
+        <message>
+            <source>Beginning</source>
+            <translation>Début</translation>
+        </message>
+        <message>
+            <source>{}: {} of {}</source>
+            <translation>{} : {} sur {}</translation>
+        </message>
+        <message>
+            <source>That place is outside the scene.</source>
+            <translation>Cet endroit est hors de la scène.</translation>
+        </message>
+        <message>
+            <source>That pixel has no data.</source>
+            <translation>Ce pixel n'a pas de données.</translation>
+        </message>
+        <message>
+            <source>Fold or unfold this section</source>
+            <translation>Plier ou déplier cette section</translation>
+        </message>
+        <message>
+            <source>What the engine warned of</source>
+            <translation>Avertissements du moteur</translation>
+        </message>
+        <message>
+            <source>Not yet possible</source>
+            <translation>Pas encore possible</translation>
+        </message>
+        <message>
+            <source>Ready: this can be done now</source>
+            <translation>Prêt : cela peut être fait maintenant</translation>
+        </message>
+        <message>
+            <source>Running</source>
+            <translation>En cours</translation>
+        </message>
+        <message>
+            <source>Done</source>
+            <translation>Terminé</translation>
+        </message>
+        <message>
+            <source>Needs attention</source>
+            <translation>Demande attention</translation>
+        </message>
+        <message>
+            <source>Done, with warnings</source>
+            <translation>Terminé, avec des avertissements</translation>
+        </message>
+        <message>
+            <source>Jobs Are Running</source>
+            <translation>Des tâches sont en cours</translation>
+        </message>
+        <message>
+            <source>The engine is at work:</source>
+            <translation>Le moteur travaille :</translation>
+        </message>
+        <message>
+            <source>A job that goes on is taken up again when QGIS is next opened.</source>
+            <translation>Une tâche qui continue est reprise à la prochaine ouverture de QGIS.</translation>
+        </message>
+        <message>
+            <source>&amp;Let It Go On</source>
+            <translation>&amp;La laisser continuer</translation>
+        </message>
+        <message>
+            <source>&amp;Cancel Job</source>
+            <translation>Annuler la tâ&amp;che</translation>
+        </message>
+        <message>
+            <source>&amp;Stay in QGIS</source>
+            <translation>Re&amp;ster dans QGIS</translation>
+        </message>
+        <message>
+            <source>{} (from the Toolbox)</source>
+            <translation>{} (de la boîte à outils)</translation>
+        </message>
+        <message>
+            <source>{} (of an earlier QGIS)</source>
+            <translation>{} (d'un QGIS précédent)</translation>
+        </message>
+        <message>
+            <source>{} (of another QGIS)</source>
+            <translation>{} (d'un autre QGIS)</translation>
+        </message>
+        <message>
+            <source>Started by another QGIS: {user} on {host}, process {pid}{since}.</source>
+            <translation>Lancée par un autre QGIS : {user} sur {host}, processus {pid}{since}.</translation>
+        </message>
+        <message>
+            <source>&amp;MTMSD</source>
+            <translation>&amp;MTMSD</translation>
+        </message>
+        <message>
+            <source>MTMSD Classification</source>
+            <translation>Classification MTMSD</translation>
+        </message>
+        <message>
+            <source>Show or hide the MTMSD dock</source>
+            <translation>Afficher ou masquer le panneau MTMSD</translation>
+        </message>
+        <message>
+            <source>&amp;Engine…</source>
+            <translation>Mot&amp;eur…</translation>
+        </message>
+        <message>
+            <source>Parameters and outputs</source>
+            <translation>Paramètres et sorties</translation>
+        </message>
+        <message>
+            <source>The job's folder {path} cannot be made: {reason}.</source>
+            <translation>Le dossier de la tâche {path} ne peut pas être créé : {reason}.</translation>
+        </message>
+        <message>
+            <source>The file is temporary: it goes when QGIS is closed.</source>
+            <translation>Le fichier est temporaire : il disparaît à la fermeture de QGIS.</translation>
+        </message>
+        <message>
+            <source>The layer for '{parameter}' cannot be opened: {value}.</source>
+            <translation>La couche pour '{parameter}' ne peut pas être ouverte : {value}.</translation>
+        </message>
+        <message>
+            <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
+            <translation>'{layer}' est la scène elle-même ; choisissez la couche des polygones.</translation>
+        </message>
+        <message>
+            <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
+            <translation>La couche '{layer}' n'a pas de champ '{field}' ; elle a {fields}.</translation>
+        </message>
+        <message>
+            <source>Assess a class map</source>
+            <translation>Évaluer une carte des classes</translation>
+        </message>
+        <message>
+            <source>Compares a class map with reference polygons and writes an accuracy report.</source>
+            <translation>Compare une carte des classes à des polygones de référence et écrit un rapport de précision.</translation>
+        </message>
+        <message>
+            <source>Class map</source>
+            <translation>Carte des classes</translation>
+        </message>
+        <message>
+            <source>Reference that was not used for training.</source>
+            <translation>Référence qui n'a pas servi à l'entraînement.</translation>
+        </message>
+        <message>
+            <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
+            <translation>Les polygones qui ont entraîné la carte ; les méthodes de comparaison apprennent d'eux. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>Figures</source>
+            <translation>Chiffres</translation>
+        </message>
+        <message>
+            <source>The raster that 'Classify a scene' has written.</source>
+            <translation>Le raster que 'Classer une scène' a écrit.</translation>
+        </message>
+        <message>
+            <source>Reference polygons</source>
+            <translation>Polygones de référence</translation>
+        </message>
+        <message>
+            <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
+            <translation>La scène de la carte. Avec elle et les polygones d'entraînement, une machine à vecteurs de support et une forêt aléatoire sur les spectres seuls sont rapportées à côté de la carte. Par défaut : aucune.</translation>
+        </message>
+        <message>
+            <source>Training polygons</source>
+            <translation>Polygones d'entraînement</translation>
+        </message>
+        <message>
+            <source>The figures as JSON. Default: beside the report.</source>
+            <translation>Les chiffres en JSON. Par défaut : à côté du rapport.</translation>
+        </message>
+        <message>
+            <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
+            <translation>Les comparaisons spectrales demandent la scène et les polygones d'entraînement ; donnez les deux ou aucun.</translation>
+        </message>
+        <message>
+            <source>Classify a scene</source>
+            <translation>Classer une scène</translation>
+        </message>
+        <message>
+            <source>Maps a scene with a trained classifier; class map and confidence.</source>
+            <translation>Cartographie une scène avec un classificateur entraîné ; carte des classes et confiance.</translation>
+        </message>
+        <message>
+            <source>Classifier</source>
+            <translation>Classificateur</translation>
+        </message>
+        <message>
+            <source>Extent</source>
+            <translation>Emprise</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
+            <translation>Le fichier .safetensors que 'Entraîner un classificateur' a écrit, ou le fichier .onnx de 'Exporter un classificateur'.</translation>
+        </message>
+        <message>
+            <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
+            <translation>Seule cette partie de la scène est cartographiée, sur les pixels de la scène. Par défaut : toute la scène.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
+            <translation>GeoTIFF sur la grille de la scène avec numéros, noms et couleurs des classes ; 0 = pas de données.</translation>
+        </message>
+        <message>
+            <source>The extent does not touch the scene '{name}'; choose one that does.</source>
+            <translation>L'emprise ne touche pas la scène '{name}' ; choisissez-en une qui la touche.</translation>
+        </message>
+        <message>
+            <source>Export a classifier</source>
+            <translation>Exporter un classificateur</translation>
+        </message>
+        <message>
+            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
+            <translation>Écrit un classificateur en ONNX, pour cartographier sur des machines sans PyTorch.</translation>
+        </message>
+        <message>
+            <source>Exported classifier</source>
+            <translation>Classificateur exporté</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written.</source>
+            <translation>Le fichier .safetensors que 'Entraîner un classificateur' a écrit.</translation>
+        </message>
+        <message>
+            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
+            <translation>Un fichier .onnx, tout ce que 'Classer une scène' demande du classificateur.</translation>
+        </message>
+        <message>
+            <source>'{name}' does not end in .onnx; choose another name.</source>
+            <translation>'{name}' ne se termine pas par .onnx ; choisissez un autre nom.</translation>
+        </message>
+        <message>
+            <source>Map a scene from polygons</source>
+            <translation>Cartographier une scène à partir de polygones</translation>
+        </message>
+        <message>
+            <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
+            <translation>D'un raster hyperspectral et de quelques polygones à une carte des classes, en une étape.</translation>
+        </message>
+        <message>
+            <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
+            <translation>Les polygones d'entraînement, au moins 3 pixels dans chacune d'au moins deux classes.</translation>
+        </message>
+        <message>
+            <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
+            <translation>Référence qui ne sert pas à l'entraînement. Par défaut : un quart des polygones d'entraînement est réservé aux chiffres de précision ; la carte apprend ensuite de tous.</translation>
+        </message>
+        <message>
+            <source>Validation polygons</source>
+            <translation>Polygones de validation</translation>
+        </message>
+        <message>
+            <source>New diffusion model</source>
+            <translation>Nouveau modèle de diffusion</translation>
+        </message>
+        <message>
+            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
+            <translation>Gardé pour cartographier de nouveau la scène sans préentraînement. Par défaut : non gardé.</translation>
+        </message>
+        <message>
+            <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
+            <translation>Gardé pour cartographier d'autres scènes du même capteur. Par défaut : non gardé.</translation>
+        </message>
+        <message>
+            <source>Where to label next</source>
+            <translation>Où étiqueter ensuite</translation>
+        </message>
+        <message>
+            <source>Points in doubt, spread over the scene, with the two classes in question.</source>
+            <translation>Points douteux, répartis sur la scène, avec les deux classes en question.</translation>
+        </message>
+        <message>
+            <source>Class probabilities</source>
+            <translation>Probabilités des classes</translation>
+        </message>
+        <message>
+            <source>Number of points</source>
+            <translation>Nombre de points</translation>
+        </message>
+        <message>
+            <source>Labels that there are already; the points keep away. Default: none.</source>
+            <translation>Étiquettes qui existent déjà ; les points s'en tiennent à distance. Par défaut : aucune.</translation>
+        </message>
+        <message>
+            <source>Points to label</source>
+            <translation>Points à étiqueter</translation>
+        </message>
+        <message>
+            <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
+            <translation>Une bande par classe, de 'Classer une scène' ou 'Cartographier une scène à partir de polygones'.</translation>
+        </message>
+        <message>
+            <source>How many points are proposed. Default: 20.</source>
+            <translation>Combien de points sont proposés. Par défaut : 20.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
+            <translation>GeoPackage avec rang (1 est le meilleur), doute (0 à 1), les deux classes en doute et leurs probabilités.</translation>
+        </message>
+        <message>
+            <source>Number of points found</source>
+            <translation>Nombre de points trouvés</translation>
+        </message>
+        <message>
+            <source>Pretrain on a scene</source>
+            <translation>Préentraîner sur une scène</translation>
+        </message>
+        <message>
+            <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
+            <translation>Apprend une scène hyperspectrale sans étiquettes et écrit un modèle de diffusion.</translation>
+        </message>
+        <message>
+            <source>Diffusion model</source>
+            <translation>Modèle de diffusion</translation>
+        </message>
+        <message>
+            <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
+            <translation>Un fichier .safetensors de 5 à 110 Mo, pour 'Entraîner un classificateur' et 'Cartographier une scène à partir de polygones'. Des points de reprise sont à côté jusqu'à ce qu'il soit complet.</translation>
+        </message>
+        <message>
+            <source>Train a classifier</source>
+            <translation>Entraîner un classificateur</translation>
+        </message>
+        <message>
+            <source>Learns the classes of training polygons and writes a classifier.</source>
+            <translation>Apprend les classes de polygones d'entraînement et écrit un classificateur.</translation>
+        </message>
+        <message>
+            <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
+            <translation>Un fichier .safetensors qui contient le modèle de diffusion, les classes avec noms et couleurs, et la précision sur des polygones réservés ; c'est tout ce qu'il faut à 'Classer une scène'.</translation>
+        </message>
+        <message>
+            <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
+            <translation>Le classificateur 'mtmsd' demande un modèle de diffusion ; donnez celui que 'Préentraîner sur une scène' a écrit, ou choisissez un autre classificateur.</translation>
+        </message>
+        <message>
+            <source>Turn a class map into polygons</source>
+            <translation>Convertir une carte des classes en polygones</translation>
+        </message>
+        <message>
+            <source>Polygons with class, area and mean confidence, and the area of each class.</source>
+            <translation>Polygones avec classe, surface et confiance moyenne, et la surface de chaque classe.</translation>
+        </message>
+        <message>
+            <source>Confidence</source>
+            <translation>Confiance</translation>
+        </message>
+        <message>
+            <source>Polygons</source>
+            <translation>Polygones</translation>
+        </message>
+        <message>
+            <source>Area table</source>
+            <translation>Tableau des surfaces</translation>
+        </message>
+        <message>
+            <source>Written with the map; its mean is told for each polygon. Default: none.</source>
+            <translation>Écrite avec la carte ; sa moyenne est donnée pour chaque polygone. Par défaut : aucune.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
+            <translation>GeoPackage avec un polygone pour chaque région d'un seul tenant : class_id, class_name, color, pixels, area_ha, confidence.</translation>
+        </message>
+        <message>
+            <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
+            <translation>Pixels, part et hectares de chaque classe en CSV. Par défaut : non écrit.</translation>
+        </message>
+        <message>
+            <source>Number of polygons</source>
+            <translation>Nombre de polygones</translation>
+        </message>
+        <message>
+            <source>Overall accuracy (0 to 1)</source>
+            <translation>Précision globale (0 à 1)</translation>
+        </message>
+        <message>
+            <source>Average accuracy (0 to 1)</source>
+            <translation>Précision moyenne (0 à 1)</translation>
+        </message>
+        <message>
+            <source>Kappa</source>
+            <translation>Kappa</translation>
+        </message>
+        <message>
+            <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
+            <translation>La couche raster '{name}' vient du fournisseur '{provider}', que le moteur ne sait pas lire ; enregistrez-la en GeoTIFF et utilisez celui-ci.</translation>
+        </message>
+        <message>
+            <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
+            <translation>La couche raster '{name}' n'est que dans la mémoire de QGIS ; enregistrez-la en GeoTIFF et utilisez celui-ci.</translation>
+        </message>
+        <message>
+            <source>The layer '{name}' is neither a vector nor a raster layer.</source>
+            <translation>La couche '{name}' n'est ni vectorielle ni raster.</translation>
+        </message>
+        <message>
+            <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
+            <translation>Aucun polygone de la couche '{name}' n'est sélectionné ; sélectionnez-en ou laissez 'Polygones sélectionnés seulement' décoché.</translation>
+        </message>
+        <message>
+            <source>The layer '{name}' could not be written for the engine: {reason}</source>
+            <translation>La couche '{name}' n'a pas pu être écrite pour le moteur : {reason}</translation>
+        </message>
+        <message>
+            <source>mtmsd (default): the diffusion network alone. stack: several simple classifiers, and the network where there is a diffusion model, weighed by polygons that were left out; without a model it takes seconds. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
+            <translation>mtmsd (par défaut) : le réseau de diffusion seul. stack : plusieurs classificateurs simples, et le réseau s'il y a un modèle de diffusion, pondérés d'après des polygones mis de côté ; sans modèle, quelques secondes suffisent. Ou un classificateur des spectres seuls : svm (machine à vecteurs de support), svm-polygons (la même, réglée sur des polygones entiers), rf (forêt aléatoire). Le rapport de précision dit quand l'un d'eux est meilleur.</translation>
+        </message>
+        <message>
+            <source>How polygons are held out</source>
+            <translation>Comment les polygones sont réservés</translation>
+        </message>
+        <message>
+            <source>Share held out</source>
+            <translation>Part réservée</translation>
+        </message>
+        <message>
+            <source>Guard distance in pixels</source>
+            <translation>Distance de garde en pixels</translation>
+        </message>
+        <message>
+            <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
+            <translation>polygons : des polygones entiers. cross : validation croisée spatiale, chaque polygone testé une fois. auto (par défaut) : cross où la plupart des classes ont moins de 4 polygones, sinon polygons. random : des pixels isolés, dont les chiffres sont optimistes parce qu'ils voisinent des pixels d'entraînement.</translation>
+        </message>
+        <message>
+            <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
+            <translation>Part de chaque classe qui est réservée, de 0 à 0.9. Avec 0, aucune précision n'est donnée et la confiance n'est pas calibrée. Par défaut : 0.25.</translation>
+        </message>
+        <message>
+            <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
+            <translation>Les pixels d'entraînement plus proches que cela d'un pixel réservé sont laissés de côté. Par défaut : 0.</translation>
+        </message>
+        <message>
+            <source>Unknown below a confidence of</source>
+            <translation>Inconnu sous une confiance de</translation>
+        </message>
+        <message>
+            <source>Majority filter, side in pixels</source>
+            <translation>Filtre majoritaire, côté en pixels</translation>
+        </message>
+        <message>
+            <source>Minimum mapping unit in pixels</source>
+            <translation>Unité cartographique minimale en pixels</translation>
+        </message>
+        <message>
+            <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
+            <translation>Les pixels de confiance moindre, de 0 à 1, reçoivent la classe 255 'unknown'. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
+            <translation>Chaque pixel reçoit la classe la plus fréquente d'un carré de 3, 5, 7, … pixels autour de lui ; à égalité il garde la sienne. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
+            <translation>Les régions plus petites rejoignent leur plus grande voisine. Par défaut : toutes restent.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
+            <translation>GeoTIFF avec une bande par classe, de 0 à 1 ; quatre octets par pixel et classe. 'Où étiqueter ensuite' en a besoin. Par défaut : non écrit.</translation>
+        </message>
+        <message>
+            <source>Entropy</source>
+            <translation>Entropie</translation>
+        </message>
+        <message>
+            <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
+            <translation>GeoTIFF : 0 où une classe est certaine, 1 où toutes sont aussi probables. Par défaut : non écrit.</translation>
+        </message>
+        <message>
+            <source>Disagreement</source>
+            <translation>Désaccord</translation>
+        </message>
+        <message>
+            <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
+            <translation>GeoTIFF : à quel point les membres de l'ensemble diffèrent, de 0 à 1 ; pas pour les classificateurs simples. Par défaut : non écrit.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
+            <translation>GeoPackage des régions de la carte, comme par 'Convertir une carte des classes en polygones'. Par défaut : non écrit.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
+            <translation>GeoPackage de 20 endroits à étiqueter ensuite, comme par 'Où étiqueter ensuite'. Par défaut : non écrit.</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Scène</translation>
+        </message>
+        <message>
+            <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
+            <translation>Le raster hyperspectral. Les pixels sans données et les mauvaises bandes (marquées dans le fichier, constantes ou vides) sont laissés de côté d'eux-mêmes.</translation>
+        </message>
+        <message>
+            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
+            <translation>Une couche de polygones dans un SCR quelconque avec un champ de classe, ou un raster sur la grille de la scène avec des numéros de classe (0 = sans étiquette).</translation>
+        </message>
+        <message>
+            <source>Class field</source>
+            <translation>Champ de classe</translation>
+        </message>
+        <message>
+            <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
+            <translation>Numéro ou nom de la classe de chaque polygone ; pour un numéro, le nom est pris d'un champ tel que class_name. Par défaut : le champ nommé class_id, class ou semblable.</translation>
+        </message>
+        <message>
+            <source>Selected polygons only</source>
+            <translation>Polygones sélectionnés seulement</translation>
+        </message>
+        <message>
+            <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
+            <translation>Seuls les polygones sélectionnés des étiquettes sont lus. Par défaut : non, tous.</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
+            <translation>Le fichier .safetensors que 'Préentraîner sur une scène' a écrit.</translation>
+        </message>
+        <message>
+            <source>With it, pretraining is skipped. Default: none.</source>
+            <translation>Avec lui, le préentraînement est omis. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>Preset</source>
+            <translation>Préréglage</translation>
+        </message>
+        <message>
+            <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
+            <translation>quick : environ 3 minutes de préentraînement sur deux cœurs de CPU, pour un premier aperçu. balanced (par défaut) : environ 10 à 15 minutes, la carte à garder. paper : le réseau et la durée publiés ; demande un GPU.</translation>
+        </message>
+        <message>
+            <source>Device</source>
+            <translation>Appareil</translation>
+        </message>
+        <message>
+            <source>auto (default) takes a GPU that works, else the CPU.</source>
+            <translation>auto (par défaut) prend un GPU qui fonctionne, sinon le CPU.</translation>
+        </message>
+        <message>
+            <source>Seed</source>
+            <translation>Graine</translation>
+        </message>
+        <message>
+            <source>The same seed on the same machine gives the same result. Default: 0.</source>
+            <translation>La même graine sur la même machine donne le même résultat. Par défaut : 0.</translation>
+        </message>
+        <message>
+            <source>Other settings</source>
+            <translation>Autres réglages</translation>
+        </message>
+        <message>
+            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
+            <translation>Nombres isolés du préréglage remplacés, sous la forme KEY=VALUE séparés par des espaces : 'iterations=2000 members=5'. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>Bands to leave out</source>
+            <translation>Bandes à exclure</translation>
+        </message>
+        <message>
+            <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
+            <translation>Numéros de bandes ou longueurs d'onde en plus de celles exclues d'elles-mêmes : '1-5,130-135' ou '1340-1460nm,1790-1960nm' (vapeur d'eau). Par défaut : aucune.</translation>
+        </message>
+        <message>
+            <source>Resume</source>
+            <translation>Reprendre</translation>
+        </message>
+        <message>
+            <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
+            <translation>Continuer du dernier point de reprise d'une exécution annulée ou interrompue avec le même fichier de sortie. Par défaut : non.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
+            <translation>GeoTIFF avec la probabilité de la classe cartographiée, de 0 à 1.</translation>
+        </message>
+        <message>
+            <source>Accuracy report</source>
+            <translation>Rapport de précision</translation>
+        </message>
+        <message>
+            <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
+            <translation>Un fichier HTML avec la matrice de confusion (lignes : référence, colonnes : carte), les précisions et, où c'est possible, des comparaisons spectrales.</translation>
+        </message>
+        <message>
+            <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
+            <translation>'{word}' dans Autres réglages n'a pas la forme KEY=VALUE.</translation>
+        </message>
+        <message>
+            <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
+            <translation>'{path}' n'est pas un GeoTIFF, le seul format écrit ; terminez-le par .tif.</translation>
+        </message>
+        <message>
+            <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
+            <translation>'{path}' n'est pas un GeoPackage, le seul format écrit ; terminez-le par .gpkg.</translation>
+        </message>
+        <message>
+            <source>The job in {folder} could not be started with {python}: {reason}.</source>
+            <translation>La tâche dans {folder} n'a pas pu démarrer avec {python} : {reason}.</translation>
+        </message>
+        <message>
+            <source>Job folder: {folder}</source>
+            <translation>Dossier de la tâche : {folder}</translation>
         </message>
         <message>
             <source>{python} cannot be started: {reason}.</source>
@@ -860,206 +1562,6 @@
         <message>
             <source>Update the card's driver, or set the engine up for the processor.</source>
             <translation>Mettez à jour le pilote de la carte, ou installez le moteur pour le processeur.</translation>
-        </message>
-        <message>
-            <source>Wait until it has ended, or cancel it there.</source>
-            <translation>Attendez que ce soit fini, ou annulez là-bas.</translation>
-        </message>
-        <message>
-            <source>The engine is ready.</source>
-            <translation>Le moteur est prêt.</translation>
-        </message>
-        <message>
-            <source>What was fetched is kept for the next time.</source>
-            <translation>Ce qui a été téléchargé est gardé pour la prochaine fois.</translation>
-        </message>
-        <message>
-            <source>{} does not answer like a Python.</source>
-            <translation>{} ne répond pas comme un Python.</translation>
-        </message>
-        <message>
-            <source>{python} cannot be used: {reason}.</source>
-            <translation>{python} ne peut pas être utilisé : {reason}.</translation>
-        </message>
-        <message>
-            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
-            <translation>{} n'a pas été créé par Installer le moteur… ; retirez-le vous-même.</translation>
-        </message>
-        <message>
-            <source>Wait until it has ended.</source>
-            <translation>Attendez que ce soit fini.</translation>
-        </message>
-        <message>
-            <source>{path} could not be removed: {reason}.</source>
-            <translation>{path} n'a pas pu être retiré : {reason}.</translation>
-        </message>
-        <message>
-            <source>Another QGIS is setting up the engine in {}.</source>
-            <translation>Un autre QGIS est en train d'installer le moteur dans {}.</translation>
-        </message>
-        <message>
-            <source>The whole engine: pretraining, training, classification and assessment.</source>
-            <translation>Le moteur entier : pré-entraînement, entraînement, classification et évaluation.</translation>
-        </message>
-        <message>
-            <source>Classification and assessment with models that others trained; no training.</source>
-            <translation>Classification et évaluation avec des modèles que d'autres ont entraînés ; pas d'entraînement.</translation>
-        </message>
-        <message>
-            <source>Computes on the processor.</source>
-            <translation>Calcule sur le processeur.</translation>
-        </message>
-        <message>
-            <source>Computes on NVIDIA graphics cards.</source>
-            <translation>Calcule sur les cartes graphiques NVIDIA.</translation>
-        </message>
-        <message>
-            <source>Computes on the Apple GPU.</source>
-            <translation>Calcule sur le GPU Apple.</translation>
-        </message>
-        <message>
-            <source>From the folder {}; no network is used.</source>
-            <translation>Depuis le dossier {} ; aucun réseau n'est utilisé.</translation>
-        </message>
-        <message>
-            <source>Fetches about {size} from {hosts}.</source>
-            <translation>Télécharge environ {size} depuis {hosts}.</translation>
-        </message>
-        <message>
-            <source>Takes about {size} in {folder}; {free} are free there.</source>
-            <translation>Occupe environ {size} dans {folder} ; {free} y sont libres.</translation>
-        </message>
-        <message>
-            <source>PyTorch comes on top of that; its size was not measured.</source>
-            <translation>PyTorch s'y ajoute ; sa taille n'a pas été mesurée.</translation>
-        </message>
-        <message>
-            <source>QGIS's own Python stays as it is.</source>
-            <translation>Le Python de QGIS reste tel quel.</translation>
-        </message>
-        <message>
-            <source>The engine that is there stays until the new one has passed its check.</source>
-            <translation>Le moteur présent reste jusqu'à ce que le nouveau ait réussi sa vérification.</translation>
-        </message>
-        <message>
-            <source>{first} and {last}</source>
-            <translation>{first} et {last}</translation>
-        </message>
-        <message>
-            <source>uv, which is fetched first</source>
-            <translation>uv, qui est téléchargé d'abord</translation>
-        </message>
-        <message>
-            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
-            <translation>Installé par {tool} ; il apporte son propre Python {version}.</translation>
-        </message>
-        <message>
-            <source>Built from {python} by {tool}.</source>
-            <translation>Construit à partir de {python} par {tool}.</translation>
-        </message>
-        <message>
-            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
-            <translation>Le dossier de wheels {} ne contient aucun wheel (.whl). Choisissez le dossier que make wheelhouse a rempli, ou laissez le champ vide pour utiliser le réseau.</translation>
-        </message>
-        <message>
-            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
-            <translation>Le disque de {folder} a {free} libres ; il faut {needed}. Libérez de la place, ou choisissez un dossier sur un autre disque.</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>NVIDIA GPU</source>
-            <translation>GPU NVIDIA</translation>
-        </message>
-        <message>
-            <source>Apple GPU</source>
-            <translation>GPU Apple</translation>
-        </message>
-        <message>
-            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
-            <translation>Il n'y a pas de paquets prêts pour {system} sur {machine}. Installez le moteur sur une autre machine, ou choisissez un interpréteur qui a les paquets.</translation>
-        </message>
-        <message>
-            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
-            <translation>Il n'y a pas de PyTorch pour l'appareil {device} sous {system}. Choisissez le processeur.</translation>
-        </message>
-        <message>
-            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
-            <translation>Le pilote NVIDIA {driver} est trop ancien pour ce PyTorch, qui demande {least} ou plus récent. Mettez à jour le pilote, ou choisissez le processeur.</translation>
-        </message>
-        <message>
-            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
-            <translation>Aucun Python n'a été trouvé à partir duquel construire le moteur ({found}). Installez Python {version} depuis python.org ou votre distribution, puis réessayez.</translation>
-        </message>
-        <message>
-            <source>none at all</source>
-            <translation>aucun</translation>
-        </message>
-        <message>
-            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
-            <translation>{} se trouve dans l'extension, qu'une mise à jour de l'extension supprime. Choisissez un dossier en dehors.</translation>
-        </message>
-        <message>
-            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
-            <translation>Le chemin {folder} est trop long : les fichiers qu'il contiendrait auraient {length} caractères, {most} sont possibles. Choisissez-en un plus court.</translation>
-        </message>
-        <message>
-            <source>{} is a file. Choose a folder.</source>
-            <translation>{} est un fichier. Choisissez un dossier.</translation>
-        </message>
-        <message>
-            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
-            <translation>Le dossier {} contient d'autres fichiers, qui seraient remplacés. Choisissez un dossier vide ou nouveau.</translation>
-        </message>
-        <message>
-            <source>The folder {} may not be written by you. Choose another folder.</source>
-            <translation>Vous n'avez pas le droit d'écrire dans le dossier {}. Choisissez un autre dossier.</translation>
-        </message>
-        <message>
-            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
-            <translation>Le moteur a été installé par une extension plus récente ({theirs} ; celle-ci est {ours}) et peut ne pas convenir. Prenez l'extension plus récente, ou cliquez sur Mettre à jour pour construire le moteur pour celle-ci.</translation>
-        </message>
-        <message>
-            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
-            <translation>Le moteur a été installé par une autre version de l'extension ({theirs} ; celle-ci est {ours}) et a d'autres paquets. Cliquez sur Mettre à jour ; il fonctionne jusque-là.</translation>
-        </message>
-        <message>
-            <source>unknown</source>
-            <translation>inconnue</translation>
-        </message>
-        <message>
-            <source>This machine has an {card} ({memory}), driver {driver}.</source>
-            <translation>Cette machine a une {card} ({memory}), pilote {driver}.</translation>
-        </message>
-        <message>
-            <source>This is an Apple machine with a GPU of its own.</source>
-            <translation>Ceci est une machine Apple avec son propre GPU.</translation>
-        </message>
-        <message>
-            <source>No NVIDIA graphics card with a working driver was found.</source>
-            <translation>Aucune carte graphique NVIDIA avec un pilote qui fonctionne n'a été trouvée.</translation>
-        </message>
-        <message>
-            <source>it is {}, not CPython</source>
-            <translation>c'est {}, pas CPython</translation>
-        </message>
-        <message>
-            <source>it is a {}-bit Python</source>
-            <translation>c'est un Python {} bits</translation>
-        </message>
-        <message>
-            <source>Python {number} is too old; {oldest} to {newest} will do</source>
-            <translation>Python {number} est trop ancien ; de {oldest} à {newest} conviennent</translation>
-        </message>
-        <message>
-            <source>Python {number} is too new; {oldest} to {newest} will do</source>
-            <translation>Python {number} est trop récent ; de {oldest} à {newest} conviennent</translation>
-        </message>
-        <message>
-            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
-            <translation>il lui manque venv ou ensurepip (sous Debian et Ubuntu : installer python3-venv)</translation>
         </message>
         <message>
             <source>The proxy asks for a name and a password.</source>
@@ -1234,584 +1736,248 @@
             <translation>un paquet</translation>
         </message>
         <message>
-            <source>The engine is being checked…</source>
-            <translation>Vérification du moteur…</translation>
+            <source>Wait until it has ended, or cancel it there.</source>
+            <translation>Attendez que ce soit fini, ou annulez là-bas.</translation>
         </message>
         <message>
-            <source>A set-up of the engine was begun and not finished; it can go on.</source>
-            <translation>Une installation du moteur a été commencée et non achevée ; elle peut continuer.</translation>
+            <source>What was fetched is kept for the next time.</source>
+            <translation>Ce qui a été téléchargé est gardé pour la prochaine fois.</translation>
         </message>
         <message>
-            <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
-            <translation>Le moteur calcule dans son propre environnement Python. Un clic l'installe ; QGIS lui-même reste tel quel.</translation>
+            <source>{} does not answer like a Python.</source>
+            <translation>{} ne répond pas comme un Python.</translation>
         </message>
         <message>
-            <source>being checked</source>
-            <translation>en vérification</translation>
+            <source>{python} cannot be used: {reason}.</source>
+            <translation>{python} ne peut pas être utilisé : {reason}.</translation>
         </message>
         <message>
-            <source>ready</source>
-            <translation>prêt</translation>
+            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
+            <translation>{} n'a pas été créé par Installer le moteur… ; retirez-le vous-même.</translation>
         </message>
         <message>
-            <source>not set up</source>
-            <translation>non installé</translation>
+            <source>Wait until it has ended.</source>
+            <translation>Attendez que ce soit fini.</translation>
         </message>
         <message>
-            <source>broken</source>
-            <translation>défectueux</translation>
+            <source>{path} could not be removed: {reason}.</source>
+            <translation>{path} n'a pas pu être retiré : {reason}.</translation>
         </message>
         <message>
-            <source>outdated</source>
-            <translation>périmé</translation>
+            <source>Another QGIS is setting up the engine in {}.</source>
+            <translation>Un autre QGIS est en train d'installer le moteur dans {}.</translation>
         </message>
         <message>
-            <source>Preparing the folder</source>
-            <translation>Préparation du dossier</translation>
+            <source>This machine has an {card} ({memory}), driver {driver}.</source>
+            <translation>Cette machine a une {card} ({memory}), pilote {driver}.</translation>
         </message>
         <message>
-            <source>Fetching the installer uv</source>
-            <translation>Téléchargement de l'installateur uv</translation>
+            <source>This is an Apple machine with a GPU of its own.</source>
+            <translation>Ceci est une machine Apple avec son propre GPU.</translation>
         </message>
         <message>
-            <source>Making the Python environment</source>
-            <translation>Création de l'environnement Python</translation>
+            <source>No NVIDIA graphics card with a working driver was found.</source>
+            <translation>Aucune carte graphique NVIDIA avec un pilote qui fonctionne n'a été trouvée.</translation>
         </message>
         <message>
-            <source>Fetching and installing the packages</source>
-            <translation>Téléchargement et installation des paquets</translation>
+            <source>it is {}, not CPython</source>
+            <translation>c'est {}, pas CPython</translation>
         </message>
         <message>
-            <source>Fetching and installing PyTorch</source>
-            <translation>Téléchargement et installation de PyTorch</translation>
+            <source>it is a {}-bit Python</source>
+            <translation>c'est un Python {} bits</translation>
         </message>
         <message>
-            <source>Checking that it computes</source>
-            <translation>Vérification que le moteur calcule</translation>
+            <source>Python {number} is too old; {oldest} to {newest} will do</source>
+            <translation>Python {number} est trop ancien ; de {oldest} à {newest} conviennent</translation>
         </message>
         <message>
-            <source>Putting it in place</source>
-            <translation>Mise en place</translation>
+            <source>Python {number} is too new; {oldest} to {newest} will do</source>
+            <translation>Python {number} est trop récent ; de {oldest} à {newest} conviennent</translation>
         </message>
         <message>
-            <source>Beginning</source>
-            <translation>Début</translation>
+            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
+            <translation>il lui manque venv ou ensurepip (sous Debian et Ubuntu : installer python3-venv)</translation>
         </message>
         <message>
-            <source>{}: {} of {}</source>
-            <translation>{} : {} sur {}</translation>
+            <source>The whole engine: pretraining, training, classification and assessment.</source>
+            <translation>Le moteur entier : pré-entraînement, entraînement, classification et évaluation.</translation>
         </message>
         <message>
-            <source>&amp;MTMSD</source>
-            <translation>&amp;MTMSD</translation>
+            <source>Classification and assessment with models that others trained; no training.</source>
+            <translation>Classification et évaluation avec des modèles que d'autres ont entraînés ; pas d'entraînement.</translation>
         </message>
         <message>
-            <source>MTMSD Classification</source>
-            <translation>Classification MTMSD</translation>
+            <source>Computes on the processor.</source>
+            <translation>Calcule sur le processeur.</translation>
         </message>
         <message>
-            <source>Show or hide the MTMSD dock</source>
-            <translation>Afficher ou masquer le panneau MTMSD</translation>
+            <source>Computes on NVIDIA graphics cards.</source>
+            <translation>Calcule sur les cartes graphiques NVIDIA.</translation>
         </message>
         <message>
-            <source>&amp;Engine…</source>
-            <translation>Mot&amp;eur…</translation>
+            <source>Computes on the Apple GPU.</source>
+            <translation>Calcule sur le GPU Apple.</translation>
         </message>
         <message>
-            <source>Parameters and outputs</source>
-            <translation>Paramètres et sorties</translation>
+            <source>From the folder {}; no network is used.</source>
+            <translation>Depuis le dossier {} ; aucun réseau n'est utilisé.</translation>
         </message>
         <message>
-            <source>The job's folder {path} cannot be made: {reason}.</source>
-            <translation>Le dossier de la tâche {path} ne peut pas être créé : {reason}.</translation>
+            <source>Fetches about {size} from {hosts}.</source>
+            <translation>Télécharge environ {size} depuis {hosts}.</translation>
         </message>
         <message>
-            <source>The file is temporary: it goes when QGIS is closed.</source>
-            <translation>Le fichier est temporaire : il disparaît à la fermeture de QGIS.</translation>
+            <source>Takes about {size} in {folder}; {free} are free there.</source>
+            <translation>Occupe environ {size} dans {folder} ; {free} y sont libres.</translation>
         </message>
         <message>
-            <source>The layer for '{parameter}' cannot be opened: {value}.</source>
-            <translation>La couche pour '{parameter}' ne peut pas être ouverte : {value}.</translation>
+            <source>PyTorch comes on top of that; its size was not measured.</source>
+            <translation>PyTorch s'y ajoute ; sa taille n'a pas été mesurée.</translation>
         </message>
         <message>
-            <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
-            <translation>'{layer}' est la scène elle-même ; choisissez la couche des polygones.</translation>
+            <source>QGIS's own Python stays as it is.</source>
+            <translation>Le Python de QGIS reste tel quel.</translation>
         </message>
         <message>
-            <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
-            <translation>La couche '{layer}' n'a pas de champ '{field}' ; elle a {fields}.</translation>
+            <source>The engine that is there stays until the new one has passed its check.</source>
+            <translation>Le moteur présent reste jusqu'à ce que le nouveau ait réussi sa vérification.</translation>
         </message>
         <message>
-            <source>Assess a class map</source>
-            <translation>Évaluer une carte des classes</translation>
+            <source>{first} and {last}</source>
+            <translation>{first} et {last}</translation>
         </message>
         <message>
-            <source>Compares a class map with reference polygons and writes an accuracy report.</source>
-            <translation>Compare une carte des classes à des polygones de référence et écrit un rapport de précision.</translation>
+            <source>uv, which is fetched first</source>
+            <translation>uv, qui est téléchargé d'abord</translation>
         </message>
         <message>
-            <source>Class map</source>
-            <translation>Carte des classes</translation>
+            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
+            <translation>Installé par {tool} ; il apporte son propre Python {version}.</translation>
         </message>
         <message>
-            <source>Reference that was not used for training.</source>
-            <translation>Référence qui n'a pas servi à l'entraînement.</translation>
+            <source>Built from {python} by {tool}.</source>
+            <translation>Construit à partir de {python} par {tool}.</translation>
         </message>
         <message>
-            <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
-            <translation>Les polygones qui ont entraîné la carte ; les méthodes de comparaison apprennent d'eux. Par défaut : aucun.</translation>
+            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
+            <translation>Le dossier de wheels {} ne contient aucun wheel (.whl). Choisissez le dossier que make wheelhouse a rempli, ou laissez le champ vide pour utiliser le réseau.</translation>
         </message>
         <message>
-            <source>Figures</source>
-            <translation>Chiffres</translation>
+            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
+            <translation>Le disque de {folder} a {free} libres ; il faut {needed}. Libérez de la place, ou choisissez un dossier sur un autre disque.</translation>
         </message>
         <message>
-            <source>The raster that 'Classify a scene' has written.</source>
-            <translation>Le raster que 'Classer une scène' a écrit.</translation>
+            <source>CPU</source>
+            <translation>CPU</translation>
         </message>
         <message>
-            <source>Reference polygons</source>
-            <translation>Polygones de référence</translation>
+            <source>NVIDIA GPU</source>
+            <translation>GPU NVIDIA</translation>
         </message>
         <message>
-            <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation>La scène de la carte. Avec elle et les polygones d'entraînement, une machine à vecteurs de support et une forêt aléatoire sur les spectres seuls sont rapportées à côté de la carte. Par défaut : aucune.</translation>
+            <source>Apple GPU</source>
+            <translation>GPU Apple</translation>
         </message>
         <message>
-            <source>Training polygons</source>
-            <translation>Polygones d'entraînement</translation>
+            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
+            <translation>Il n'y a pas de paquets prêts pour {system} sur {machine}. Installez le moteur sur une autre machine, ou choisissez un interpréteur qui a les paquets.</translation>
         </message>
         <message>
-            <source>The figures as JSON. Default: beside the report.</source>
-            <translation>Les chiffres en JSON. Par défaut : à côté du rapport.</translation>
+            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
+            <translation>Il n'y a pas de PyTorch pour l'appareil {device} sous {system}. Choisissez le processeur.</translation>
         </message>
         <message>
-            <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
-            <translation>Les comparaisons spectrales demandent la scène et les polygones d'entraînement ; donnez les deux ou aucun.</translation>
+            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
+            <translation>Le pilote NVIDIA {driver} est trop ancien pour ce PyTorch, qui demande {least} ou plus récent. Mettez à jour le pilote, ou choisissez le processeur.</translation>
         </message>
         <message>
-            <source>Classify a scene</source>
-            <translation>Classer une scène</translation>
+            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
+            <translation>Aucun Python n'a été trouvé à partir duquel construire le moteur ({found}). Installez Python {version} depuis python.org ou votre distribution, puis réessayez.</translation>
         </message>
         <message>
-            <source>Maps a scene with a trained classifier; class map and confidence.</source>
-            <translation>Cartographie une scène avec un classificateur entraîné ; carte des classes et confiance.</translation>
+            <source>none at all</source>
+            <translation>aucun</translation>
         </message>
         <message>
-            <source>Classifier</source>
-            <translation>Classificateur</translation>
+            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
+            <translation>{} se trouve dans l'extension, qu'une mise à jour de l'extension supprime. Choisissez un dossier en dehors.</translation>
         </message>
         <message>
-            <source>Extent</source>
-            <translation>Emprise</translation>
+            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
+            <translation>Le chemin {folder} est trop long : les fichiers qu'il contiendrait auraient {length} caractères, {most} sont possibles. Choisissez-en un plus court.</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
-            <translation>Le fichier .safetensors que 'Entraîner un classificateur' a écrit, ou le fichier .onnx de 'Exporter un classificateur'.</translation>
+            <source>{} is a file. Choose a folder.</source>
+            <translation>{} est un fichier. Choisissez un dossier.</translation>
         </message>
         <message>
-            <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
-            <translation>Seule cette partie de la scène est cartographiée, sur les pixels de la scène. Par défaut : toute la scène.</translation>
+            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
+            <translation>Le dossier {} contient d'autres fichiers, qui seraient remplacés. Choisissez un dossier vide ou nouveau.</translation>
         </message>
         <message>
-            <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
-            <translation>GeoTIFF sur la grille de la scène avec numéros, noms et couleurs des classes ; 0 = pas de données.</translation>
+            <source>The folder {} may not be written by you. Choose another folder.</source>
+            <translation>Vous n'avez pas le droit d'écrire dans le dossier {}. Choisissez un autre dossier.</translation>
         </message>
         <message>
-            <source>The extent does not touch the scene '{name}'; choose one that does.</source>
-            <translation>L'emprise ne touche pas la scène '{name}' ; choisissez-en une qui la touche.</translation>
+            <source>Found the training polygons {}; nothing says of which scene they are.</source>
+            <translation>Polygones d'entraînement {} trouvés ; rien n'indique à quelle scène ils appartiennent.</translation>
         </message>
         <message>
-            <source>Export a classifier</source>
-            <translation>Exporter un classificateur</translation>
+            <source>{} (earlier)</source>
+            <translation>{} (précédent)</translation>
         </message>
         <message>
-            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
-            <translation>Écrit un classificateur en ONNX, pour cartographier sur des machines sans PyTorch.</translation>
+            <source>{} is not a model of MTMSD.</source>
+            <translation>{} n'est pas un modèle de MTMSD.</translation>
         </message>
         <message>
-            <source>Exported classifier</source>
-            <translation>Classificateur exporté</translation>
+            <source>There is no folder to write to: {} cannot be created.</source>
+            <translation>Il n'y a pas de dossier où écrire : {} ne peut pas être créé.</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation>Le fichier .safetensors que 'Entraîner un classificateur' a écrit.</translation>
+            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
+            <translation>{} ne peut pas être écrit, donc des polygones non enregistrés n'ont pas été récupérés.</translation>
         </message>
         <message>
-            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
-            <translation>Un fichier .onnx, tout ce que 'Classer une scène' demande du classificateur.</translation>
+            <source>{path} cannot be written: {reason}.</source>
+            <translation>{path} ne peut pas être écrit : {reason}.</translation>
         </message>
         <message>
-            <source>'{name}' does not end in .onnx; choose another name.</source>
-            <translation>'{name}' ne se termine pas par .onnx ; choisissez un autre nom.</translation>
+            <source>The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers from 1 to {most}. Choose another field, or renumber them.</source>
+            <translation>Le champ '{field}' de '{layer}' contient la classe {value} ; les classes sont des nombres entiers de 1 à {most}. Choisissez un autre champ ou renumérotez les classes.</translation>
         </message>
         <message>
-            <source>Overall accuracy (0 to 1)</source>
-            <translation>Précision globale (0 à 1)</translation>
+            <source>class {}</source>
+            <translation>classe {}</translation>
         </message>
         <message>
-            <source>Average accuracy (0 to 1)</source>
-            <translation>Précision moyenne (0 à 1)</translation>
+            <source>{} has more than {} values; it holds no classes.</source>
+            <translation>{} a plus de {} valeurs ; il ne contient pas de classes.</translation>
         </message>
         <message>
-            <source>Kappa</source>
-            <translation>Kappa</translation>
+            <source>{} is in a folder that cannot be written, so its polygons are read-only.</source>
+            <translation>{} est dans un dossier protégé en écriture ; ses polygones sont donc en lecture seule.</translation>
         </message>
         <message>
-            <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
-            <translation>La couche raster '{name}' vient du fournisseur '{provider}', que le moteur ne sait pas lire ; enregistrez-la en GeoTIFF et utilisez celui-ci.</translation>
+            <source>Another QGIS (process {pid} on {host}) edits {file}; here its polygons are read-only. If that QGIS is gone, delete {lock}.</source>
+            <translation>Un autre QGIS (processus {pid} sur {host}) modifie {file} ; ici, ses polygones sont en lecture seule. Si cet autre QGIS ne tourne plus, supprimez {lock}.</translation>
         </message>
         <message>
-            <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
-            <translation>La couche raster '{name}' n'est que dans la mémoire de QGIS ; enregistrez-la en GeoTIFF et utilisez celui-ci.</translation>
+            <source>{} cannot be read.</source>
+            <translation>{} ne peut pas être lu.</translation>
         </message>
         <message>
-            <source>The layer '{name}' is neither a vector nor a raster layer.</source>
-            <translation>La couche '{name}' n'est ni vectorielle ni raster.</translation>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} ne peut pas être écrit : {}.</translation>
         </message>
         <message>
-            <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
-            <translation>Aucun polygone de la couche '{name}' n'est sélectionné ; sélectionnez-en ou laissez 'Polygones sélectionnés seulement' décoché.</translation>
+            <source>{} cannot be opened as training polygons.</source>
+            <translation>{} ne peut pas être ouvert comme polygones d'entraînement.</translation>
         </message>
         <message>
-            <source>The layer '{name}' could not be written for the engine: {reason}</source>
-            <translation>La couche '{name}' n'a pas pu être écrite pour le moteur : {reason}</translation>
-        </message>
-        <message>
-            <source>Map a scene from polygons</source>
-            <translation>Cartographier une scène à partir de polygones</translation>
-        </message>
-        <message>
-            <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
-            <translation>D'un raster hyperspectral et de quelques polygones à une carte des classes, en une étape.</translation>
-        </message>
-        <message>
-            <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
-            <translation>Les polygones d'entraînement, au moins 3 pixels dans chacune d'au moins deux classes.</translation>
-        </message>
-        <message>
-            <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
-            <translation>Référence qui ne sert pas à l'entraînement. Par défaut : un quart des polygones d'entraînement est réservé aux chiffres de précision ; la carte apprend ensuite de tous.</translation>
-        </message>
-        <message>
-            <source>Validation polygons</source>
-            <translation>Polygones de validation</translation>
-        </message>
-        <message>
-            <source>New diffusion model</source>
-            <translation>Nouveau modèle de diffusion</translation>
-        </message>
-        <message>
-            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation>Gardé pour cartographier de nouveau la scène sans préentraînement. Par défaut : non gardé.</translation>
-        </message>
-        <message>
-            <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
-            <translation>Gardé pour cartographier d'autres scènes du même capteur. Par défaut : non gardé.</translation>
-        </message>
-        <message>
-            <source>mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation>mtmsd (par défaut), ou un classificateur simple des spectres seuls, qui se passe de modèle de diffusion et ne prend que des secondes : svm (machine à vecteurs de support), svm-polygons (la même, réglée sur des polygones entiers), rf (forêt aléatoire). Le rapport de précision dit quand l'un d'eux est meilleur.</translation>
-        </message>
-        <message>
-            <source>How polygons are held out</source>
-            <translation>Comment les polygones sont réservés</translation>
-        </message>
-        <message>
-            <source>Share held out</source>
-            <translation>Part réservée</translation>
-        </message>
-        <message>
-            <source>Guard distance in pixels</source>
-            <translation>Distance de garde en pixels</translation>
-        </message>
-        <message>
-            <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
-            <translation>polygons : des polygones entiers. cross : validation croisée spatiale, chaque polygone testé une fois. auto (par défaut) : cross où la plupart des classes ont moins de 4 polygones, sinon polygons. random : des pixels isolés, dont les chiffres sont optimistes parce qu'ils voisinent des pixels d'entraînement.</translation>
-        </message>
-        <message>
-            <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
-            <translation>Part de chaque classe qui est réservée, de 0 à 0.9. Avec 0, aucune précision n'est donnée et la confiance n'est pas calibrée. Par défaut : 0.25.</translation>
-        </message>
-        <message>
-            <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
-            <translation>Les pixels d'entraînement plus proches que cela d'un pixel réservé sont laissés de côté. Par défaut : 0.</translation>
-        </message>
-        <message>
-            <source>Unknown below a confidence of</source>
-            <translation>Inconnu sous une confiance de</translation>
-        </message>
-        <message>
-            <source>Majority filter, side in pixels</source>
-            <translation>Filtre majoritaire, côté en pixels</translation>
-        </message>
-        <message>
-            <source>Minimum mapping unit in pixels</source>
-            <translation>Unité cartographique minimale en pixels</translation>
-        </message>
-        <message>
-            <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
-            <translation>Les pixels de confiance moindre, de 0 à 1, reçoivent la classe 255 'unknown'. Par défaut : aucun.</translation>
-        </message>
-        <message>
-            <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
-            <translation>Chaque pixel reçoit la classe la plus fréquente d'un carré de 3, 5, 7, … pixels autour de lui ; à égalité il garde la sienne. Par défaut : aucun.</translation>
-        </message>
-        <message>
-            <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
-            <translation>Les régions plus petites rejoignent leur plus grande voisine. Par défaut : toutes restent.</translation>
-        </message>
-        <message>
-            <source>Class probabilities</source>
-            <translation>Probabilités des classes</translation>
-        </message>
-        <message>
-            <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation>GeoTIFF avec une bande par classe, de 0 à 1 ; quatre octets par pixel et classe. 'Où étiqueter ensuite' en a besoin. Par défaut : non écrit.</translation>
-        </message>
-        <message>
-            <source>Entropy</source>
-            <translation>Entropie</translation>
-        </message>
-        <message>
-            <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
-            <translation>GeoTIFF : 0 où une classe est certaine, 1 où toutes sont aussi probables. Par défaut : non écrit.</translation>
-        </message>
-        <message>
-            <source>Disagreement</source>
-            <translation>Désaccord</translation>
-        </message>
-        <message>
-            <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
-            <translation>GeoTIFF : à quel point les membres de l'ensemble diffèrent, de 0 à 1 ; pas pour les classificateurs simples. Par défaut : non écrit.</translation>
-        </message>
-        <message>
-            <source>Polygons</source>
-            <translation>Polygones</translation>
-        </message>
-        <message>
-            <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
-            <translation>GeoPackage des régions de la carte, comme par 'Convertir une carte des classes en polygones'. Par défaut : non écrit.</translation>
-        </message>
-        <message>
-            <source>Points to label</source>
-            <translation>Points à étiqueter</translation>
-        </message>
-        <message>
-            <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation>GeoPackage de 20 endroits à étiqueter ensuite, comme par 'Où étiqueter ensuite'. Par défaut : non écrit.</translation>
-        </message>
-        <message>
-            <source>Where to label next</source>
-            <translation>Où étiqueter ensuite</translation>
-        </message>
-        <message>
-            <source>Points in doubt, spread over the scene, with the two classes in question.</source>
-            <translation>Points douteux, répartis sur la scène, avec les deux classes en question.</translation>
-        </message>
-        <message>
-            <source>Number of points</source>
-            <translation>Nombre de points</translation>
-        </message>
-        <message>
-            <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation>Étiquettes qui existent déjà ; les points s'en tiennent à distance. Par défaut : aucune.</translation>
-        </message>
-        <message>
-            <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
-            <translation>Une bande par classe, de 'Classer une scène' ou 'Cartographier une scène à partir de polygones'.</translation>
-        </message>
-        <message>
-            <source>How many points are proposed. Default: 20.</source>
-            <translation>Combien de points sont proposés. Par défaut : 20.</translation>
-        </message>
-        <message>
-            <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
-            <translation>GeoPackage avec rang (1 est le meilleur), doute (0 à 1), les deux classes en doute et leurs probabilités.</translation>
-        </message>
-        <message>
-            <source>Number of points found</source>
-            <translation>Nombre de points trouvés</translation>
-        </message>
-        <message>
-            <source>Scene</source>
-            <translation>Scène</translation>
-        </message>
-        <message>
-            <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
-            <translation>Le raster hyperspectral. Les pixels sans données et les mauvaises bandes (marquées dans le fichier, constantes ou vides) sont laissés de côté d'eux-mêmes.</translation>
-        </message>
-        <message>
-            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>Une couche de polygones dans un SCR quelconque avec un champ de classe, ou un raster sur la grille de la scène avec des numéros de classe (0 = sans étiquette).</translation>
-        </message>
-        <message>
-            <source>Class field</source>
-            <translation>Champ de classe</translation>
-        </message>
-        <message>
-            <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
-            <translation>Numéro ou nom de la classe de chaque polygone ; pour un numéro, le nom est pris d'un champ tel que class_name. Par défaut : le champ nommé class_id, class ou semblable.</translation>
-        </message>
-        <message>
-            <source>Selected polygons only</source>
-            <translation>Polygones sélectionnés seulement</translation>
-        </message>
-        <message>
-            <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation>Seuls les polygones sélectionnés des étiquettes sont lus. Par défaut : non, tous.</translation>
-        </message>
-        <message>
-            <source>Diffusion model</source>
-            <translation>Modèle de diffusion</translation>
-        </message>
-        <message>
-            <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
-            <translation>Le fichier .safetensors que 'Préentraîner sur une scène' a écrit.</translation>
-        </message>
-        <message>
-            <source>With it, pretraining is skipped. Default: none.</source>
-            <translation>Avec lui, le préentraînement est omis. Par défaut : aucun.</translation>
-        </message>
-        <message>
-            <source>Preset</source>
-            <translation>Préréglage</translation>
-        </message>
-        <message>
-            <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
-            <translation>quick : environ 3 minutes de préentraînement sur deux cœurs de CPU, pour un premier aperçu. balanced (par défaut) : environ 10 à 15 minutes, la carte à garder. paper : le réseau et la durée publiés ; demande un GPU.</translation>
-        </message>
-        <message>
-            <source>Device</source>
-            <translation>Appareil</translation>
-        </message>
-        <message>
-            <source>auto (default) takes a GPU that works, else the CPU.</source>
-            <translation>auto (par défaut) prend un GPU qui fonctionne, sinon le CPU.</translation>
-        </message>
-        <message>
-            <source>Seed</source>
-            <translation>Graine</translation>
-        </message>
-        <message>
-            <source>The same seed on the same machine gives the same result. Default: 0.</source>
-            <translation>La même graine sur la même machine donne le même résultat. Par défaut : 0.</translation>
-        </message>
-        <message>
-            <source>Other settings</source>
-            <translation>Autres réglages</translation>
-        </message>
-        <message>
-            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation>Nombres isolés du préréglage remplacés, sous la forme KEY=VALUE séparés par des espaces : 'iterations=2000 members=5'. Par défaut : aucun.</translation>
-        </message>
-        <message>
-            <source>Bands to leave out</source>
-            <translation>Bandes à exclure</translation>
-        </message>
-        <message>
-            <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
-            <translation>Numéros de bandes ou longueurs d'onde en plus de celles exclues d'elles-mêmes : '1-5,130-135' ou '1340-1460nm,1790-1960nm' (vapeur d'eau). Par défaut : aucune.</translation>
-        </message>
-        <message>
-            <source>Resume</source>
-            <translation>Reprendre</translation>
-        </message>
-        <message>
-            <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
-            <translation>Continuer du dernier point de reprise d'une exécution annulée ou interrompue avec le même fichier de sortie. Par défaut : non.</translation>
-        </message>
-        <message>
-            <source>Confidence</source>
-            <translation>Confiance</translation>
-        </message>
-        <message>
-            <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
-            <translation>GeoTIFF avec la probabilité de la classe cartographiée, de 0 à 1.</translation>
-        </message>
-        <message>
-            <source>Accuracy report</source>
-            <translation>Rapport de précision</translation>
-        </message>
-        <message>
-            <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
-            <translation>Un fichier HTML avec la matrice de confusion (lignes : référence, colonnes : carte), les précisions et, où c'est possible, des comparaisons spectrales.</translation>
-        </message>
-        <message>
-            <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
-            <translation>'{word}' dans Autres réglages n'a pas la forme KEY=VALUE.</translation>
-        </message>
-        <message>
-            <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
-            <translation>'{path}' n'est pas un GeoTIFF, le seul format écrit ; terminez-le par .tif.</translation>
-        </message>
-        <message>
-            <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
-            <translation>'{path}' n'est pas un GeoPackage, le seul format écrit ; terminez-le par .gpkg.</translation>
-        </message>
-        <message>
-            <source>Pretrain on a scene</source>
-            <translation>Préentraîner sur une scène</translation>
-        </message>
-        <message>
-            <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation>Apprend une scène hyperspectrale sans étiquettes et écrit un modèle de diffusion.</translation>
-        </message>
-        <message>
-            <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
-            <translation>Un fichier .safetensors de 5 à 110 Mo, pour 'Entraîner un classificateur' et 'Cartographier une scène à partir de polygones'. Des points de reprise sont à côté jusqu'à ce qu'il soit complet.</translation>
-        </message>
-        <message>
-            <source>The job in {folder} could not be started with {python}: {reason}.</source>
-            <translation>La tâche dans {folder} n'a pas pu démarrer avec {python} : {reason}.</translation>
-        </message>
-        <message>
-            <source>Job folder: {folder}</source>
-            <translation>Dossier de la tâche : {folder}</translation>
-        </message>
-        <message>
-            <source>Train a classifier</source>
-            <translation>Entraîner un classificateur</translation>
-        </message>
-        <message>
-            <source>Learns the classes of training polygons and writes a classifier.</source>
-            <translation>Apprend les classes de polygones d'entraînement et écrit un classificateur.</translation>
-        </message>
-        <message>
-            <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
-            <translation>Un fichier .safetensors qui contient le modèle de diffusion, les classes avec noms et couleurs, et la précision sur des polygones réservés ; c'est tout ce qu'il faut à 'Classer une scène'.</translation>
-        </message>
-        <message>
-            <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
-            <translation>Le classificateur 'mtmsd' demande un modèle de diffusion ; donnez celui que 'Préentraîner sur une scène' a écrit, ou choisissez un autre classificateur.</translation>
-        </message>
-        <message>
-            <source>Turn a class map into polygons</source>
-            <translation>Convertir une carte des classes en polygones</translation>
-        </message>
-        <message>
-            <source>Polygons with class, area and mean confidence, and the area of each class.</source>
-            <translation>Polygones avec classe, surface et confiance moyenne, et la surface de chaque classe.</translation>
-        </message>
-        <message>
-            <source>Area table</source>
-            <translation>Tableau des surfaces</translation>
-        </message>
-        <message>
-            <source>Written with the map; its mean is told for each polygon. Default: none.</source>
-            <translation>Écrite avec la carte ; sa moyenne est donnée pour chaque polygone. Par défaut : aucune.</translation>
-        </message>
-        <message>
-            <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
-            <translation>GeoPackage avec un polygone pour chaque région d'un seul tenant : class_id, class_name, color, pixels, area_ha, confidence.</translation>
-        </message>
-        <message>
-            <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
-            <translation>Pixels, part et hectares de chaque classe en CSV. Par défaut : non écrit.</translation>
-        </message>
-        <message>
-            <source>Number of polygons</source>
-            <translation>Nombre de polygones</translation>
+            <source>No class</source>
+            <translation>Sans classe</translation>
         </message>
     </context>
     <context>
@@ -1829,8 +1995,8 @@
             <translation>spectres seuls</translation>
         </message>
         <message>
-            <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
-            <translation>MTMSD apprend des spectres et de leur voisinage sur le modèle préentraîné ; les autres ne voient que les spectres, se passent de modèle et ne prennent que des secondes</translation>
+            <source>MTMSD learns from spectra and their surroundings on the pretrained model; a stack listens to several classifiers, and to MTMSD where there is a model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
+            <translation>MTMSD apprend des spectres et de leur voisinage sur le modèle préentraîné ; le stacking combine plusieurs classificateurs, et MTMSD s'il y a un modèle ; les autres ne voient que les spectres. Tous sauf MTMSD se passent de modèle et ne prennent alors que des secondes</translation>
         </message>
         <message>
             <source> %</source>
@@ -1883,6 +2049,10 @@
         <message>
             <source>MTMSD</source>
             <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Stack of several</source>
+            <translation>Stacking de plusieurs</translation>
         </message>
         <message>
             <source>Support vector machine</source>
@@ -1938,6 +2108,10 @@
         <message>
             <source>Polygons</source>
             <translation>Polygones</translation>
+        </message>
+        <message>
+            <source>{polygons} outline the map's regions: {file}</source>
+            <translation>{polygons} délimitant les régions de la carte : {file}</translation>
         </message>
         <message>
             <source>Points to label</source>
@@ -2027,10 +2201,6 @@
             <translation>Cartographie de la scène</translation>
         </message>
         <message>
-            <source>{}…</source>
-            <translation>{}…</translation>
-        </message>
-        <message>
             <source>Canceled; nothing was changed.</source>
             <translation>Annulé ; rien n'a été changé.</translation>
         </message>
@@ -2111,6 +2281,41 @@
         <message>
             <source>{} pixels of {} are mapped as {}</source>
             <translation>{} pixels de {} sont cartographiés en {}</translation>
+        </message>
+    </context>
+    <context>
+        <name>MoreSettings</name>
+        <message>
+            <source>More settings</source>
+            <translation>Plus de réglages</translation>
+        </message>
+        <message>
+            <source>Seldom needed; the Processing help lists every number</source>
+            <translation>Rarement utile ; l'aide de Traitements donne chaque nombre</translation>
+        </message>
+        <message>
+            <source>The same seed on the same machine gives the same map</source>
+            <translation>La même graine sur la même machine donne la même carte</translation>
+        </message>
+        <message>
+            <source>Bands to leave out besides the bad ones that are found</source>
+            <translation>Bandes à exclure en plus des mauvaises qui sont trouvées</translation>
+        </message>
+        <message>
+            <source>Single numbers of the preset, as KEY=VALUE</source>
+            <translation>Nombres isolés du préréglage, sous la forme KEY=VALUE</translation>
+        </message>
+        <message>
+            <source>See&amp;d</source>
+            <translation>&amp;Graine</translation>
+        </message>
+        <message>
+            <source>Leave &amp;out</source>
+            <translation>E&amp;xclure</translation>
+        </message>
+        <message>
+            <source>Num&amp;bers</source>
+            <translation>No&amp;mbres</translation>
         </message>
     </context>
     <context>
@@ -2238,8 +2443,8 @@
             <translation>4  Polygones d'entraînement</translation>
         </message>
         <message>
-            <source>Draw a polygon; right click ends it</source>
-            <translation>Dessiner un polygone ; le clic droit le termine</translation>
+            <source>Draw a polygon; right or double click ends it</source>
+            <translation>Dessiner un polygone ; un clic droit ou un double-clic le termine</translation>
         </message>
         <message>
             <source>Drag a rectangle</source>
@@ -2252,6 +2457,14 @@
         <message>
             <source>Click a pixel: similar neighbours join it</source>
             <translation>Cliquer un pixel : ses voisins semblables le rejoignent</translation>
+        </message>
+        <message>
+            <source>There is nothing to undo.</source>
+            <translation>Il n'y a rien à annuler.</translation>
+        </message>
+        <message>
+            <source>There is nothing to redo.</source>
+            <translation>Il n'y a rien à rétablir.</translation>
         </message>
         <message>
             <source>Select polygons</source>
@@ -2326,8 +2539,16 @@
             <translation>non enregistré</translation>
         </message>
         <message>
-            <source>Click the corners; right click ends, Escape drops it.</source>
-            <translation>Cliquez les coins ; le clic droit termine, Échap abandonne.</translation>
+            <source>Undo: {}</source>
+            <translation>Annuler : {}</translation>
+        </message>
+        <message>
+            <source>Redo: {}</source>
+            <translation>Rétablir : {}</translation>
+        </message>
+        <message>
+            <source>Click the corners; right or double click ends, Escape drops it.</source>
+            <translation>Cliquez les sommets ; un clic droit ou un double-clic termine, Échap abandonne.</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
@@ -2373,6 +2594,10 @@
             <translation>2  Préentraînement</translation>
         </message>
         <message>
+            <source>Pretraining</source>
+            <translation>Préentraînement</translation>
+        </message>
+        <message>
             <source>Quick – a first look</source>
             <translation>Rapide – un premier aperçu</translation>
         </message>
@@ -2405,8 +2630,8 @@
             <translation>GPU Apple</translation>
         </message>
         <message>
-            <source>Where the engine computes; automatic takes a GPU if any</source>
-            <translation>Où le moteur calcule ; Automatique prend un GPU s'il y en a un</translation>
+            <source>Where the engine pretrains, trains and maps; automatic takes a GPU if any</source>
+            <translation>Où le moteur préentraîne, entraîne et cartographie ; Automatique prend un GPU s'il y en a un</translation>
         </message>
         <message>
             <source>&amp;Preset</source>
@@ -2415,14 +2640,6 @@
         <message>
             <source>De&amp;vice</source>
             <translation>A&amp;ppareil</translation>
-        </message>
-        <message>
-            <source>Meas&amp;ure</source>
-            <translation>Me&amp;surer</translation>
-        </message>
-        <message>
-            <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation>Exécuter quelques pas sur cette machine pour savoir combien dure ce préréglage</translation>
         </message>
         <message>
             <source>P&amp;retrain</source>
@@ -2435,38 +2652,6 @@
         <message>
             <source>The loss of pretraining: it falls fast, then slowly</source>
             <translation>La perte du préentraînement : elle baisse vite, puis lentement</translation>
-        </message>
-        <message>
-            <source>More settings</source>
-            <translation>Plus de réglages</translation>
-        </message>
-        <message>
-            <source>Seldom needed; the Processing help lists every number</source>
-            <translation>Rarement utile ; l'aide de Traitements donne chaque nombre</translation>
-        </message>
-        <message>
-            <source>The same seed on the same machine gives the same map</source>
-            <translation>La même graine sur la même machine donne la même carte</translation>
-        </message>
-        <message>
-            <source>Bands to leave out besides the bad ones that are found</source>
-            <translation>Bandes à exclure en plus des mauvaises qui sont trouvées</translation>
-        </message>
-        <message>
-            <source>Single numbers of the preset, as KEY=VALUE</source>
-            <translation>Nombres isolés du préréglage, sous la forme KEY=VALUE</translation>
-        </message>
-        <message>
-            <source>See&amp;d</source>
-            <translation>&amp;Graine</translation>
-        </message>
-        <message>
-            <source>Leave &amp;out</source>
-            <translation>E&amp;xclure</translation>
-        </message>
-        <message>
-            <source>Num&amp;bers</source>
-            <translation>No&amp;mbres</translation>
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
@@ -2513,40 +2698,20 @@
             <translation>Attente des bandes du raster.</translation>
         </message>
         <message>
-            <source>Measuring on this machine…</source>
-            <translation>Mesure sur cette machine…</translation>
-        </message>
-        <message>
-            <source>Takes about {} here</source>
-            <translation>Prend ici environ {}</translation>
-        </message>
-        <message>
-            <source>Time on this machine not measured yet</source>
-            <translation>Durée sur cette machine pas encore mesurée</translation>
-        </message>
-        <message>
-            <source>Measuring the speed</source>
-            <translation>Mesure de la vitesse</translation>
-        </message>
-        <message>
             <source>Pausing: writing a checkpoint…</source>
             <translation>Mise en pause : écriture d'un point de reprise…</translation>
-        </message>
-        <message>
-            <source>Pretraining</source>
-            <translation>Préentraînement</translation>
-        </message>
-        <message>
-            <source>Starting the engine…</source>
-            <translation>Démarrage du moteur…</translation>
         </message>
         <message>
             <source>Taking up the job that went on without QGIS…</source>
             <translation>Reprise de la tâche qui a continué sans QGIS…</translation>
         </message>
         <message>
-            <source>{} {:,.0f} of {:,.0f}</source>
-            <translation>{} {:,.0f} sur {:,.0f}</translation>
+            <source>Starting the engine…</source>
+            <translation>Démarrage du moteur…</translation>
+        </message>
+        <message>
+            <source>{} {} of {}</source>
+            <translation>{} {} sur {}</translation>
         </message>
         <message>
             <source>{} left</source>
@@ -2622,8 +2787,12 @@
             <translation>Aucune scène choisie</translation>
         </message>
         <message>
-            <source>The hyperspectral raster to map; follows the active layer in the layer tree</source>
-            <translation>Le raster hyperspectral à cartographier ; suit la couche active de l'arbre des couches</translation>
+            <source>The hyperspectral raster to map</source>
+            <translation>Le raster hyperspectral à cartographier</translation>
+        </message>
+        <message>
+            <source>Follow the layer tree: the active raster becomes the scene</source>
+            <translation>Suivre l'arbre des couches : le raster actif devient la scène</translation>
         </message>
         <message>
             <source>Open a raster file…</source>
@@ -2755,6 +2924,13 @@
         </message>
     </context>
     <context>
+        <name>SectionJob</name>
+        <message>
+            <source>{}…</source>
+            <translation>{}…</translation>
+        </message>
+    </context>
+    <context>
         <name>SetUpDialog</name>
         <message>
             <source>Set Up the MTMSD Engine</source>
@@ -2859,8 +3035,35 @@
             <translation>Deux classes d'au moins 5 pixels peuvent être comparées.</translation>
         </message>
         <message>
-            <source>Most alike: {} and {} ({:.2f} of 2)</source>
-            <translation>Les plus semblables : {} et {} ({:.2f} sur 2)</translation>
+            <source>Most alike: {} and {} ({} of 2)</source>
+            <translation>Les plus semblables : {} et {} ({} sur 2)</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpeedEstimate</name>
+        <message>
+            <source>Meas&amp;ure</source>
+            <translation>Me&amp;surer</translation>
+        </message>
+        <message>
+            <source>Run a few steps on this machine to learn how long this preset takes</source>
+            <translation>Exécuter quelques pas sur cette machine pour savoir combien dure ce préréglage</translation>
+        </message>
+        <message>
+            <source>Measuring on this machine…</source>
+            <translation>Mesure sur cette machine…</translation>
+        </message>
+        <message>
+            <source>Takes about {} here</source>
+            <translation>Prend ici environ {}</translation>
+        </message>
+        <message>
+            <source>Time on this machine not measured yet</source>
+            <translation>Durée sur cette machine pas encore mesurée</translation>
+        </message>
+        <message>
+            <source>Measuring the speed</source>
+            <translation>Mesure de la vitesse</translation>
         </message>
     </context>
     <context>
@@ -2895,22 +3098,33 @@
         </message>
     </context>
     <context>
+        <name>TrainingSamples</name>
+        <message>
+            <source>The pixels cannot be read: {}</source>
+            <translation>Les pixels ne peuvent pas être lus : {}</translation>
+        </message>
+    </context>
+    <context>
         <name>Workspace</name>
+        <message>
+            <source>The training polygons {} are gone; the next class begins a new file.</source>
+            <translation>Les polygones d'entraînement {} ont disparu ; la prochaine classe commence un nouveau fichier.</translation>
+        </message>
         <message>
             <source>1 training polygon was recovered: it had not been saved.</source>
             <translation>1 polygone d'entraînement a été récupéré : il n'était pas enregistré.</translation>
         </message>
         <message>
-            <source>{:,} training polygons were recovered: not all had been saved.</source>
-            <translation>{:,} polygones d'entraînement ont été récupérés : tous n'étaient pas enregistrés.</translation>
+            <source>{} training polygons were recovered: not all had been saved.</source>
+            <translation>{} polygones d'entraînement ont été récupérés : tous n'étaient pas enregistrés.</translation>
         </message>
         <message>
             <source>Training – {}</source>
             <translation>Entraînement – {}</translation>
         </message>
         <message>
-            <source>There is no folder to write to: {} cannot be created.</source>
-            <translation>Il n'y a pas de dossier où écrire : {} ne peut pas être créé.</translation>
+            <source>The training polygons {path} were not saved: {reason}</source>
+            <translation>Les polygones d'entraînement {path} n'ont pas été enregistrés : {reason}</translation>
         </message>
     </context>
     <context>

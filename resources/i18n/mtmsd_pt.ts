@@ -68,16 +68,20 @@
             <translation>Abrir o relatório completo no navegador</translation>
         </message>
         <message>
-            <source>{} right of {:,} pixels</source>
-            <translation>{} certos de {:,} pixels</translation>
+            <source>Comparing the map with the reference…</source>
+            <translation>Comparando o mapa com a referência…</translation>
+        </message>
+        <message>
+            <source>{} right of {} pixels</source>
+            <translation>{} certos de {} pixels</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
             <translation>Nenhum polígono foi reservado; escolha polígonos de referência.</translation>
         </message>
         <message>
-            <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</source>
-            <translation>Global &lt;b&gt;{}&lt;/b&gt; · média &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</translation>
+            <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</source>
+            <translation>Global &lt;b&gt;{}&lt;/b&gt; · média &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</translation>
         </message>
         <message>
             <source>found</source>
@@ -98,10 +102,6 @@
         <message>
             <source>Assessing the map</source>
             <translation>Avaliando o mapa</translation>
-        </message>
-        <message>
-            <source>Comparing the map with the reference…</source>
-            <translation>Comparando o mapa com a referência…</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
@@ -189,8 +189,20 @@
             <translation>Pixels de menos: {}</translation>
         </message>
         <message>
-            <source>{} classes, {:,} pixels</source>
-            <translation>{} classes, {:,} pixels</translation>
+            <source>{} classes, {} pixels</source>
+            <translation>{} classes, {} pixels</translation>
+        </message>
+        <message>
+            <source>{} are in two classes: the later polygon counts</source>
+            <translation>{} em duas classes: vale o último polígono</translation>
+        </message>
+        <message>
+            <source>{} outside the scene or without data</source>
+            <translation>{} fora da cena ou sem dados</translation>
+        </message>
+        <message>
+            <source>{} without a class</source>
+            <translation>{} sem classe</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
@@ -203,18 +215,6 @@
         <message>
             <source>Select a class.</source>
             <translation>Selecione uma classe.</translation>
-        </message>
-        <message>
-            <source>There is nothing to undo.</source>
-            <translation>Não há nada a desfazer.</translation>
-        </message>
-        <message>
-            <source>Undo: {}</source>
-            <translation>Desfazer: {}</translation>
-        </message>
-        <message>
-            <source>Redo: {}</source>
-            <translation>Refazer: {}</translation>
         </message>
         <message>
             <source>Add a class</source>
@@ -247,18 +247,6 @@
         <message>
             <source>No polygon layer or label raster in the project</source>
             <translation>Nenhuma camada de polígonos nem raster de rótulos no projeto</translation>
-        </message>
-        <message>
-            <source>Copy the polygons; the class is in the field {}</source>
-            <translation>Copiar os polígonos; a classe está no campo {}</translation>
-        </message>
-        <message>
-            <source>{} – another field</source>
-            <translation>{} – outro campo</translation>
-        </message>
-        <message>
-            <source>{} has no polygons with a class.</source>
-            <translation>{} não tem polígonos com classe.</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
@@ -481,6 +469,57 @@
         </message>
     </context>
     <context>
+        <name>ImportDialog</name>
+        <message>
+            <source>Take Polygons from {}</source>
+            <translation>Tomar polígonos de {}</translation>
+        </message>
+        <message>
+            <source>Numbers or names of the classes</source>
+            <translation>Números ou nomes das classes</translation>
+        </message>
+        <message>
+            <source>The field {} was guessed by its name.</source>
+            <translation>O campo {} foi deduzido pelo nome.</translation>
+        </message>
+        <message>
+            <source>Class &amp;field</source>
+            <translation>&amp;Campo de classe</translation>
+        </message>
+        <message>
+            <source>In the layer</source>
+            <translation>Na camada</translation>
+        </message>
+        <message>
+            <source>Polygons</source>
+            <translation>Polígonos</translation>
+        </message>
+        <message>
+            <source>Pixels</source>
+            <translation>Pixels</translation>
+        </message>
+        <message>
+            <source>Becomes</source>
+            <translation>Passa a ser</translation>
+        </message>
+        <message>
+            <source>&amp;Merge names that differ in capitals or blanks only</source>
+            <translation>&amp;Unir os nomes que só diferem em maiúsculas ou espaços</translation>
+        </message>
+        <message>
+            <source>&amp;Take Polygons</source>
+            <translation>&amp;Tomar polígonos</translation>
+        </message>
+        <message>
+            <source>Choose the field that holds the classes.</source>
+            <translation>Escolha o campo que contém as classes.</translation>
+        </message>
+        <message>
+            <source>Reading…</source>
+            <translation>Lendo…</translation>
+        </message>
+    </context>
+    <context>
         <name>JobsSection</name>
         <message>
             <source>8  Jobs</source>
@@ -511,8 +550,16 @@
             <translation>&amp;Pasta da tarefa</translation>
         </message>
         <message>
+            <source>Cancel Job…</source>
+            <translation>Cancelar tarefa…</translation>
+        </message>
+        <message>
             <source>{} running</source>
             <translation>{} em execução</translation>
+        </message>
+        <message>
+            <source>None running; {ended} ended, the last with {warnings}</source>
+            <translation>Nenhuma em curso; {ended} terminadas, a última com {warnings}</translation>
         </message>
         <message>
             <source>None running; {} ended</source>
@@ -539,10 +586,6 @@
             <translation>falhou</translation>
         </message>
         <message>
-            <source>{} (started elsewhere)</source>
-            <translation>{} (começada em outro lugar)</translation>
-        </message>
-        <message>
             <source>Select a job.</source>
             <translation>Selecione uma tarefa.</translation>
         </message>
@@ -555,8 +598,32 @@
             <translation>Abrir a pasta da tarefa</translation>
         </message>
         <message>
+            <source>The job does not run any more.</source>
+            <translation>A tarefa não está mais em curso.</translation>
+        </message>
+        <message>
+            <source>Stop this job</source>
+            <translation>Parar esta tarefa</translation>
+        </message>
+        <message>
             <source>Log of {}</source>
             <translation>Registro de {}</translation>
+        </message>
+        <message>
+            <source>Job of Another QGIS</source>
+            <translation>Tarefa de outro QGIS</translation>
+        </message>
+        <message>
+            <source>Whoever started it waits for its result.</source>
+            <translation>Quem a iniciou espera pelo resultado.</translation>
+        </message>
+        <message>
+            <source>Cancel Their Job</source>
+            <translation>Cancelar mesmo assim</translation>
+        </message>
+        <message>
+            <source>Let It Go On</source>
+            <translation>Deixar continuar</translation>
         </message>
     </context>
     <context>
@@ -613,60 +680,12 @@
             <translation>Perda</translation>
         </message>
         <message>
-            <source>step {:,.0f}</source>
-            <translation>passo {:,.0f}</translation>
+            <source>step {}</source>
+            <translation>passo {}</translation>
         </message>
     </context>
     <context>
         <name>MTMSD</name>
-        <message>
-            <source>{} cannot be read.</source>
-            <translation>{} não pode ser lido.</translation>
-        </message>
-        <message>
-            <source>Jobs Are Running</source>
-            <translation>Há tarefas em execução</translation>
-        </message>
-        <message>
-            <source>The engine is at work:</source>
-            <translation>O motor está trabalhando:</translation>
-        </message>
-        <message>
-            <source>A job that goes on is taken up again when QGIS is next opened.</source>
-            <translation>Uma tarefa que continua é retomada na próxima vez que o QGIS for aberto.</translation>
-        </message>
-        <message>
-            <source>&amp;Let It Go On</source>
-            <translation>&amp;Deixar continuar</translation>
-        </message>
-        <message>
-            <source>&amp;Cancel Job</source>
-            <translation>&amp;Cancelar tarefa</translation>
-        </message>
-        <message>
-            <source>&amp;Stay in QGIS</source>
-            <translation>Ficar no QGI&amp;S</translation>
-        </message>
-        <message>
-            <source>{} has more than {} values; it holds no classes.</source>
-            <translation>{} tem mais de {} valores; não contém classes.</translation>
-        </message>
-        <message>
-            <source>The engine ended without a result.</source>
-            <translation>O motor terminou sem resultado.</translation>
-        </message>
-        <message>
-            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
-            <translation>{} não pode ser escrito, por isso polígonos não salvos não foram recuperados.</translation>
-        </message>
-        <message>
-            <source>{path} cannot be written: {reason}.</source>
-            <translation>{path} não pode ser escrito: {reason}.</translation>
-        </message>
-        <message>
-            <source>{} is not a model of MTMSD.</source>
-            <translation>{} não é um modelo do MTMSD.</translation>
-        </message>
         <message>
             <source>1 polygon</source>
             <translation>1 polígono</translation>
@@ -690,44 +709,15 @@
             </translation>
         </message>
         <message>
-            <source>That place is outside the scene.</source>
-            <translation>Esse lugar está fora da cena.</translation>
+            <source>1 warning</source>
+            <translation>1 aviso</translation>
         </message>
-        <message>
-            <source>That pixel has no data.</source>
-            <translation>Esse pixel não tem dados.</translation>
-        </message>
-        <message>
-            <source>Fold or unfold this section</source>
-            <translation>Dobrar ou desdobrar esta seção</translation>
-        </message>
-        <message>
-            <source>Not yet possible</source>
-            <translation>Ainda não é possível</translation>
-        </message>
-        <message>
-            <source>Ready: this can be done now</source>
-            <translation>Pronto: isto pode ser feito agora</translation>
-        </message>
-        <message>
-            <source>Running</source>
-            <translation>Em execução</translation>
-        </message>
-        <message>
-            <source>Done</source>
-            <translation>Feito</translation>
-        </message>
-        <message>
-            <source>Needs attention</source>
-            <translation>Pede atenção</translation>
-        </message>
-        <message>
-            <source>{} cannot be written: {}.</source>
-            <translation>{} não pode ser escrito: {}.</translation>
-        </message>
-        <message>
-            <source>{} cannot be opened as training polygons.</source>
-            <translation>{} não pode ser aberto como polígonos de treinamento.</translation>
+        <message numerus="yes">
+            <source>%Ln warnings</source>
+            <translation>
+                <numerusform>%Ln aviso</numerusform>
+                <numerusform>%Ln avisos</numerusform>
+            </translation>
         </message>
         <message>
             <source>the plugin's setting {}</source>
@@ -802,6 +792,10 @@
             <translation>O registro é {}.</translation>
         </message>
         <message>
+            <source>The engine ended without a result.</source>
+            <translation>O motor terminou sem resultado.</translation>
+        </message>
+        <message>
             <source>The engine {ended} before it had a result (perhaps memory ran out){last}.</source>
             <translation>O motor {ended} antes de ter um resultado (talvez tenha faltado memória){last}.</translation>
         </message>
@@ -824,6 +818,714 @@
         <message>
             <source>ended with status {}</source>
             <translation>terminou com o estado {}</translation>
+        </message>
+        <message>
+            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
+            <translation>O motor foi instalado por um complemento mais novo ({theirs}; este é {ours}) e pode não servir. Obtenha o complemento mais novo, ou pressione Atualizar para construir o motor para este.</translation>
+        </message>
+        <message>
+            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
+            <translation>O motor foi instalado por outra versão do complemento ({theirs}; esta é {ours}) e tem outros pacotes. Pressione Atualizar; ele funciona até lá.</translation>
+        </message>
+        <message>
+            <source>unknown</source>
+            <translation>desconhecida</translation>
+        </message>
+        <message>
+            <source>None of the {} lies in the scene.</source>
+            <translation>Nada está dentro da cena ({}).</translation>
+        </message>
+        <message>
+            <source>The layer has no polygons with a class.</source>
+            <translation>A camada não tem polígonos com classe.</translation>
+        </message>
+        <message>
+            <source>Inside the scene: {}</source>
+            <translation>Dentro da cena: {}</translation>
+        </message>
+        <message>
+            <source>Outside, not taken: {}</source>
+            <translation>Fora dela, não tomados: {}</translation>
+        </message>
+        <message>
+            <source>Without a class or a shape, not taken: {}</source>
+            <translation>Sem classe ou sem geometria, não tomados: {}</translation>
+        </message>
+        <message>
+            <source>In two classes: {}; the later polygon counts</source>
+            <translation>Em duas classes: {}; vale o último polígono</translation>
+        </message>
+        <message>
+            <source>{number} is another class here, so {name} becomes {new}.</source>
+            <translation>{number} já é outra classe aqui, por isso {name} passa a ser {new}.</translation>
+        </message>
+        <message>
+            <source>Alike: {}</source>
+            <translation>Quase iguais: {}</translation>
+        </message>
+        <message>
+            <source>The engine is being checked…</source>
+            <translation>O motor está sendo verificado…</translation>
+        </message>
+        <message>
+            <source>The engine is ready.</source>
+            <translation>O motor está pronto.</translation>
+        </message>
+        <message>
+            <source>A set-up of the engine was begun and not finished; it can go on.</source>
+            <translation>Uma instalação do motor foi começada e não terminada; ela pode continuar.</translation>
+        </message>
+        <message>
+            <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
+            <translation>O motor calcula num ambiente Python próprio. Um clique o instala; o próprio QGIS fica como está.</translation>
+        </message>
+        <message>
+            <source>being checked</source>
+            <translation>em verificação</translation>
+        </message>
+        <message>
+            <source>ready</source>
+            <translation>pronto</translation>
+        </message>
+        <message>
+            <source>not set up</source>
+            <translation>não instalado</translation>
+        </message>
+        <message>
+            <source>broken</source>
+            <translation>com defeito</translation>
+        </message>
+        <message>
+            <source>outdated</source>
+            <translation>desatualizado</translation>
+        </message>
+        <message>
+            <source>Preparing the folder</source>
+            <translation>Preparando a pasta</translation>
+        </message>
+        <message>
+            <source>Fetching the installer uv</source>
+            <translation>Baixando o instalador uv</translation>
+        </message>
+        <message>
+            <source>Making the Python environment</source>
+            <translation>Criando o ambiente Python</translation>
+        </message>
+        <message>
+            <source>Fetching and installing the packages</source>
+            <translation>Baixando e instalando os pacotes</translation>
+        </message>
+        <message>
+            <source>Fetching and installing PyTorch</source>
+            <translation>Baixando e instalando o PyTorch</translation>
+        </message>
+        <message>
+            <source>Checking that it computes</source>
+            <translation>Verificando que calcula</translation>
+        </message>
+        <message>
+            <source>Putting it in place</source>
+            <translation>Pondo no lugar</translation>
+        </message>
+        <message>
+            <source>Beginning</source>
+            <translation>Começo</translation>
+        </message>
+        <message>
+            <source>{}: {} of {}</source>
+            <translation>{}: {} de {}</translation>
+        </message>
+        <message>
+            <source>That place is outside the scene.</source>
+            <translation>Esse lugar está fora da cena.</translation>
+        </message>
+        <message>
+            <source>That pixel has no data.</source>
+            <translation>Esse pixel não tem dados.</translation>
+        </message>
+        <message>
+            <source>Fold or unfold this section</source>
+            <translation>Dobrar ou desdobrar esta seção</translation>
+        </message>
+        <message>
+            <source>What the engine warned of</source>
+            <translation>Avisos do motor</translation>
+        </message>
+        <message>
+            <source>Not yet possible</source>
+            <translation>Ainda não é possível</translation>
+        </message>
+        <message>
+            <source>Ready: this can be done now</source>
+            <translation>Pronto: isto pode ser feito agora</translation>
+        </message>
+        <message>
+            <source>Running</source>
+            <translation>Em execução</translation>
+        </message>
+        <message>
+            <source>Done</source>
+            <translation>Feito</translation>
+        </message>
+        <message>
+            <source>Needs attention</source>
+            <translation>Pede atenção</translation>
+        </message>
+        <message>
+            <source>Done, with warnings</source>
+            <translation>Concluído, com avisos</translation>
+        </message>
+        <message>
+            <source>Jobs Are Running</source>
+            <translation>Há tarefas em execução</translation>
+        </message>
+        <message>
+            <source>The engine is at work:</source>
+            <translation>O motor está trabalhando:</translation>
+        </message>
+        <message>
+            <source>A job that goes on is taken up again when QGIS is next opened.</source>
+            <translation>Uma tarefa que continua é retomada na próxima vez que o QGIS for aberto.</translation>
+        </message>
+        <message>
+            <source>&amp;Let It Go On</source>
+            <translation>&amp;Deixar continuar</translation>
+        </message>
+        <message>
+            <source>&amp;Cancel Job</source>
+            <translation>&amp;Cancelar tarefa</translation>
+        </message>
+        <message>
+            <source>&amp;Stay in QGIS</source>
+            <translation>Ficar no QGI&amp;S</translation>
+        </message>
+        <message>
+            <source>{} (from the Toolbox)</source>
+            <translation>{} (da caixa de ferramentas)</translation>
+        </message>
+        <message>
+            <source>{} (of an earlier QGIS)</source>
+            <translation>{} (de um QGIS anterior)</translation>
+        </message>
+        <message>
+            <source>{} (of another QGIS)</source>
+            <translation>{} (de outro QGIS)</translation>
+        </message>
+        <message>
+            <source>Started by another QGIS: {user} on {host}, process {pid}{since}.</source>
+            <translation>Iniciada por outro QGIS: {user} em {host}, processo {pid}{since}.</translation>
+        </message>
+        <message>
+            <source>&amp;MTMSD</source>
+            <translation>&amp;MTMSD</translation>
+        </message>
+        <message>
+            <source>MTMSD Classification</source>
+            <translation>Classificação MTMSD</translation>
+        </message>
+        <message>
+            <source>Show or hide the MTMSD dock</source>
+            <translation>Mostrar ou ocultar o painel MTMSD</translation>
+        </message>
+        <message>
+            <source>&amp;Engine…</source>
+            <translation>M&amp;otor…</translation>
+        </message>
+        <message>
+            <source>Parameters and outputs</source>
+            <translation>Parâmetros e saídas</translation>
+        </message>
+        <message>
+            <source>The job's folder {path} cannot be made: {reason}.</source>
+            <translation>A pasta da tarefa {path} não pode ser criada: {reason}.</translation>
+        </message>
+        <message>
+            <source>The file is temporary: it goes when QGIS is closed.</source>
+            <translation>O arquivo é temporário: some quando o QGIS é fechado.</translation>
+        </message>
+        <message>
+            <source>The layer for '{parameter}' cannot be opened: {value}.</source>
+            <translation>A camada para '{parameter}' não pode ser aberta: {value}.</translation>
+        </message>
+        <message>
+            <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
+            <translation>'{layer}' é a própria cena; escolha a camada com os polígonos.</translation>
+        </message>
+        <message>
+            <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
+            <translation>A camada '{layer}' não tem o campo '{field}'; ela tem {fields}.</translation>
+        </message>
+        <message>
+            <source>Assess a class map</source>
+            <translation>Avaliar um mapa de classes</translation>
+        </message>
+        <message>
+            <source>Compares a class map with reference polygons and writes an accuracy report.</source>
+            <translation>Compara um mapa de classes com polígonos de referência e escreve um relatório de acurácia.</translation>
+        </message>
+        <message>
+            <source>Class map</source>
+            <translation>Mapa de classes</translation>
+        </message>
+        <message>
+            <source>Reference that was not used for training.</source>
+            <translation>Referência que não foi usada no treinamento.</translation>
+        </message>
+        <message>
+            <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
+            <translation>Os polígonos que treinaram o mapa; os métodos de comparação aprendem deles. Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>Figures</source>
+            <translation>Números</translation>
+        </message>
+        <message>
+            <source>The raster that 'Classify a scene' has written.</source>
+            <translation>O raster que 'Classificar uma cena' escreveu.</translation>
+        </message>
+        <message>
+            <source>Reference polygons</source>
+            <translation>Polígonos de referência</translation>
+        </message>
+        <message>
+            <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
+            <translation>A cena do mapa. Com ela e os polígonos de treinamento, uma máquina de vetores de suporte e uma floresta aleatória sobre os espectros puros são relatadas ao lado do mapa. Padrão: nenhuma.</translation>
+        </message>
+        <message>
+            <source>Training polygons</source>
+            <translation>Polígonos de treinamento</translation>
+        </message>
+        <message>
+            <source>The figures as JSON. Default: beside the report.</source>
+            <translation>Os números como JSON. Padrão: ao lado do relatório.</translation>
+        </message>
+        <message>
+            <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
+            <translation>Comparações espectrais precisam da cena e dos polígonos de treinamento; dê ambos ou nenhum.</translation>
+        </message>
+        <message>
+            <source>Classify a scene</source>
+            <translation>Classificar uma cena</translation>
+        </message>
+        <message>
+            <source>Maps a scene with a trained classifier; class map and confidence.</source>
+            <translation>Mapeia uma cena com um classificador treinado; mapa de classes e confiança.</translation>
+        </message>
+        <message>
+            <source>Classifier</source>
+            <translation>Classificador</translation>
+        </message>
+        <message>
+            <source>Extent</source>
+            <translation>Extensão</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
+            <translation>O arquivo .safetensors que 'Treinar um classificador' escreveu, ou o arquivo .onnx de 'Exportar um classificador'.</translation>
+        </message>
+        <message>
+            <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
+            <translation>Só esta parte da cena é mapeada, nos pixels da própria cena. Padrão: a cena toda.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
+            <translation>GeoTIFF na grade da cena com números, nomes e cores das classes; 0 = sem dados.</translation>
+        </message>
+        <message>
+            <source>The extent does not touch the scene '{name}'; choose one that does.</source>
+            <translation>A extensão não toca a cena '{name}'; escolha uma que toque.</translation>
+        </message>
+        <message>
+            <source>Export a classifier</source>
+            <translation>Exportar um classificador</translation>
+        </message>
+        <message>
+            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
+            <translation>Escreve um classificador como ONNX, para mapear em máquinas sem PyTorch.</translation>
+        </message>
+        <message>
+            <source>Exported classifier</source>
+            <translation>Classificador exportado</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written.</source>
+            <translation>O arquivo .safetensors que 'Treinar um classificador' escreveu.</translation>
+        </message>
+        <message>
+            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
+            <translation>Um arquivo .onnx, tudo de que 'Classificar uma cena' precisa do classificador.</translation>
+        </message>
+        <message>
+            <source>'{name}' does not end in .onnx; choose another name.</source>
+            <translation>'{name}' não termina em .onnx; escolha outro nome.</translation>
+        </message>
+        <message>
+            <source>Map a scene from polygons</source>
+            <translation>Mapear uma cena a partir de polígonos</translation>
+        </message>
+        <message>
+            <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
+            <translation>De um raster hiperespectral e poucos polígonos a um mapa de classes, num passo.</translation>
+        </message>
+        <message>
+            <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
+            <translation>Os polígonos de treinamento, pelo menos 3 pixels em cada uma de duas ou mais classes.</translation>
+        </message>
+        <message>
+            <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
+            <translation>Referência que não é usada no treinamento. Padrão: um quarto dos polígonos de treinamento é reservado para os números de acurácia; o mapa aprende depois de todos.</translation>
+        </message>
+        <message>
+            <source>Validation polygons</source>
+            <translation>Polígonos de validação</translation>
+        </message>
+        <message>
+            <source>New diffusion model</source>
+            <translation>Novo modelo de difusão</translation>
+        </message>
+        <message>
+            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
+            <translation>Guardado para mapear a cena de novo sem pré-treinamento. Padrão: não guardado.</translation>
+        </message>
+        <message>
+            <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
+            <translation>Guardado para mapear outras cenas do mesmo sensor. Padrão: não guardado.</translation>
+        </message>
+        <message>
+            <source>Where to label next</source>
+            <translation>Onde rotular a seguir</translation>
+        </message>
+        <message>
+            <source>Points in doubt, spread over the scene, with the two classes in question.</source>
+            <translation>Pontos em dúvida, espalhados pela cena, com as duas classes em questão.</translation>
+        </message>
+        <message>
+            <source>Class probabilities</source>
+            <translation>Probabilidades das classes</translation>
+        </message>
+        <message>
+            <source>Number of points</source>
+            <translation>Número de pontos</translation>
+        </message>
+        <message>
+            <source>Labels that there are already; the points keep away. Default: none.</source>
+            <translation>Rótulos que já existem; os pontos ficam longe. Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>Points to label</source>
+            <translation>Pontos a rotular</translation>
+        </message>
+        <message>
+            <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
+            <translation>Uma banda por classe, de 'Classificar uma cena' ou 'Mapear uma cena a partir de polígonos'.</translation>
+        </message>
+        <message>
+            <source>How many points are proposed. Default: 20.</source>
+            <translation>Quantos pontos são propostos. Padrão: 20.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
+            <translation>GeoPackage com posto (1 é o melhor), dúvida (0 a 1), as duas classes em dúvida e suas probabilidades.</translation>
+        </message>
+        <message>
+            <source>Number of points found</source>
+            <translation>Número de pontos achados</translation>
+        </message>
+        <message>
+            <source>Pretrain on a scene</source>
+            <translation>Pré-treinar numa cena</translation>
+        </message>
+        <message>
+            <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
+            <translation>Aprende uma cena hiperespectral sem rótulos e escreve um modelo de difusão.</translation>
+        </message>
+        <message>
+            <source>Diffusion model</source>
+            <translation>Modelo de difusão</translation>
+        </message>
+        <message>
+            <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
+            <translation>Um arquivo .safetensors de 5 a 110 MB, para 'Treinar um classificador' e 'Mapear uma cena a partir de polígonos'. Pontos de controle ficam ao lado até ele estar completo.</translation>
+        </message>
+        <message>
+            <source>Train a classifier</source>
+            <translation>Treinar um classificador</translation>
+        </message>
+        <message>
+            <source>Learns the classes of training polygons and writes a classifier.</source>
+            <translation>Aprende as classes de polígonos de treinamento e escreve um classificador.</translation>
+        </message>
+        <message>
+            <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
+            <translation>Um arquivo .safetensors com o modelo de difusão, as classes com nomes e cores e a acurácia em polígonos reservados; é tudo de que 'Classificar uma cena' precisa.</translation>
+        </message>
+        <message>
+            <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
+            <translation>O classificador 'mtmsd' precisa de um modelo de difusão; dê o que 'Pré-treinar numa cena' escreveu ou escolha outro classificador.</translation>
+        </message>
+        <message>
+            <source>Turn a class map into polygons</source>
+            <translation>Converter um mapa de classes em polígonos</translation>
+        </message>
+        <message>
+            <source>Polygons with class, area and mean confidence, and the area of each class.</source>
+            <translation>Polígonos com classe, área e confiança média, e a área de cada classe.</translation>
+        </message>
+        <message>
+            <source>Confidence</source>
+            <translation>Confiança</translation>
+        </message>
+        <message>
+            <source>Polygons</source>
+            <translation>Polígonos</translation>
+        </message>
+        <message>
+            <source>Area table</source>
+            <translation>Tabela de áreas</translation>
+        </message>
+        <message>
+            <source>Written with the map; its mean is told for each polygon. Default: none.</source>
+            <translation>Escrita com o mapa; sua média é dada para cada polígono. Padrão: nenhuma.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
+            <translation>GeoPackage com um polígono para cada região contígua: class_id, class_name, color, pixels, area_ha, confidence.</translation>
+        </message>
+        <message>
+            <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
+            <translation>Pixels, parcela e hectares de cada classe como CSV. Padrão: não escrito.</translation>
+        </message>
+        <message>
+            <source>Number of polygons</source>
+            <translation>Número de polígonos</translation>
+        </message>
+        <message>
+            <source>Overall accuracy (0 to 1)</source>
+            <translation>Acurácia global (0 a 1)</translation>
+        </message>
+        <message>
+            <source>Average accuracy (0 to 1)</source>
+            <translation>Acurácia média (0 a 1)</translation>
+        </message>
+        <message>
+            <source>Kappa</source>
+            <translation>Kappa</translation>
+        </message>
+        <message>
+            <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
+            <translation>A camada raster '{name}' vem do provedor '{provider}', que o motor não sabe ler; salve-a como GeoTIFF e use esse.</translation>
+        </message>
+        <message>
+            <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
+            <translation>A camada raster '{name}' está só na memória do QGIS; salve-a como GeoTIFF e use esse.</translation>
+        </message>
+        <message>
+            <source>The layer '{name}' is neither a vector nor a raster layer.</source>
+            <translation>A camada '{name}' não é vetorial nem raster.</translation>
+        </message>
+        <message>
+            <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
+            <translation>Nenhum polígono da camada '{name}' está selecionado; selecione alguns ou deixe 'Só polígonos selecionados' desmarcado.</translation>
+        </message>
+        <message>
+            <source>The layer '{name}' could not be written for the engine: {reason}</source>
+            <translation>A camada '{name}' não pôde ser escrita para o motor: {reason}</translation>
+        </message>
+        <message>
+            <source>mtmsd (default): the diffusion network alone. stack: several simple classifiers, and the network where there is a diffusion model, weighed by polygons that were left out; without a model it takes seconds. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
+            <translation>mtmsd (padrão): só a rede de difusão. stack: vários classificadores simples, e a rede se houver um modelo de difusão, ponderados com polígonos deixados de fora; sem modelo leva segundos. Ou um de espectros puros: svm (máquina de vetores de suporte), svm-polygons (a mesma, ajustada com polígonos inteiros), rf (floresta aleatória). O relatório de acurácia diz quando um deles é melhor.</translation>
+        </message>
+        <message>
+            <source>How polygons are held out</source>
+            <translation>Como os polígonos são reservados</translation>
+        </message>
+        <message>
+            <source>Share held out</source>
+            <translation>Parcela reservada</translation>
+        </message>
+        <message>
+            <source>Guard distance in pixels</source>
+            <translation>Distância de guarda em pixels</translation>
+        </message>
+        <message>
+            <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
+            <translation>polygons: inteiros. cross: validação cruzada espacial, cada polígono testado uma vez. auto (padrão): cross onde a maioria das classes tem menos de 4 polígonos, senão polygons. random: pixels soltos, cujos números são otimistas porque ficam ao lado de pixels de treinamento.</translation>
+        </message>
+        <message>
+            <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
+            <translation>Parcela de cada classe que é reservada, de 0 a 0.9. Com 0 nenhuma acurácia é dada e a confiança não é calibrada. Padrão: 0.25.</translation>
+        </message>
+        <message>
+            <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
+            <translation>Pixels de treinamento mais próximos que isto de um reservado são deixados de fora. Padrão: 0.</translation>
+        </message>
+        <message>
+            <source>Unknown below a confidence of</source>
+            <translation>Desconhecido abaixo da confiança de</translation>
+        </message>
+        <message>
+            <source>Majority filter, side in pixels</source>
+            <translation>Filtro de maioria, lado em pixels</translation>
+        </message>
+        <message>
+            <source>Minimum mapping unit in pixels</source>
+            <translation>Unidade mínima de mapeamento em pixels</translation>
+        </message>
+        <message>
+            <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
+            <translation>Pixels de confiança menor, de 0 a 1, recebem a classe 255 'unknown'. Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
+            <translation>Cada pixel recebe a classe mais frequente de um quadrado de 3, 5, 7, … pixels ao seu redor; em empate mantém a sua. Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
+            <translation>Regiões menores juntam-se à maior vizinha. Padrão: todas ficam.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
+            <translation>GeoTIFF com uma banda por classe, de 0 a 1; quatro bytes por pixel e classe. 'Onde rotular a seguir' precisa dele. Padrão: não escrito.</translation>
+        </message>
+        <message>
+            <source>Entropy</source>
+            <translation>Entropia</translation>
+        </message>
+        <message>
+            <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
+            <translation>GeoTIFF: 0 onde uma classe é certa, 1 onde todas são igualmente prováveis. Padrão: não escrito.</translation>
+        </message>
+        <message>
+            <source>Disagreement</source>
+            <translation>Desacordo</translation>
+        </message>
+        <message>
+            <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
+            <translation>GeoTIFF: quanto os membros do conjunto diferem, de 0 a 1; não para os classificadores simples. Padrão: não escrito.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
+            <translation>GeoPackage com as regiões do mapa, como por 'Converter um mapa de classes em polígonos'. Padrão: não escrito.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
+            <translation>GeoPackage com 20 lugares que merecem um rótulo, como por 'Onde rotular a seguir'. Padrão: não escrito.</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Cena</translation>
+        </message>
+        <message>
+            <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
+            <translation>O raster hiperespectral. Pixels sem dados e bandas ruins (marcadas no arquivo, constantes ou vazias) são deixados de fora por si.</translation>
+        </message>
+        <message>
+            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
+            <translation>Uma camada de polígonos em qualquer SRC com um campo de classe, ou um raster na grade da cena com números de classe (0 = sem rótulo).</translation>
+        </message>
+        <message>
+            <source>Class field</source>
+            <translation>Campo de classe</translation>
+        </message>
+        <message>
+            <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
+            <translation>Número ou nome da classe de cada polígono; para um número, o nome é tomado de um campo como class_name. Padrão: o campo chamado class_id, class ou parecido.</translation>
+        </message>
+        <message>
+            <source>Selected polygons only</source>
+            <translation>Só polígonos selecionados</translation>
+        </message>
+        <message>
+            <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
+            <translation>Só os polígonos selecionados dos rótulos são lidos. Padrão: não, todos.</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
+            <translation>O arquivo .safetensors que 'Pré-treinar numa cena' escreveu.</translation>
+        </message>
+        <message>
+            <source>With it, pretraining is skipped. Default: none.</source>
+            <translation>Com ele, o pré-treinamento é pulado. Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>Preset</source>
+            <translation>Predefinição</translation>
+        </message>
+        <message>
+            <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
+            <translation>quick: uns 3 minutos de pré-treinamento em dois núcleos de CPU, para uma primeira olhada. balanced (padrão): uns 10 a 15 minutos, o mapa para guardar. paper: a rede e a duração publicadas; precisa de GPU.</translation>
+        </message>
+        <message>
+            <source>Device</source>
+            <translation>Dispositivo</translation>
+        </message>
+        <message>
+            <source>auto (default) takes a GPU that works, else the CPU.</source>
+            <translation>auto (padrão) toma uma GPU que funcione, senão a CPU.</translation>
+        </message>
+        <message>
+            <source>Seed</source>
+            <translation>Semente</translation>
+        </message>
+        <message>
+            <source>The same seed on the same machine gives the same result. Default: 0.</source>
+            <translation>A mesma semente na mesma máquina dá o mesmo resultado. Padrão: 0.</translation>
+        </message>
+        <message>
+            <source>Other settings</source>
+            <translation>Outras configurações</translation>
+        </message>
+        <message>
+            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
+            <translation>Números soltos da predefinição substituídos, como KEY=VALUE separados por espaços: 'iterations=2000 members=5'. Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>Bands to leave out</source>
+            <translation>Bandas a deixar de fora</translation>
+        </message>
+        <message>
+            <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
+            <translation>Números de banda ou comprimentos de onda além dos que são deixados de fora por si: '1-5,130-135' ou '1340-1460nm,1790-1960nm' (vapor d'água). Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>Resume</source>
+            <translation>Retomar</translation>
+        </message>
+        <message>
+            <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
+            <translation>Continuar do último ponto de controle de uma execução cancelada ou quebrada com o mesmo arquivo de saída. Padrão: não.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
+            <translation>GeoTIFF com a probabilidade da classe mapeada, de 0 a 1.</translation>
+        </message>
+        <message>
+            <source>Accuracy report</source>
+            <translation>Relatório de acurácia</translation>
+        </message>
+        <message>
+            <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
+            <translation>Um arquivo HTML com a matriz de confusão (linhas: referência, colunas: mapa), acurácias e, onde possível, comparações espectrais.</translation>
+        </message>
+        <message>
+            <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
+            <translation>'{word}' em Outras configurações não tem a forma KEY=VALUE.</translation>
+        </message>
+        <message>
+            <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
+            <translation>'{path}' não é um GeoTIFF, o único formato escrito; termine-o em .tif.</translation>
+        </message>
+        <message>
+            <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
+            <translation>'{path}' não é um GeoPackage, o único formato escrito; termine-o em .gpkg.</translation>
+        </message>
+        <message>
+            <source>The job in {folder} could not be started with {python}: {reason}.</source>
+            <translation>A tarefa em {folder} não pôde ser iniciada com {python}: {reason}.</translation>
+        </message>
+        <message>
+            <source>Job folder: {folder}</source>
+            <translation>Pasta da tarefa: {folder}</translation>
         </message>
         <message>
             <source>{python} cannot be started: {reason}.</source>
@@ -860,206 +1562,6 @@
         <message>
             <source>Update the card's driver, or set the engine up for the processor.</source>
             <translation>Atualize o driver da placa, ou instale o motor para o processador.</translation>
-        </message>
-        <message>
-            <source>Wait until it has ended, or cancel it there.</source>
-            <translation>Espere até terminar, ou cancele lá.</translation>
-        </message>
-        <message>
-            <source>The engine is ready.</source>
-            <translation>O motor está pronto.</translation>
-        </message>
-        <message>
-            <source>What was fetched is kept for the next time.</source>
-            <translation>O que foi baixado fica para a próxima vez.</translation>
-        </message>
-        <message>
-            <source>{} does not answer like a Python.</source>
-            <translation>{} não responde como um Python.</translation>
-        </message>
-        <message>
-            <source>{python} cannot be used: {reason}.</source>
-            <translation>{python} não pode ser usado: {reason}.</translation>
-        </message>
-        <message>
-            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
-            <translation>{} não foi criado por Instalar motor…; remova-o você mesmo.</translation>
-        </message>
-        <message>
-            <source>Wait until it has ended.</source>
-            <translation>Espere até terminar.</translation>
-        </message>
-        <message>
-            <source>{path} could not be removed: {reason}.</source>
-            <translation>{path} não pôde ser removido: {reason}.</translation>
-        </message>
-        <message>
-            <source>Another QGIS is setting up the engine in {}.</source>
-            <translation>Outro QGIS está instalando o motor em {}.</translation>
-        </message>
-        <message>
-            <source>The whole engine: pretraining, training, classification and assessment.</source>
-            <translation>O motor inteiro: pré-treinamento, treinamento, classificação e avaliação.</translation>
-        </message>
-        <message>
-            <source>Classification and assessment with models that others trained; no training.</source>
-            <translation>Classificação e avaliação com modelos que outros treinaram; sem treinamento.</translation>
-        </message>
-        <message>
-            <source>Computes on the processor.</source>
-            <translation>Calcula no processador.</translation>
-        </message>
-        <message>
-            <source>Computes on NVIDIA graphics cards.</source>
-            <translation>Calcula em placas gráficas NVIDIA.</translation>
-        </message>
-        <message>
-            <source>Computes on the Apple GPU.</source>
-            <translation>Calcula na GPU Apple.</translation>
-        </message>
-        <message>
-            <source>From the folder {}; no network is used.</source>
-            <translation>Da pasta {}; nenhuma rede é usada.</translation>
-        </message>
-        <message>
-            <source>Fetches about {size} from {hosts}.</source>
-            <translation>Baixa cerca de {size} de {hosts}.</translation>
-        </message>
-        <message>
-            <source>Takes about {size} in {folder}; {free} are free there.</source>
-            <translation>Ocupa cerca de {size} em {folder}; lá há {free} livres.</translation>
-        </message>
-        <message>
-            <source>PyTorch comes on top of that; its size was not measured.</source>
-            <translation>A isso soma-se o PyTorch; seu tamanho não foi medido.</translation>
-        </message>
-        <message>
-            <source>QGIS's own Python stays as it is.</source>
-            <translation>O Python do QGIS fica como está.</translation>
-        </message>
-        <message>
-            <source>The engine that is there stays until the new one has passed its check.</source>
-            <translation>O motor atual fica até o novo passar na verificação.</translation>
-        </message>
-        <message>
-            <source>{first} and {last}</source>
-            <translation>{first} e {last}</translation>
-        </message>
-        <message>
-            <source>uv, which is fetched first</source>
-            <translation>uv, que é baixado primeiro</translation>
-        </message>
-        <message>
-            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
-            <translation>Instalado com {tool}; ele traz seu próprio Python {version}.</translation>
-        </message>
-        <message>
-            <source>Built from {python} by {tool}.</source>
-            <translation>Construído a partir de {python} com {tool}.</translation>
-        </message>
-        <message>
-            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
-            <translation>A pasta de wheels {} não contém wheels (.whl). Escolha a pasta que make wheelhouse encheu, ou deixe o campo vazio para usar a rede.</translation>
-        </message>
-        <message>
-            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
-            <translation>O disco de {folder} tem {free} livres; são necessários {needed}. Libere espaço, ou escolha uma pasta em outro disco.</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>NVIDIA GPU</source>
-            <translation>GPU NVIDIA</translation>
-        </message>
-        <message>
-            <source>Apple GPU</source>
-            <translation>GPU Apple</translation>
-        </message>
-        <message>
-            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
-            <translation>Não há pacotes prontos para {system} em {machine}. Instale o motor em outra máquina, ou escolha um interpretador que tenha os pacotes.</translation>
-        </message>
-        <message>
-            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
-            <translation>Não há PyTorch para o dispositivo {device} em {system}. Escolha o processador.</translation>
-        </message>
-        <message>
-            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
-            <translation>O driver NVIDIA {driver} é antigo demais para este PyTorch, que precisa de {least} ou mais novo. Atualize o driver, ou escolha o processador.</translation>
-        </message>
-        <message>
-            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
-            <translation>Não foi encontrado nenhum Python a partir do qual construir o motor ({found}). Instale o Python {version} de python.org ou da sua distribuição, e tente de novo.</translation>
-        </message>
-        <message>
-            <source>none at all</source>
-            <translation>nenhum</translation>
-        </message>
-        <message>
-            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
-            <translation>{} está dentro do complemento, que é excluído ao ser atualizado. Escolha uma pasta fora dele.</translation>
-        </message>
-        <message>
-            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
-            <translation>O caminho {folder} é longo demais: os arquivos dentro teriam {length} caracteres, e são possíveis {most}. Escolha um mais curto.</translation>
-        </message>
-        <message>
-            <source>{} is a file. Choose a folder.</source>
-            <translation>{} é um arquivo. Escolha uma pasta.</translation>
-        </message>
-        <message>
-            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
-            <translation>A pasta {} contém outros arquivos, que seriam substituídos. Escolha uma pasta vazia ou nova.</translation>
-        </message>
-        <message>
-            <source>The folder {} may not be written by you. Choose another folder.</source>
-            <translation>Você não tem permissão para escrever na pasta {}. Escolha outra pasta.</translation>
-        </message>
-        <message>
-            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
-            <translation>O motor foi instalado por um complemento mais novo ({theirs}; este é {ours}) e pode não servir. Obtenha o complemento mais novo, ou pressione Atualizar para construir o motor para este.</translation>
-        </message>
-        <message>
-            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
-            <translation>O motor foi instalado por outra versão do complemento ({theirs}; esta é {ours}) e tem outros pacotes. Pressione Atualizar; ele funciona até lá.</translation>
-        </message>
-        <message>
-            <source>unknown</source>
-            <translation>desconhecida</translation>
-        </message>
-        <message>
-            <source>This machine has an {card} ({memory}), driver {driver}.</source>
-            <translation>Esta máquina tem uma {card} ({memory}), driver {driver}.</translation>
-        </message>
-        <message>
-            <source>This is an Apple machine with a GPU of its own.</source>
-            <translation>Esta é uma máquina Apple com GPU própria.</translation>
-        </message>
-        <message>
-            <source>No NVIDIA graphics card with a working driver was found.</source>
-            <translation>Não foi encontrada nenhuma placa gráfica NVIDIA com driver que funcione.</translation>
-        </message>
-        <message>
-            <source>it is {}, not CPython</source>
-            <translation>é {}, não CPython</translation>
-        </message>
-        <message>
-            <source>it is a {}-bit Python</source>
-            <translation>é um Python de {} bits</translation>
-        </message>
-        <message>
-            <source>Python {number} is too old; {oldest} to {newest} will do</source>
-            <translation>Python {number} é antigo demais; servem de {oldest} a {newest}</translation>
-        </message>
-        <message>
-            <source>Python {number} is too new; {oldest} to {newest} will do</source>
-            <translation>Python {number} é novo demais; servem de {oldest} a {newest}</translation>
-        </message>
-        <message>
-            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
-            <translation>falta-lhe venv ou ensurepip (no Debian e no Ubuntu: instalar python3-venv)</translation>
         </message>
         <message>
             <source>The proxy asks for a name and a password.</source>
@@ -1234,584 +1736,248 @@
             <translation>um pacote</translation>
         </message>
         <message>
-            <source>The engine is being checked…</source>
-            <translation>O motor está sendo verificado…</translation>
+            <source>Wait until it has ended, or cancel it there.</source>
+            <translation>Espere até terminar, ou cancele lá.</translation>
         </message>
         <message>
-            <source>A set-up of the engine was begun and not finished; it can go on.</source>
-            <translation>Uma instalação do motor foi começada e não terminada; ela pode continuar.</translation>
+            <source>What was fetched is kept for the next time.</source>
+            <translation>O que foi baixado fica para a próxima vez.</translation>
         </message>
         <message>
-            <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
-            <translation>O motor calcula num ambiente Python próprio. Um clique o instala; o próprio QGIS fica como está.</translation>
+            <source>{} does not answer like a Python.</source>
+            <translation>{} não responde como um Python.</translation>
         </message>
         <message>
-            <source>being checked</source>
-            <translation>em verificação</translation>
+            <source>{python} cannot be used: {reason}.</source>
+            <translation>{python} não pode ser usado: {reason}.</translation>
         </message>
         <message>
-            <source>ready</source>
-            <translation>pronto</translation>
+            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
+            <translation>{} não foi criado por Instalar motor…; remova-o você mesmo.</translation>
         </message>
         <message>
-            <source>not set up</source>
-            <translation>não instalado</translation>
+            <source>Wait until it has ended.</source>
+            <translation>Espere até terminar.</translation>
         </message>
         <message>
-            <source>broken</source>
-            <translation>com defeito</translation>
+            <source>{path} could not be removed: {reason}.</source>
+            <translation>{path} não pôde ser removido: {reason}.</translation>
         </message>
         <message>
-            <source>outdated</source>
-            <translation>desatualizado</translation>
+            <source>Another QGIS is setting up the engine in {}.</source>
+            <translation>Outro QGIS está instalando o motor em {}.</translation>
         </message>
         <message>
-            <source>Preparing the folder</source>
-            <translation>Preparando a pasta</translation>
+            <source>This machine has an {card} ({memory}), driver {driver}.</source>
+            <translation>Esta máquina tem uma {card} ({memory}), driver {driver}.</translation>
         </message>
         <message>
-            <source>Fetching the installer uv</source>
-            <translation>Baixando o instalador uv</translation>
+            <source>This is an Apple machine with a GPU of its own.</source>
+            <translation>Esta é uma máquina Apple com GPU própria.</translation>
         </message>
         <message>
-            <source>Making the Python environment</source>
-            <translation>Criando o ambiente Python</translation>
+            <source>No NVIDIA graphics card with a working driver was found.</source>
+            <translation>Não foi encontrada nenhuma placa gráfica NVIDIA com driver que funcione.</translation>
         </message>
         <message>
-            <source>Fetching and installing the packages</source>
-            <translation>Baixando e instalando os pacotes</translation>
+            <source>it is {}, not CPython</source>
+            <translation>é {}, não CPython</translation>
         </message>
         <message>
-            <source>Fetching and installing PyTorch</source>
-            <translation>Baixando e instalando o PyTorch</translation>
+            <source>it is a {}-bit Python</source>
+            <translation>é um Python de {} bits</translation>
         </message>
         <message>
-            <source>Checking that it computes</source>
-            <translation>Verificando que calcula</translation>
+            <source>Python {number} is too old; {oldest} to {newest} will do</source>
+            <translation>Python {number} é antigo demais; servem de {oldest} a {newest}</translation>
         </message>
         <message>
-            <source>Putting it in place</source>
-            <translation>Pondo no lugar</translation>
+            <source>Python {number} is too new; {oldest} to {newest} will do</source>
+            <translation>Python {number} é novo demais; servem de {oldest} a {newest}</translation>
         </message>
         <message>
-            <source>Beginning</source>
-            <translation>Começo</translation>
+            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
+            <translation>falta-lhe venv ou ensurepip (no Debian e no Ubuntu: instalar python3-venv)</translation>
         </message>
         <message>
-            <source>{}: {} of {}</source>
-            <translation>{}: {} de {}</translation>
+            <source>The whole engine: pretraining, training, classification and assessment.</source>
+            <translation>O motor inteiro: pré-treinamento, treinamento, classificação e avaliação.</translation>
         </message>
         <message>
-            <source>&amp;MTMSD</source>
-            <translation>&amp;MTMSD</translation>
+            <source>Classification and assessment with models that others trained; no training.</source>
+            <translation>Classificação e avaliação com modelos que outros treinaram; sem treinamento.</translation>
         </message>
         <message>
-            <source>MTMSD Classification</source>
-            <translation>Classificação MTMSD</translation>
+            <source>Computes on the processor.</source>
+            <translation>Calcula no processador.</translation>
         </message>
         <message>
-            <source>Show or hide the MTMSD dock</source>
-            <translation>Mostrar ou ocultar o painel MTMSD</translation>
+            <source>Computes on NVIDIA graphics cards.</source>
+            <translation>Calcula em placas gráficas NVIDIA.</translation>
         </message>
         <message>
-            <source>&amp;Engine…</source>
-            <translation>M&amp;otor…</translation>
+            <source>Computes on the Apple GPU.</source>
+            <translation>Calcula na GPU Apple.</translation>
         </message>
         <message>
-            <source>Parameters and outputs</source>
-            <translation>Parâmetros e saídas</translation>
+            <source>From the folder {}; no network is used.</source>
+            <translation>Da pasta {}; nenhuma rede é usada.</translation>
         </message>
         <message>
-            <source>The job's folder {path} cannot be made: {reason}.</source>
-            <translation>A pasta da tarefa {path} não pode ser criada: {reason}.</translation>
+            <source>Fetches about {size} from {hosts}.</source>
+            <translation>Baixa cerca de {size} de {hosts}.</translation>
         </message>
         <message>
-            <source>The file is temporary: it goes when QGIS is closed.</source>
-            <translation>O arquivo é temporário: some quando o QGIS é fechado.</translation>
+            <source>Takes about {size} in {folder}; {free} are free there.</source>
+            <translation>Ocupa cerca de {size} em {folder}; lá há {free} livres.</translation>
         </message>
         <message>
-            <source>The layer for '{parameter}' cannot be opened: {value}.</source>
-            <translation>A camada para '{parameter}' não pode ser aberta: {value}.</translation>
+            <source>PyTorch comes on top of that; its size was not measured.</source>
+            <translation>A isso soma-se o PyTorch; seu tamanho não foi medido.</translation>
         </message>
         <message>
-            <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
-            <translation>'{layer}' é a própria cena; escolha a camada com os polígonos.</translation>
+            <source>QGIS's own Python stays as it is.</source>
+            <translation>O Python do QGIS fica como está.</translation>
         </message>
         <message>
-            <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
-            <translation>A camada '{layer}' não tem o campo '{field}'; ela tem {fields}.</translation>
+            <source>The engine that is there stays until the new one has passed its check.</source>
+            <translation>O motor atual fica até o novo passar na verificação.</translation>
         </message>
         <message>
-            <source>Assess a class map</source>
-            <translation>Avaliar um mapa de classes</translation>
+            <source>{first} and {last}</source>
+            <translation>{first} e {last}</translation>
         </message>
         <message>
-            <source>Compares a class map with reference polygons and writes an accuracy report.</source>
-            <translation>Compara um mapa de classes com polígonos de referência e escreve um relatório de acurácia.</translation>
+            <source>uv, which is fetched first</source>
+            <translation>uv, que é baixado primeiro</translation>
         </message>
         <message>
-            <source>Class map</source>
-            <translation>Mapa de classes</translation>
+            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
+            <translation>Instalado com {tool}; ele traz seu próprio Python {version}.</translation>
         </message>
         <message>
-            <source>Reference that was not used for training.</source>
-            <translation>Referência que não foi usada no treinamento.</translation>
+            <source>Built from {python} by {tool}.</source>
+            <translation>Construído a partir de {python} com {tool}.</translation>
         </message>
         <message>
-            <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
-            <translation>Os polígonos que treinaram o mapa; os métodos de comparação aprendem deles. Padrão: nenhum.</translation>
+            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
+            <translation>A pasta de wheels {} não contém wheels (.whl). Escolha a pasta que make wheelhouse encheu, ou deixe o campo vazio para usar a rede.</translation>
         </message>
         <message>
-            <source>Figures</source>
-            <translation>Números</translation>
+            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
+            <translation>O disco de {folder} tem {free} livres; são necessários {needed}. Libere espaço, ou escolha uma pasta em outro disco.</translation>
         </message>
         <message>
-            <source>The raster that 'Classify a scene' has written.</source>
-            <translation>O raster que 'Classificar uma cena' escreveu.</translation>
+            <source>CPU</source>
+            <translation>CPU</translation>
         </message>
         <message>
-            <source>Reference polygons</source>
-            <translation>Polígonos de referência</translation>
+            <source>NVIDIA GPU</source>
+            <translation>GPU NVIDIA</translation>
         </message>
         <message>
-            <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation>A cena do mapa. Com ela e os polígonos de treinamento, uma máquina de vetores de suporte e uma floresta aleatória sobre os espectros puros são relatadas ao lado do mapa. Padrão: nenhuma.</translation>
+            <source>Apple GPU</source>
+            <translation>GPU Apple</translation>
         </message>
         <message>
-            <source>Training polygons</source>
-            <translation>Polígonos de treinamento</translation>
+            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
+            <translation>Não há pacotes prontos para {system} em {machine}. Instale o motor em outra máquina, ou escolha um interpretador que tenha os pacotes.</translation>
         </message>
         <message>
-            <source>The figures as JSON. Default: beside the report.</source>
-            <translation>Os números como JSON. Padrão: ao lado do relatório.</translation>
+            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
+            <translation>Não há PyTorch para o dispositivo {device} em {system}. Escolha o processador.</translation>
         </message>
         <message>
-            <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
-            <translation>Comparações espectrais precisam da cena e dos polígonos de treinamento; dê ambos ou nenhum.</translation>
+            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
+            <translation>O driver NVIDIA {driver} é antigo demais para este PyTorch, que precisa de {least} ou mais novo. Atualize o driver, ou escolha o processador.</translation>
         </message>
         <message>
-            <source>Classify a scene</source>
-            <translation>Classificar uma cena</translation>
+            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
+            <translation>Não foi encontrado nenhum Python a partir do qual construir o motor ({found}). Instale o Python {version} de python.org ou da sua distribuição, e tente de novo.</translation>
         </message>
         <message>
-            <source>Maps a scene with a trained classifier; class map and confidence.</source>
-            <translation>Mapeia uma cena com um classificador treinado; mapa de classes e confiança.</translation>
+            <source>none at all</source>
+            <translation>nenhum</translation>
         </message>
         <message>
-            <source>Classifier</source>
-            <translation>Classificador</translation>
+            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
+            <translation>{} está dentro do complemento, que é excluído ao ser atualizado. Escolha uma pasta fora dele.</translation>
         </message>
         <message>
-            <source>Extent</source>
-            <translation>Extensão</translation>
+            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
+            <translation>O caminho {folder} é longo demais: os arquivos dentro teriam {length} caracteres, e são possíveis {most}. Escolha um mais curto.</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
-            <translation>O arquivo .safetensors que 'Treinar um classificador' escreveu, ou o arquivo .onnx de 'Exportar um classificador'.</translation>
+            <source>{} is a file. Choose a folder.</source>
+            <translation>{} é um arquivo. Escolha uma pasta.</translation>
         </message>
         <message>
-            <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
-            <translation>Só esta parte da cena é mapeada, nos pixels da própria cena. Padrão: a cena toda.</translation>
+            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
+            <translation>A pasta {} contém outros arquivos, que seriam substituídos. Escolha uma pasta vazia ou nova.</translation>
         </message>
         <message>
-            <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
-            <translation>GeoTIFF na grade da cena com números, nomes e cores das classes; 0 = sem dados.</translation>
+            <source>The folder {} may not be written by you. Choose another folder.</source>
+            <translation>Você não tem permissão para escrever na pasta {}. Escolha outra pasta.</translation>
         </message>
         <message>
-            <source>The extent does not touch the scene '{name}'; choose one that does.</source>
-            <translation>A extensão não toca a cena '{name}'; escolha uma que toque.</translation>
+            <source>Found the training polygons {}; nothing says of which scene they are.</source>
+            <translation>Polígonos de treinamento {} encontrados; nada indica de que cena são.</translation>
         </message>
         <message>
-            <source>Export a classifier</source>
-            <translation>Exportar um classificador</translation>
+            <source>{} (earlier)</source>
+            <translation>{} (anterior)</translation>
         </message>
         <message>
-            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
-            <translation>Escreve um classificador como ONNX, para mapear em máquinas sem PyTorch.</translation>
+            <source>{} is not a model of MTMSD.</source>
+            <translation>{} não é um modelo do MTMSD.</translation>
         </message>
         <message>
-            <source>Exported classifier</source>
-            <translation>Classificador exportado</translation>
+            <source>There is no folder to write to: {} cannot be created.</source>
+            <translation>Não há pasta onde escrever: {} não pode ser criado.</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation>O arquivo .safetensors que 'Treinar um classificador' escreveu.</translation>
+            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
+            <translation>{} não pode ser escrito, por isso polígonos não salvos não foram recuperados.</translation>
         </message>
         <message>
-            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
-            <translation>Um arquivo .onnx, tudo de que 'Classificar uma cena' precisa do classificador.</translation>
+            <source>{path} cannot be written: {reason}.</source>
+            <translation>{path} não pode ser escrito: {reason}.</translation>
         </message>
         <message>
-            <source>'{name}' does not end in .onnx; choose another name.</source>
-            <translation>'{name}' não termina em .onnx; escolha outro nome.</translation>
+            <source>The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers from 1 to {most}. Choose another field, or renumber them.</source>
+            <translation>O campo '{field}' de '{layer}' contém a classe {value}; as classes são números inteiros de 1 a {most}. Escolha outro campo ou renumere as classes.</translation>
         </message>
         <message>
-            <source>Overall accuracy (0 to 1)</source>
-            <translation>Acurácia global (0 a 1)</translation>
+            <source>class {}</source>
+            <translation>classe {}</translation>
         </message>
         <message>
-            <source>Average accuracy (0 to 1)</source>
-            <translation>Acurácia média (0 a 1)</translation>
+            <source>{} has more than {} values; it holds no classes.</source>
+            <translation>{} tem mais de {} valores; não contém classes.</translation>
         </message>
         <message>
-            <source>Kappa</source>
-            <translation>Kappa</translation>
+            <source>{} is in a folder that cannot be written, so its polygons are read-only.</source>
+            <translation>{} está numa pasta em que não se pode gravar, por isso seus polígonos são somente leitura.</translation>
         </message>
         <message>
-            <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
-            <translation>A camada raster '{name}' vem do provedor '{provider}', que o motor não sabe ler; salve-a como GeoTIFF e use esse.</translation>
+            <source>Another QGIS (process {pid} on {host}) edits {file}; here its polygons are read-only. If that QGIS is gone, delete {lock}.</source>
+            <translation>Outro QGIS (processo {pid} em {host}) está editando {file}; aqui seus polígonos são somente leitura. Se aquele QGIS não estiver mais em execução, exclua {lock}.</translation>
         </message>
         <message>
-            <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
-            <translation>A camada raster '{name}' está só na memória do QGIS; salve-a como GeoTIFF e use esse.</translation>
+            <source>{} cannot be read.</source>
+            <translation>{} não pode ser lido.</translation>
         </message>
         <message>
-            <source>The layer '{name}' is neither a vector nor a raster layer.</source>
-            <translation>A camada '{name}' não é vetorial nem raster.</translation>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} não pode ser escrito: {}.</translation>
         </message>
         <message>
-            <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
-            <translation>Nenhum polígono da camada '{name}' está selecionado; selecione alguns ou deixe 'Só polígonos selecionados' desmarcado.</translation>
+            <source>{} cannot be opened as training polygons.</source>
+            <translation>{} não pode ser aberto como polígonos de treinamento.</translation>
         </message>
         <message>
-            <source>The layer '{name}' could not be written for the engine: {reason}</source>
-            <translation>A camada '{name}' não pôde ser escrita para o motor: {reason}</translation>
-        </message>
-        <message>
-            <source>Map a scene from polygons</source>
-            <translation>Mapear uma cena a partir de polígonos</translation>
-        </message>
-        <message>
-            <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
-            <translation>De um raster hiperespectral e poucos polígonos a um mapa de classes, num passo.</translation>
-        </message>
-        <message>
-            <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
-            <translation>Os polígonos de treinamento, pelo menos 3 pixels em cada uma de duas ou mais classes.</translation>
-        </message>
-        <message>
-            <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
-            <translation>Referência que não é usada no treinamento. Padrão: um quarto dos polígonos de treinamento é reservado para os números de acurácia; o mapa aprende depois de todos.</translation>
-        </message>
-        <message>
-            <source>Validation polygons</source>
-            <translation>Polígonos de validação</translation>
-        </message>
-        <message>
-            <source>New diffusion model</source>
-            <translation>Novo modelo de difusão</translation>
-        </message>
-        <message>
-            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation>Guardado para mapear a cena de novo sem pré-treinamento. Padrão: não guardado.</translation>
-        </message>
-        <message>
-            <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
-            <translation>Guardado para mapear outras cenas do mesmo sensor. Padrão: não guardado.</translation>
-        </message>
-        <message>
-            <source>mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation>mtmsd (padrão), ou um simples de espectros puros, que não precisa de modelo de difusão e leva segundos: svm (máquina de vetores de suporte), svm-polygons (a mesma, ajustada com polígonos inteiros), rf (floresta aleatória). O relatório de acurácia diz quando um deles é melhor.</translation>
-        </message>
-        <message>
-            <source>How polygons are held out</source>
-            <translation>Como os polígonos são reservados</translation>
-        </message>
-        <message>
-            <source>Share held out</source>
-            <translation>Parcela reservada</translation>
-        </message>
-        <message>
-            <source>Guard distance in pixels</source>
-            <translation>Distância de guarda em pixels</translation>
-        </message>
-        <message>
-            <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
-            <translation>polygons: inteiros. cross: validação cruzada espacial, cada polígono testado uma vez. auto (padrão): cross onde a maioria das classes tem menos de 4 polígonos, senão polygons. random: pixels soltos, cujos números são otimistas porque ficam ao lado de pixels de treinamento.</translation>
-        </message>
-        <message>
-            <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
-            <translation>Parcela de cada classe que é reservada, de 0 a 0.9. Com 0 nenhuma acurácia é dada e a confiança não é calibrada. Padrão: 0.25.</translation>
-        </message>
-        <message>
-            <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
-            <translation>Pixels de treinamento mais próximos que isto de um reservado são deixados de fora. Padrão: 0.</translation>
-        </message>
-        <message>
-            <source>Unknown below a confidence of</source>
-            <translation>Desconhecido abaixo da confiança de</translation>
-        </message>
-        <message>
-            <source>Majority filter, side in pixels</source>
-            <translation>Filtro de maioria, lado em pixels</translation>
-        </message>
-        <message>
-            <source>Minimum mapping unit in pixels</source>
-            <translation>Unidade mínima de mapeamento em pixels</translation>
-        </message>
-        <message>
-            <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
-            <translation>Pixels de confiança menor, de 0 a 1, recebem a classe 255 'unknown'. Padrão: nenhum.</translation>
-        </message>
-        <message>
-            <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
-            <translation>Cada pixel recebe a classe mais frequente de um quadrado de 3, 5, 7, … pixels ao seu redor; em empate mantém a sua. Padrão: nenhum.</translation>
-        </message>
-        <message>
-            <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
-            <translation>Regiões menores juntam-se à maior vizinha. Padrão: todas ficam.</translation>
-        </message>
-        <message>
-            <source>Class probabilities</source>
-            <translation>Probabilidades das classes</translation>
-        </message>
-        <message>
-            <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation>GeoTIFF com uma banda por classe, de 0 a 1; quatro bytes por pixel e classe. 'Onde rotular a seguir' precisa dele. Padrão: não escrito.</translation>
-        </message>
-        <message>
-            <source>Entropy</source>
-            <translation>Entropia</translation>
-        </message>
-        <message>
-            <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
-            <translation>GeoTIFF: 0 onde uma classe é certa, 1 onde todas são igualmente prováveis. Padrão: não escrito.</translation>
-        </message>
-        <message>
-            <source>Disagreement</source>
-            <translation>Desacordo</translation>
-        </message>
-        <message>
-            <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
-            <translation>GeoTIFF: quanto os membros do conjunto diferem, de 0 a 1; não para os classificadores simples. Padrão: não escrito.</translation>
-        </message>
-        <message>
-            <source>Polygons</source>
-            <translation>Polígonos</translation>
-        </message>
-        <message>
-            <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
-            <translation>GeoPackage com as regiões do mapa, como por 'Converter um mapa de classes em polígonos'. Padrão: não escrito.</translation>
-        </message>
-        <message>
-            <source>Points to label</source>
-            <translation>Pontos a rotular</translation>
-        </message>
-        <message>
-            <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation>GeoPackage com 20 lugares que merecem um rótulo, como por 'Onde rotular a seguir'. Padrão: não escrito.</translation>
-        </message>
-        <message>
-            <source>Where to label next</source>
-            <translation>Onde rotular a seguir</translation>
-        </message>
-        <message>
-            <source>Points in doubt, spread over the scene, with the two classes in question.</source>
-            <translation>Pontos em dúvida, espalhados pela cena, com as duas classes em questão.</translation>
-        </message>
-        <message>
-            <source>Number of points</source>
-            <translation>Número de pontos</translation>
-        </message>
-        <message>
-            <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation>Rótulos que já existem; os pontos ficam longe. Padrão: nenhum.</translation>
-        </message>
-        <message>
-            <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
-            <translation>Uma banda por classe, de 'Classificar uma cena' ou 'Mapear uma cena a partir de polígonos'.</translation>
-        </message>
-        <message>
-            <source>How many points are proposed. Default: 20.</source>
-            <translation>Quantos pontos são propostos. Padrão: 20.</translation>
-        </message>
-        <message>
-            <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
-            <translation>GeoPackage com posto (1 é o melhor), dúvida (0 a 1), as duas classes em dúvida e suas probabilidades.</translation>
-        </message>
-        <message>
-            <source>Number of points found</source>
-            <translation>Número de pontos achados</translation>
-        </message>
-        <message>
-            <source>Scene</source>
-            <translation>Cena</translation>
-        </message>
-        <message>
-            <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
-            <translation>O raster hiperespectral. Pixels sem dados e bandas ruins (marcadas no arquivo, constantes ou vazias) são deixados de fora por si.</translation>
-        </message>
-        <message>
-            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>Uma camada de polígonos em qualquer SRC com um campo de classe, ou um raster na grade da cena com números de classe (0 = sem rótulo).</translation>
-        </message>
-        <message>
-            <source>Class field</source>
-            <translation>Campo de classe</translation>
-        </message>
-        <message>
-            <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
-            <translation>Número ou nome da classe de cada polígono; para um número, o nome é tomado de um campo como class_name. Padrão: o campo chamado class_id, class ou parecido.</translation>
-        </message>
-        <message>
-            <source>Selected polygons only</source>
-            <translation>Só polígonos selecionados</translation>
-        </message>
-        <message>
-            <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation>Só os polígonos selecionados dos rótulos são lidos. Padrão: não, todos.</translation>
-        </message>
-        <message>
-            <source>Diffusion model</source>
-            <translation>Modelo de difusão</translation>
-        </message>
-        <message>
-            <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
-            <translation>O arquivo .safetensors que 'Pré-treinar numa cena' escreveu.</translation>
-        </message>
-        <message>
-            <source>With it, pretraining is skipped. Default: none.</source>
-            <translation>Com ele, o pré-treinamento é pulado. Padrão: nenhum.</translation>
-        </message>
-        <message>
-            <source>Preset</source>
-            <translation>Predefinição</translation>
-        </message>
-        <message>
-            <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
-            <translation>quick: uns 3 minutos de pré-treinamento em dois núcleos de CPU, para uma primeira olhada. balanced (padrão): uns 10 a 15 minutos, o mapa para guardar. paper: a rede e a duração publicadas; precisa de GPU.</translation>
-        </message>
-        <message>
-            <source>Device</source>
-            <translation>Dispositivo</translation>
-        </message>
-        <message>
-            <source>auto (default) takes a GPU that works, else the CPU.</source>
-            <translation>auto (padrão) toma uma GPU que funcione, senão a CPU.</translation>
-        </message>
-        <message>
-            <source>Seed</source>
-            <translation>Semente</translation>
-        </message>
-        <message>
-            <source>The same seed on the same machine gives the same result. Default: 0.</source>
-            <translation>A mesma semente na mesma máquina dá o mesmo resultado. Padrão: 0.</translation>
-        </message>
-        <message>
-            <source>Other settings</source>
-            <translation>Outras configurações</translation>
-        </message>
-        <message>
-            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation>Números soltos da predefinição substituídos, como KEY=VALUE separados por espaços: 'iterations=2000 members=5'. Padrão: nenhum.</translation>
-        </message>
-        <message>
-            <source>Bands to leave out</source>
-            <translation>Bandas a deixar de fora</translation>
-        </message>
-        <message>
-            <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
-            <translation>Números de banda ou comprimentos de onda além dos que são deixados de fora por si: '1-5,130-135' ou '1340-1460nm,1790-1960nm' (vapor d'água). Padrão: nenhum.</translation>
-        </message>
-        <message>
-            <source>Resume</source>
-            <translation>Retomar</translation>
-        </message>
-        <message>
-            <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
-            <translation>Continuar do último ponto de controle de uma execução cancelada ou quebrada com o mesmo arquivo de saída. Padrão: não.</translation>
-        </message>
-        <message>
-            <source>Confidence</source>
-            <translation>Confiança</translation>
-        </message>
-        <message>
-            <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
-            <translation>GeoTIFF com a probabilidade da classe mapeada, de 0 a 1.</translation>
-        </message>
-        <message>
-            <source>Accuracy report</source>
-            <translation>Relatório de acurácia</translation>
-        </message>
-        <message>
-            <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
-            <translation>Um arquivo HTML com a matriz de confusão (linhas: referência, colunas: mapa), acurácias e, onde possível, comparações espectrais.</translation>
-        </message>
-        <message>
-            <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
-            <translation>'{word}' em Outras configurações não tem a forma KEY=VALUE.</translation>
-        </message>
-        <message>
-            <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
-            <translation>'{path}' não é um GeoTIFF, o único formato escrito; termine-o em .tif.</translation>
-        </message>
-        <message>
-            <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
-            <translation>'{path}' não é um GeoPackage, o único formato escrito; termine-o em .gpkg.</translation>
-        </message>
-        <message>
-            <source>Pretrain on a scene</source>
-            <translation>Pré-treinar numa cena</translation>
-        </message>
-        <message>
-            <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation>Aprende uma cena hiperespectral sem rótulos e escreve um modelo de difusão.</translation>
-        </message>
-        <message>
-            <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
-            <translation>Um arquivo .safetensors de 5 a 110 MB, para 'Treinar um classificador' e 'Mapear uma cena a partir de polígonos'. Pontos de controle ficam ao lado até ele estar completo.</translation>
-        </message>
-        <message>
-            <source>The job in {folder} could not be started with {python}: {reason}.</source>
-            <translation>A tarefa em {folder} não pôde ser iniciada com {python}: {reason}.</translation>
-        </message>
-        <message>
-            <source>Job folder: {folder}</source>
-            <translation>Pasta da tarefa: {folder}</translation>
-        </message>
-        <message>
-            <source>Train a classifier</source>
-            <translation>Treinar um classificador</translation>
-        </message>
-        <message>
-            <source>Learns the classes of training polygons and writes a classifier.</source>
-            <translation>Aprende as classes de polígonos de treinamento e escreve um classificador.</translation>
-        </message>
-        <message>
-            <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
-            <translation>Um arquivo .safetensors com o modelo de difusão, as classes com nomes e cores e a acurácia em polígonos reservados; é tudo de que 'Classificar uma cena' precisa.</translation>
-        </message>
-        <message>
-            <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
-            <translation>O classificador 'mtmsd' precisa de um modelo de difusão; dê o que 'Pré-treinar numa cena' escreveu ou escolha outro classificador.</translation>
-        </message>
-        <message>
-            <source>Turn a class map into polygons</source>
-            <translation>Converter um mapa de classes em polígonos</translation>
-        </message>
-        <message>
-            <source>Polygons with class, area and mean confidence, and the area of each class.</source>
-            <translation>Polígonos com classe, área e confiança média, e a área de cada classe.</translation>
-        </message>
-        <message>
-            <source>Area table</source>
-            <translation>Tabela de áreas</translation>
-        </message>
-        <message>
-            <source>Written with the map; its mean is told for each polygon. Default: none.</source>
-            <translation>Escrita com o mapa; sua média é dada para cada polígono. Padrão: nenhuma.</translation>
-        </message>
-        <message>
-            <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
-            <translation>GeoPackage com um polígono para cada região contígua: class_id, class_name, color, pixels, area_ha, confidence.</translation>
-        </message>
-        <message>
-            <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
-            <translation>Pixels, parcela e hectares de cada classe como CSV. Padrão: não escrito.</translation>
-        </message>
-        <message>
-            <source>Number of polygons</source>
-            <translation>Número de polígonos</translation>
+            <source>No class</source>
+            <translation>Sem classe</translation>
         </message>
     </context>
     <context>
@@ -1829,8 +1995,8 @@
             <translation>só espectros</translation>
         </message>
         <message>
-            <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
-            <translation>O MTMSD aprende dos espectros e de sua vizinhança no modelo pré-treinado; os outros só veem espectros, não precisam de modelo e levam segundos</translation>
+            <source>MTMSD learns from spectra and their surroundings on the pretrained model; a stack listens to several classifiers, and to MTMSD where there is a model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
+            <translation>O MTMSD aprende dos espectros e de sua vizinhança com o modelo pré-treinado; o stacking combina vários classificadores, e também o MTMSD se houver um modelo; os outros só veem espectros. Exceto o MTMSD, nenhum precisa de modelo, e sem ele levam segundos</translation>
         </message>
         <message>
             <source> %</source>
@@ -1883,6 +2049,10 @@
         <message>
             <source>MTMSD</source>
             <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Stack of several</source>
+            <translation>Stacking de vários</translation>
         </message>
         <message>
             <source>Support vector machine</source>
@@ -1938,6 +2108,10 @@
         <message>
             <source>Polygons</source>
             <translation>Polígonos</translation>
+        </message>
+        <message>
+            <source>{polygons} outline the map's regions: {file}</source>
+            <translation>{polygons} que delimitam as regiões do mapa: {file}</translation>
         </message>
         <message>
             <source>Points to label</source>
@@ -2027,10 +2201,6 @@
             <translation>Mapeando a cena</translation>
         </message>
         <message>
-            <source>{}…</source>
-            <translation>{}…</translation>
-        </message>
-        <message>
             <source>Canceled; nothing was changed.</source>
             <translation>Cancelado; nada foi mudado.</translation>
         </message>
@@ -2111,6 +2281,41 @@
         <message>
             <source>{} pixels of {} are mapped as {}</source>
             <translation>{} pixels de {} estão mapeados como {}</translation>
+        </message>
+    </context>
+    <context>
+        <name>MoreSettings</name>
+        <message>
+            <source>More settings</source>
+            <translation>Mais configurações</translation>
+        </message>
+        <message>
+            <source>Seldom needed; the Processing help lists every number</source>
+            <translation>Raramente preciso; a ajuda do Processamento dá cada número</translation>
+        </message>
+        <message>
+            <source>The same seed on the same machine gives the same map</source>
+            <translation>A mesma semente na mesma máquina dá o mesmo mapa</translation>
+        </message>
+        <message>
+            <source>Bands to leave out besides the bad ones that are found</source>
+            <translation>Bandas a deixar de fora além das ruins que são achadas</translation>
+        </message>
+        <message>
+            <source>Single numbers of the preset, as KEY=VALUE</source>
+            <translation>Números soltos da predefinição, como KEY=VALUE</translation>
+        </message>
+        <message>
+            <source>See&amp;d</source>
+            <translation>&amp;Semente</translation>
+        </message>
+        <message>
+            <source>Leave &amp;out</source>
+            <translation>Dei&amp;xar fora</translation>
+        </message>
+        <message>
+            <source>Num&amp;bers</source>
+            <translation>&amp;Números</translation>
         </message>
     </context>
     <context>
@@ -2238,8 +2443,8 @@
             <translation>4  Polígonos de treinamento</translation>
         </message>
         <message>
-            <source>Draw a polygon; right click ends it</source>
-            <translation>Desenhar um polígono; o clique direito termina</translation>
+            <source>Draw a polygon; right or double click ends it</source>
+            <translation>Desenhar um polígono; o clique direito ou duplo o termina</translation>
         </message>
         <message>
             <source>Drag a rectangle</source>
@@ -2252,6 +2457,14 @@
         <message>
             <source>Click a pixel: similar neighbours join it</source>
             <translation>Clicar um pixel: vizinhos parecidos juntam-se a ele</translation>
+        </message>
+        <message>
+            <source>There is nothing to undo.</source>
+            <translation>Não há nada a desfazer.</translation>
+        </message>
+        <message>
+            <source>There is nothing to redo.</source>
+            <translation>Não há nada a refazer.</translation>
         </message>
         <message>
             <source>Select polygons</source>
@@ -2326,8 +2539,16 @@
             <translation>não salvo</translation>
         </message>
         <message>
-            <source>Click the corners; right click ends, Escape drops it.</source>
-            <translation>Clique os cantos; o clique direito termina, Esc descarta.</translation>
+            <source>Undo: {}</source>
+            <translation>Desfazer: {}</translation>
+        </message>
+        <message>
+            <source>Redo: {}</source>
+            <translation>Refazer: {}</translation>
+        </message>
+        <message>
+            <source>Click the corners; right or double click ends, Escape drops it.</source>
+            <translation>Clique nos vértices; o clique direito ou duplo termina, Esc descarta.</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
@@ -2373,6 +2594,10 @@
             <translation>2  Pré-treinamento</translation>
         </message>
         <message>
+            <source>Pretraining</source>
+            <translation>Pré-treinamento</translation>
+        </message>
+        <message>
             <source>Quick – a first look</source>
             <translation>Rápido – uma primeira olhada</translation>
         </message>
@@ -2405,8 +2630,8 @@
             <translation>GPU Apple</translation>
         </message>
         <message>
-            <source>Where the engine computes; automatic takes a GPU if any</source>
-            <translation>Onde o motor calcula; Automático toma uma GPU se houver</translation>
+            <source>Where the engine pretrains, trains and maps; automatic takes a GPU if any</source>
+            <translation>Onde o motor pré-treina, treina e mapeia; Automático usa uma GPU se houver</translation>
         </message>
         <message>
             <source>&amp;Preset</source>
@@ -2415,14 +2640,6 @@
         <message>
             <source>De&amp;vice</source>
             <translation>&amp;Dispositivo</translation>
-        </message>
-        <message>
-            <source>Meas&amp;ure</source>
-            <translation>Medi&amp;r</translation>
-        </message>
-        <message>
-            <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation>Executar alguns passos nesta máquina para saber quanto demora esta predefinição</translation>
         </message>
         <message>
             <source>P&amp;retrain</source>
@@ -2435,38 +2652,6 @@
         <message>
             <source>The loss of pretraining: it falls fast, then slowly</source>
             <translation>A perda do pré-treinamento: cai depressa, depois devagar</translation>
-        </message>
-        <message>
-            <source>More settings</source>
-            <translation>Mais configurações</translation>
-        </message>
-        <message>
-            <source>Seldom needed; the Processing help lists every number</source>
-            <translation>Raramente preciso; a ajuda do Processamento dá cada número</translation>
-        </message>
-        <message>
-            <source>The same seed on the same machine gives the same map</source>
-            <translation>A mesma semente na mesma máquina dá o mesmo mapa</translation>
-        </message>
-        <message>
-            <source>Bands to leave out besides the bad ones that are found</source>
-            <translation>Bandas a deixar de fora além das ruins que são achadas</translation>
-        </message>
-        <message>
-            <source>Single numbers of the preset, as KEY=VALUE</source>
-            <translation>Números soltos da predefinição, como KEY=VALUE</translation>
-        </message>
-        <message>
-            <source>See&amp;d</source>
-            <translation>&amp;Semente</translation>
-        </message>
-        <message>
-            <source>Leave &amp;out</source>
-            <translation>Dei&amp;xar fora</translation>
-        </message>
-        <message>
-            <source>Num&amp;bers</source>
-            <translation>&amp;Números</translation>
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
@@ -2513,40 +2698,20 @@
             <translation>Esperando as bandas do raster.</translation>
         </message>
         <message>
-            <source>Measuring on this machine…</source>
-            <translation>Medindo nesta máquina…</translation>
-        </message>
-        <message>
-            <source>Takes about {} here</source>
-            <translation>Leva aqui uns {}</translation>
-        </message>
-        <message>
-            <source>Time on this machine not measured yet</source>
-            <translation>Tempo nesta máquina ainda não medido</translation>
-        </message>
-        <message>
-            <source>Measuring the speed</source>
-            <translation>Medindo a velocidade</translation>
-        </message>
-        <message>
             <source>Pausing: writing a checkpoint…</source>
             <translation>Pausando: escrevendo um ponto de controle…</translation>
-        </message>
-        <message>
-            <source>Pretraining</source>
-            <translation>Pré-treinamento</translation>
-        </message>
-        <message>
-            <source>Starting the engine…</source>
-            <translation>Iniciando o motor…</translation>
         </message>
         <message>
             <source>Taking up the job that went on without QGIS…</source>
             <translation>Retomando a tarefa que continuou sem o QGIS…</translation>
         </message>
         <message>
-            <source>{} {:,.0f} of {:,.0f}</source>
-            <translation>{} {:,.0f} de {:,.0f}</translation>
+            <source>Starting the engine…</source>
+            <translation>Iniciando o motor…</translation>
+        </message>
+        <message>
+            <source>{} {} of {}</source>
+            <translation>{} {} de {}</translation>
         </message>
         <message>
             <source>{} left</source>
@@ -2622,8 +2787,12 @@
             <translation>Nenhuma cena escolhida</translation>
         </message>
         <message>
-            <source>The hyperspectral raster to map; follows the active layer in the layer tree</source>
-            <translation>O raster hiperespectral a mapear; segue a camada ativa da árvore de camadas</translation>
+            <source>The hyperspectral raster to map</source>
+            <translation>O raster hiperespectral a mapear</translation>
+        </message>
+        <message>
+            <source>Follow the layer tree: the active raster becomes the scene</source>
+            <translation>Seguir a árvore de camadas: o raster ativo passa a ser a cena</translation>
         </message>
         <message>
             <source>Open a raster file…</source>
@@ -2755,6 +2924,13 @@
         </message>
     </context>
     <context>
+        <name>SectionJob</name>
+        <message>
+            <source>{}…</source>
+            <translation>{}…</translation>
+        </message>
+    </context>
+    <context>
         <name>SetUpDialog</name>
         <message>
             <source>Set Up the MTMSD Engine</source>
@@ -2859,8 +3035,35 @@
             <translation>Duas classes de 5 pixels ou mais podem ser comparadas.</translation>
         </message>
         <message>
-            <source>Most alike: {} and {} ({:.2f} of 2)</source>
-            <translation>Mais parecidas: {} e {} ({:.2f} de 2)</translation>
+            <source>Most alike: {} and {} ({} of 2)</source>
+            <translation>Mais parecidas: {} e {} ({} de 2)</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpeedEstimate</name>
+        <message>
+            <source>Meas&amp;ure</source>
+            <translation>Medi&amp;r</translation>
+        </message>
+        <message>
+            <source>Run a few steps on this machine to learn how long this preset takes</source>
+            <translation>Executar alguns passos nesta máquina para saber quanto demora esta predefinição</translation>
+        </message>
+        <message>
+            <source>Measuring on this machine…</source>
+            <translation>Medindo nesta máquina…</translation>
+        </message>
+        <message>
+            <source>Takes about {} here</source>
+            <translation>Leva aqui uns {}</translation>
+        </message>
+        <message>
+            <source>Time on this machine not measured yet</source>
+            <translation>Tempo nesta máquina ainda não medido</translation>
+        </message>
+        <message>
+            <source>Measuring the speed</source>
+            <translation>Medindo a velocidade</translation>
         </message>
     </context>
     <context>
@@ -2895,22 +3098,33 @@
         </message>
     </context>
     <context>
+        <name>TrainingSamples</name>
+        <message>
+            <source>The pixels cannot be read: {}</source>
+            <translation>Os pixels não podem ser lidos: {}</translation>
+        </message>
+    </context>
+    <context>
         <name>Workspace</name>
+        <message>
+            <source>The training polygons {} are gone; the next class begins a new file.</source>
+            <translation>Os polígonos de treinamento {} não existem mais; a próxima classe começa um novo arquivo.</translation>
+        </message>
         <message>
             <source>1 training polygon was recovered: it had not been saved.</source>
             <translation>1 polígono de treinamento foi recuperado: não estava salvo.</translation>
         </message>
         <message>
-            <source>{:,} training polygons were recovered: not all had been saved.</source>
-            <translation>{:,} polígonos de treinamento foram recuperados: nem todos estavam salvos.</translation>
+            <source>{} training polygons were recovered: not all had been saved.</source>
+            <translation>{} polígonos de treinamento foram recuperados: nem todos estavam salvos.</translation>
         </message>
         <message>
             <source>Training – {}</source>
             <translation>Treinamento – {}</translation>
         </message>
         <message>
-            <source>There is no folder to write to: {} cannot be created.</source>
-            <translation>Não há pasta onde escrever: {} não pode ser criado.</translation>
+            <source>The training polygons {path} were not saved: {reason}</source>
+            <translation>Os polígonos de treinamento {path} não foram salvos: {reason}</translation>
         </message>
     </context>
     <context>

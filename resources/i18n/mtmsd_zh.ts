@@ -68,16 +68,20 @@
             <translation>在浏览器中打开完整报告</translation>
         </message>
         <message>
-            <source>{} right of {:,} pixels</source>
-            <translation>{} 正确，共 {:,} 个像元</translation>
+            <source>Comparing the map with the reference…</source>
+            <translation>正在将地图与参考比较…</translation>
+        </message>
+        <message>
+            <source>{} right of {} pixels</source>
+            <translation>{} 正确，共 {} 个像元</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
             <translation>没有预留多边形；请选择参考多边形。</translation>
         </message>
         <message>
-            <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</source>
-            <translation>总体 &lt;b&gt;{}&lt;/b&gt; · 平均 &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{:.2f}&lt;/b&gt;</translation>
+            <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</source>
+            <translation>总体 &lt;b&gt;{}&lt;/b&gt; · 平均 &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</translation>
         </message>
         <message>
             <source>found</source>
@@ -98,10 +102,6 @@
         <message>
             <source>Assessing the map</source>
             <translation>正在评估地图</translation>
-        </message>
-        <message>
-            <source>Comparing the map with the reference…</source>
-            <translation>正在将地图与参考比较…</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
@@ -189,8 +189,20 @@
             <translation>像元太少：{}</translation>
         </message>
         <message>
-            <source>{} classes, {:,} pixels</source>
-            <translation>{} 个类别，{:,} 个像元</translation>
+            <source>{} classes, {} pixels</source>
+            <translation>{} 个类别，{} 个像元</translation>
+        </message>
+        <message>
+            <source>{} are in two classes: the later polygon counts</source>
+            <translation>{} 个属于两个类别：以较后的多边形为准</translation>
+        </message>
+        <message>
+            <source>{} outside the scene or without data</source>
+            <translation>{}在影像之外或无数据</translation>
+        </message>
+        <message>
+            <source>{} without a class</source>
+            <translation>{}没有类别</translation>
         </message>
         <message>
             <source>Wait until the layer has been read.</source>
@@ -203,18 +215,6 @@
         <message>
             <source>Select a class.</source>
             <translation>请选择一个类别。</translation>
-        </message>
-        <message>
-            <source>There is nothing to undo.</source>
-            <translation>没有可撤销的操作。</translation>
-        </message>
-        <message>
-            <source>Undo: {}</source>
-            <translation>撤销：{}</translation>
-        </message>
-        <message>
-            <source>Redo: {}</source>
-            <translation>重做：{}</translation>
         </message>
         <message>
             <source>Add a class</source>
@@ -247,18 +247,6 @@
         <message>
             <source>No polygon layer or label raster in the project</source>
             <translation>工程中没有多边形图层或标签栅格</translation>
-        </message>
-        <message>
-            <source>Copy the polygons; the class is in the field {}</source>
-            <translation>复制多边形；类别在字段 {} 中</translation>
-        </message>
-        <message>
-            <source>{} – another field</source>
-            <translation>{} – 其他字段</translation>
-        </message>
-        <message>
-            <source>{} has no polygons with a class.</source>
-            <translation>{} 没有带类别的多边形。</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
@@ -481,6 +469,57 @@
         </message>
     </context>
     <context>
+        <name>ImportDialog</name>
+        <message>
+            <source>Take Polygons from {}</source>
+            <translation>从 {} 取得多边形</translation>
+        </message>
+        <message>
+            <source>Numbers or names of the classes</source>
+            <translation>类别的编号或名称</translation>
+        </message>
+        <message>
+            <source>The field {} was guessed by its name.</source>
+            <translation>字段 {} 是根据名称推测的。</translation>
+        </message>
+        <message>
+            <source>Class &amp;field</source>
+            <translation>类别字段(&amp;F)</translation>
+        </message>
+        <message>
+            <source>In the layer</source>
+            <translation>图层中</translation>
+        </message>
+        <message>
+            <source>Polygons</source>
+            <translation>多边形</translation>
+        </message>
+        <message>
+            <source>Pixels</source>
+            <translation>像元</translation>
+        </message>
+        <message>
+            <source>Becomes</source>
+            <translation>变为</translation>
+        </message>
+        <message>
+            <source>&amp;Merge names that differ in capitals or blanks only</source>
+            <translation>合并仅大小写或空格不同的名称(&amp;M)</translation>
+        </message>
+        <message>
+            <source>&amp;Take Polygons</source>
+            <translation>取得多边形(&amp;T)</translation>
+        </message>
+        <message>
+            <source>Choose the field that holds the classes.</source>
+            <translation>请选择含类别的字段。</translation>
+        </message>
+        <message>
+            <source>Reading…</source>
+            <translation>正在读取…</translation>
+        </message>
+    </context>
+    <context>
         <name>JobsSection</name>
         <message>
             <source>8  Jobs</source>
@@ -511,8 +550,16 @@
             <translation>任务文件夹(&amp;J)</translation>
         </message>
         <message>
+            <source>Cancel Job…</source>
+            <translation>取消任务…</translation>
+        </message>
+        <message>
             <source>{} running</source>
             <translation>{} 个运行中</translation>
+        </message>
+        <message>
+            <source>None running; {ended} ended, the last with {warnings}</source>
+            <translation>无运行中的任务；{ended} 个已结束，最近一个有{warnings}</translation>
         </message>
         <message>
             <source>None running; {} ended</source>
@@ -539,10 +586,6 @@
             <translation>失败</translation>
         </message>
         <message>
-            <source>{} (started elsewhere)</source>
-            <translation>{}（在别处启动）</translation>
-        </message>
-        <message>
             <source>Select a job.</source>
             <translation>请选择一个任务。</translation>
         </message>
@@ -555,8 +598,32 @@
             <translation>打开任务的文件夹</translation>
         </message>
         <message>
+            <source>The job does not run any more.</source>
+            <translation>该任务已不在运行。</translation>
+        </message>
+        <message>
+            <source>Stop this job</source>
+            <translation>停止此任务</translation>
+        </message>
+        <message>
             <source>Log of {}</source>
             <translation>{} 的日志</translation>
+        </message>
+        <message>
+            <source>Job of Another QGIS</source>
+            <translation>另一个 QGIS 的任务</translation>
+        </message>
+        <message>
+            <source>Whoever started it waits for its result.</source>
+            <translation>启动它的人正在等待结果。</translation>
+        </message>
+        <message>
+            <source>Cancel Their Job</source>
+            <translation>仍然取消该任务</translation>
+        </message>
+        <message>
+            <source>Let It Go On</source>
+            <translation>让它继续</translation>
         </message>
     </context>
     <context>
@@ -613,60 +680,12 @@
             <translation>损失</translation>
         </message>
         <message>
-            <source>step {:,.0f}</source>
-            <translation>步 {:,.0f}</translation>
+            <source>step {}</source>
+            <translation>步 {}</translation>
         </message>
     </context>
     <context>
         <name>MTMSD</name>
-        <message>
-            <source>{} cannot be read.</source>
-            <translation>无法读取 {}。</translation>
-        </message>
-        <message>
-            <source>Jobs Are Running</source>
-            <translation>任务正在运行</translation>
-        </message>
-        <message>
-            <source>The engine is at work:</source>
-            <translation>引擎正在工作：</translation>
-        </message>
-        <message>
-            <source>A job that goes on is taken up again when QGIS is next opened.</source>
-            <translation>继续运行的任务会在下次打开 QGIS 时接上。</translation>
-        </message>
-        <message>
-            <source>&amp;Let It Go On</source>
-            <translation>让它继续(&amp;L)</translation>
-        </message>
-        <message>
-            <source>&amp;Cancel Job</source>
-            <translation>取消任务(&amp;C)</translation>
-        </message>
-        <message>
-            <source>&amp;Stay in QGIS</source>
-            <translation>留在 QGIS(&amp;S)</translation>
-        </message>
-        <message>
-            <source>{} has more than {} values; it holds no classes.</source>
-            <translation>{} 有超过 {} 个值；其中没有类别。</translation>
-        </message>
-        <message>
-            <source>The engine ended without a result.</source>
-            <translation>引擎结束时没有结果。</translation>
-        </message>
-        <message>
-            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
-            <translation>无法写入 {}，因此未恢复未保存的多边形。</translation>
-        </message>
-        <message>
-            <source>{path} cannot be written: {reason}.</source>
-            <translation>无法写入 {path}：{reason}。</translation>
-        </message>
-        <message>
-            <source>{} is not a model of MTMSD.</source>
-            <translation>{} 不是 MTMSD 的模型。</translation>
-        </message>
         <message>
             <source>1 polygon</source>
             <translation>1 个多边形</translation>
@@ -688,44 +707,14 @@
             </translation>
         </message>
         <message>
-            <source>That place is outside the scene.</source>
-            <translation>该处在影像之外。</translation>
+            <source>1 warning</source>
+            <translation>1 条警告</translation>
         </message>
-        <message>
-            <source>That pixel has no data.</source>
-            <translation>该像元没有数据。</translation>
-        </message>
-        <message>
-            <source>Fold or unfold this section</source>
-            <translation>折叠或展开此部分</translation>
-        </message>
-        <message>
-            <source>Not yet possible</source>
-            <translation>尚不可行</translation>
-        </message>
-        <message>
-            <source>Ready: this can be done now</source>
-            <translation>就绪：现在可以执行</translation>
-        </message>
-        <message>
-            <source>Running</source>
-            <translation>运行中</translation>
-        </message>
-        <message>
-            <source>Done</source>
-            <translation>完成</translation>
-        </message>
-        <message>
-            <source>Needs attention</source>
-            <translation>需要注意</translation>
-        </message>
-        <message>
-            <source>{} cannot be written: {}.</source>
-            <translation>无法写入 {}：{}。</translation>
-        </message>
-        <message>
-            <source>{} cannot be opened as training polygons.</source>
-            <translation>无法将 {} 作为训练多边形打开。</translation>
+        <message numerus="yes">
+            <source>%Ln warnings</source>
+            <translation>
+                <numerusform>%Ln 条警告</numerusform>
+            </translation>
         </message>
         <message>
             <source>the plugin's setting {}</source>
@@ -800,6 +789,10 @@
             <translation>日志为 {}。</translation>
         </message>
         <message>
+            <source>The engine ended without a result.</source>
+            <translation>引擎结束时没有结果。</translation>
+        </message>
+        <message>
             <source>The engine {ended} before it had a result (perhaps memory ran out){last}.</source>
             <translation>引擎在得到结果之前{ended}（可能内存不足）{last}。</translation>
         </message>
@@ -822,6 +815,714 @@
         <message>
             <source>ended with status {}</source>
             <translation>以状态 {} 结束</translation>
+        </message>
+        <message>
+            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
+            <translation>引擎由较新的插件安装（{theirs}；当前为 {ours}），可能不适用。请获取较新的插件，或单击“更新”为当前插件构建引擎。</translation>
+        </message>
+        <message>
+            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
+            <translation>引擎由插件的另一版本安装（{theirs}；当前为 {ours}），软件包不同。请单击“更新”；在此之前它仍可使用。</translation>
+        </message>
+        <message>
+            <source>unknown</source>
+            <translation>未知</translation>
+        </message>
+        <message>
+            <source>None of the {} lies in the scene.</source>
+            <translation>{}均不在影像内。</translation>
+        </message>
+        <message>
+            <source>The layer has no polygons with a class.</source>
+            <translation>该图层没有带类别的多边形。</translation>
+        </message>
+        <message>
+            <source>Inside the scene: {}</source>
+            <translation>影像之内：{}</translation>
+        </message>
+        <message>
+            <source>Outside, not taken: {}</source>
+            <translation>影像之外，未取：{}</translation>
+        </message>
+        <message>
+            <source>Without a class or a shape, not taken: {}</source>
+            <translation>没有类别或几何，未取：{}</translation>
+        </message>
+        <message>
+            <source>In two classes: {}; the later polygon counts</source>
+            <translation>属于两个类别：{}；以较后的多边形为准</translation>
+        </message>
+        <message>
+            <source>{number} is another class here, so {name} becomes {new}.</source>
+            <translation>此处 {number} 已是另一个类别，因此 {name} 改为 {new}。</translation>
+        </message>
+        <message>
+            <source>Alike: {}</source>
+            <translation>名称相近：{}</translation>
+        </message>
+        <message>
+            <source>The engine is being checked…</source>
+            <translation>正在检查引擎…</translation>
+        </message>
+        <message>
+            <source>The engine is ready.</source>
+            <translation>引擎就绪。</translation>
+        </message>
+        <message>
+            <source>A set-up of the engine was begun and not finished; it can go on.</source>
+            <translation>引擎的安装已开始但未完成；可以继续。</translation>
+        </message>
+        <message>
+            <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
+            <translation>引擎在自己的 Python 环境中进行计算。单击一次即可安装；QGIS 本身保持不变。</translation>
+        </message>
+        <message>
+            <source>being checked</source>
+            <translation>检查中</translation>
+        </message>
+        <message>
+            <source>ready</source>
+            <translation>就绪</translation>
+        </message>
+        <message>
+            <source>not set up</source>
+            <translation>未安装</translation>
+        </message>
+        <message>
+            <source>broken</source>
+            <translation>损坏</translation>
+        </message>
+        <message>
+            <source>outdated</source>
+            <translation>过期</translation>
+        </message>
+        <message>
+            <source>Preparing the folder</source>
+            <translation>正在准备文件夹</translation>
+        </message>
+        <message>
+            <source>Fetching the installer uv</source>
+            <translation>正在下载安装工具 uv</translation>
+        </message>
+        <message>
+            <source>Making the Python environment</source>
+            <translation>正在创建 Python 环境</translation>
+        </message>
+        <message>
+            <source>Fetching and installing the packages</source>
+            <translation>正在下载并安装软件包</translation>
+        </message>
+        <message>
+            <source>Fetching and installing PyTorch</source>
+            <translation>正在下载并安装 PyTorch</translation>
+        </message>
+        <message>
+            <source>Checking that it computes</source>
+            <translation>正在检查能否计算</translation>
+        </message>
+        <message>
+            <source>Putting it in place</source>
+            <translation>正在放置到位</translation>
+        </message>
+        <message>
+            <source>Beginning</source>
+            <translation>开始</translation>
+        </message>
+        <message>
+            <source>{}: {} of {}</source>
+            <translation>{}：{} / {}</translation>
+        </message>
+        <message>
+            <source>That place is outside the scene.</source>
+            <translation>该处在影像之外。</translation>
+        </message>
+        <message>
+            <source>That pixel has no data.</source>
+            <translation>该像元没有数据。</translation>
+        </message>
+        <message>
+            <source>Fold or unfold this section</source>
+            <translation>折叠或展开此部分</translation>
+        </message>
+        <message>
+            <source>What the engine warned of</source>
+            <translation>引擎给出的警告</translation>
+        </message>
+        <message>
+            <source>Not yet possible</source>
+            <translation>尚不可行</translation>
+        </message>
+        <message>
+            <source>Ready: this can be done now</source>
+            <translation>就绪：现在可以执行</translation>
+        </message>
+        <message>
+            <source>Running</source>
+            <translation>运行中</translation>
+        </message>
+        <message>
+            <source>Done</source>
+            <translation>完成</translation>
+        </message>
+        <message>
+            <source>Needs attention</source>
+            <translation>需要注意</translation>
+        </message>
+        <message>
+            <source>Done, with warnings</source>
+            <translation>完成，但有警告</translation>
+        </message>
+        <message>
+            <source>Jobs Are Running</source>
+            <translation>任务正在运行</translation>
+        </message>
+        <message>
+            <source>The engine is at work:</source>
+            <translation>引擎正在工作：</translation>
+        </message>
+        <message>
+            <source>A job that goes on is taken up again when QGIS is next opened.</source>
+            <translation>继续运行的任务会在下次打开 QGIS 时接上。</translation>
+        </message>
+        <message>
+            <source>&amp;Let It Go On</source>
+            <translation>让它继续(&amp;L)</translation>
+        </message>
+        <message>
+            <source>&amp;Cancel Job</source>
+            <translation>取消任务(&amp;C)</translation>
+        </message>
+        <message>
+            <source>&amp;Stay in QGIS</source>
+            <translation>留在 QGIS(&amp;S)</translation>
+        </message>
+        <message>
+            <source>{} (from the Toolbox)</source>
+            <translation>{}（来自工具箱）</translation>
+        </message>
+        <message>
+            <source>{} (of an earlier QGIS)</source>
+            <translation>{}（先前的 QGIS）</translation>
+        </message>
+        <message>
+            <source>{} (of another QGIS)</source>
+            <translation>{}（另一个 QGIS）</translation>
+        </message>
+        <message>
+            <source>Started by another QGIS: {user} on {host}, process {pid}{since}.</source>
+            <translation>由另一个 QGIS 启动：{user}，主机 {host}，进程 {pid}{since}。</translation>
+        </message>
+        <message>
+            <source>&amp;MTMSD</source>
+            <translation>MTMSD(&amp;M)</translation>
+        </message>
+        <message>
+            <source>MTMSD Classification</source>
+            <translation>MTMSD 分类</translation>
+        </message>
+        <message>
+            <source>Show or hide the MTMSD dock</source>
+            <translation>显示或隐藏 MTMSD 面板</translation>
+        </message>
+        <message>
+            <source>&amp;Engine…</source>
+            <translation>引擎(&amp;E)…</translation>
+        </message>
+        <message>
+            <source>Parameters and outputs</source>
+            <translation>参数和输出</translation>
+        </message>
+        <message>
+            <source>The job's folder {path} cannot be made: {reason}.</source>
+            <translation>无法创建任务文件夹 {path}：{reason}。</translation>
+        </message>
+        <message>
+            <source>The file is temporary: it goes when QGIS is closed.</source>
+            <translation>该文件是临时的：关闭 QGIS 时会消失。</translation>
+        </message>
+        <message>
+            <source>The layer for '{parameter}' cannot be opened: {value}.</source>
+            <translation>无法打开“{parameter}”的图层：{value}。</translation>
+        </message>
+        <message>
+            <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
+            <translation>“{layer}”就是影像本身；请选择含多边形的图层。</translation>
+        </message>
+        <message>
+            <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
+            <translation>图层“{layer}”没有字段“{field}”；它有 {fields}。</translation>
+        </message>
+        <message>
+            <source>Assess a class map</source>
+            <translation>评估类别图</translation>
+        </message>
+        <message>
+            <source>Compares a class map with reference polygons and writes an accuracy report.</source>
+            <translation>将类别图与参考多边形比较，并写出精度报告。</translation>
+        </message>
+        <message>
+            <source>Class map</source>
+            <translation>类别图</translation>
+        </message>
+        <message>
+            <source>Reference that was not used for training.</source>
+            <translation>未用于训练的参考。</translation>
+        </message>
+        <message>
+            <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
+            <translation>训练该地图的多边形；基线从中学习。默认：无。</translation>
+        </message>
+        <message>
+            <source>Figures</source>
+            <translation>数值</translation>
+        </message>
+        <message>
+            <source>The raster that 'Classify a scene' has written.</source>
+            <translation>“对影像分类”写出的栅格。</translation>
+        </message>
+        <message>
+            <source>Reference polygons</source>
+            <translation>参考多边形</translation>
+        </message>
+        <message>
+            <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
+            <translation>地图所对应的影像。有了它和训练多边形，会在地图之外报告基于纯光谱的支持向量机和随机森林。默认：无。</translation>
+        </message>
+        <message>
+            <source>Training polygons</source>
+            <translation>训练多边形</translation>
+        </message>
+        <message>
+            <source>The figures as JSON. Default: beside the report.</source>
+            <translation>JSON 格式的数值。默认：在报告旁边。</translation>
+        </message>
+        <message>
+            <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
+            <translation>光谱基线同时需要影像和训练多边形；请都给出或都不给。</translation>
+        </message>
+        <message>
+            <source>Classify a scene</source>
+            <translation>对影像分类</translation>
+        </message>
+        <message>
+            <source>Maps a scene with a trained classifier; class map and confidence.</source>
+            <translation>用训练好的分类器对影像制图；类别图和置信度。</translation>
+        </message>
+        <message>
+            <source>Classifier</source>
+            <translation>分类器</translation>
+        </message>
+        <message>
+            <source>Extent</source>
+            <translation>范围</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
+            <translation>“训练分类器”写出的 .safetensors 文件，或“导出分类器”的 .onnx 文件。</translation>
+        </message>
+        <message>
+            <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
+            <translation>只对影像的这一部分制图，采用影像自身的像元。默认：整幅影像。</translation>
+        </message>
+        <message>
+            <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
+            <translation>与影像网格一致的 GeoTIFF，含类别编号、名称和颜色；0 = 无数据。</translation>
+        </message>
+        <message>
+            <source>The extent does not touch the scene '{name}'; choose one that does.</source>
+            <translation>该范围与影像“{name}”不相交；请选择相交的范围。</translation>
+        </message>
+        <message>
+            <source>Export a classifier</source>
+            <translation>导出分类器</translation>
+        </message>
+        <message>
+            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
+            <translation>将分类器写为 ONNX，以便在没有 PyTorch 的机器上制图。</translation>
+        </message>
+        <message>
+            <source>Exported classifier</source>
+            <translation>导出的分类器</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Train a classifier' has written.</source>
+            <translation>“训练分类器”写出的 .safetensors 文件。</translation>
+        </message>
+        <message>
+            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
+            <translation>一个 .onnx 文件，“对影像分类”所需的分类器内容尽在其中。</translation>
+        </message>
+        <message>
+            <source>'{name}' does not end in .onnx; choose another name.</source>
+            <translation>“{name}”没有以 .onnx 结尾；请另选名称。</translation>
+        </message>
+        <message>
+            <source>Map a scene from polygons</source>
+            <translation>由多边形对影像制图</translation>
+        </message>
+        <message>
+            <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
+            <translation>从高光谱栅格和少量多边形一步得到类别图。</translation>
+        </message>
+        <message>
+            <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
+            <translation>训练多边形，两个或更多类别，每类至少 3 个像元。</translation>
+        </message>
+        <message>
+            <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
+            <translation>不用于训练的参考。默认：预留四分之一的训练多边形用于精度数值；之后地图从全部多边形学习。</translation>
+        </message>
+        <message>
+            <source>Validation polygons</source>
+            <translation>验证多边形</translation>
+        </message>
+        <message>
+            <source>New diffusion model</source>
+            <translation>新的扩散模型</translation>
+        </message>
+        <message>
+            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
+            <translation>保留以便不经预训练再次对影像制图。默认：不保留。</translation>
+        </message>
+        <message>
+            <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
+            <translation>保留以便对同一传感器的其他影像制图。默认：不保留。</translation>
+        </message>
+        <message>
+            <source>Where to label next</source>
+            <translation>下一步标注何处</translation>
+        </message>
+        <message>
+            <source>Points in doubt, spread over the scene, with the two classes in question.</source>
+            <translation>分布于影像各处的存疑点，附两个待辨的类别。</translation>
+        </message>
+        <message>
+            <source>Class probabilities</source>
+            <translation>类别概率</translation>
+        </message>
+        <message>
+            <source>Number of points</source>
+            <translation>点的数量</translation>
+        </message>
+        <message>
+            <source>Labels that there are already; the points keep away. Default: none.</source>
+            <translation>已有的标签；点会与其保持距离。默认：无。</translation>
+        </message>
+        <message>
+            <source>Points to label</source>
+            <translation>待标注的点</translation>
+        </message>
+        <message>
+            <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
+            <translation>每个类别一个波段，来自“对影像分类”或“由多边形对影像制图”。</translation>
+        </message>
+        <message>
+            <source>How many points are proposed. Default: 20.</source>
+            <translation>建议多少个点。默认：20。</translation>
+        </message>
+        <message>
+            <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
+            <translation>含排名（1 为最佳）、疑度（0 到 1）、两个存疑类别及其概率的 GeoPackage。</translation>
+        </message>
+        <message>
+            <source>Number of points found</source>
+            <translation>找到的点数</translation>
+        </message>
+        <message>
+            <source>Pretrain on a scene</source>
+            <translation>在影像上预训练</translation>
+        </message>
+        <message>
+            <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
+            <translation>无标签地学习高光谱影像并写出扩散模型。</translation>
+        </message>
+        <message>
+            <source>Diffusion model</source>
+            <translation>扩散模型</translation>
+        </message>
+        <message>
+            <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
+            <translation>5 到 110 MB 的 .safetensors 文件，供“训练分类器”和“由多边形对影像制图”使用。完成之前检查点在其旁边。</translation>
+        </message>
+        <message>
+            <source>Train a classifier</source>
+            <translation>训练分类器</translation>
+        </message>
+        <message>
+            <source>Learns the classes of training polygons and writes a classifier.</source>
+            <translation>学习训练多边形的类别并写出分类器。</translation>
+        </message>
+        <message>
+            <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
+            <translation>含扩散模型、类别的名称和颜色以及预留多边形上精度的 .safetensors 文件；“对影像分类”只需要它。</translation>
+        </message>
+        <message>
+            <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
+            <translation>分类器 'mtmsd' 需要扩散模型；请给出“在影像上预训练”写出的模型，或选择其他分类器。</translation>
+        </message>
+        <message>
+            <source>Turn a class map into polygons</source>
+            <translation>将类别图转为多边形</translation>
+        </message>
+        <message>
+            <source>Polygons with class, area and mean confidence, and the area of each class.</source>
+            <translation>含类别、面积和平均置信度的多边形，以及各类别的面积。</translation>
+        </message>
+        <message>
+            <source>Confidence</source>
+            <translation>置信度</translation>
+        </message>
+        <message>
+            <source>Polygons</source>
+            <translation>多边形</translation>
+        </message>
+        <message>
+            <source>Area table</source>
+            <translation>面积表</translation>
+        </message>
+        <message>
+            <source>Written with the map; its mean is told for each polygon. Default: none.</source>
+            <translation>随地图写出；给出每个多边形的平均值。默认：无。</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
+            <translation>每个连通区域一个多边形的 GeoPackage：class_id、class_name、color、pixels、area_ha、confidence。</translation>
+        </message>
+        <message>
+            <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
+            <translation>各类别的像元数、比例和公顷数的 CSV。默认：不写出。</translation>
+        </message>
+        <message>
+            <source>Number of polygons</source>
+            <translation>多边形数量</translation>
+        </message>
+        <message>
+            <source>Overall accuracy (0 to 1)</source>
+            <translation>总体精度（0 到 1）</translation>
+        </message>
+        <message>
+            <source>Average accuracy (0 to 1)</source>
+            <translation>平均精度（0 到 1）</translation>
+        </message>
+        <message>
+            <source>Kappa</source>
+            <translation>Kappa</translation>
+        </message>
+        <message>
+            <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
+            <translation>栅格图层“{name}”来自数据源“{provider}”，引擎无法读取；请另存为 GeoTIFF 并使用它。</translation>
+        </message>
+        <message>
+            <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
+            <translation>栅格图层“{name}”只在 QGIS 的内存中；请另存为 GeoTIFF 并使用它。</translation>
+        </message>
+        <message>
+            <source>The layer '{name}' is neither a vector nor a raster layer.</source>
+            <translation>图层“{name}”既不是矢量图层也不是栅格图层。</translation>
+        </message>
+        <message>
+            <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
+            <translation>图层“{name}”没有选中的多边形；请选中一些，或不勾选“仅选中的多边形”。</translation>
+        </message>
+        <message>
+            <source>The layer '{name}' could not be written for the engine: {reason}</source>
+            <translation>无法为引擎写出图层“{name}”：{reason}</translation>
+        </message>
+        <message>
+            <source>mtmsd (default): the diffusion network alone. stack: several simple classifiers, and the network where there is a diffusion model, weighed by polygons that were left out; without a model it takes seconds. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
+            <translation>mtmsd（默认）：仅用扩散网络。stack：多个简单分类器，有扩散模型时再加上该网络，按留出的多边形加权；没有模型时只需数秒。或基于纯光谱的一种：svm（支持向量机）、svm-polygons（同上，按整个多边形调参）、rf（随机森林）。精度报告会说明其中哪个更好。</translation>
+        </message>
+        <message>
+            <source>How polygons are held out</source>
+            <translation>多边形如何预留</translation>
+        </message>
+        <message>
+            <source>Share held out</source>
+            <translation>预留比例</translation>
+        </message>
+        <message>
+            <source>Guard distance in pixels</source>
+            <translation>保护距离（像元）</translation>
+        </message>
+        <message>
+            <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
+            <translation>polygons：整个多边形。cross：空间交叉验证，每个多边形测试一次。auto（默认）：若多数类别少于 4 个多边形则用 cross，否则用 polygons。random：单个像元，因紧邻训练像元，其数值偏乐观。</translation>
+        </message>
+        <message>
+            <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
+            <translation>每个类别预留的比例，0 到 0.9。为 0 时不给出精度，置信度也不校准。默认：0.25。</translation>
+        </message>
+        <message>
+            <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
+            <translation>距预留像元小于此值的训练像元会被舍去。默认：0。</translation>
+        </message>
+        <message>
+            <source>Unknown below a confidence of</source>
+            <translation>低于此置信度为未知</translation>
+        </message>
+        <message>
+            <source>Majority filter, side in pixels</source>
+            <translation>众数滤波，边长（像元）</translation>
+        </message>
+        <message>
+            <source>Minimum mapping unit in pixels</source>
+            <translation>最小制图单元（像元）</translation>
+        </message>
+        <message>
+            <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
+            <translation>置信度较低（0 到 1）的像元归入类别 255 'unknown'。默认：无。</translation>
+        </message>
+        <message>
+            <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
+            <translation>每个像元取其周围 3、5、7、… 像元方块中最常见的类别；并列时保持不变。默认：无。</translation>
+        </message>
+        <message>
+            <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
+            <translation>较小的区域并入其最大的相邻区域。默认：保留所有区域。</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
+            <translation>每个类别一个波段的 GeoTIFF，0 到 1；每个像元和类别四字节。“下一步标注何处”需要它。默认：不写出。</translation>
+        </message>
+        <message>
+            <source>Entropy</source>
+            <translation>熵</translation>
+        </message>
+        <message>
+            <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
+            <translation>GeoTIFF：0 表示某一类别确定，1 表示所有类别同样可能。默认：不写出。</translation>
+        </message>
+        <message>
+            <source>Disagreement</source>
+            <translation>分歧</translation>
+        </message>
+        <message>
+            <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
+            <translation>GeoTIFF：集成成员之间的差异，0 到 1；不适用于简单分类器。默认：不写出。</translation>
+        </message>
+        <message>
+            <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
+            <translation>含地图各区域的 GeoPackage，同“将类别图转为多边形”。默认：不写出。</translation>
+        </message>
+        <message>
+            <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
+            <translation>含 20 个值得标注之处的 GeoPackage，同“下一步标注何处”。默认：不写出。</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>影像</translation>
+        </message>
+        <message>
+            <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
+            <translation>高光谱栅格。无数据的像元和坏波段（文件中标记、恒定或为空）会自动舍去。</translation>
+        </message>
+        <message>
+            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
+            <translation>任意坐标参照系且含类别字段的多边形图层，或与影像网格一致、含类别编号的栅格（0 = 未标注）。</translation>
+        </message>
+        <message>
+            <source>Class field</source>
+            <translation>类别字段</translation>
+        </message>
+        <message>
+            <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
+            <translation>每个多边形的类别编号或名称；若为编号，名称取自如 class_name 的字段。默认：名为 class_id、class 或类似的字段。</translation>
+        </message>
+        <message>
+            <source>Selected polygons only</source>
+            <translation>仅选中的多边形</translation>
+        </message>
+        <message>
+            <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
+            <translation>只读取标签中选中的多边形。默认：否，全部。</translation>
+        </message>
+        <message>
+            <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
+            <translation>“在影像上预训练”写出的 .safetensors 文件。</translation>
+        </message>
+        <message>
+            <source>With it, pretraining is skipped. Default: none.</source>
+            <translation>有了它就跳过预训练。默认：无。</translation>
+        </message>
+        <message>
+            <source>Preset</source>
+            <translation>预设</translation>
+        </message>
+        <message>
+            <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
+            <translation>quick：在两个 CPU 核上预训练约 3 分钟，用于初看。balanced（默认）：约 10 到 15 分钟，可供使用的地图。paper：论文的网络和时长；需要 GPU。</translation>
+        </message>
+        <message>
+            <source>Device</source>
+            <translation>设备</translation>
+        </message>
+        <message>
+            <source>auto (default) takes a GPU that works, else the CPU.</source>
+            <translation>auto（默认）使用可用的 GPU，否则使用 CPU。</translation>
+        </message>
+        <message>
+            <source>Seed</source>
+            <translation>随机种子</translation>
+        </message>
+        <message>
+            <source>The same seed on the same machine gives the same result. Default: 0.</source>
+            <translation>同一机器上相同的种子得到相同的结果。默认：0。</translation>
+        </message>
+        <message>
+            <source>Other settings</source>
+            <translation>其他设置</translation>
+        </message>
+        <message>
+            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
+            <translation>替换预设中的个别数值，写作 KEY=VALUE，以空格分隔：'iterations=2000 members=5'。默认：无。</translation>
+        </message>
+        <message>
+            <source>Bands to leave out</source>
+            <translation>舍去的波段</translation>
+        </message>
+        <message>
+            <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
+            <translation>除自动舍去者之外的波段编号或波长：'1-5,130-135' 或 '1340-1460nm,1790-1960nm'（水汽）。默认：无。</translation>
+        </message>
+        <message>
+            <source>Resume</source>
+            <translation>继续</translation>
+        </message>
+        <message>
+            <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
+            <translation>从同一输出文件的已取消或中断的运行的最后检查点继续。默认：否。</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
+            <translation>所绘类别的概率的 GeoTIFF，0 到 1。</translation>
+        </message>
+        <message>
+            <source>Accuracy report</source>
+            <translation>精度报告</translation>
+        </message>
+        <message>
+            <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
+            <translation>一个 HTML 文件，含混淆矩阵（行：参考，列：地图）、各项精度，以及可行时的光谱基线。</translation>
+        </message>
+        <message>
+            <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
+            <translation>其他设置中的“{word}”不是 KEY=VALUE 的形式。</translation>
+        </message>
+        <message>
+            <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
+            <translation>“{path}”不是 GeoTIFF（唯一可写的格式）；请以 .tif 结尾。</translation>
+        </message>
+        <message>
+            <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
+            <translation>“{path}”不是 GeoPackage（唯一可写的格式）；请以 .gpkg 结尾。</translation>
+        </message>
+        <message>
+            <source>The job in {folder} could not be started with {python}: {reason}.</source>
+            <translation>无法用 {python} 启动 {folder} 中的任务：{reason}。</translation>
+        </message>
+        <message>
+            <source>Job folder: {folder}</source>
+            <translation>任务文件夹：{folder}</translation>
         </message>
         <message>
             <source>{python} cannot be started: {reason}.</source>
@@ -858,206 +1559,6 @@
         <message>
             <source>Update the card's driver, or set the engine up for the processor.</source>
             <translation>请更新显卡驱动程序，或为处理器安装引擎。</translation>
-        </message>
-        <message>
-            <source>Wait until it has ended, or cancel it there.</source>
-            <translation>请等待其结束，或在那里取消。</translation>
-        </message>
-        <message>
-            <source>The engine is ready.</source>
-            <translation>引擎就绪。</translation>
-        </message>
-        <message>
-            <source>What was fetched is kept for the next time.</source>
-            <translation>已下载的内容留待下次使用。</translation>
-        </message>
-        <message>
-            <source>{} does not answer like a Python.</source>
-            <translation>{} 的应答不像 Python。</translation>
-        </message>
-        <message>
-            <source>{python} cannot be used: {reason}.</source>
-            <translation>无法使用 {python}：{reason}。</translation>
-        </message>
-        <message>
-            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
-            <translation>{} 不是由“安装引擎…”创建的；请自行移除。</translation>
-        </message>
-        <message>
-            <source>Wait until it has ended.</source>
-            <translation>请等待其结束。</translation>
-        </message>
-        <message>
-            <source>{path} could not be removed: {reason}.</source>
-            <translation>无法移除 {path}：{reason}。</translation>
-        </message>
-        <message>
-            <source>Another QGIS is setting up the engine in {}.</source>
-            <translation>另一个 QGIS 正在 {} 中安装引擎。</translation>
-        </message>
-        <message>
-            <source>The whole engine: pretraining, training, classification and assessment.</source>
-            <translation>完整引擎：预训练、训练、分类和评估。</translation>
-        </message>
-        <message>
-            <source>Classification and assessment with models that others trained; no training.</source>
-            <translation>用他人训练的模型分类和评估；不能训练。</translation>
-        </message>
-        <message>
-            <source>Computes on the processor.</source>
-            <translation>在处理器上计算。</translation>
-        </message>
-        <message>
-            <source>Computes on NVIDIA graphics cards.</source>
-            <translation>在 NVIDIA 显卡上计算。</translation>
-        </message>
-        <message>
-            <source>Computes on the Apple GPU.</source>
-            <translation>在 Apple GPU 上计算。</translation>
-        </message>
-        <message>
-            <source>From the folder {}; no network is used.</source>
-            <translation>来自文件夹 {}；不使用网络。</translation>
-        </message>
-        <message>
-            <source>Fetches about {size} from {hosts}.</source>
-            <translation>从 {hosts} 下载约 {size}。</translation>
-        </message>
-        <message>
-            <source>Takes about {size} in {folder}; {free} are free there.</source>
-            <translation>在 {folder} 中占用约 {size}；那里可用 {free}。</translation>
-        </message>
-        <message>
-            <source>PyTorch comes on top of that; its size was not measured.</source>
-            <translation>另加 PyTorch；其大小未测量。</translation>
-        </message>
-        <message>
-            <source>QGIS's own Python stays as it is.</source>
-            <translation>QGIS 自己的 Python 保持不变。</translation>
-        </message>
-        <message>
-            <source>The engine that is there stays until the new one has passed its check.</source>
-            <translation>现有引擎保留到新引擎通过检查为止。</translation>
-        </message>
-        <message>
-            <source>{first} and {last}</source>
-            <translation>{first}和 {last}</translation>
-        </message>
-        <message>
-            <source>uv, which is fetched first</source>
-            <translation>uv（先行下载）</translation>
-        </message>
-        <message>
-            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
-            <translation>由 {tool} 安装；它自带 Python {version}。</translation>
-        </message>
-        <message>
-            <source>Built from {python} by {tool}.</source>
-            <translation>由 {tool} 基于 {python} 构建。</translation>
-        </message>
-        <message>
-            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
-            <translation>wheel 文件夹 {} 中没有 wheel（.whl）。请选择由 make wheelhouse 填充的文件夹，或留空以使用网络。</translation>
-        </message>
-        <message>
-            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
-            <translation>{folder} 所在磁盘可用 {free}；需要 {needed}。请腾出空间，或选择另一磁盘上的文件夹。</translation>
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation>CPU</translation>
-        </message>
-        <message>
-            <source>NVIDIA GPU</source>
-            <translation>NVIDIA GPU</translation>
-        </message>
-        <message>
-            <source>Apple GPU</source>
-            <translation>Apple GPU</translation>
-        </message>
-        <message>
-            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
-            <translation>没有适用于 {machine} 上 {system} 的现成软件包。请在另一台机器上安装引擎，或选择已含这些软件包的解释器。</translation>
-        </message>
-        <message>
-            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
-            <translation>{system} 上没有适用于设备 {device} 的 PyTorch。请选择处理器。</translation>
-        </message>
-        <message>
-            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
-            <translation>NVIDIA 驱动程序 {driver} 对此 PyTorch 来说太旧，需要 {least} 或更高版本。请更新驱动程序，或选择处理器。</translation>
-        </message>
-        <message>
-            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
-            <translation>未找到可用来构建引擎的 Python（{found}）。请从 python.org 或您的发行版安装 Python {version}，然后重试。</translation>
-        </message>
-        <message>
-            <source>none at all</source>
-            <translation>一个也没有</translation>
-        </message>
-        <message>
-            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
-            <translation>{} 位于插件内部，更新插件时会被删除。请选择插件之外的文件夹。</translation>
-        </message>
-        <message>
-            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
-            <translation>路径 {folder} 太长：其中的文件会有 {length} 个字符，最多 {most} 个。请选择较短的路径。</translation>
-        </message>
-        <message>
-            <source>{} is a file. Choose a folder.</source>
-            <translation>{} 是文件。请选择文件夹。</translation>
-        </message>
-        <message>
-            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
-            <translation>文件夹 {} 中有其他文件，它们会被替换。请选择空的或新的文件夹。</translation>
-        </message>
-        <message>
-            <source>The folder {} may not be written by you. Choose another folder.</source>
-            <translation>您无权写入文件夹 {}。请选择另一个文件夹。</translation>
-        </message>
-        <message>
-            <source>The engine was made by a newer plugin ({theirs}; this one is {ours}) and may not fit. Get the newer plugin, or press Update to build the engine for this one.</source>
-            <translation>引擎由较新的插件安装（{theirs}；当前为 {ours}），可能不适用。请获取较新的插件，或单击“更新”为当前插件构建引擎。</translation>
-        </message>
-        <message>
-            <source>The engine was set up by another version of the plugin ({theirs}; this one is {ours}) and has other packages. Press Update; it works until then.</source>
-            <translation>引擎由插件的另一版本安装（{theirs}；当前为 {ours}），软件包不同。请单击“更新”；在此之前它仍可使用。</translation>
-        </message>
-        <message>
-            <source>unknown</source>
-            <translation>未知</translation>
-        </message>
-        <message>
-            <source>This machine has an {card} ({memory}), driver {driver}.</source>
-            <translation>本机有 {card}（{memory}），驱动程序 {driver}。</translation>
-        </message>
-        <message>
-            <source>This is an Apple machine with a GPU of its own.</source>
-            <translation>这是带有自己 GPU 的 Apple 机器。</translation>
-        </message>
-        <message>
-            <source>No NVIDIA graphics card with a working driver was found.</source>
-            <translation>未找到驱动程序可用的 NVIDIA 显卡。</translation>
-        </message>
-        <message>
-            <source>it is {}, not CPython</source>
-            <translation>它是 {}，不是 CPython</translation>
-        </message>
-        <message>
-            <source>it is a {}-bit Python</source>
-            <translation>它是 {} 位的 Python</translation>
-        </message>
-        <message>
-            <source>Python {number} is too old; {oldest} to {newest} will do</source>
-            <translation>Python {number} 太旧；{oldest} 至 {newest} 均可</translation>
-        </message>
-        <message>
-            <source>Python {number} is too new; {oldest} to {newest} will do</source>
-            <translation>Python {number} 太新；{oldest} 至 {newest} 均可</translation>
-        </message>
-        <message>
-            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
-            <translation>缺少 venv 或 ensurepip（在 Debian 和 Ubuntu 上：安装 python3-venv）</translation>
         </message>
         <message>
             <source>The proxy asks for a name and a password.</source>
@@ -1232,584 +1733,248 @@
             <translation>某个软件包</translation>
         </message>
         <message>
-            <source>The engine is being checked…</source>
-            <translation>正在检查引擎…</translation>
+            <source>Wait until it has ended, or cancel it there.</source>
+            <translation>请等待其结束，或在那里取消。</translation>
         </message>
         <message>
-            <source>A set-up of the engine was begun and not finished; it can go on.</source>
-            <translation>引擎的安装已开始但未完成；可以继续。</translation>
+            <source>What was fetched is kept for the next time.</source>
+            <translation>已下载的内容留待下次使用。</translation>
         </message>
         <message>
-            <source>The engine does the computing, in a Python environment of its own. One click sets it up; QGIS itself stays as it is.</source>
-            <translation>引擎在自己的 Python 环境中进行计算。单击一次即可安装；QGIS 本身保持不变。</translation>
+            <source>{} does not answer like a Python.</source>
+            <translation>{} 的应答不像 Python。</translation>
         </message>
         <message>
-            <source>being checked</source>
-            <translation>检查中</translation>
+            <source>{python} cannot be used: {reason}.</source>
+            <translation>无法使用 {python}：{reason}。</translation>
         </message>
         <message>
-            <source>ready</source>
-            <translation>就绪</translation>
+            <source>{} was not made by Set Up Engine…; remove it yourself.</source>
+            <translation>{} 不是由“安装引擎…”创建的；请自行移除。</translation>
         </message>
         <message>
-            <source>not set up</source>
-            <translation>未安装</translation>
+            <source>Wait until it has ended.</source>
+            <translation>请等待其结束。</translation>
         </message>
         <message>
-            <source>broken</source>
-            <translation>损坏</translation>
+            <source>{path} could not be removed: {reason}.</source>
+            <translation>无法移除 {path}：{reason}。</translation>
         </message>
         <message>
-            <source>outdated</source>
-            <translation>过期</translation>
+            <source>Another QGIS is setting up the engine in {}.</source>
+            <translation>另一个 QGIS 正在 {} 中安装引擎。</translation>
         </message>
         <message>
-            <source>Preparing the folder</source>
-            <translation>正在准备文件夹</translation>
+            <source>This machine has an {card} ({memory}), driver {driver}.</source>
+            <translation>本机有 {card}（{memory}），驱动程序 {driver}。</translation>
         </message>
         <message>
-            <source>Fetching the installer uv</source>
-            <translation>正在下载安装工具 uv</translation>
+            <source>This is an Apple machine with a GPU of its own.</source>
+            <translation>这是带有自己 GPU 的 Apple 机器。</translation>
         </message>
         <message>
-            <source>Making the Python environment</source>
-            <translation>正在创建 Python 环境</translation>
+            <source>No NVIDIA graphics card with a working driver was found.</source>
+            <translation>未找到驱动程序可用的 NVIDIA 显卡。</translation>
         </message>
         <message>
-            <source>Fetching and installing the packages</source>
-            <translation>正在下载并安装软件包</translation>
+            <source>it is {}, not CPython</source>
+            <translation>它是 {}，不是 CPython</translation>
         </message>
         <message>
-            <source>Fetching and installing PyTorch</source>
-            <translation>正在下载并安装 PyTorch</translation>
+            <source>it is a {}-bit Python</source>
+            <translation>它是 {} 位的 Python</translation>
         </message>
         <message>
-            <source>Checking that it computes</source>
-            <translation>正在检查能否计算</translation>
+            <source>Python {number} is too old; {oldest} to {newest} will do</source>
+            <translation>Python {number} 太旧；{oldest} 至 {newest} 均可</translation>
         </message>
         <message>
-            <source>Putting it in place</source>
-            <translation>正在放置到位</translation>
+            <source>Python {number} is too new; {oldest} to {newest} will do</source>
+            <translation>Python {number} 太新；{oldest} 至 {newest} 均可</translation>
         </message>
         <message>
-            <source>Beginning</source>
-            <translation>开始</translation>
+            <source>it lacks venv or ensurepip (on Debian and Ubuntu: install python3-venv)</source>
+            <translation>缺少 venv 或 ensurepip（在 Debian 和 Ubuntu 上：安装 python3-venv）</translation>
         </message>
         <message>
-            <source>{}: {} of {}</source>
-            <translation>{}：{} / {}</translation>
+            <source>The whole engine: pretraining, training, classification and assessment.</source>
+            <translation>完整引擎：预训练、训练、分类和评估。</translation>
         </message>
         <message>
-            <source>&amp;MTMSD</source>
-            <translation>MTMSD(&amp;M)</translation>
+            <source>Classification and assessment with models that others trained; no training.</source>
+            <translation>用他人训练的模型分类和评估；不能训练。</translation>
         </message>
         <message>
-            <source>MTMSD Classification</source>
-            <translation>MTMSD 分类</translation>
+            <source>Computes on the processor.</source>
+            <translation>在处理器上计算。</translation>
         </message>
         <message>
-            <source>Show or hide the MTMSD dock</source>
-            <translation>显示或隐藏 MTMSD 面板</translation>
+            <source>Computes on NVIDIA graphics cards.</source>
+            <translation>在 NVIDIA 显卡上计算。</translation>
         </message>
         <message>
-            <source>&amp;Engine…</source>
-            <translation>引擎(&amp;E)…</translation>
+            <source>Computes on the Apple GPU.</source>
+            <translation>在 Apple GPU 上计算。</translation>
         </message>
         <message>
-            <source>Parameters and outputs</source>
-            <translation>参数和输出</translation>
+            <source>From the folder {}; no network is used.</source>
+            <translation>来自文件夹 {}；不使用网络。</translation>
         </message>
         <message>
-            <source>The job's folder {path} cannot be made: {reason}.</source>
-            <translation>无法创建任务文件夹 {path}：{reason}。</translation>
+            <source>Fetches about {size} from {hosts}.</source>
+            <translation>从 {hosts} 下载约 {size}。</translation>
         </message>
         <message>
-            <source>The file is temporary: it goes when QGIS is closed.</source>
-            <translation>该文件是临时的：关闭 QGIS 时会消失。</translation>
+            <source>Takes about {size} in {folder}; {free} are free there.</source>
+            <translation>在 {folder} 中占用约 {size}；那里可用 {free}。</translation>
         </message>
         <message>
-            <source>The layer for '{parameter}' cannot be opened: {value}.</source>
-            <translation>无法打开“{parameter}”的图层：{value}。</translation>
+            <source>PyTorch comes on top of that; its size was not measured.</source>
+            <translation>另加 PyTorch；其大小未测量。</translation>
         </message>
         <message>
-            <source>'{layer}' is the scene itself; choose the layer with the polygons.</source>
-            <translation>“{layer}”就是影像本身；请选择含多边形的图层。</translation>
+            <source>QGIS's own Python stays as it is.</source>
+            <translation>QGIS 自己的 Python 保持不变。</translation>
         </message>
         <message>
-            <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
-            <translation>图层“{layer}”没有字段“{field}”；它有 {fields}。</translation>
+            <source>The engine that is there stays until the new one has passed its check.</source>
+            <translation>现有引擎保留到新引擎通过检查为止。</translation>
         </message>
         <message>
-            <source>Assess a class map</source>
-            <translation>评估类别图</translation>
+            <source>{first} and {last}</source>
+            <translation>{first}和 {last}</translation>
         </message>
         <message>
-            <source>Compares a class map with reference polygons and writes an accuracy report.</source>
-            <translation>将类别图与参考多边形比较，并写出精度报告。</translation>
+            <source>uv, which is fetched first</source>
+            <translation>uv（先行下载）</translation>
         </message>
         <message>
-            <source>Class map</source>
-            <translation>类别图</translation>
+            <source>Installed by {tool}; it brings a Python {version} of its own.</source>
+            <translation>由 {tool} 安装；它自带 Python {version}。</translation>
         </message>
         <message>
-            <source>Reference that was not used for training.</source>
-            <translation>未用于训练的参考。</translation>
+            <source>Built from {python} by {tool}.</source>
+            <translation>由 {tool} 基于 {python} 构建。</translation>
         </message>
         <message>
-            <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
-            <translation>训练该地图的多边形；基线从中学习。默认：无。</translation>
+            <source>The wheel folder {} holds no wheels (.whl). Choose the folder that make wheelhouse filled, or leave it empty to use the network.</source>
+            <translation>wheel 文件夹 {} 中没有 wheel（.whl）。请选择由 make wheelhouse 填充的文件夹，或留空以使用网络。</translation>
         </message>
         <message>
-            <source>Figures</source>
-            <translation>数值</translation>
+            <source>The disk of {folder} has {free} free; {needed} are needed. Free some space, or choose a folder on another disk.</source>
+            <translation>{folder} 所在磁盘可用 {free}；需要 {needed}。请腾出空间，或选择另一磁盘上的文件夹。</translation>
         </message>
         <message>
-            <source>The raster that 'Classify a scene' has written.</source>
-            <translation>“对影像分类”写出的栅格。</translation>
+            <source>CPU</source>
+            <translation>CPU</translation>
         </message>
         <message>
-            <source>Reference polygons</source>
-            <translation>参考多边形</translation>
+            <source>NVIDIA GPU</source>
+            <translation>NVIDIA GPU</translation>
         </message>
         <message>
-            <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation>地图所对应的影像。有了它和训练多边形，会在地图之外报告基于纯光谱的支持向量机和随机森林。默认：无。</translation>
+            <source>Apple GPU</source>
+            <translation>Apple GPU</translation>
         </message>
         <message>
-            <source>Training polygons</source>
-            <translation>训练多边形</translation>
+            <source>There are no ready-made packages for {system} on {machine}. Set the engine up on another machine, or choose an interpreter that has the packages.</source>
+            <translation>没有适用于 {machine} 上 {system} 的现成软件包。请在另一台机器上安装引擎，或选择已含这些软件包的解释器。</translation>
         </message>
         <message>
-            <source>The figures as JSON. Default: beside the report.</source>
-            <translation>JSON 格式的数值。默认：在报告旁边。</translation>
+            <source>There is no PyTorch for the device {device} on {system}. Choose the processor.</source>
+            <translation>{system} 上没有适用于设备 {device} 的 PyTorch。请选择处理器。</translation>
         </message>
         <message>
-            <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
-            <translation>光谱基线同时需要影像和训练多边形；请都给出或都不给。</translation>
+            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
+            <translation>NVIDIA 驱动程序 {driver} 对此 PyTorch 来说太旧，需要 {least} 或更高版本。请更新驱动程序，或选择处理器。</translation>
         </message>
         <message>
-            <source>Classify a scene</source>
-            <translation>对影像分类</translation>
+            <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
+            <translation>未找到可用来构建引擎的 Python（{found}）。请从 python.org 或您的发行版安装 Python {version}，然后重试。</translation>
         </message>
         <message>
-            <source>Maps a scene with a trained classifier; class map and confidence.</source>
-            <translation>用训练好的分类器对影像制图；类别图和置信度。</translation>
+            <source>none at all</source>
+            <translation>一个也没有</translation>
         </message>
         <message>
-            <source>Classifier</source>
-            <translation>分类器</translation>
+            <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
+            <translation>{} 位于插件内部，更新插件时会被删除。请选择插件之外的文件夹。</translation>
         </message>
         <message>
-            <source>Extent</source>
-            <translation>范围</translation>
+            <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
+            <translation>路径 {folder} 太长：其中的文件会有 {length} 个字符，最多 {most} 个。请选择较短的路径。</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written, or the .onnx file of 'Export a classifier'.</source>
-            <translation>“训练分类器”写出的 .safetensors 文件，或“导出分类器”的 .onnx 文件。</translation>
+            <source>{} is a file. Choose a folder.</source>
+            <translation>{} 是文件。请选择文件夹。</translation>
         </message>
         <message>
-            <source>Only this part of the scene is mapped, on the scene's own pixels. Default: the whole scene.</source>
-            <translation>只对影像的这一部分制图，采用影像自身的像元。默认：整幅影像。</translation>
+            <source>The folder {} holds other files, which would be replaced. Choose an empty or a new folder.</source>
+            <translation>文件夹 {} 中有其他文件，它们会被替换。请选择空的或新的文件夹。</translation>
         </message>
         <message>
-            <source>GeoTIFF on the scene's grid with class numbers, names and colours; 0 = no data.</source>
-            <translation>与影像网格一致的 GeoTIFF，含类别编号、名称和颜色；0 = 无数据。</translation>
+            <source>The folder {} may not be written by you. Choose another folder.</source>
+            <translation>您无权写入文件夹 {}。请选择另一个文件夹。</translation>
         </message>
         <message>
-            <source>The extent does not touch the scene '{name}'; choose one that does.</source>
-            <translation>该范围与影像“{name}”不相交；请选择相交的范围。</translation>
+            <source>Found the training polygons {}; nothing says of which scene they are.</source>
+            <translation>找到训练多边形 {}；没有信息说明它们属于哪幅影像。</translation>
         </message>
         <message>
-            <source>Export a classifier</source>
-            <translation>导出分类器</translation>
+            <source>{} (earlier)</source>
+            <translation>{}（先前）</translation>
         </message>
         <message>
-            <source>Writes a classifier as ONNX, to map with on machines without PyTorch.</source>
-            <translation>将分类器写为 ONNX，以便在没有 PyTorch 的机器上制图。</translation>
+            <source>{} is not a model of MTMSD.</source>
+            <translation>{} 不是 MTMSD 的模型。</translation>
         </message>
         <message>
-            <source>Exported classifier</source>
-            <translation>导出的分类器</translation>
+            <source>There is no folder to write to: {} cannot be created.</source>
+            <translation>没有可写入的文件夹：无法创建 {}。</translation>
         </message>
         <message>
-            <source>The .safetensors file that 'Train a classifier' has written.</source>
-            <translation>“训练分类器”写出的 .safetensors 文件。</translation>
+            <source>{} cannot be written, so unsaved polygons were not recovered.</source>
+            <translation>无法写入 {}，因此未恢复未保存的多边形。</translation>
         </message>
         <message>
-            <source>An .onnx file, all that 'Classify a scene' needs of the classifier.</source>
-            <translation>一个 .onnx 文件，“对影像分类”所需的分类器内容尽在其中。</translation>
+            <source>{path} cannot be written: {reason}.</source>
+            <translation>无法写入 {path}：{reason}。</translation>
         </message>
         <message>
-            <source>'{name}' does not end in .onnx; choose another name.</source>
-            <translation>“{name}”没有以 .onnx 结尾；请另选名称。</translation>
+            <source>The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers from 1 to {most}. Choose another field, or renumber them.</source>
+            <translation>图层“{layer}”的字段“{field}”含类别 {value}；类别须为 1 到 {most} 的整数。请选择其他字段，或重新编号。</translation>
         </message>
         <message>
-            <source>Overall accuracy (0 to 1)</source>
-            <translation>总体精度（0 到 1）</translation>
+            <source>class {}</source>
+            <translation>类别 {}</translation>
         </message>
         <message>
-            <source>Average accuracy (0 to 1)</source>
-            <translation>平均精度（0 到 1）</translation>
+            <source>{} has more than {} values; it holds no classes.</source>
+            <translation>{} 有超过 {} 个值；其中没有类别。</translation>
         </message>
         <message>
-            <source>Kappa</source>
-            <translation>Kappa</translation>
+            <source>{} is in a folder that cannot be written, so its polygons are read-only.</source>
+            <translation>{} 所在的文件夹不可写，因此其多边形为只读。</translation>
         </message>
         <message>
-            <source>The raster layer '{name}' comes from the provider '{provider}', which the engine cannot read; save it as a GeoTIFF and use that.</source>
-            <translation>栅格图层“{name}”来自数据源“{provider}”，引擎无法读取；请另存为 GeoTIFF 并使用它。</translation>
+            <source>Another QGIS (process {pid} on {host}) edits {file}; here its polygons are read-only. If that QGIS is gone, delete {lock}.</source>
+            <translation>另一个 QGIS（主机 {host} 上的进程 {pid}）正在编辑 {file}；此处其多边形为只读。如果那个 QGIS 已不在运行，请删除 {lock}。</translation>
         </message>
         <message>
-            <source>The raster layer '{name}' is only in QGIS's memory; save it as a GeoTIFF and use that.</source>
-            <translation>栅格图层“{name}”只在 QGIS 的内存中；请另存为 GeoTIFF 并使用它。</translation>
+            <source>{} cannot be read.</source>
+            <translation>无法读取 {}。</translation>
         </message>
         <message>
-            <source>The layer '{name}' is neither a vector nor a raster layer.</source>
-            <translation>图层“{name}”既不是矢量图层也不是栅格图层。</translation>
+            <source>{} cannot be written: {}.</source>
+            <translation>无法写入 {}：{}。</translation>
         </message>
         <message>
-            <source>No polygon of the layer '{name}' is selected; select some, or leave 'Selected polygons only' off.</source>
-            <translation>图层“{name}”没有选中的多边形；请选中一些，或不勾选“仅选中的多边形”。</translation>
+            <source>{} cannot be opened as training polygons.</source>
+            <translation>无法将 {} 作为训练多边形打开。</translation>
         </message>
         <message>
-            <source>The layer '{name}' could not be written for the engine: {reason}</source>
-            <translation>无法为引擎写出图层“{name}”：{reason}</translation>
-        </message>
-        <message>
-            <source>Map a scene from polygons</source>
-            <translation>由多边形对影像制图</translation>
-        </message>
-        <message>
-            <source>From a hyperspectral raster and a few polygons to a class map, in one step.</source>
-            <translation>从高光谱栅格和少量多边形一步得到类别图。</translation>
-        </message>
-        <message>
-            <source>The training polygons, at least 3 pixels in each of two or more classes.</source>
-            <translation>训练多边形，两个或更多类别，每类至少 3 个像元。</translation>
-        </message>
-        <message>
-            <source>Reference that is not used for training. Default: a quarter of the training polygons is held out for the accuracy figures; the map then learns from all of them.</source>
-            <translation>不用于训练的参考。默认：预留四分之一的训练多边形用于精度数值；之后地图从全部多边形学习。</translation>
-        </message>
-        <message>
-            <source>Validation polygons</source>
-            <translation>验证多边形</translation>
-        </message>
-        <message>
-            <source>New diffusion model</source>
-            <translation>新的扩散模型</translation>
-        </message>
-        <message>
-            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation>保留以便不经预训练再次对影像制图。默认：不保留。</translation>
-        </message>
-        <message>
-            <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
-            <translation>保留以便对同一传感器的其他影像制图。默认：不保留。</translation>
-        </message>
-        <message>
-            <source>mtmsd (default), or a simple one of plain spectra, which needs no diffusion model and takes seconds: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation>mtmsd（默认），或基于纯光谱的简单分类器，无需扩散模型且只需数秒：svm（支持向量机）、svm-polygons（同上，按整个多边形调参）、rf（随机森林）。精度报告会说明其中哪个更好。</translation>
-        </message>
-        <message>
-            <source>How polygons are held out</source>
-            <translation>多边形如何预留</translation>
-        </message>
-        <message>
-            <source>Share held out</source>
-            <translation>预留比例</translation>
-        </message>
-        <message>
-            <source>Guard distance in pixels</source>
-            <translation>保护距离（像元）</translation>
-        </message>
-        <message>
-            <source>polygons: whole ones. cross: spatial cross-validation, each polygon tested once. auto (default): cross where most classes have fewer than 4 polygons, else polygons. random: single pixels, whose figures are optimistic because they lie beside training pixels.</source>
-            <translation>polygons：整个多边形。cross：空间交叉验证，每个多边形测试一次。auto（默认）：若多数类别少于 4 个多边形则用 cross，否则用 polygons。random：单个像元，因紧邻训练像元，其数值偏乐观。</translation>
-        </message>
-        <message>
-            <source>Share of each class that is held out, 0 to 0.9. With 0 no accuracy is told and the confidence is not calibrated. Default: 0.25.</source>
-            <translation>每个类别预留的比例，0 到 0.9。为 0 时不给出精度，置信度也不校准。默认：0.25。</translation>
-        </message>
-        <message>
-            <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
-            <translation>距预留像元小于此值的训练像元会被舍去。默认：0。</translation>
-        </message>
-        <message>
-            <source>Unknown below a confidence of</source>
-            <translation>低于此置信度为未知</translation>
-        </message>
-        <message>
-            <source>Majority filter, side in pixels</source>
-            <translation>众数滤波，边长（像元）</translation>
-        </message>
-        <message>
-            <source>Minimum mapping unit in pixels</source>
-            <translation>最小制图单元（像元）</translation>
-        </message>
-        <message>
-            <source>Pixels of lower confidence, 0 to 1, get the class 255 'unknown'. Default: none.</source>
-            <translation>置信度较低（0 到 1）的像元归入类别 255 'unknown'。默认：无。</translation>
-        </message>
-        <message>
-            <source>Each pixel gets the most frequent class of a square of 3, 5, 7, … pixels around it; on a tie it keeps its own. Default: none.</source>
-            <translation>每个像元取其周围 3、5、7、… 像元方块中最常见的类别；并列时保持不变。默认：无。</translation>
-        </message>
-        <message>
-            <source>Smaller regions join their largest neighbour. Default: all regions stay.</source>
-            <translation>较小的区域并入其最大的相邻区域。默认：保留所有区域。</translation>
-        </message>
-        <message>
-            <source>Class probabilities</source>
-            <translation>类别概率</translation>
-        </message>
-        <message>
-            <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation>每个类别一个波段的 GeoTIFF，0 到 1；每个像元和类别四字节。“下一步标注何处”需要它。默认：不写出。</translation>
-        </message>
-        <message>
-            <source>Entropy</source>
-            <translation>熵</translation>
-        </message>
-        <message>
-            <source>GeoTIFF: 0 where one class is certain, 1 where all are as likely. Default: not written.</source>
-            <translation>GeoTIFF：0 表示某一类别确定，1 表示所有类别同样可能。默认：不写出。</translation>
-        </message>
-        <message>
-            <source>Disagreement</source>
-            <translation>分歧</translation>
-        </message>
-        <message>
-            <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
-            <translation>GeoTIFF：集成成员之间的差异，0 到 1；不适用于简单分类器。默认：不写出。</translation>
-        </message>
-        <message>
-            <source>Polygons</source>
-            <translation>多边形</translation>
-        </message>
-        <message>
-            <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
-            <translation>含地图各区域的 GeoPackage，同“将类别图转为多边形”。默认：不写出。</translation>
-        </message>
-        <message>
-            <source>Points to label</source>
-            <translation>待标注的点</translation>
-        </message>
-        <message>
-            <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation>含 20 个值得标注之处的 GeoPackage，同“下一步标注何处”。默认：不写出。</translation>
-        </message>
-        <message>
-            <source>Where to label next</source>
-            <translation>下一步标注何处</translation>
-        </message>
-        <message>
-            <source>Points in doubt, spread over the scene, with the two classes in question.</source>
-            <translation>分布于影像各处的存疑点，附两个待辨的类别。</translation>
-        </message>
-        <message>
-            <source>Number of points</source>
-            <translation>点的数量</translation>
-        </message>
-        <message>
-            <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation>已有的标签；点会与其保持距离。默认：无。</translation>
-        </message>
-        <message>
-            <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
-            <translation>每个类别一个波段，来自“对影像分类”或“由多边形对影像制图”。</translation>
-        </message>
-        <message>
-            <source>How many points are proposed. Default: 20.</source>
-            <translation>建议多少个点。默认：20。</translation>
-        </message>
-        <message>
-            <source>GeoPackage with rank (1 is best), doubt (0 to 1), the two classes in doubt and their probabilities.</source>
-            <translation>含排名（1 为最佳）、疑度（0 到 1）、两个存疑类别及其概率的 GeoPackage。</translation>
-        </message>
-        <message>
-            <source>Number of points found</source>
-            <translation>找到的点数</translation>
-        </message>
-        <message>
-            <source>Scene</source>
-            <translation>影像</translation>
-        </message>
-        <message>
-            <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
-            <translation>高光谱栅格。无数据的像元和坏波段（文件中标记、恒定或为空）会自动舍去。</translation>
-        </message>
-        <message>
-            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>任意坐标参照系且含类别字段的多边形图层，或与影像网格一致、含类别编号的栅格（0 = 未标注）。</translation>
-        </message>
-        <message>
-            <source>Class field</source>
-            <translation>类别字段</translation>
-        </message>
-        <message>
-            <source>Class number or class name of each polygon; of a number the name is taken from a field such as class_name. Default: the field called class_id, class, or similar.</source>
-            <translation>每个多边形的类别编号或名称；若为编号，名称取自如 class_name 的字段。默认：名为 class_id、class 或类似的字段。</translation>
-        </message>
-        <message>
-            <source>Selected polygons only</source>
-            <translation>仅选中的多边形</translation>
-        </message>
-        <message>
-            <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation>只读取标签中选中的多边形。默认：否，全部。</translation>
-        </message>
-        <message>
-            <source>Diffusion model</source>
-            <translation>扩散模型</translation>
-        </message>
-        <message>
-            <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
-            <translation>“在影像上预训练”写出的 .safetensors 文件。</translation>
-        </message>
-        <message>
-            <source>With it, pretraining is skipped. Default: none.</source>
-            <translation>有了它就跳过预训练。默认：无。</translation>
-        </message>
-        <message>
-            <source>Preset</source>
-            <translation>预设</translation>
-        </message>
-        <message>
-            <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
-            <translation>quick：在两个 CPU 核上预训练约 3 分钟，用于初看。balanced（默认）：约 10 到 15 分钟，可供使用的地图。paper：论文的网络和时长；需要 GPU。</translation>
-        </message>
-        <message>
-            <source>Device</source>
-            <translation>设备</translation>
-        </message>
-        <message>
-            <source>auto (default) takes a GPU that works, else the CPU.</source>
-            <translation>auto（默认）使用可用的 GPU，否则使用 CPU。</translation>
-        </message>
-        <message>
-            <source>Seed</source>
-            <translation>随机种子</translation>
-        </message>
-        <message>
-            <source>The same seed on the same machine gives the same result. Default: 0.</source>
-            <translation>同一机器上相同的种子得到相同的结果。默认：0。</translation>
-        </message>
-        <message>
-            <source>Other settings</source>
-            <translation>其他设置</translation>
-        </message>
-        <message>
-            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation>替换预设中的个别数值，写作 KEY=VALUE，以空格分隔：'iterations=2000 members=5'。默认：无。</translation>
-        </message>
-        <message>
-            <source>Bands to leave out</source>
-            <translation>舍去的波段</translation>
-        </message>
-        <message>
-            <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
-            <translation>除自动舍去者之外的波段编号或波长：'1-5,130-135' 或 '1340-1460nm,1790-1960nm'（水汽）。默认：无。</translation>
-        </message>
-        <message>
-            <source>Resume</source>
-            <translation>继续</translation>
-        </message>
-        <message>
-            <source>Continue from the last checkpoint of a canceled or broken run with the same output file. Default: no.</source>
-            <translation>从同一输出文件的已取消或中断的运行的最后检查点继续。默认：否。</translation>
-        </message>
-        <message>
-            <source>Confidence</source>
-            <translation>置信度</translation>
-        </message>
-        <message>
-            <source>GeoTIFF with the probability of the mapped class, 0 to 1.</source>
-            <translation>所绘类别的概率的 GeoTIFF，0 到 1。</translation>
-        </message>
-        <message>
-            <source>Accuracy report</source>
-            <translation>精度报告</translation>
-        </message>
-        <message>
-            <source>One HTML file with confusion matrix (rows: reference, columns: map), accuracies and, where they can be made, spectral baselines.</source>
-            <translation>一个 HTML 文件，含混淆矩阵（行：参考，列：地图）、各项精度，以及可行时的光谱基线。</translation>
-        </message>
-        <message>
-            <source>'{word}' in Other settings is not of the form KEY=VALUE.</source>
-            <translation>其他设置中的“{word}”不是 KEY=VALUE 的形式。</translation>
-        </message>
-        <message>
-            <source>'{path}' is not a GeoTIFF, the one format that is written; end it in .tif.</source>
-            <translation>“{path}”不是 GeoTIFF（唯一可写的格式）；请以 .tif 结尾。</translation>
-        </message>
-        <message>
-            <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
-            <translation>“{path}”不是 GeoPackage（唯一可写的格式）；请以 .gpkg 结尾。</translation>
-        </message>
-        <message>
-            <source>Pretrain on a scene</source>
-            <translation>在影像上预训练</translation>
-        </message>
-        <message>
-            <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation>无标签地学习高光谱影像并写出扩散模型。</translation>
-        </message>
-        <message>
-            <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
-            <translation>5 到 110 MB 的 .safetensors 文件，供“训练分类器”和“由多边形对影像制图”使用。完成之前检查点在其旁边。</translation>
-        </message>
-        <message>
-            <source>The job in {folder} could not be started with {python}: {reason}.</source>
-            <translation>无法用 {python} 启动 {folder} 中的任务：{reason}。</translation>
-        </message>
-        <message>
-            <source>Job folder: {folder}</source>
-            <translation>任务文件夹：{folder}</translation>
-        </message>
-        <message>
-            <source>Train a classifier</source>
-            <translation>训练分类器</translation>
-        </message>
-        <message>
-            <source>Learns the classes of training polygons and writes a classifier.</source>
-            <translation>学习训练多边形的类别并写出分类器。</translation>
-        </message>
-        <message>
-            <source>A .safetensors file that holds the diffusion model, the classes with names and colours, and the accuracy on held-out polygons; it is all that 'Classify a scene' needs.</source>
-            <translation>含扩散模型、类别的名称和颜色以及预留多边形上精度的 .safetensors 文件；“对影像分类”只需要它。</translation>
-        </message>
-        <message>
-            <source>The classifier 'mtmsd' needs a diffusion model; give the one that 'Pretrain on a scene' has written, or choose another classifier.</source>
-            <translation>分类器 'mtmsd' 需要扩散模型；请给出“在影像上预训练”写出的模型，或选择其他分类器。</translation>
-        </message>
-        <message>
-            <source>Turn a class map into polygons</source>
-            <translation>将类别图转为多边形</translation>
-        </message>
-        <message>
-            <source>Polygons with class, area and mean confidence, and the area of each class.</source>
-            <translation>含类别、面积和平均置信度的多边形，以及各类别的面积。</translation>
-        </message>
-        <message>
-            <source>Area table</source>
-            <translation>面积表</translation>
-        </message>
-        <message>
-            <source>Written with the map; its mean is told for each polygon. Default: none.</source>
-            <translation>随地图写出；给出每个多边形的平均值。默认：无。</translation>
-        </message>
-        <message>
-            <source>GeoPackage with a polygon for each connected region: class_id, class_name, color, pixels, area_ha, confidence.</source>
-            <translation>每个连通区域一个多边形的 GeoPackage：class_id、class_name、color、pixels、area_ha、confidence。</translation>
-        </message>
-        <message>
-            <source>Pixels, share and hectares of each class as CSV. Default: not written.</source>
-            <translation>各类别的像元数、比例和公顷数的 CSV。默认：不写出。</translation>
-        </message>
-        <message>
-            <source>Number of polygons</source>
-            <translation>多边形数量</translation>
+            <source>No class</source>
+            <translation>无类别</translation>
         </message>
     </context>
     <context>
@@ -1827,8 +1992,8 @@
             <translation>仅光谱</translation>
         </message>
         <message>
-            <source>MTMSD learns from spectra and their surroundings on the pretrained model; the others see spectra only, need no model, and take seconds</source>
-            <translation>MTMSD 在预训练模型上从光谱及其邻域学习；其他分类器只看光谱，无需模型，只需数秒</translation>
+            <source>MTMSD learns from spectra and their surroundings on the pretrained model; a stack listens to several classifiers, and to MTMSD where there is a model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
+            <translation>MTMSD 在预训练模型上从光谱及其邻域学习；堆叠结合多个分类器，有模型时也包括 MTMSD；其他分类器只看光谱。除 MTMSD 外均无需模型，没有模型时只需数秒</translation>
         </message>
         <message>
             <source> %</source>
@@ -1881,6 +2046,10 @@
         <message>
             <source>MTMSD</source>
             <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Stack of several</source>
+            <translation>多分类器堆叠</translation>
         </message>
         <message>
             <source>Support vector machine</source>
@@ -1936,6 +2105,10 @@
         <message>
             <source>Polygons</source>
             <translation>多边形</translation>
+        </message>
+        <message>
+            <source>{polygons} outline the map's regions: {file}</source>
+            <translation>{polygons}勾勒出地图的区域：{file}</translation>
         </message>
         <message>
             <source>Points to label</source>
@@ -2025,10 +2198,6 @@
             <translation>正在对影像制图</translation>
         </message>
         <message>
-            <source>{}…</source>
-            <translation>{}…</translation>
-        </message>
-        <message>
             <source>Canceled; nothing was changed.</source>
             <translation>已取消；未作任何更改。</translation>
         </message>
@@ -2109,6 +2278,41 @@
         <message>
             <source>{} pixels of {} are mapped as {}</source>
             <translation>{} 个 {} 的像元被绘为 {}</translation>
+        </message>
+    </context>
+    <context>
+        <name>MoreSettings</name>
+        <message>
+            <source>More settings</source>
+            <translation>更多设置</translation>
+        </message>
+        <message>
+            <source>Seldom needed; the Processing help lists every number</source>
+            <translation>很少需要；处理帮助列出了每个数值</translation>
+        </message>
+        <message>
+            <source>The same seed on the same machine gives the same map</source>
+            <translation>同一机器上相同的种子得到相同的地图</translation>
+        </message>
+        <message>
+            <source>Bands to leave out besides the bad ones that are found</source>
+            <translation>除已找出的坏波段外还要舍去的波段</translation>
+        </message>
+        <message>
+            <source>Single numbers of the preset, as KEY=VALUE</source>
+            <translation>预设中的个别数值，写作 KEY=VALUE</translation>
+        </message>
+        <message>
+            <source>See&amp;d</source>
+            <translation>种子(&amp;D)</translation>
+        </message>
+        <message>
+            <source>Leave &amp;out</source>
+            <translation>舍去(&amp;O)</translation>
+        </message>
+        <message>
+            <source>Num&amp;bers</source>
+            <translation>数值(&amp;B)</translation>
         </message>
     </context>
     <context>
@@ -2236,8 +2440,8 @@
             <translation>4  训练多边形</translation>
         </message>
         <message>
-            <source>Draw a polygon; right click ends it</source>
-            <translation>绘制多边形；右键结束</translation>
+            <source>Draw a polygon; right or double click ends it</source>
+            <translation>绘制多边形；右键或双击结束</translation>
         </message>
         <message>
             <source>Drag a rectangle</source>
@@ -2250,6 +2454,14 @@
         <message>
             <source>Click a pixel: similar neighbours join it</source>
             <translation>单击一个像元：相似的相邻像元会并入</translation>
+        </message>
+        <message>
+            <source>There is nothing to undo.</source>
+            <translation>没有可撤销的操作。</translation>
+        </message>
+        <message>
+            <source>There is nothing to redo.</source>
+            <translation>没有可重做的操作。</translation>
         </message>
         <message>
             <source>Select polygons</source>
@@ -2324,8 +2536,16 @@
             <translation>未保存</translation>
         </message>
         <message>
-            <source>Click the corners; right click ends, Escape drops it.</source>
-            <translation>单击各角；右键结束，Esc 放弃。</translation>
+            <source>Undo: {}</source>
+            <translation>撤销：{}</translation>
+        </message>
+        <message>
+            <source>Redo: {}</source>
+            <translation>重做：{}</translation>
+        </message>
+        <message>
+            <source>Click the corners; right or double click ends, Escape drops it.</source>
+            <translation>单击各顶点；右键或双击结束，Esc 放弃。</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
@@ -2371,6 +2591,10 @@
             <translation>2  预训练</translation>
         </message>
         <message>
+            <source>Pretraining</source>
+            <translation>预训练</translation>
+        </message>
+        <message>
             <source>Quick – a first look</source>
             <translation>快速 – 初看</translation>
         </message>
@@ -2403,8 +2627,8 @@
             <translation>Apple GPU</translation>
         </message>
         <message>
-            <source>Where the engine computes; automatic takes a GPU if any</source>
-            <translation>引擎在何处计算；“自动”在有 GPU 时使用它</translation>
+            <source>Where the engine pretrains, trains and maps; automatic takes a GPU if any</source>
+            <translation>引擎在何处预训练、训练和制图；“自动”在有 GPU 时使用它</translation>
         </message>
         <message>
             <source>&amp;Preset</source>
@@ -2413,14 +2637,6 @@
         <message>
             <source>De&amp;vice</source>
             <translation>设备(&amp;V)</translation>
-        </message>
-        <message>
-            <source>Meas&amp;ure</source>
-            <translation>测量(&amp;U)</translation>
-        </message>
-        <message>
-            <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation>在本机运行几步以得知此预设需要多久</translation>
         </message>
         <message>
             <source>P&amp;retrain</source>
@@ -2433,38 +2649,6 @@
         <message>
             <source>The loss of pretraining: it falls fast, then slowly</source>
             <translation>预训练的损失：先快后慢地下降</translation>
-        </message>
-        <message>
-            <source>More settings</source>
-            <translation>更多设置</translation>
-        </message>
-        <message>
-            <source>Seldom needed; the Processing help lists every number</source>
-            <translation>很少需要；处理帮助列出了每个数值</translation>
-        </message>
-        <message>
-            <source>The same seed on the same machine gives the same map</source>
-            <translation>同一机器上相同的种子得到相同的地图</translation>
-        </message>
-        <message>
-            <source>Bands to leave out besides the bad ones that are found</source>
-            <translation>除已找出的坏波段外还要舍去的波段</translation>
-        </message>
-        <message>
-            <source>Single numbers of the preset, as KEY=VALUE</source>
-            <translation>预设中的个别数值，写作 KEY=VALUE</translation>
-        </message>
-        <message>
-            <source>See&amp;d</source>
-            <translation>种子(&amp;D)</translation>
-        </message>
-        <message>
-            <source>Leave &amp;out</source>
-            <translation>舍去(&amp;O)</translation>
-        </message>
-        <message>
-            <source>Num&amp;bers</source>
-            <translation>数值(&amp;B)</translation>
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
@@ -2511,40 +2695,20 @@
             <translation>正在等待栅格的波段。</translation>
         </message>
         <message>
-            <source>Measuring on this machine…</source>
-            <translation>正在本机上测量…</translation>
-        </message>
-        <message>
-            <source>Takes about {} here</source>
-            <translation>在此约需 {}</translation>
-        </message>
-        <message>
-            <source>Time on this machine not measured yet</source>
-            <translation>尚未在本机上测量时间</translation>
-        </message>
-        <message>
-            <source>Measuring the speed</source>
-            <translation>正在测量速度</translation>
-        </message>
-        <message>
             <source>Pausing: writing a checkpoint…</source>
             <translation>正在暂停：写出检查点…</translation>
-        </message>
-        <message>
-            <source>Pretraining</source>
-            <translation>预训练</translation>
-        </message>
-        <message>
-            <source>Starting the engine…</source>
-            <translation>正在启动引擎…</translation>
         </message>
         <message>
             <source>Taking up the job that went on without QGIS…</source>
             <translation>正在接上在 QGIS 之外继续的任务…</translation>
         </message>
         <message>
-            <source>{} {:,.0f} of {:,.0f}</source>
-            <translation>{} {:,.0f} / {:,.0f}</translation>
+            <source>Starting the engine…</source>
+            <translation>正在启动引擎…</translation>
+        </message>
+        <message>
+            <source>{} {} of {}</source>
+            <translation>{} {} / {}</translation>
         </message>
         <message>
             <source>{} left</source>
@@ -2620,8 +2784,12 @@
             <translation>未选择影像</translation>
         </message>
         <message>
-            <source>The hyperspectral raster to map; follows the active layer in the layer tree</source>
-            <translation>要制图的高光谱栅格；跟随图层树中的活动图层</translation>
+            <source>The hyperspectral raster to map</source>
+            <translation>要制图的高光谱栅格</translation>
+        </message>
+        <message>
+            <source>Follow the layer tree: the active raster becomes the scene</source>
+            <translation>跟随图层树：活动栅格成为影像</translation>
         </message>
         <message>
             <source>Open a raster file…</source>
@@ -2753,6 +2921,13 @@
         </message>
     </context>
     <context>
+        <name>SectionJob</name>
+        <message>
+            <source>{}…</source>
+            <translation>{}…</translation>
+        </message>
+    </context>
+    <context>
         <name>SetUpDialog</name>
         <message>
             <source>Set Up the MTMSD Engine</source>
@@ -2857,8 +3032,35 @@
             <translation>可比较两个各有 5 个以上像元的类别。</translation>
         </message>
         <message>
-            <source>Most alike: {} and {} ({:.2f} of 2)</source>
-            <translation>最相似：{} 和 {}（{:.2f} / 2）</translation>
+            <source>Most alike: {} and {} ({} of 2)</source>
+            <translation>最相似：{} 和 {}（{} / 2）</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpeedEstimate</name>
+        <message>
+            <source>Meas&amp;ure</source>
+            <translation>测量(&amp;U)</translation>
+        </message>
+        <message>
+            <source>Run a few steps on this machine to learn how long this preset takes</source>
+            <translation>在本机运行几步以得知此预设需要多久</translation>
+        </message>
+        <message>
+            <source>Measuring on this machine…</source>
+            <translation>正在本机上测量…</translation>
+        </message>
+        <message>
+            <source>Takes about {} here</source>
+            <translation>在此约需 {}</translation>
+        </message>
+        <message>
+            <source>Time on this machine not measured yet</source>
+            <translation>尚未在本机上测量时间</translation>
+        </message>
+        <message>
+            <source>Measuring the speed</source>
+            <translation>正在测量速度</translation>
         </message>
     </context>
     <context>
@@ -2893,22 +3095,33 @@
         </message>
     </context>
     <context>
+        <name>TrainingSamples</name>
+        <message>
+            <source>The pixels cannot be read: {}</source>
+            <translation>无法读取像元：{}</translation>
+        </message>
+    </context>
+    <context>
         <name>Workspace</name>
+        <message>
+            <source>The training polygons {} are gone; the next class begins a new file.</source>
+            <translation>训练多边形 {} 已不存在；下一个类别将新建文件。</translation>
+        </message>
         <message>
             <source>1 training polygon was recovered: it had not been saved.</source>
             <translation>已恢复 1 个训练多边形：它未曾保存。</translation>
         </message>
         <message>
-            <source>{:,} training polygons were recovered: not all had been saved.</source>
-            <translation>已恢复 {:,} 个训练多边形：并非全部都已保存。</translation>
+            <source>{} training polygons were recovered: not all had been saved.</source>
+            <translation>已恢复 {} 个训练多边形：并非全部都已保存。</translation>
         </message>
         <message>
             <source>Training – {}</source>
             <translation>训练 – {}</translation>
         </message>
         <message>
-            <source>There is no folder to write to: {} cannot be created.</source>
-            <translation>没有可写入的文件夹：无法创建 {}。</translation>
+            <source>The training polygons {path} were not saved: {reason}</source>
+            <translation>训练多边形 {path} 未保存：{reason}</translation>
         </message>
     </context>
     <context>
