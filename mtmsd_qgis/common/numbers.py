@@ -12,6 +12,11 @@ def number(value: float, decimals: int = 0) -> str:
     return QLocale().toString(float(value), "f", decimals)
 
 
+def plain(value: float, digits: int = 6) -> str:
+    """Return ``0.25`` or ``0,25``: as many decimals as there are, of so many digits."""
+    return QLocale().toString(float(value), "g", digits)
+
+
 def percent(share: float | None, decimals: int = 1) -> str:
     """Return a share of 1 as ``93.5 %``; a dash where it is not known."""
     if share is None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from qgis.core import QgsProcessingFeedback
 
-from ..common.numbers import duration
+from ..common.numbers import duration, number
+from ..common.translation import tr
 from ..engine.messages import Message
 
 ETA_EVERY = 30.0
@@ -86,8 +87,11 @@ class FeedbackWriter:
         if done < total and time.monotonic() - self._told_at > ETA_EVERY:
             self._told_at = time.monotonic()
             unit, eta = message.get("unit", ""), message.get("eta_s")
-            line = f"{self._title}: {done:.0f} of {total:.0f} {unit}".rstrip()
-            self._feedback.pushInfo(f"{line}, {duration(eta)} left" if eta is not None else line)
+            line = tr("{title}: {done} of {total} {unit}").format(
+                title=self._title, done=number(done), total=number(total), unit=unit
+            )
+            left = tr("{}, {} left").format(line.rstrip(), duration(eta)) if eta is not None else ""
+            self._feedback.pushInfo(left or line.rstrip())
 
     def _tell_warning(self, message: Message) -> None:
         self._feedback.pushWarning(str(message.get("message", "")))

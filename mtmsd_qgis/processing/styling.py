@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from osgeo import gdal
 from qgis.core import (
@@ -28,6 +29,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from ..common.folders import RESOURCES
+from ..common.translation import tr
 
 METADATA_TAG = "MTMSD"
 """The GeoTIFF tag in which the engine notes the classes, as JSON."""
@@ -97,12 +99,31 @@ def class_entries(path: str) -> list[tuple[int, str, str]]:
 
     The note is in the GeoTIFF itself; category names lie beside it and may get lost.
     """
+    found, shown = _note(path), shown_names(path)
     try:
-        dataset = gdal.Open(path)
-        note = json.loads(dataset.GetMetadataItem(METADATA_TAG))
-        return [(int(c["value"]), str(c["name"]), str(c["color"])) for c in note["classes"]]
-    except (RuntimeError, AttributeError, TypeError, ValueError, KeyError):
+        return [
+            (int(c["value"]), shown.get(c["name"], str(c["name"])), str(c["color"]))
+            for c in found["classes"]
+        ]
+    except (TypeError, ValueError, KeyError):
         return []  # not a class map of ours: QGIS's own style is as good as any
+
+
+def shown_names(path: str) -> dict[str, str]:
+    """Return what the class of doubtful pixels is called in the user's language, by its name."""
+    note = _note(path)
+    try:
+        return {c["name"]: tr("unknown") for c in note["classes"] if c["value"] == note["unknown"]}
+    except (TypeError, KeyError):
+        return {}
+
+
+def _note(path: str) -> dict[str, Any]:
+    try:
+        note = json.loads(gdal.Open(path).GetMetadataItem(METADATA_TAG))
+    except (RuntimeError, AttributeError, TypeError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 class _Style(QgsProcessingLayerPostProcessorInterface):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..common.folders import PLUGIN
+from ..common.numbers import number
 from ..common.translation import later, tr, translated
 from ..engine import locks
 from ..engine.stamp import STAMP
@@ -248,7 +249,7 @@ def make_plan(
 
 def size(count: int) -> str:
     """Return bytes as people write them: 85 MB, 1.7 GB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"
+    return f"{number(count / 1e9, 1)} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"
 
 
 def device_name(device: str) -> str:

@@ -312,6 +312,22 @@ def test_what_the_engine_warned_of_stands_in_the_section_of_its_scene(
     docked.wait(lambda: "984" in said.text(), "it is forgotten")
 
 
+def test_what_the_engine_warned_of_while_outlining_stands_in_the_map_section(
+    docked,  # noqa: F811
+    scene,
+    child_is_engine,
+):
+    docked.open(scene)
+    docked.workspace.change(map=scene)
+    child_is_engine(WARNS.replace('say(type="done", results={})', "sys.exit(4)"))
+    docked.workspace.engine.recheck()
+    docked.wait(lambda: docked.workspace.engine.state().python == sys.executable, "no engine")
+    docked.click("mtmsdPolygonize")
+    said = docked.part("mtmsdMapWarnings")
+    docked.wait(lambda: not docked.dock.running.runs and said.text(), "the section is silent")
+    assert said.text() == "984 of 4,999 pixels count.\nClass 2 has few pixels."
+
+
 def test_what_was_done_with_warnings_is_amber(docked):  # noqa: F811
     section = docked.dock.pretraining
     section.set_state(DONE, "Model: m.safetensors")

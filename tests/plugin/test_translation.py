@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
+from osgeo import gdal
 from qgis.core import QgsApplication, QgsSettings
+from qgis.PyQt.QtCore import QCoreApplication, QLocale, QTranslator
 
 import mtmsd_qgis
+from mtmsd_qgis.common.numbers import plain
 from mtmsd_qgis.common.plural import pixels_text, polygons_text
 from mtmsd_qgis.common.translation import translated
 from mtmsd_qgis.engine.interpreter import BROKEN, Engine, probe
 from mtmsd_qgis.engine.job import Job
+from mtmsd_qgis.processing.styling import class_entries
 from mtmsd_qgis.setup import doctor
 from mtmsd_qgis.setup.install_errors import MISSING_WHEEL, TROUBLES, UNKNOWN, explain
+from mtmsd_qgis.setup.plan import size
+from mtmsd_qgis.state.training.classes import added
+from mtmsd_qgis.state.training.label_sources import _class_number
 
 
 @pytest.fixture
@@ -144,3 +152,49 @@ def test_a_set_up_is_planned_refused_and_judged_in_german(speaking, stage, tmp_p
     assert doctor.judge(["Bus error"], -7, "/x/python").sentence == (
         "/x/python wurde beendet (SIGBUS), als die Engine geprüft wurde (Bus error)."
     )
+
+
+@pytest.fixture
+def german_numbers():
+    before = QLocale()
+    QLocale.setDefault(QLocale("de_DE"))
+    yield
+    QLocale.setDefault(before)
+
+
+@pytest.mark.usefixtures("german_numbers")
+def test_numbers_of_axes_sizes_and_refusals_have_a_german_comma():
+    assert (plain(0.25), plain(30), plain(0.004567, 2)) == ("0,25", "30", "0,0046")
+    assert size(1_700_000_000) == "1,7 GB"
+    with pytest.raises(ValueError, match="holds the class 1,5"):
+        _class_number(1.5, "id", "layer")
+
+
+class Marked(QTranslator):
+    """A language whose words are the English ones in quotes."""
+
+    def isEmpty(self) -> bool:
+        return False
+
+    def translate(self, context: str, text: str, *_: object) -> str:
+        return f"«{text}»"
+
+
+@pytest.fixture
+def marked() -> Iterator[None]:
+    translator = Marked()
+    QCoreApplication.installTranslator(translator)
+    yield
+    QCoreApplication.removeTranslator(translator)
+
+
+@pytest.mark.usefixtures("marked")
+def test_a_new_class_and_the_class_of_doubtful_pixels_are_named_in_the_language(tmp_path):
+    assert added([])[0].name == "«class 1»"
+    path = str(tmp_path / "map.tif")
+    dataset = gdal.GetDriverByName("GTiff").Create(path, 2, 2)
+    named = ((1, "unknown"), (255, "unknown (2)"))  # the user's, and the engine's
+    classes = [{"value": v, "name": name, "color": "#112233"} for v, name in named]
+    dataset.SetMetadataItem("MTMSD", json.dumps({"classes": classes, "unknown": 255}))
+    dataset = None
+    assert [name for _, name, _ in class_entries(path)] == ["unknown", "«unknown»"]

@@ -35,7 +35,8 @@ class EngineSection(Section):
             self.set_state(BUSY, self.tr("Being set up"))
         else:
             wrong = status in (BROKEN, OUTDATED)
-            self.set_state(WRONG if wrong else NEXT, word(self.panel.state).capitalize())
+            text = word(self.panel.state)  # its nouns keep their capitals
+            self.set_state(WRONG if wrong else NEXT, text[:1].upper() + text[1:])
         if status == CHECKING and not set_up.is_running:
             return
         works = status in (READY, OUTDATED)

@@ -8,6 +8,7 @@ from qgis.PyQt.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from qgis.PyQt.QtGui import QColor, QHelpEvent, QPainter, QPaintEvent
 from qgis.PyQt.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from ...common.numbers import number
 from ...state.training.classes import LandClass
 from .painting import inks, painting
 
@@ -65,8 +66,9 @@ class MatrixView(QWidget):
                 shade.setAlphaF(min(1.0, 0.9 * count / total + (0.08 if count else 0)))
                 painter.fillRect(cell, base)
                 painter.fillRect(cell, shade)
-                if count and width >= self.fontMetrics().horizontalAdvance(str(count)) + 4:
-                    painter.drawText(cell, Qt.AlignmentFlag.AlignCenter, str(count))
+                shown = number(count)
+                if count and width >= self.fontMetrics().horizontalAdvance(shown) + 4:
+                    painter.drawText(cell, Qt.AlignmentFlag.AlignCenter, shown)
 
     def event(self, event: QEvent) -> bool:
         """Name the cell under the cursor."""
@@ -75,7 +77,9 @@ class MatrixView(QWidget):
             column, line = int((event.x() - left) // width), int((event.y() - top) // height)
             if 0 <= line < len(self._counts) and 0 <= column < len(self._counts):
                 text = self.tr("{} pixels of {} are mapped as {}").format(
-                    self._counts[line][column], self._classes[line].name, self._classes[column].name
+                    number(self._counts[line][column]),
+                    self._classes[line].name,
+                    self._classes[column].name,
                 )
                 QToolTip.showText(event.globalPos(), text, self)
                 return True

@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QPointF, QRectF, QSize, Qt
 from qgis.PyQt.QtGui import QPainter, QPaintEvent, QPalette, QPen, QPolygonF
 from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
-from ...common.numbers import number
+from ...common.numbers import number, plain
 from .painting import inks, painting
 
 MOST_POINTS = 400
@@ -72,7 +72,7 @@ class LossCurve(QWidget):
         low, high = min(values), max(values)
         if high - low < 0.1:
             low, high = low - 0.05, high + 0.05
-        labels = [f"{10**value:.2g}" for value in (high, low)]
+        labels = [plain(10**value, 2) for value in (high, low)]
         left = 6 + max(metrics.horizontalAdvance(label) for label in labels)
         area = QRectF(left, 6, self.width() - left - 8, self.height() - 12 - metrics.height())
         steps = [step for step, _ in self._points]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qgis.core import QgsSettings
+from qgis.core import QgsApplication, QgsSettings
 from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import (
@@ -164,6 +164,17 @@ def row(*widgets: QWidget, stretch: int = -1) -> QHBoxLayout:
     for index, widget in enumerate(widgets):
         layout.addWidget(widget, 1 if index == stretch else 0)
     return layout
+
+
+def tool_button(name: str, icon: str, tip: str) -> QToolButton:
+    """Return a flat button with one of QGIS's icons; its property ``tip`` keeps the tooltip."""
+    button = QToolButton()
+    button.setObjectName(name)
+    button.setIcon(QgsApplication.getThemeIcon(f"/{icon}.svg"))
+    button.setToolTip(tip)
+    button.setProperty("tip", tip)
+    button.setAutoRaise(True)
+    return button
 
 
 def caption(text: str, buddy: QWidget) -> QLabel:

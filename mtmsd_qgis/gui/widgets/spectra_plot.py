@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QPointF, QRectF, QSize, Qt
 from qgis.PyQt.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
+from ...common.numbers import plain
 from .painting import inks, painting
 
 GAP = 5.0
@@ -83,7 +84,7 @@ class SpectraPlot(QWidget):
             return
         metrics = painter.fontMetrics()
         labels = _ticks(*span, 4)
-        left = 8 + max(metrics.horizontalAdvance(f"{value:g}") for value in labels)
+        left = 8 + max(metrics.horizontalAdvance(plain(value)) for value in labels)
         area = QRectF(left, 8, self.width() - left - 10, self.height() - 14 - metrics.height())
         self._draw_axes(painter, area, span, text, faint)
         painter.setClipRect(area)
@@ -124,7 +125,7 @@ class SpectraPlot(QWidget):
             painter.setPen(faint)
             painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
             painter.setPen(text)
-            label = f"{value:g}"
+            label = plain(value)
             painter.drawText(
                 QPointF(
                     area.left() - 4 - metrics.horizontalAdvance(label), y + metrics.ascent() / 2 - 1
@@ -140,7 +141,7 @@ class SpectraPlot(QWidget):
             painter.setPen(faint)
             painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
             painter.setPen(text)
-            label = f"{value:g}"
+            label = plain(value)
             half = metrics.horizontalAdvance(label) / 2
             if x + half < area.right() - unit - 6:
                 painter.drawText(QPointF(max(2.0, x - half), base), label)

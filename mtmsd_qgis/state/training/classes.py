@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ...common.translation import tr
+
 PALETTE = (
     "#e31a1c", "#33a02c", "#1f78b4", "#ff9e17", "#6a3d9a", "#b15928", "#17becf", "#e377c2",
     "#bcbd22", "#7f7f7f", "#fdbf6f", "#b2df8a", "#a6cee3", "#fb9a99", "#cab2d6", "#8c564b",
@@ -56,7 +58,7 @@ def added(
         value = next(v for v in range(1, len(taken) + 2) if v not in taken)
     used = {c.color for c in classes}
     free = next((c for c in PALETTE if c not in used), PALETTE[(value - 1) % len(PALETTE)])
-    new = LandClass(value, name or f"class {value}", color or free)
+    new = LandClass(value, name or tr("class {}").format(value), color or free)
     return sorted([*classes, new], key=lambda c: c.value)
 
 

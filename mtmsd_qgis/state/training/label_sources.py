@@ -21,6 +21,7 @@ from qgis.core import (
 )
 
 from ...common.class_fields import color_field, name_field
+from ...common.numbers import plain
 from ...common.translation import tr
 from .classes import Label, Source
 from .spectra import open_raster
@@ -75,7 +76,7 @@ def _class_number(key: float | str, field: str, title: str) -> int:
             "from 1 to {most}. Choose another field, or renumber them."
         )
         raise ValueError(
-            text.format(field=field, layer=title, value=f"{value:g}", most=LARGEST_VALUE)
+            text.format(field=field, layer=title, value=plain(value), most=LARGEST_VALUE)
         )
     return int(value)
 

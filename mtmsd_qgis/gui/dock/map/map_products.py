@@ -8,6 +8,7 @@ from typing import Any
 
 from qgis.core import Qgis, QgsVectorLayer
 from qgis.gui import QgisInterface
+from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from ....common.background import Background
@@ -32,6 +33,9 @@ PROBABILITIES = "probabilities"
 class MapProducts(QWidget):
     """Two buttons below the map, each a Processing algorithm; then the points one by one."""
 
+    warned = pyqtSignal(object)
+    """What the engine warned of: a tuple of sentences."""
+
     def __init__(
         self,
         workspace: Workspace,
@@ -43,6 +47,7 @@ class MapProducts(QWidget):
         self._workspace = workspace
         self._job = SectionJob(workspace, running, "product_job", self._title, self)
         self._job.begun.connect(self.refresh)
+        self._job.warned.connect(self.warned)
         self._job.ended.connect(self._ended)
         self._polygonize = QPushButton(self.tr("Polygoni&ze"))
         self._polygonize.setObjectName("mtmsdPolygonize")

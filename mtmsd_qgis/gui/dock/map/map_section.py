@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ class MapSection(Section):
         self._job = SectionJob(workspace, running, "map_job", self._title, self)
         self._job.begun.connect(self.refresh)
         self._job.phased.connect(lambda text: self.set_state(BUSY, text))
-        self._job.warned.connect(self.warn)
+        self._warned: dict[str, tuple[str, ...]] = {}
+        self._job.warned.connect(partial(self._warn_of, "map"))
         self._job.ended.connect(self._ended)
         self._preview = QPushButton(self.tr("Previe&w"))
         self._preview.setObjectName("mtmsdPreview")
@@ -82,7 +84,9 @@ class MapSection(Section):
         self.rows.addWidget(self._better)
         self._view_box = MapView(workspace)
         self.rows.addWidget(self._view_box)
-        self.rows.addWidget(MapProducts(workspace, iface, running))
+        products = MapProducts(workspace, iface, running)
+        products.warned.connect(partial(self._warn_of, "products"))
+        self.rows.addWidget(products)
         workspace.scene_changed.connect(self._scene_changed)
         project = QgsProject.instance()
         project.layersAdded.connect(self._view_box.refresh)
@@ -100,6 +104,11 @@ class MapSection(Section):
         project = QgsProject.instance()
         project.layersAdded.disconnect(self._view_box.refresh)
         project.layersRemoved.disconnect(self._view_box.refresh)
+
+    def _warn_of(self, part: str, sentences: tuple[str, ...]) -> None:
+        """Show what the engine warned of in the map and in what was made of it."""
+        self._warned[part] = sentences
+        self.warn(tuple(dict.fromkeys(text for texts in self._warned.values() for text in texts)))
 
     def _scene_changed(self) -> None:
         self._map_changed()

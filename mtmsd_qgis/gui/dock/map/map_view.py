@@ -30,7 +30,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.numbers import number
-from ....processing.styling import class_entries, layer_title, style_confidence
+from ....processing.styling import class_entries, layer_title, shown_names, style_confidence
 from ....state import layers
 from ....state.layer_roles import CONFIDENCE, MAP, PREVIEW, role
 from ....state.paths import same_file, there
@@ -142,9 +142,11 @@ class MapView(QWidget):
         if layer is None:
             return
         colors = {name: color for _, name, color in class_entries(layer.source())}
+        shown = shown_names(layer.source())
         each = pixel_area(layer)
         self._legend.setRowCount(len(pixels))
-        for index, (name, count) in enumerate(pixels.items()):
+        for index, (written, count) in enumerate(pixels.items()):
+            name = shown.get(written, written)
             swatch = QTableWidgetItem()
             swatch.setIcon(color_icon(colors.get(name, "#888888")))
             cells = [swatch, QTableWidgetItem(name), QTableWidgetItem(number(count))]

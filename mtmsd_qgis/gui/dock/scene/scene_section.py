@@ -15,7 +15,8 @@ from qgis.core import (
     QgsSettings,
 )
 from qgis.gui import QgisInterface, QgsMapLayerComboBox
-from qgis.PyQt.QtCore import QLocale, Qt, QTimer
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -26,12 +27,13 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
-from ....common.numbers import percent
+from ....common.numbers import percent, plain
 from ....engine.interpreter import CHECKING, OUTDATED, READY
 from ....state.layer_roles import role
+from ....state.scene_crs import overridden_crs
 from ....state.scene_info import Facts
 from ....state.workspace import Workspace
-from ...widgets.section import BUSY, DONE, NEXT, WRONG, Section, row
+from ...widgets.section import BUSY, DONE, NEXT, WARNED, WRONG, Section, row
 from .band_display import COMBINATIONS, Display, bands_for, read_display, show
 
 FOLLOW_SETTING = "mtmsd/dock/follow"
@@ -56,6 +58,7 @@ class SceneSection(Section):
         self.set_title(self.tr("1  Scene"))
         self._workspace = workspace
         self._iface = iface
+        self._watched: QgsRasterLayer | None = None
         self._color_when_known = ""  # a layer that was just opened here gets a good picture
         self._facts = Facts(self)
         self._facts.answered.connect(self._answered)
@@ -141,6 +144,7 @@ class SceneSection(Section):
     def release(self) -> None:
         """Let go of QGIS's signals."""
         self._facts.stop()
+        self._watch(None)
         self._iface.currentLayerChanged.disconnect(self._follow)
         QgsProject.instance().layersAdded.disconnect(self._except_outputs)
 
@@ -198,6 +202,7 @@ class SceneSection(Section):
         scene = self._workspace.scene
         self._facts_box.setVisible(False)
         self._facts.stop()
+        self._watch(scene)
         self._enable_displays()
         if scene is None:
             self._engine_timer.stop()
@@ -224,15 +229,32 @@ class SceneSection(Section):
     def _facts_changed(self) -> None:
         facts = self._workspace.facts
         self._enable_displays()
+        self._show_facts()
+        if facts is not None and self._color_when_known == self._workspace.scene.id():
+            self._color_when_known = ""
+            self.show_bands("true")
+
+    def _watch(self, scene: QgsRasterLayer | None) -> None:
+        """Follow the scene's CRS, which the user may set at any time."""
+        if self._watched is not None and not sip.isdeleted(self._watched):
+            self._watched.crsChanged.disconnect(self._show_facts)
+        self._watched = scene
+        if scene is not None:
+            scene.crsChanged.connect(self._show_facts)
+
+    def _show_facts(self) -> None:
+        scene, facts = self._workspace.scene, self._workspace.facts
+        if scene is None or (facts is None and not self._workspace.facts_error):
+            return
         if facts is None:
             self.set_state(WRONG, self._workspace.facts_error)
             return
         for key, text in self._describe(facts).items():
             self._values[key].setText(text)
         self._facts_box.setVisible(True)
-        if self._color_when_known == self._workspace.scene.id():
-            self._color_when_known = ""
-            self.show_bands("true")
+        if overridden := overridden_crs(scene):
+            self.set_state(WARNED, overridden)
+            return
         size = f"{facts['width']} × {facts['height']}"
         used = len(facts["used"])
         self.set_state(DONE, self.tr("{} px, {} bands used").format(size, used))
@@ -241,7 +263,7 @@ class SceneSection(Section):
         size = f"{facts['width']} × {facts['height']} px"
         pixel = facts.get("pixel_size")
         if pixel:
-            size += " · " + " × ".join(QLocale().toString(abs(float(side)), "g") for side in pixel)
+            size += " · " + " × ".join(plain(abs(side)) for side in pixel)
         waves = facts.get("wavelength_range")
         if waves:
             span = self.tr("{:.0f} to {:.0f} nm").format(*waves)

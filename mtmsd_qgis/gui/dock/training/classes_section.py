@@ -160,7 +160,7 @@ class ClassesSection(Section):
         for index in range(self._table.rowCount()):
             value = self._value(index)
             pixels = counts.pixels.get(value, 0)
-            self._table.item(index, POLYGONS_COLUMN).setText(str(counts.polygons.get(value, 0)))
+            self._table.item(index, POLYGONS_COLUMN).setText(number(counts.polygons.get(value, 0)))
             cell = self._table.item(index, PIXELS_COLUMN)
             cell.setText(number(pixels))
             warning = self._too_few(pixels)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from qgis.core import (
     Qgis,
-    QgsApplication,
     QgsCoordinateTransform,
     QgsCsException,
     QgsGeometry,
@@ -28,12 +27,13 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
+from ....common.numbers import percent
 from ....common.plural import pixels_text, polygons_text
 from ....state.workspace import Workspace
 from ...map_tools.draw_tools import FREEHAND, GROW, RECTANGLE, DrawTool
 from ...map_tools.polygon_tool import PolygonTool
 from ...map_tools.region_growing import Seed, grow, outline, read_seed
-from ...widgets.section import DONE, NEXT, TODO, Section, caption, row
+from ...widgets.section import DONE, NEXT, TODO, Section, caption, row, tool_button
 from .classes_section import ClassesSection
 
 POLYGON = "polygon"
@@ -70,7 +70,7 @@ class PolygonsSection(Section):
             (FREEHAND, "mActionStreamingDigitize", self.tr("Drag an outline freehand")),
             (GROW, "mActionSelectRadius", self.tr("Click a pixel: similar neighbours join it")),
         ):
-            button = self._button(f"mtmsdDraw_{kind}", icon, tip)
+            button = tool_button(f"mtmsdDraw_{kind}", icon, tip)
             button.setCheckable(True)
             button.clicked.connect(lambda on, kind=kind: self._draw(kind, on))
             tool = PolygonTool(iface) if kind == POLYGON else DrawTool(self._canvas, kind)
@@ -99,7 +99,7 @@ class PolygonsSection(Section):
             ("save", "mActionSaveEdits", self.tr("Save the polygons to their file"), self._save),
         ):
             name = {"undo": "mtmsdUndo", "redo": "mtmsdRedo"}.get(key, f"mtmsdEdit_{key}")
-            button = self._button(name, icon, tip)
+            button = tool_button(name, icon, tip)
             button.clicked.connect(lambda _on=False, pressed=pressed: pressed())
             self._buttons[key] = button
             edit.append(button)
@@ -119,7 +119,7 @@ class PolygonsSection(Section):
         self._slider.setToolTip(self.tr("How far a pixel's spectrum may be from the clicked one"))
         self._slider.valueChanged.connect(self._regrow)
         self._percent = QLabel()
-        self._percent.setMinimumWidth(self.fontMetrics().horizontalAdvance("100 %"))
+        self._percent.setMinimumWidth(self.fontMetrics().horizontalAdvance(percent(1, 0)))
         self._take = QPushButton(self.tr("Add Re&gion"))
         self._take.setObjectName("mtmsdTakeRegion")
         self._take.setToolTip(self.tr("Take the shown region as a polygon (right click, Enter)"))
@@ -144,15 +144,6 @@ class PolygonsSection(Section):
         classes.current_changed.connect(self.refresh)
         self._canvas.mapToolSet.connect(self._tool_set)
         self.refresh()
-
-    def _button(self, name: str, icon: str, tip: str) -> QToolButton:
-        button = QToolButton()
-        button.setObjectName(name)
-        button.setIcon(QgsApplication.getThemeIcon(f"/{icon}.svg"))
-        button.setToolTip(tip)
-        button.setProperty("tip", tip)
-        button.setAutoRaise(True)
-        return button
 
     def release(self) -> None:
         """Take the map tools away."""
@@ -349,7 +340,7 @@ class PolygonsSection(Section):
         self._tools[GROW].preview(None)
 
     def _show_tolerance(self) -> None:
-        self._percent.setText(f"{self._slider.value()} %")
+        self._percent.setText(percent(self._slider.value() / 100, 0))
         self._take.setEnabled(self._region is not None)
 
     # QGIS's own editing
