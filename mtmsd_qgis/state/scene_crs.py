@@ -13,9 +13,9 @@ def overridden_crs(layer: QgsRasterLayer) -> str:
     if shown == written:
         return ""
     text = tr(
-        "The layer's CRS was set to {shown}, but its file says {written}, which the engine goes "
-        "by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the "
-        "right one into the file (Assign Projection) and open it again."
+        "Set to {shown}, its file says {written}: set the layer back, or the file "
+        "right (Assign Projection), else polygons lie elsewhere for the engine, which reads the "
+        "file."
     )
     return text.format(shown=_name(shown), written=_name(written))
 

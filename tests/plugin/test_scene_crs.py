@@ -28,8 +28,8 @@ def test_a_crs_that_is_set_on_the_layer_is_said_until_it_is_set_back(
     layer.setCrs(OTHER)
     kind, text = said(docked)
     assert kind == WARNED
-    assert "set to EPSG:32634, but its file says EPSG:32633" in text
-    assert "Set the layer back to the file's CRS" in text
+    assert "Set to EPSG:32634, its file says EPSG:32633" in text
+    assert "set the layer back" in text
     layer.setCrs(files)
     assert said(docked) == (DONE, "40 × 32 px, 12 bands used")
 
@@ -48,7 +48,7 @@ def test_a_layer_that_comes_with_another_crs_is_amber_at_once(
     docked.wait(lambda: docked.workspace.facts, "the engine says nothing of the raster")
     kind, text = said(docked)
     assert kind == WARNED
-    assert f"set to EPSG:32634, but its file says {name}," in text
+    assert f"Set to EPSG:32634, its file says {name}:" in text
 
 
 def test_a_scene_that_is_no_longer_chosen_is_not_followed(

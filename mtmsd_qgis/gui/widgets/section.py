@@ -18,6 +18,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ...common.translation import tr
+from .state_line import StateLine
 
 TODO, NEXT, BUSY, DONE, WRONG = "todo", "next", "busy", "done", "wrong"
 WARNED = "warned"
@@ -59,11 +60,8 @@ class Section(QWidget):
 
         self._dot = QLabel()
         self._dot.setFixedWidth(16)
-        self._state = QLabel()
+        self._state = StateLine()
         self._state.setObjectName(f"{name}State")
-        self._state.setWordWrap(True)
-        self._state.setIndent(0)
-        self._state.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._warnings = QLabel()
         self._warnings.setObjectName(f"{name}Warnings")
         self._warnings.setWordWrap(True)
@@ -127,7 +125,6 @@ class Section(QWidget):
         if kind == BUSY:  # a new attempt
             self.fail("", None)
         self._state.setText(sentence)
-        self._state.setVisible(bool(sentence))
         shown = WARNED if kind == DONE and self._warnings.text() else kind
         self._dot.setPixmap(_dot(_COLORS[shown], self.devicePixelRatioF()))
         meanings = {

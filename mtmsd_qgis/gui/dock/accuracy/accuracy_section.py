@@ -26,6 +26,7 @@ from ....state.training.classes import LandClass
 from ....state.training.training_file import VALUE
 from ....state.workspace import Workspace
 from ...widgets.confusion_matrix import MatrixView
+from ...widgets.flow import Flow
 from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, caption, row
 from .baseline_hint import BetterBaseline
 
@@ -90,7 +91,7 @@ class AccuracySection(Section):
         self._report = QPushButton(self.tr("Ope&n Report"))
         self._report.setObjectName("mtmsdReport")
         self._report.clicked.connect(self._open_report)
-        self.rows.addLayout(row(self._assess, self._report))
+        self.rows.addLayout(Flow(self._assess, self._report))
         QgsProject.instance().layersAdded.connect(self._except_training)
         workspace.scene_changed.connect(self._scene_changed)
         workspace.classifier_changed.connect(self._read_classifier)

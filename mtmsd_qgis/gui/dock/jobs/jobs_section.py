@@ -32,7 +32,8 @@ from ....engine.owner import OTHERS
 from ....jobs.attached_job import Attached
 from ....jobs.job_list import JobLine, JobList
 from ....jobs.running_jobs import RunningJobs
-from ...widgets.section import BUSY, DONE, TODO, WARNED, Section, row
+from ...widgets.flow import Flow
+from ...widgets.section import BUSY, DONE, TODO, WARNED, Section
 
 LOOK_MS = 3000
 """Time between two looks at the job folders, while the table can be seen."""
@@ -81,7 +82,6 @@ class JobsSection(Section):
         self._detail.setObjectName("mtmsdJobDetail")
         self._detail.setWordWrap(True)
         self._detail.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.rows.addWidget(self._detail)
         self._log = QPushButton(self.tr("S&how Log…"))
         self._log.setObjectName("mtmsdLog")
         self._log.clicked.connect(self._show_log)
@@ -91,7 +91,8 @@ class JobsSection(Section):
         self._stop = QPushButton(self.tr("Cancel Job…"))
         self._stop.setObjectName("mtmsdJobCancel")
         self._stop.clicked.connect(self._cancel)
-        self.rows.addLayout(row(self._log, self._folder, self._stop))
+        self.rows.addLayout(Flow(self._log, self._folder, self._stop))
+        self.rows.addWidget(self._detail)  # last, for it grows
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
         self._timer.timeout.connect(self._look)

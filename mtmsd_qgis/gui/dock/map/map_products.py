@@ -24,7 +24,7 @@ from ....state.paths import there
 from ....state.training.training_file import VALUE
 from ....state.workspace import Workspace
 from ...map_tools.label_points import LabelPoints
-from ...widgets.section import row
+from ...widgets.flow import Flow
 
 PROBABILITIES = "probabilities"
 """The class probabilities, which the points come from."""
@@ -65,7 +65,7 @@ class MapProducts(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addLayout(row(self._polygonize, self._ask))
+        layout.addLayout(Flow(self._polygonize, self._ask))
         layout.addWidget(self._points)
         workspace.scene_changed.connect(self._take_up)
         workspace.map_changed.connect(self.refresh)

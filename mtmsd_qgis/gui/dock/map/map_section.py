@@ -33,7 +33,8 @@ from ....state.training.classes import FEWEST_PIXELS, to_json
 from ....state.training.training_file import VALUE
 from ....state.training_samples import TrainingSamples
 from ....state.workspace import Workspace
-from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, row
+from ...widgets.flow import Flow
+from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section
 from ...widgets.section import DONE as DONE_STATE
 from ..accuracy.baseline_hint import BetterBaseline
 from .map_options import MapOptions
@@ -76,7 +77,7 @@ class MapSection(Section):
             self._preview: self.tr("Map what the map window shows, as a temporary layer"),
             self._whole: self.tr("Map the whole raster into a GeoTIFF, with its confidence"),
         }
-        self.rows.addLayout(row(self._preview, self._whole))
+        self.rows.addLayout(Flow(self._preview, self._whole))
         self._options = MapOptions(workspace)
         self.rows.addWidget(self._options)
         self._better = BetterBaseline(workspace, "mtmsdMapBetter")

@@ -16,7 +16,7 @@ from qgis.core import (
 )
 from qgis.gui import QgisInterface, QgsMapLayerComboBox
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -33,7 +33,9 @@ from ....state.layer_roles import role
 from ....state.scene_crs import overridden_crs
 from ....state.scene_info import Facts
 from ....state.workspace import Workspace
+from ...widgets.flow import Flow
 from ...widgets.section import BUSY, DONE, NEXT, WARNED, WRONG, Section, row
+from ...widgets.state_line import StateLine
 from .band_display import COMBINATIONS, Display, bands_for, read_display, show
 
 FOLLOW_SETTING = "mtmsd/dock/follow"
@@ -94,20 +96,15 @@ class SceneSection(Section):
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.setVerticalSpacing(2)
         self._form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
-        self._values: dict[str, QLabel] = {}
+        self._values: dict[str, StateLine] = {}
         for key, title, tip in self._fact_rows():
-            value = QLabel()
+            value = StateLine(1, tip)
             value.setObjectName(f"mtmsdScene_{key}")
-            value.setWordWrap(True)
-            value.setToolTip(tip)
-            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._values[key] = value
             label = QLabel(title)
             label.setToolTip(tip)
             self._form.addRow(label, value)
-        self._facts_box = QWidget()
-        self._facts_box.setLayout(self._form)
-        self.rows.addWidget(self._facts_box)
+        self.rows.addLayout(self._form)
 
         titles = {
             "true": (self.tr("&True Colour"), self.tr("Red 650, green 550, blue 470 nm")),
@@ -123,7 +120,7 @@ class SceneSection(Section):
             button.setMinimumWidth(40)
             button.clicked.connect(lambda _checked=False, key=key: self.show_bands(key))
             self._displays[key] = button
-        self.rows.addLayout(row(*self._displays.values()))
+        self.rows.addLayout(Flow(*self._displays.values()))
 
         workspace.scene_changed.connect(self._scene_changed)
         workspace.facts_changed.connect(self._facts_changed)
@@ -200,7 +197,8 @@ class SceneSection(Section):
 
     def _scene_changed(self) -> None:
         scene = self._workspace.scene
-        self._facts_box.setVisible(False)
+        for value in self._values.values():
+            value.setText("–")
         self._facts.stop()
         self._watch(scene)
         self._enable_displays()
@@ -251,7 +249,6 @@ class SceneSection(Section):
             return
         for key, text in self._describe(facts).items():
             self._values[key].setText(text)
-        self._facts_box.setVisible(True)
         if overridden := overridden_crs(scene):
             self.set_state(WARNED, overridden)
             return

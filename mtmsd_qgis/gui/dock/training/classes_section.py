@@ -40,6 +40,9 @@ from ...widgets.section import BUSY, DONE, NEXT, TODO, WARNED, WRONG, Section, c
 from .import_dialog import ImportDialog
 
 COLOR_COLUMN, NAME_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN = range(4)
+ROW_HEIGHT = 24
+SHOWN_CLASSES = 6
+"""More are scrolled to, so that what is below stays where it is."""
 
 
 class ClassesSection(Section):
@@ -63,7 +66,7 @@ class ClassesSection(Section):
             self.tr("Double-click a name or a colour to change it; the selected class is drawn")
         )
         self._table.verticalHeader().hide()
-        self._table.verticalHeader().setDefaultSectionSize(24)
+        self._table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         header = self._table.horizontalHeader()
         header.setMinimumSectionSize(24)
         for column in (COLOR_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN):
@@ -74,6 +77,7 @@ class ClassesSection(Section):
         self._table.itemChanged.connect(self._item_changed)
         self._table.itemSelectionChanged.connect(self._selection_changed)
         self._table.cellDoubleClicked.connect(self._double_clicked)
+        self._table.setFixedHeight(header.sizeHint().height() + ROW_HEIGHT * SHOWN_CLASSES + 4)
         self.rows.addWidget(self._table)
 
         self._import = QPushButton(self.tr("From &Layer"))
@@ -144,11 +148,6 @@ class ClassesSection(Section):
             if land_class.value in selected:
                 self._table.selectRow(index)
         self._filling = False
-        self._table.setVisible(bool(classes))
-        rows = min(max(len(classes), 2), 10)
-        self._table.setFixedHeight(
-            self._table.horizontalHeader().sizeHint().height() + 24 * rows + 4
-        )
         self._counts_changed()
         if classes and not self._selected():
             self._table.selectRow(0)

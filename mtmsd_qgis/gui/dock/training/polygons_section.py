@@ -34,6 +34,7 @@ from ...map_tools.draw_tools import FREEHAND, GROW, RECTANGLE, DrawTool
 from ...map_tools.polygon_tool import PolygonTool
 from ...map_tools.region_growing import Seed, grow, outline, read_seed
 from ...widgets.section import DONE, NEXT, TODO, Section, caption, row, tool_button
+from ...widgets.state_line import StateLine
 from .classes_section import ClassesSection
 
 POLYGON = "polygon"
@@ -50,7 +51,7 @@ class PolygonsSection(Section):
         parent: QWidget,
     ) -> None:
         super().__init__("mtmsdPolygons", parent)
-        self.set_title(self.tr("4  Training polygons"))
+        self.set_title(self.tr("4  Polygons"))
         self._workspace = workspace
         self._classes = classes
         self._iface = iface
@@ -132,9 +133,8 @@ class PolygonsSection(Section):
         box.addWidget(self._take)
         self._grow_box.hide()
         self.rows.addWidget(self._grow_box)
-        self._hint = QLabel()
+        self._hint = StateLine()
         self._hint.setObjectName("mtmsdDrawHint")
-        self._hint.setWordWrap(True)
         self._hint.hide()
         self.rows.addWidget(self._hint)
 
