@@ -105,7 +105,7 @@
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
-            <translation>Der Bericht kann nicht geöffnet werden; er ist {}.</translation>
+            <translation>Der Bericht lässt sich nicht öffnen; er liegt in {}.</translation>
         </message>
     </context>
     <context>
@@ -230,7 +230,7 @@
         </message>
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
-            <translation>Klassen und Polygone aus einem Polygonlayer oder Labelraster übernehmen</translation>
+            <translation>Klassen und Polygone aus einem Polygonlayer oder einem Raster mit Klassennummern übernehmen</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
@@ -246,7 +246,7 @@
         </message>
         <message>
             <source>No polygon layer or label raster in the project</source>
-            <translation>Kein Polygonlayer und kein Labelraster im Projekt</translation>
+            <translation>Kein Polygonlayer und kein Raster mit Klassennummern im Projekt</translation>
         </message>
         <message>
             <source>{} taken from {}.</source>
@@ -327,7 +327,7 @@
         </message>
         <message>
             <source>Says what is installed, from where and how large, before anything is done</source>
-            <translation>Sagt vorher, was woher, wie groß und wohin installiert wird</translation>
+            <translation>Zeigt vorher, was installiert wird, woher es kommt und wie groß es ist</translation>
         </message>
         <message>
             <source>Choose Interpreter…</source>
@@ -367,7 +367,7 @@
         </message>
         <message>
             <source>Put one text on the clipboard that tells a helper all; without names</source>
-            <translation>Einen Text in die Zwischenablage legen, der Helfenden alles sagt; ohne Namen</translation>
+            <translation>Alles, was zur Fehlersuche nötig ist, als Text in die Zwischenablage kopieren; ohne Namen</translation>
         </message>
         <message>
             <source>More</source>
@@ -634,7 +634,7 @@
         </message>
         <message>
             <source>Label It</source>
-            <translation>Labeln</translation>
+            <translation>Klasse geben</translation>
         </message>
         <message>
             <source>Give this pixel a class, as a training polygon</source>
@@ -781,7 +781,7 @@
         </message>
         <message>
             <source>The engine has been silent for {} s; cancel it if that stays so.</source>
-            <translation>Die Engine schweigt seit {} s; brechen Sie ab, wenn das so bleibt.</translation>
+            <translation>Die Engine hat sich seit {} s nicht gemeldet; brechen Sie ab, wenn das so bleibt.</translation>
         </message>
         <message>
             <source>Canceled.</source>
@@ -905,7 +905,7 @@
         </message>
         <message>
             <source>Fetching the installer uv</source>
-            <translation>Das Installationsprogramm uv wird geholt</translation>
+            <translation>Das Installationsprogramm uv wird heruntergeladen</translation>
         </message>
         <message>
             <source>Making the Python environment</source>
@@ -913,11 +913,11 @@
         </message>
         <message>
             <source>Fetching and installing the packages</source>
-            <translation>Die Pakete werden geholt und installiert</translation>
+            <translation>Die Pakete werden heruntergeladen und installiert</translation>
         </message>
         <message>
             <source>Fetching and installing PyTorch</source>
-            <translation>PyTorch wird geholt und installiert</translation>
+            <translation>PyTorch wird heruntergeladen und installiert</translation>
         </message>
         <message>
             <source>Checking that it computes</source>
@@ -949,7 +949,7 @@
         </message>
         <message>
             <source>What the engine warned of</source>
-            <translation>Wovor die Engine gewarnt hat</translation>
+            <translation>Warnungen der Engine</translation>
         </message>
         <message>
             <source>Not yet possible</source>
@@ -969,7 +969,7 @@
         </message>
         <message>
             <source>Needs attention</source>
-            <translation>Braucht Beachtung</translation>
+            <translation>Bitte beachten</translation>
         </message>
         <message>
             <source>Done, with warnings</source>
@@ -1089,7 +1089,7 @@
         </message>
         <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
-            <translation>Die Szene der Karte. Mit ihr und den Trainingspolygonen werden neben der Karte eine Support Vector Machine und ein Random Forest auf den reinen Spektren berichtet. Vorgabe: keine.</translation>
+            <translation>Die Szene der Karte. Mit ihr und den Trainingspolygonen werden zum Vergleich auch eine Support Vector Machine und ein Random Forest auf den reinen Spektren bewertet. Vorgabe: keine.</translation>
         </message>
         <message>
             <source>Training polygons</source>
@@ -1193,7 +1193,7 @@
         </message>
         <message>
             <source>Where to label next</source>
-            <translation>Wo als Nächstes labeln</translation>
+            <translation>Nächste Trainingspunkte vorschlagen</translation>
         </message>
         <message>
             <source>Points in doubt, spread over the scene, with the two classes in question.</source>
@@ -1209,11 +1209,11 @@
         </message>
         <message>
             <source>Labels that there are already; the points keep away. Default: none.</source>
-            <translation>Labels, die es schon gibt; die Punkte halten Abstand. Vorgabe: keine.</translation>
+            <translation>Vorhandene Trainingspolygone; die Punkte halten Abstand. Vorgabe: keine.</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation>Zu labelnde Punkte</translation>
+            <translation>Vorgeschlagene Punkte</translation>
         </message>
         <message>
             <source>One band for each class, from 'Classify a scene' or 'Map a scene'.</source>
@@ -1237,7 +1237,7 @@
         </message>
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
-            <translation>Lernt eine Hyperspektralszene ohne Labels und schreibt ein Diffusionsmodell.</translation>
+            <translation>Lernt eine Hyperspektralszene ohne Trainingspolygone und schreibt ein Diffusionsmodell.</translation>
         </message>
         <message>
             <source>Diffusion model</source>
@@ -1385,7 +1385,7 @@
         </message>
         <message>
             <source>GeoTIFF with one band for each class, 0 to 1; four bytes a pixel and class. 'Where to label next' needs it. Default: not written.</source>
-            <translation>GeoTIFF mit einem Kanal je Klasse, 0 bis 1; vier Bytes je Pixel und Klasse. 'Wo als Nächstes labeln' braucht es. Vorgabe: wird nicht geschrieben.</translation>
+            <translation>GeoTIFF mit einem Kanal je Klasse, 0 bis 1; vier Bytes je Pixel und Klasse. 'Nächste Trainingspunkte vorschlagen' braucht es. Vorgabe: wird nicht geschrieben.</translation>
         </message>
         <message>
             <source>Entropy</source>
@@ -1409,7 +1409,7 @@
         </message>
         <message>
             <source>GeoPackage with 20 places worth a label next, as by 'Where to label next'. Default: not written.</source>
-            <translation>GeoPackage mit 20 Stellen, die als Nächstes ein Label verdienen, wie von 'Wo als Nächstes labeln'. Vorgabe: wird nicht geschrieben.</translation>
+            <translation>GeoPackage mit 20 Stellen, denen als Nächstes eine Klasse zu geben sich lohnt, wie von 'Nächste Trainingspunkte vorschlagen'. Vorgabe: wird nicht geschrieben.</translation>
         </message>
         <message>
             <source>Scene</source>
@@ -1421,7 +1421,7 @@
         </message>
         <message>
             <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>Ein Polygonlayer in beliebigem KBS mit einem Klassenfeld oder ein Raster auf dem Gitter der Szene mit Klassennummern (0 = ohne Label).</translation>
+            <translation>Ein Polygonlayer in beliebigem KBS mit einem Klassenfeld oder ein Raster auf dem Gitter der Szene mit Klassennummern (0 = keine Klasse).</translation>
         </message>
         <message>
             <source>Class field</source>
@@ -1437,7 +1437,7 @@
         </message>
         <message>
             <source>Only the selected ones of the labels' polygons are read. Default: no, all.</source>
-            <translation>Nur die gewählten Polygone der Labels werden gelesen. Vorgabe: nein, alle.</translation>
+            <translation>Nur die gewählten Polygone des Layers werden gelesen. Vorgabe: nein, alle.</translation>
         </message>
         <message>
             <source>The .safetensors file that 'Pretrain on a scene' has written.</source>
@@ -1613,7 +1613,7 @@
         </message>
         <message>
             <source>A package that was fetched is not the one that was tested (its checksum differs).</source>
-            <translation>Ein geholtes Paket ist nicht das, welches geprüft wurde (seine Prüfsumme ist anders).</translation>
+            <translation>Ein heruntergeladenes Paket ist nicht das geprüfte (seine Prüfsumme weicht ab).</translation>
         </message>
         <message>
             <source>Try again; if it happens again, {index} serves something else: use another index, and tell its administrator.</source>
@@ -1649,7 +1649,7 @@
         </message>
         <message>
             <source>Try again: what was fetched is kept.</source>
-            <translation>Versuchen Sie es erneut: was geholt wurde, bleibt.</translation>
+            <translation>Versuchen Sie es erneut: was heruntergeladen wurde, bleibt.</translation>
         </message>
         <message>
             <source>{index} is not secured (it is http, not https), so nothing is taken from it.</source>
@@ -1713,7 +1713,7 @@
         </message>
         <message>
             <source>The set-up stopped: {last}</source>
-            <translation>Die Einrichtung hielt an: {last}</translation>
+            <translation>Die Einrichtung brach ab: {last}</translation>
         </message>
         <message>
             <source>The log tells more; Copy Diagnostics takes it along.</source>
@@ -1741,7 +1741,7 @@
         </message>
         <message>
             <source>What was fetched is kept for the next time.</source>
-            <translation>Was geholt wurde, bleibt für das nächste Mal.</translation>
+            <translation>Was heruntergeladen wurde, bleibt für das nächste Mal.</translation>
         </message>
         <message>
             <source>{} does not answer like a Python.</source>
@@ -1825,7 +1825,7 @@
         </message>
         <message>
             <source>Fetches about {size} from {hosts}.</source>
-            <translation>Holt etwa {size} von {hosts}.</translation>
+            <translation>Lädt etwa {size} von {hosts} herunter.</translation>
         </message>
         <message>
             <source>Takes about {size} in {folder}; {free} are free there.</source>
@@ -1849,7 +1849,7 @@
         </message>
         <message>
             <source>uv, which is fetched first</source>
-            <translation>uv, das zuerst geholt wird</translation>
+            <translation>uv, das zuerst heruntergeladen wird</translation>
         </message>
         <message>
             <source>Installed by {tool}; it brings a Python {version} of its own.</source>
@@ -1901,7 +1901,7 @@
         </message>
         <message>
             <source>{} lies inside the plugin, which an update of the plugin deletes. Choose a folder outside it.</source>
-            <translation>{} liegt innerhalb des Plugins, das ein Update des Plugins löscht. Wählen Sie einen Ordner außerhalb.</translation>
+            <translation>{} liegt im Ordner des Plugins, den ein Update des Plugins löscht. Wählen Sie einen Ordner außerhalb.</translation>
         </message>
         <message>
             <source>The path {folder} is too long: files inside it would have {length} characters, {most} are possible. Choose a shorter one.</source>
@@ -2075,7 +2075,7 @@
         </message>
         <message>
             <source>Where to Label Ne&amp;xt</source>
-            <translation>Wo weiter &amp;labeln</translation>
+            <translation>Punkte vorsch&amp;lagen</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
@@ -2083,7 +2083,7 @@
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
-            <translation>20 zweifelhafte Stellen, über die Szene verteilt, zum Labeln</translation>
+            <translation>20 zweifelhafte Stellen, über die Szene verteilt, um ihnen eine Klasse zu geben</translation>
         </message>
         <message>
             <source>Map Scene comes first.</source>
@@ -2091,7 +2091,7 @@
         </message>
         <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
-            <translation>Die Datei des Klassifikators ist weg; drücken Sie noch einmal Szene kartieren.</translation>
+            <translation>Die Datei des Klassifikators ist weg; klicken Sie noch einmal auf Szene kartieren.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
@@ -2099,7 +2099,7 @@
         </message>
         <message>
             <source>Looking for places to label</source>
-            <translation>Stellen zum Labeln werden gesucht</translation>
+            <translation>Zweifelhafte Stellen werden gesucht</translation>
         </message>
         <message>
             <source>Mapping with probabilities</source>
@@ -2111,11 +2111,11 @@
         </message>
         <message>
             <source>{polygons} outline the map's regions: {file}</source>
-            <translation>{polygons} umgrenzen die Regionen der Karte: {file}</translation>
+            <translation>{polygons} umgrenzen die Flächen der Karte: {file}</translation>
         </message>
         <message>
             <source>Points to label</source>
-            <translation>Zu labelnde Punkte</translation>
+            <translation>Vorgeschlagene Punkte</translation>
         </message>
         <message>
             <source>{} cannot be opened as a vector layer.</source>
@@ -2291,7 +2291,7 @@
         </message>
         <message>
             <source>Seldom needed; the Processing help lists every number</source>
-            <translation>Selten nötig; die Hilfe zur Verarbeitung nennt jede Zahl</translation>
+            <translation>Selten nötig; die Hilfe des Algorithmus nennt jede Zahl</translation>
         </message>
         <message>
             <source>The same seed on the same machine gives the same map</source>
@@ -2496,7 +2496,7 @@
         </message>
         <message>
             <source>Take the shown region as a polygon (right click, Enter)</source>
-            <translation>Die gezeigte Region als Polygon übernehmen (Rechtsklick, Eingabe)</translation>
+            <translation>Die gezeigte Region als Polygon übernehmen (Rechtsklick, Eingabetaste)</translation>
         </message>
         <message>
             <source>Tolerance</source>
@@ -2556,11 +2556,11 @@
         </message>
         <message>
             <source>Hold the button and go around.</source>
-            <translation>Halten Sie die Taste und fahren Sie herum.</translation>
+            <translation>Halten Sie die Maustaste gedrückt und umfahren Sie die Fläche.</translation>
         </message>
         <message>
             <source>Click a pixel, then move the slider; right click takes the region.</source>
-            <translation>Klicken Sie ein Pixel, dann bewegen Sie den Regler; Rechtsklick übernimmt die Region.</translation>
+            <translation>Klicken Sie ein Pixel an und bewegen Sie dann den Regler; Rechtsklick übernimmt die Region.</translation>
         </message>
         <message>
             <source>The polygon cannot be brought into the scene's coordinates.</source>
@@ -2611,7 +2611,7 @@
         </message>
         <message>
             <source>How long and how large the model learns</source>
-            <translation>Wie lange und wie groß das Modell lernt</translation>
+            <translation>Wie lange das Modell lernt und wie groß es ist</translation>
         </message>
         <message>
             <source>Automatic</source>
@@ -2691,7 +2691,7 @@
         </message>
         <message>
             <source>No model yet: press Pretrain.</source>
-            <translation>Noch kein Modell: drücken Sie Vortrainieren.</translation>
+            <translation>Noch kein Modell: klicken Sie auf Vortrainieren.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
@@ -2754,7 +2754,7 @@
         </message>
         <message>
             <source>Canceled; what was fetched is kept for the next time.</source>
-            <translation>Abgebrochen; was geholt wurde, bleibt für das nächste Mal.</translation>
+            <translation>Abgebrochen; was heruntergeladen wurde, bleibt für das nächste Mal.</translation>
         </message>
         <message>
             <source>It computes on: {}. Open a scene and begin.</source>
@@ -2765,7 +2765,7 @@
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
-            <translation>Der Verarbeitungsanbieter von MTMSD ist nicht geladen.</translation>
+            <translation>Der Processing-Anbieter von MTMSD ist nicht geladen.</translation>
         </message>
         <message>
             <source>The algorithm cannot be started.</source>
@@ -2950,11 +2950,11 @@
         </message>
         <message>
             <source>Stop; what was fetched is kept for the next time</source>
-            <translation>Anhalten; was geholt wurde, bleibt für das nächste Mal</translation>
+            <translation>Anhalten; was heruntergeladen wurde, bleibt für das nächste Mal</translation>
         </message>
         <message>
             <source>Begin: now something is fetched and written</source>
-            <translation>Beginnen: jetzt wird etwas geholt und geschrieben</translation>
+            <translation>Beginnen: jetzt wird heruntergeladen und geschrieben</translation>
         </message>
         <message>
             <source>C&amp;lose</source>

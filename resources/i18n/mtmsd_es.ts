@@ -105,7 +105,7 @@
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
-            <translation>No se puede abrir el informe; es {}.</translation>
+            <translation>No se puede abrir el informe; está en {}.</translation>
         </message>
     </context>
     <context>
@@ -304,7 +304,7 @@
         </message>
         <message>
             <source>not looked at yet: Verify tells</source>
-            <translation>aún no examinado: Comprobar lo dice</translation>
+            <translation>aún no examinado: pulse Comprobar</translation>
         </message>
         <message>
             <source>none; ONNX Runtime {}, which classifies only</source>
@@ -781,7 +781,7 @@
         </message>
         <message>
             <source>The engine has been silent for {} s; cancel it if that stays so.</source>
-            <translation>El motor lleva {} s en silencio; cancele si sigue así.</translation>
+            <translation>El motor lleva {} s sin responder; cancele si sigue así.</translation>
         </message>
         <message>
             <source>Canceled.</source>
@@ -1229,7 +1229,7 @@
         </message>
         <message>
             <source>Number of points found</source>
-            <translation>Número de puntos hallados</translation>
+            <translation>Número de puntos encontrados</translation>
         </message>
         <message>
             <source>Pretrain on a scene</source>
@@ -2028,7 +2028,7 @@
         </message>
         <message>
             <source>Unknown below</source>
-            <translation>Desconocido bajo</translation>
+            <translation>Desconocido por debajo de</translation>
         </message>
         <message>
             <source>Smooth by majority</source>
@@ -2456,7 +2456,7 @@
         </message>
         <message>
             <source>Click a pixel: similar neighbours join it</source>
-            <translation>Pulsar un píxel: los vecinos parecidos se le unen</translation>
+            <translation>Hacer clic en un píxel: los vecinos parecidos se le unen</translation>
         </message>
         <message>
             <source>There is nothing to undo.</source>
@@ -2556,11 +2556,11 @@
         </message>
         <message>
             <source>Hold the button and go around.</source>
-            <translation>Mantenga el botón y dé la vuelta.</translation>
+            <translation>Mantenga pulsado el botón y recorra el contorno.</translation>
         </message>
         <message>
             <source>Click a pixel, then move the slider; right click takes the region.</source>
-            <translation>Pulse un píxel y mueva el deslizador; el clic derecho toma la región.</translation>
+            <translation>Haga clic en un píxel y mueva el deslizador; el clic derecho toma la región.</translation>
         </message>
         <message>
             <source>The polygon cannot be brought into the scene's coordinates.</source>
@@ -2655,7 +2655,7 @@
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
-            <translation>Se halló el modelo {} de esta escena.</translation>
+            <translation>Se encontró el modelo {} de esta escena.</translation>
         </message>
         <message>
             <source>Pa&amp;use</source>
@@ -2663,7 +2663,7 @@
         </message>
         <message>
             <source>Stop after the present step; what was learned is kept</source>
-            <translation>Parar tras el paso presente; lo aprendido se conserva</translation>
+            <translation>Parar tras el paso actual; lo aprendido se conserva</translation>
         </message>
         <message>
             <source>&amp;Resume</source>

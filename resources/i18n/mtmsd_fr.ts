@@ -9,7 +9,7 @@
         </message>
         <message>
             <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation>Globale : part des pixels justes ; moyenne : sur les classes ; κ : de Cohen</translation>
+            <translation>Globale : part des pixels corrects ; moyenne : sur les classes ; κ : de Cohen</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
@@ -73,7 +73,7 @@
         </message>
         <message>
             <source>{} right of {} pixels</source>
-            <translation>{} justes sur {} pixels</translation>
+            <translation>{} corrects sur {} pixels</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
@@ -105,7 +105,7 @@
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
-            <translation>Le rapport ne peut pas être ouvert ; c'est {}.</translation>
+            <translation>Le rapport ne peut pas être ouvert ; il se trouve ici : {}.</translation>
         </message>
     </context>
     <context>
@@ -304,7 +304,7 @@
         </message>
         <message>
             <source>not looked at yet: Verify tells</source>
-            <translation>pas encore examiné : Vérifier le dit</translation>
+            <translation>pas encore examiné : cliquez sur Vérifier</translation>
         </message>
         <message>
             <source>none; ONNX Runtime {}, which classifies only</source>
@@ -673,7 +673,7 @@
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
-            <translation>Perte : attente des premiers pas</translation>
+            <translation>Perte : attente des premières itérations</translation>
         </message>
         <message>
             <source>Loss</source>
@@ -681,7 +681,7 @@
         </message>
         <message>
             <source>step {}</source>
-            <translation>pas {}</translation>
+            <translation>itération {}</translation>
         </message>
     </context>
     <context>
@@ -781,7 +781,7 @@
         </message>
         <message>
             <source>The engine has been silent for {} s; cancel it if that stays so.</source>
-            <translation>Le moteur se tait depuis {} s ; annulez si cela dure.</translation>
+            <translation>Le moteur n'a rien signalé depuis {} s ; annulez si cela dure.</translation>
         </message>
         <message>
             <source>Canceled.</source>
@@ -813,7 +813,7 @@
         </message>
         <message>
             <source>crashed ({})</source>
-            <translation>s'est planté ({})</translation>
+            <translation>a planté ({})</translation>
         </message>
         <message>
             <source>ended with status {}</source>
@@ -945,7 +945,7 @@
         </message>
         <message>
             <source>Fold or unfold this section</source>
-            <translation>Plier ou déplier cette section</translation>
+            <translation>Replier ou déplier cette section</translation>
         </message>
         <message>
             <source>What the engine warned of</source>
@@ -2087,11 +2087,11 @@
         </message>
         <message>
             <source>Map Scene comes first.</source>
-            <translation>D'abord Cartographier la scène.</translation>
+            <translation>Cliquez d'abord sur Cartographier.</translation>
         </message>
         <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
-            <translation>Le fichier du classificateur a disparu ; pressez de nouveau Cartographier la scène.</translation>
+            <translation>Le fichier du classificateur a disparu ; cliquez de nouveau sur Cartographier.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
@@ -2448,15 +2448,15 @@
         </message>
         <message>
             <source>Drag a rectangle</source>
-            <translation>Tirer un rectangle</translation>
+            <translation>Tracer un rectangle</translation>
         </message>
         <message>
             <source>Drag an outline freehand</source>
-            <translation>Tirer un contour à main levée</translation>
+            <translation>Tracer un contour à main levée</translation>
         </message>
         <message>
             <source>Click a pixel: similar neighbours join it</source>
-            <translation>Cliquer un pixel : ses voisins semblables le rejoignent</translation>
+            <translation>Cliquer sur un pixel : ses voisins semblables s'y ajoutent</translation>
         </message>
         <message>
             <source>There is nothing to undo.</source>
@@ -2548,19 +2548,19 @@
         </message>
         <message>
             <source>Click the corners; right or double click ends, Escape drops it.</source>
-            <translation>Cliquez les sommets ; un clic droit ou un double-clic termine, Échap abandonne.</translation>
+            <translation>Cliquez sur les sommets ; un clic droit ou un double-clic termine, Échap abandonne.</translation>
         </message>
         <message>
             <source>Drag from corner to corner.</source>
-            <translation>Tirez d'un coin à l'autre.</translation>
+            <translation>Faites glisser d'un coin à l'autre.</translation>
         </message>
         <message>
             <source>Hold the button and go around.</source>
-            <translation>Tenez le bouton et faites le tour.</translation>
+            <translation>Maintenez le bouton enfoncé et faites le tour.</translation>
         </message>
         <message>
             <source>Click a pixel, then move the slider; right click takes the region.</source>
-            <translation>Cliquez un pixel, puis bougez le curseur ; le clic droit prend la région.</translation>
+            <translation>Cliquez sur un pixel, puis bougez le curseur ; le clic droit prend la région.</translation>
         </message>
         <message>
             <source>The polygon cannot be brought into the scene's coordinates.</source>
@@ -2663,7 +2663,7 @@
         </message>
         <message>
             <source>Stop after the present step; what was learned is kept</source>
-            <translation>Arrêter après le pas présent ; ce qui est appris est gardé</translation>
+            <translation>Arrêter après l'itération en cours ; ce qui est appris est gardé</translation>
         </message>
         <message>
             <source>&amp;Resume</source>
@@ -2691,7 +2691,7 @@
         </message>
         <message>
             <source>No model yet: press Pretrain.</source>
-            <translation>Pas encore de modèle : pressez Préentraîner.</translation>
+            <translation>Pas encore de modèle : cliquez sur Préentraîner.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
@@ -2997,7 +2997,7 @@
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
-            <translation>Pointez la scène sur la carte</translation>
+            <translation>Pointez sur la scène dans la carte</translation>
         </message>
     </context>
     <context>
@@ -3028,7 +3028,7 @@
         </message>
         <message>
             <source>Point at the map; classes appear with their polygons.</source>
-            <translation>Pointez la carte ; les classes apparaissent avec leurs polygones.</translation>
+            <translation>Pointez sur la carte ; les classes apparaissent avec leurs polygones.</translation>
         </message>
         <message>
             <source>Two classes of 5 pixels or more can be compared.</source>
@@ -3047,7 +3047,7 @@
         </message>
         <message>
             <source>Run a few steps on this machine to learn how long this preset takes</source>
-            <translation>Exécuter quelques pas sur cette machine pour savoir combien dure ce préréglage</translation>
+            <translation>Exécuter quelques itérations sur cette machine pour savoir combien dure ce préréglage</translation>
         </message>
         <message>
             <source>Measuring on this machine…</source>

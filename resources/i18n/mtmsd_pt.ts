@@ -105,7 +105,7 @@
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
-            <translation>O relatório não pode ser aberto; é {}.</translation>
+            <translation>O relatório não pode ser aberto; está em {}.</translation>
         </message>
     </context>
     <context>
@@ -304,7 +304,7 @@
         </message>
         <message>
             <source>not looked at yet: Verify tells</source>
-            <translation>ainda não examinado: Verificar diz</translation>
+            <translation>ainda não examinado: clique em Verificar</translation>
         </message>
         <message>
             <source>none; ONNX Runtime {}, which classifies only</source>
@@ -781,7 +781,7 @@
         </message>
         <message>
             <source>The engine has been silent for {} s; cancel it if that stays so.</source>
-            <translation>O motor está em silêncio há {} s; cancele se continuar assim.</translation>
+            <translation>O motor está há {} s sem responder; cancele se continuar assim.</translation>
         </message>
         <message>
             <source>Canceled.</source>
@@ -945,7 +945,7 @@
         </message>
         <message>
             <source>Fold or unfold this section</source>
-            <translation>Dobrar ou desdobrar esta seção</translation>
+            <translation>Recolher ou expandir esta seção</translation>
         </message>
         <message>
             <source>What the engine warned of</source>
@@ -1229,7 +1229,7 @@
         </message>
         <message>
             <source>Number of points found</source>
-            <translation>Número de pontos achados</translation>
+            <translation>Número de pontos encontrados</translation>
         </message>
         <message>
             <source>Pretrain on a scene</source>
@@ -2028,7 +2028,7 @@
         </message>
         <message>
             <source>Unknown below</source>
-            <translation>Desconhecido sob</translation>
+            <translation>Desconhecido abaixo de</translation>
         </message>
         <message>
             <source>Smooth by majority</source>
@@ -2091,7 +2091,7 @@
         </message>
         <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
-            <translation>O arquivo do classificador sumiu; aperte Mapear cena mais uma vez.</translation>
+            <translation>O arquivo do classificador não existe mais; clique em Mapear cena mais uma vez.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
@@ -2299,7 +2299,7 @@
         </message>
         <message>
             <source>Bands to leave out besides the bad ones that are found</source>
-            <translation>Bandas a deixar de fora além das ruins que são achadas</translation>
+            <translation>Bandas a deixar de fora além das ruins que são encontradas</translation>
         </message>
         <message>
             <source>Single numbers of the preset, as KEY=VALUE</source>
@@ -2456,7 +2456,7 @@
         </message>
         <message>
             <source>Click a pixel: similar neighbours join it</source>
-            <translation>Clicar um pixel: vizinhos parecidos juntam-se a ele</translation>
+            <translation>Clicar num pixel: vizinhos parecidos juntam-se a ele</translation>
         </message>
         <message>
             <source>There is nothing to undo.</source>
@@ -2556,11 +2556,11 @@
         </message>
         <message>
             <source>Hold the button and go around.</source>
-            <translation>Segure o botão e dê a volta.</translation>
+            <translation>Mantenha o botão pressionado e percorra o contorno.</translation>
         </message>
         <message>
             <source>Click a pixel, then move the slider; right click takes the region.</source>
-            <translation>Clique um pixel, depois mova o controle; o clique direito toma a região.</translation>
+            <translation>Clique num pixel, depois mova o controle; o clique direito toma a região.</translation>
         </message>
         <message>
             <source>The polygon cannot be brought into the scene's coordinates.</source>
@@ -2655,7 +2655,7 @@
         </message>
         <message>
             <source>Found the model {} of this scene.</source>
-            <translation>Achado o modelo {} desta cena.</translation>
+            <translation>Encontrado o modelo {} desta cena.</translation>
         </message>
         <message>
             <source>Pa&amp;use</source>
@@ -2663,7 +2663,7 @@
         </message>
         <message>
             <source>Stop after the present step; what was learned is kept</source>
-            <translation>Parar após o passo presente; o que foi aprendido fica</translation>
+            <translation>Parar após o passo atual; o que foi aprendido fica</translation>
         </message>
         <message>
             <source>&amp;Resume</source>
@@ -2691,7 +2691,7 @@
         </message>
         <message>
             <source>No model yet: press Pretrain.</source>
-            <translation>Ainda sem modelo: aperte Pré-treinar.</translation>
+            <translation>Ainda sem modelo: clique em Pré-treinar.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
@@ -2997,7 +2997,7 @@
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
-            <translation>Aponte a cena no mapa</translation>
+            <translation>Aponte para a cena no mapa</translation>
         </message>
     </context>
     <context>
@@ -3028,7 +3028,7 @@
         </message>
         <message>
             <source>Point at the map; classes appear with their polygons.</source>
-            <translation>Aponte o mapa; as classes aparecem com seus polígonos.</translation>
+            <translation>Aponte para o mapa; as classes aparecem com seus polígonos.</translation>
         </message>
         <message>
             <source>Two classes of 5 pixels or more can be compared.</source>

@@ -105,7 +105,7 @@
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
-            <translation>无法打开报告；它是 {}。</translation>
+            <translation>无法打开报告；报告位于 {}。</translation>
         </message>
     </context>
     <context>
@@ -304,7 +304,7 @@
         </message>
         <message>
             <source>not looked at yet: Verify tells</source>
-            <translation>尚未查看：“验证”会给出</translation>
+            <translation>尚未检查：请单击“验证”</translation>
         </message>
         <message>
             <source>none; ONNX Runtime {}, which classifies only</source>
@@ -681,7 +681,7 @@
         </message>
         <message>
             <source>step {}</source>
-            <translation>步 {}</translation>
+            <translation>第 {} 步</translation>
         </message>
     </context>
     <context>
@@ -2088,7 +2088,7 @@
         </message>
         <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
-            <translation>分类器的文件已不存在；请再按一次“影像制图”。</translation>
+            <translation>分类器的文件已不存在；请再次单击“影像制图”。</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
@@ -2553,7 +2553,7 @@
         </message>
         <message>
             <source>Hold the button and go around.</source>
-            <translation>按住按钮绕行一周。</translation>
+            <translation>按住鼠标键绕行一周。</translation>
         </message>
         <message>
             <source>Click a pixel, then move the slider; right click takes the region.</source>
@@ -2688,7 +2688,7 @@
         </message>
         <message>
             <source>No model yet: press Pretrain.</source>
-            <translation>尚无模型：请按“预训练”。</translation>
+            <translation>尚无模型：请单击“预训练”。</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
