@@ -1520,6 +1520,14 @@
             <translation>'{path}' ist kein GeoPackage, das einzige Format, das geschrieben wird; lassen Sie den Namen auf .gpkg enden.</translation>
         </message>
         <message>
+            <source>{title}: {done} of {total} {unit}</source>
+            <translation>{title}: {done} von {total} {unit}</translation>
+        </message>
+        <message>
+            <source>{}, {} left</source>
+            <translation>{}, noch {}</translation>
+        </message>
+        <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
             <translation>Der Auftrag in {folder} konnte nicht mit {python} gestartet werden: {reason}.</translation>
         </message>
@@ -1932,8 +1940,20 @@
             <translation>{} ist kein Modell von MTMSD.</translation>
         </message>
         <message>
+            <source>The layer's CRS was set to {shown}, but its file says {written}, which the engine goes by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the right one into the file (Assign Projection) and open it again.</source>
+            <translation>Das KBS des Layers wurde auf {shown} gesetzt, in der Datei steht aber {written}, und danach richtet sich die Engine: Polygone lägen an anderer Stelle. Setzen Sie den Layer auf das KBS der Datei zurück, oder schreiben Sie das richtige in die Datei (Projektion zuweisen) und öffnen Sie sie erneut.</translation>
+        </message>
+        <message>
+            <source>none</source>
+            <translation>keiner</translation>
+        </message>
+        <message>
             <source>There is no folder to write to: {} cannot be created.</source>
             <translation>Es gibt keinen Ordner zum Schreiben: {} kann nicht angelegt werden.</translation>
+        </message>
+        <message>
+            <source>class {}</source>
+            <translation>Klasse {}</translation>
         </message>
         <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
@@ -1946,10 +1966,6 @@
         <message>
             <source>The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers from 1 to {most}. Choose another field, or renumber them.</source>
             <translation>Das Feld '{field}' von '{layer}' enthält die Klasse {value}; Klassen sind ganze Zahlen von 1 bis {most}. Wählen Sie ein anderes Feld oder nummerieren Sie die Klassen um.</translation>
-        </message>
-        <message>
-            <source>class {}</source>
-            <translation>Klasse {}</translation>
         </message>
         <message>
             <source>{} has more than {} values; it holds no classes.</source>

@@ -1520,6 +1520,14 @@
             <translation>'{path}' no es un GeoPackage, el único formato que se escribe; termínelo en .gpkg.</translation>
         </message>
         <message>
+            <source>{title}: {done} of {total} {unit}</source>
+            <translation>{title}: {done} de {total} {unit}</translation>
+        </message>
+        <message>
+            <source>{}, {} left</source>
+            <translation>{}, quedan {}</translation>
+        </message>
+        <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
             <translation>El trabajo en {folder} no se pudo iniciar con {python}: {reason}.</translation>
         </message>
@@ -1932,8 +1940,20 @@
             <translation>{} no es un modelo de MTMSD.</translation>
         </message>
         <message>
+            <source>The layer's CRS was set to {shown}, but its file says {written}, which the engine goes by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the right one into the file (Assign Projection) and open it again.</source>
+            <translation>El SRC de la capa se cambió a {shown}, pero su archivo dice {written}, que es el que usa el motor: los polígonos quedarían en otro lugar. Devuelva a la capa el SRC del archivo, o escriba el correcto en el archivo (Asignar proyección) y ábralo de nuevo.</translation>
+        </message>
+        <message>
+            <source>none</source>
+            <translation>ninguno</translation>
+        </message>
+        <message>
             <source>There is no folder to write to: {} cannot be created.</source>
             <translation>No hay carpeta donde escribir: no se puede crear {}.</translation>
+        </message>
+        <message>
+            <source>class {}</source>
+            <translation>clase {}</translation>
         </message>
         <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
@@ -1946,10 +1966,6 @@
         <message>
             <source>The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers from 1 to {most}. Choose another field, or renumber them.</source>
             <translation>El campo '{field}' de '{layer}' contiene la clase {value}; las clases son números enteros de 1 a {most}. Elija otro campo o renumere las clases.</translation>
-        </message>
-        <message>
-            <source>class {}</source>
-            <translation>clase {}</translation>
         </message>
         <message>
             <source>{} has more than {} values; it holds no classes.</source>

@@ -1520,6 +1520,14 @@
             <translation>'{path}' n'est pas un GeoPackage, le seul format écrit ; terminez-le par .gpkg.</translation>
         </message>
         <message>
+            <source>{title}: {done} of {total} {unit}</source>
+            <translation>{title} : {done} sur {total} {unit}</translation>
+        </message>
+        <message>
+            <source>{}, {} left</source>
+            <translation>{}, reste {}</translation>
+        </message>
+        <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
             <translation>La tâche dans {folder} n'a pas pu démarrer avec {python} : {reason}.</translation>
         </message>
@@ -1932,8 +1940,20 @@
             <translation>{} n'est pas un modèle de MTMSD.</translation>
         </message>
         <message>
+            <source>The layer's CRS was set to {shown}, but its file says {written}, which the engine goes by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the right one into the file (Assign Projection) and open it again.</source>
+            <translation>Le SCR de la couche a été défini sur {shown}, mais son fichier indique {written}, que le moteur utilise : les polygones se trouveraient ailleurs. Redonnez à la couche le SCR du fichier, ou écrivez le bon dans le fichier (Assigner une projection) et rouvrez-le.</translation>
+        </message>
+        <message>
+            <source>none</source>
+            <translation>aucun</translation>
+        </message>
+        <message>
             <source>There is no folder to write to: {} cannot be created.</source>
             <translation>Il n'y a pas de dossier où écrire : {} ne peut pas être créé.</translation>
+        </message>
+        <message>
+            <source>class {}</source>
+            <translation>classe {}</translation>
         </message>
         <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
@@ -1946,10 +1966,6 @@
         <message>
             <source>The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers from 1 to {most}. Choose another field, or renumber them.</source>
             <translation>Le champ '{field}' de '{layer}' contient la classe {value} ; les classes sont des nombres entiers de 1 à {most}. Choisissez un autre champ ou renumérotez les classes.</translation>
-        </message>
-        <message>
-            <source>class {}</source>
-            <translation>classe {}</translation>
         </message>
         <message>
             <source>{} has more than {} values; it holds no classes.</source>

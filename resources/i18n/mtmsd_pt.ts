@@ -1520,6 +1520,14 @@
             <translation>'{path}' não é um GeoPackage, o único formato escrito; termine-o em .gpkg.</translation>
         </message>
         <message>
+            <source>{title}: {done} of {total} {unit}</source>
+            <translation>{title}: {done} de {total} {unit}</translation>
+        </message>
+        <message>
+            <source>{}, {} left</source>
+            <translation>{}, faltam {}</translation>
+        </message>
+        <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
             <translation>A tarefa em {folder} não pôde ser iniciada com {python}: {reason}.</translation>
         </message>
@@ -1932,8 +1940,20 @@
             <translation>{} não é um modelo do MTMSD.</translation>
         </message>
         <message>
+            <source>The layer's CRS was set to {shown}, but its file says {written}, which the engine goes by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the right one into the file (Assign Projection) and open it again.</source>
+            <translation>O SRC da camada foi definido como {shown}, mas seu arquivo diz {written}, que é o que o motor usa: os polígonos ficariam em outro lugar. Volte a camada para o SRC do arquivo, ou grave o correto no arquivo (Atribuir projeção) e abra-o de novo.</translation>
+        </message>
+        <message>
+            <source>none</source>
+            <translation>nenhum</translation>
+        </message>
+        <message>
             <source>There is no folder to write to: {} cannot be created.</source>
             <translation>Não há pasta onde escrever: {} não pode ser criado.</translation>
+        </message>
+        <message>
+            <source>class {}</source>
+            <translation>classe {}</translation>
         </message>
         <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
@@ -1946,10 +1966,6 @@
         <message>
             <source>The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers from 1 to {most}. Choose another field, or renumber them.</source>
             <translation>O campo '{field}' de '{layer}' contém a classe {value}; as classes são números inteiros de 1 a {most}. Escolha outro campo ou renumere as classes.</translation>
-        </message>
-        <message>
-            <source>class {}</source>
-            <translation>classe {}</translation>
         </message>
         <message>
             <source>{} has more than {} values; it holds no classes.</source>

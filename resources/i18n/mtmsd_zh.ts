@@ -1517,6 +1517,14 @@
             <translation>“{path}”不是 GeoPackage（唯一可写的格式）；请以 .gpkg 结尾。</translation>
         </message>
         <message>
+            <source>{title}: {done} of {total} {unit}</source>
+            <translation>{title}：{done} / {total} {unit}</translation>
+        </message>
+        <message>
+            <source>{}, {} left</source>
+            <translation>{}，剩余 {}</translation>
+        </message>
+        <message>
             <source>The job in {folder} could not be started with {python}: {reason}.</source>
             <translation>无法用 {python} 启动 {folder} 中的任务：{reason}。</translation>
         </message>
@@ -1929,8 +1937,20 @@
             <translation>{} 不是 MTMSD 的模型。</translation>
         </message>
         <message>
+            <source>The layer's CRS was set to {shown}, but its file says {written}, which the engine goes by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the right one into the file (Assign Projection) and open it again.</source>
+            <translation>图层的坐标参照系被设为 {shown}，但其文件写的是 {written}，引擎以文件为准：多边形会落在别处。请将图层改回文件的坐标参照系，或将正确的写入文件（指定投影）后重新打开。</translation>
+        </message>
+        <message>
+            <source>none</source>
+            <translation>无</translation>
+        </message>
+        <message>
             <source>There is no folder to write to: {} cannot be created.</source>
             <translation>没有可写入的文件夹：无法创建 {}。</translation>
+        </message>
+        <message>
+            <source>class {}</source>
+            <translation>类别 {}</translation>
         </message>
         <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
@@ -1943,10 +1963,6 @@
         <message>
             <source>The field '{field}' of '{layer}' holds the class {value}; classes are whole numbers from 1 to {most}. Choose another field, or renumber them.</source>
             <translation>图层“{layer}”的字段“{field}”含类别 {value}；类别须为 1 到 {most} 的整数。请选择其他字段，或重新编号。</translation>
-        </message>
-        <message>
-            <source>class {}</source>
-            <translation>类别 {}</translation>
         </message>
         <message>
             <source>{} has more than {} values; it holds no classes.</source>
