@@ -551,7 +551,7 @@
         </message>
         <message>
             <source>Cancel Job…</source>
-            <translation>Auftrag abbrechen…</translation>
+            <translation>Abbrechen…</translation>
         </message>
         <message>
             <source>{} running</source>
@@ -1945,7 +1945,7 @@
         </message>
         <message>
             <source>none</source>
-            <translation>keiner</translation>
+            <translation>keines</translation>
         </message>
         <message>
             <source>There is no folder to write to: {} cannot be created.</source>
@@ -2920,7 +2920,7 @@
         </message>
         <message>
             <source>none</source>
-            <translation>keiner</translation>
+            <translation>keine</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>

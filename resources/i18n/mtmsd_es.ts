@@ -551,7 +551,7 @@
         </message>
         <message>
             <source>Cancel Job…</source>
-            <translation>Cancelar trabajo…</translation>
+            <translation>Cancelar…</translation>
         </message>
         <message>
             <source>{} running</source>

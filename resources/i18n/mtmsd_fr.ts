@@ -543,15 +543,15 @@
         </message>
         <message>
             <source>S&amp;how Log…</source>
-            <translation>Voir le &amp;journal…</translation>
+            <translation>&amp;Journal…</translation>
         </message>
         <message>
             <source>&amp;Job Folder</source>
-            <translation>Montrer le &amp;dossier</translation>
+            <translation>&amp;Dossier</translation>
         </message>
         <message>
             <source>Cancel Job…</source>
-            <translation>Annuler la tâche…</translation>
+            <translation>Annuler…</translation>
         </message>
         <message>
             <source>{} running</source>

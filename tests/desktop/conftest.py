@@ -65,9 +65,9 @@ def take_polygons(screen: Screen, layer: str = "training_polygons") -> None:
     """Take classes and polygons from a layer, in three clicks."""
     screen.click("mtmsdImport")
     screen.choose_action("mtmsdImportMenu", f"{layer}…")
-    screen.wait_text("mtmsdImportNotes", "Inside the scene", 40)
+    screen.wait_text("mtmsdImportNotes", r"\w\W+\d+ \w", 40)
     screen.click("mtmsdImportTake")
-    screen.wait_text("mtmsdClassesState", r"^6 \w+, 2,?\d", 40)
+    screen.wait_text("mtmsdClassesState", r"^6 \w+, 2\D?\d", 40)
 
 
 def pretrain_settings(screen: Screen, numbers: str) -> None:
