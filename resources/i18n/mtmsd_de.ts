@@ -1940,8 +1940,8 @@
             <translation>{} ist kein Modell von MTMSD.</translation>
         </message>
         <message>
-            <source>The layer's CRS was set to {shown}, but its file says {written}, which the engine goes by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the right one into the file (Assign Projection) and open it again.</source>
-            <translation>Das KBS des Layers wurde auf {shown} gesetzt, in der Datei steht aber {written}, und danach richtet sich die Engine: Polygone lägen an anderer Stelle. Setzen Sie den Layer auf das KBS der Datei zurück, oder schreiben Sie das richtige in die Datei (Projektion zuweisen) und öffnen Sie sie erneut.</translation>
+            <source>Set to {shown}, its file says {written}: set the layer back, or the file right (Assign Projection), else polygons lie elsewhere for the engine, which reads the file.</source>
+            <translation>Auf {shown} gesetzt, in der Datei steht {written}: setzen Sie den Layer zurück oder berichtigen Sie die Datei (Projektion zuweisen), sonst liegen die Polygone für die Engine, die die Datei liest, an anderer Stelle.</translation>
         </message>
         <message>
             <source>none</source>
@@ -2455,8 +2455,8 @@
     <context>
         <name>PolygonsSection</name>
         <message>
-            <source>4  Training polygons</source>
-            <translation>4  Trainingspolygone</translation>
+            <source>4  Polygons</source>
+            <translation>4  Polygone</translation>
         </message>
         <message>
             <source>Draw a polygon; right or double click ends it</source>

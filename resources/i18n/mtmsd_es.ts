@@ -1940,8 +1940,8 @@
             <translation>{} no es un modelo de MTMSD.</translation>
         </message>
         <message>
-            <source>The layer's CRS was set to {shown}, but its file says {written}, which the engine goes by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the right one into the file (Assign Projection) and open it again.</source>
-            <translation>El SRC de la capa se cambió a {shown}, pero su archivo dice {written}, que es el que usa el motor: los polígonos quedarían en otro lugar. Devuelva a la capa el SRC del archivo, o escriba el correcto en el archivo (Asignar proyección) y ábralo de nuevo.</translation>
+            <source>Set to {shown}, its file says {written}: set the layer back, or the file right (Assign Projection), else polygons lie elsewhere for the engine, which reads the file.</source>
+            <translation>Definido como {shown}, su archivo dice {written}: restablezca la capa o corrija el archivo (Asignar proyección); si no, los polígonos están en otro lugar para el motor, que lee el archivo.</translation>
         </message>
         <message>
             <source>none</source>
@@ -2455,8 +2455,8 @@
     <context>
         <name>PolygonsSection</name>
         <message>
-            <source>4  Training polygons</source>
-            <translation>4  Polígonos de entrenamiento</translation>
+            <source>4  Polygons</source>
+            <translation>4  Polígonos</translation>
         </message>
         <message>
             <source>Draw a polygon; right or double click ends it</source>

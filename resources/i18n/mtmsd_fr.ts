@@ -1940,8 +1940,8 @@
             <translation>{} n'est pas un modèle de MTMSD.</translation>
         </message>
         <message>
-            <source>The layer's CRS was set to {shown}, but its file says {written}, which the engine goes by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the right one into the file (Assign Projection) and open it again.</source>
-            <translation>Le SCR de la couche a été défini sur {shown}, mais son fichier indique {written}, que le moteur utilise : les polygones se trouveraient ailleurs. Redonnez à la couche le SCR du fichier, ou écrivez le bon dans le fichier (Assigner une projection) et rouvrez-le.</translation>
+            <source>Set to {shown}, its file says {written}: set the layer back, or the file right (Assign Projection), else polygons lie elsewhere for the engine, which reads the file.</source>
+            <translation>Défini sur {shown}, son fichier indique {written} : rétablissez la couche ou corrigez le fichier (Assigner une projection), sinon les polygones sont ailleurs pour le moteur, qui lit le fichier.</translation>
         </message>
         <message>
             <source>none</source>
@@ -2455,8 +2455,8 @@
     <context>
         <name>PolygonsSection</name>
         <message>
-            <source>4  Training polygons</source>
-            <translation>4  Polygones d'entraînement</translation>
+            <source>4  Polygons</source>
+            <translation>4  Polygones</translation>
         </message>
         <message>
             <source>Draw a polygon; right or double click ends it</source>

@@ -1940,8 +1940,8 @@
             <translation>{} não é um modelo do MTMSD.</translation>
         </message>
         <message>
-            <source>The layer's CRS was set to {shown}, but its file says {written}, which the engine goes by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the right one into the file (Assign Projection) and open it again.</source>
-            <translation>O SRC da camada foi definido como {shown}, mas seu arquivo diz {written}, que é o que o motor usa: os polígonos ficariam em outro lugar. Volte a camada para o SRC do arquivo, ou grave o correto no arquivo (Atribuir projeção) e abra-o de novo.</translation>
+            <source>Set to {shown}, its file says {written}: set the layer back, or the file right (Assign Projection), else polygons lie elsewhere for the engine, which reads the file.</source>
+            <translation>Definido como {shown}, seu arquivo diz {written}: restaure a camada ou corrija o arquivo (Atribuir projeção); senão os polígonos ficam em outro lugar para o motor, que lê o arquivo.</translation>
         </message>
         <message>
             <source>none</source>
@@ -2455,8 +2455,8 @@
     <context>
         <name>PolygonsSection</name>
         <message>
-            <source>4  Training polygons</source>
-            <translation>4  Polígonos de treinamento</translation>
+            <source>4  Polygons</source>
+            <translation>4  Polígonos</translation>
         </message>
         <message>
             <source>Draw a polygon; right or double click ends it</source>

@@ -1937,8 +1937,8 @@
             <translation>{} 不是 MTMSD 的模型。</translation>
         </message>
         <message>
-            <source>The layer's CRS was set to {shown}, but its file says {written}, which the engine goes by: polygons would lie elsewhere. Set the layer back to the file's CRS, or write the right one into the file (Assign Projection) and open it again.</source>
-            <translation>图层的坐标参照系被设为 {shown}，但其文件写的是 {written}，引擎以文件为准：多边形会落在别处。请将图层改回文件的坐标参照系，或将正确的写入文件（指定投影）后重新打开。</translation>
+            <source>Set to {shown}, its file says {written}: set the layer back, or the file right (Assign Projection), else polygons lie elsewhere for the engine, which reads the file.</source>
+            <translation>已设为 {shown}，但文件写的是 {written}：请将图层改回，或改正文件（指定投影），否则对读取文件的引擎而言多边形会在别处。</translation>
         </message>
         <message>
             <source>none</source>
@@ -2452,8 +2452,8 @@
     <context>
         <name>PolygonsSection</name>
         <message>
-            <source>4  Training polygons</source>
-            <translation>4  训练多边形</translation>
+            <source>4  Polygons</source>
+            <translation>4  多边形</translation>
         </message>
         <message>
             <source>Draw a polygon; right or double click ends it</source>
