@@ -40,7 +40,7 @@ def test_any_polygons_become_labels_of_their_classes_inside_the_scene(
     folder = tmp_path_factory.mktemp("any")
     data = cube(seed=seed)
     holes = np.random.default_rng(seed).random((12, 15)) < 0.3
-    data[0, holes] = -9999
+    data[:, holes] = -9999
     raster = write_raster(folder / "s.tif", data, nodata=-9999)
     geometries = [draw(*shape[:5]) for shape in drawn]
     values = [shape[5] for shape in drawn]

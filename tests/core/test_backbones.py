@@ -22,7 +22,7 @@ class Flat(Backbone):
 
     prefix = "flat."
     downsampling = 1
-    width_multiple = 8
+    width_multiple = 32
     stage_count = 1
 
     def __init__(self, channels: int, width: int) -> None:
@@ -54,15 +54,15 @@ def test_another_backbone_is_a_line_in_the_table(
 ) -> None:
     monkeypatch.setitem(BACKBONES, "flat", Flat)
     path = tmp_path / "model.safetensors"
-    settings = words(TINY | {"iterations": 2, "backbone": "flat", "width": 8})
+    settings = words(TINY | {"iterations": 2, "backbone": "flat", "width": 32})
     line = ["pretrain", trained / "scene.tif", "-o", path, *settings]
     assert main([str(word) for word in line]) == 0
     model = DiffusionModel.load(path)
     assert isinstance(model.backbone, Flat)
-    assert (model.backbone.channels, model.width) == (4, 8)
+    assert (model.backbone.channels, model.width) == (4, 32)
     reader = StageReader(model.backbone, torch.zeros(4, 16, 16), (100,), (0,))
     ((stage,),) = reader.maps(torch.ones(1, 4, 16, 16))
-    assert reader.channels == [8] == [stage.shape[1]]
+    assert reader.channels == [32] == [stage.shape[1]]
     classifier = tmp_path / "classifier.safetensors"
     settings = words(TINY | {"blocks": "0", "epochs": 1, "timesteps": "100"})
     line = ["train", trained / "scene.tif", trained / "labels.gpkg", "-o", classifier]

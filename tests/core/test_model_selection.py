@@ -24,7 +24,14 @@ from small_files import write_raster
 
 SIDE, FIELD, CLASSES = 96, 8, 8
 SETTINGS = dataclasses.replace(
-    PRESETS["quick"].classifier, timesteps=(50,), channels=32, members=1, stride=48, epochs=4
+    PRESETS["quick"].classifier,
+    timesteps=(50,),
+    channels=32,
+    members=1,
+    stride=48,
+    epochs=4,
+    precision="fp32",
+    layout="contiguous",
 )
 
 
