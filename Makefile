@@ -49,7 +49,7 @@ check: lint .env-light/.ready ## Lint and the quick tests of the engine, in thre
 
 test: test-core test-plugin test-qt6 test-desktop ## All tests: engine, plugin, Qt 6, desktop
 
-test-core: .env-engine/.ready .env-light/.ready ## The engine's tests
+test-core: .env-engine/.ready .env-light/.ready .env-gpu/.ready ## The engine's tests
 	$(ENGINE) -m pytest tests/core $(PARALLEL) $(PYTEST_OPTIONS)
 
 test-kill: .env-engine/.ready ## Kill the engine a hundred times at random moments; half an hour
@@ -101,7 +101,7 @@ clean: ## Remove what was built and what the demo left
 	find core mtmsd_qgis tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-all: clean ## Remove the environments too
-	rm -rf .env-engine .env-light .env-qgis .env-qt6 core/*.egg-info
+	rm -rf .env-engine .env-light .env-gpu .env-qgis .env-qt6 core/*.egg-info
 
 python3:
 	@command -v python3 >/dev/null || tools/system.sh python
@@ -120,6 +120,9 @@ lrelease:
 
 .env-light/.ready: core/light-requirements.in constraints.txt tools/environment.sh
 	@tools/environment.sh light
+
+.env-gpu/.ready: core/light-requirements.in constraints.txt tools/environment.sh
+	@tools/environment.sh gpu
 
 .env-qt6/.ready: constraints.txt tools/environment.sh
 	@tools/environment.sh qt6

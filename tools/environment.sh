@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds one of the four environments, from constraints.txt.
+# Builds one of the five environments, from constraints.txt.
 #   tools/environment.sh engine   .env-engine: torch, rasterio and the engine itself
 #   tools/environment.sh light    .env-light: the light engine's packages, no torch
+#   tools/environment.sh gpu      .env-gpu: the same with onnxruntime-gpu, without CUDA's libraries
 #   tools/environment.sh qgis     .env-qgis: what tests the plugin, on top of QGIS's own Python
 #   tools/environment.sh qt6      .env-qt6: PyQt6, which no QGIS here has; it extracts strings too
 # A second argument names another folder.
@@ -20,14 +21,15 @@ find_python() { # the first Python that can run the given statements
 }
 
 case ${1:-} in
-  engine|light|qt6)
+  engine|light|gpu|qt6)
     test_code='import sys, ensurepip, venv; assert sys.version_info >= (3, 10)'
     find_python "$test_code" >/dev/null || tools/system.sh python
     python=$(find_python "$test_code") || { echo "No Python 3.10 or newer found." >&2; exit 1; }
     options=()
     case $1 in
-      engine) packages=(-e 'core[test]') ;;
-      light) packages=(-r core/light-requirements.in) ;;
+      engine) packages=(-e 'core[test,cpu]') ;;
+      light) packages=(-r core/light-requirements.in onnxruntime) ;;
+      gpu) packages=(-r core/light-requirements.in onnxruntime-gpu) ;;
       qt6) packages=(PyQt6 numpy pytest) ;;
     esac ;;
   qgis)
@@ -36,7 +38,7 @@ case ${1:-} in
       || { echo "No Python that can import qgis found." >&2; exit 1; }
     options=(--system-site-packages)
     packages=(pytest pytest-qgis pytest-xdist bandit detect-secrets uv) ;;
-  *) echo "usage: tools/environment.sh engine|light|qgis|qt6" >&2; exit 2 ;;
+  *) echo "usage: tools/environment.sh engine|light|gpu|qgis|qt6" >&2; exit 2 ;;
 esac
 
 folder=${2:-.env-$1}

@@ -44,9 +44,10 @@ def download(folder: Path, platform: str, python: str, arguments: Sequence[str])
     subprocess.run(command, check=True)  # noqa: S603
 
 
-def packages(kind: str) -> list[str]:
-    """Return pip's arguments for the locked packages."""
-    return ["--no-deps", "--require-hashes", "-r", str(LOCKS / f"{kind}.txt")]
+def packages(*names: str) -> list[str]:
+    """Return pip's arguments for lists of locked packages."""
+    lists = [word for name in names for word in ("-r", str(LOCKS / f"{name}.txt"))]
+    return ["--no-deps", "--require-hashes", *lists]
 
 
 def torch(platform: str, device: str) -> list[str]:
@@ -66,7 +67,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
-    wanted = [packages(chosen.kind), ["--no-deps", "uv"]]
+    onnxruntime = "onnxruntime-cuda" if chosen.device == "cuda" else "onnxruntime-cpu"
+    wanted = [packages(chosen.kind, onnxruntime), ["--no-deps", "uv"]]
     if chosen.kind == "full":
         wanted.append(torch(chosen.platform, chosen.device))
     for arguments in wanted:

@@ -45,7 +45,8 @@ def version(name):
     except m.PackageNotFoundError:
         return ""
 answer = dict(python=sys.version.split()[0], torch=version("torch"), missing=missing,
-              onnxruntime=version("onnxruntime"), kind="light" if light else "full")
+              onnxruntime=version("onnxruntime") or version("onnxruntime-gpu"),
+              kind="light" if light else "full")
 print("\\n{_MARK}" + json.dumps(answer), flush=True)
 """
 

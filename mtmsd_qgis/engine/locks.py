@@ -1,6 +1,7 @@
 """The pinned, hashed lists of packages that travel with the plugin, and their sizes.
 
-``full.txt`` and ``light.txt`` are requirements with hashes for every system; ``torch.json`` names
+``full.txt`` and ``light.txt`` are requirements with hashes for every system;
+``onnxruntime-cpu.txt`` or ``onnxruntime-cuda.txt`` comes on top, by the device; ``torch.json`` names
 the build of torch for each device; ``sizes.json`` was measured by ``make lock``.
 """
 
@@ -14,6 +15,8 @@ from pathlib import Path
 from ..common.folders import PLUGIN, RESOURCES
 
 FOLDER = RESOURCES / "engine"
+ONNXRUNTIME_DRIVER = 580
+"""The oldest NVIDIA driver for CUDA 13, which the locked onnxruntime-gpu was built for."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,9 @@ class Sizes:
         )
 
 
-def requirements(kind: str) -> Path:
-    """Return the file of pinned, hashed requirements for ``full`` or ``light``."""
-    return FOLDER / f"{kind}.txt"
+def requirements(kind: str, device: str) -> tuple[Path, Path]:
+    """Return the files of pinned, hashed requirements: ``full`` or ``light``, and onnxruntime."""
+    return FOLDER / f"{kind}.txt", FOLDER / f"{_onnxruntime(device)}.txt"
 
 
 def torch_for(system: str, device: str) -> Torch | None:
@@ -68,9 +71,18 @@ def sizes_of(name: str) -> Sizes:
     return Sizes(**row) if row else Sizes(0, 0, 0)
 
 
-def digest(kind: str, torch: str) -> str:
+def sizes_for(kind: str, device: str, system: str) -> Sizes:
+    """Return what an environment takes, with its tools, and with torch where that is in it."""
+    names = [f"{kind}-{system}", f"{_onnxruntime(device)}-{system}", f"tools-{system}"]
+    if kind == "full":
+        names.append(f"torch-{system}-{device}")
+    return sum(map(sizes_of, names), Sizes(0, 0, 0))
+
+
+def digest(kind: str, device: str, torch: str) -> str:
     """Return what tells one lock from another: 16 hexadecimal digits."""
-    text = requirements(kind).read_bytes() + torch.encode()
+    lists = (file.read_bytes() for file in requirements(kind, device))
+    text = b"".join(lists) + torch.encode()
     return hashlib.sha256(text).hexdigest()[:16]
 
 
@@ -81,6 +93,10 @@ def plugin_version() -> str:
         if name.strip() == "version":
             return value.strip()
     return ""
+
+
+def _onnxruntime(device: str) -> str:
+    return "onnxruntime-cuda" if device == "cuda" else "onnxruntime-cpu"
 
 
 def _json(name: str) -> dict:

@@ -32,7 +32,8 @@ def outdated(stamp: Mapping[str, Any]) -> str:
     """Say why an environment is not the one that this plugin wants; empty if it is."""
     if not stamp:
         return ""
-    wanted = locks.digest(str(stamp.get("kind", "full")), str(stamp.get("torch", "")))
+    words = (str(stamp.get(*row)) for row in (("kind", "full"), ("device", "cpu"), ("torch", "")))
+    wanted = locks.digest(*words)
     newest = _torch_now(stamp)
     if stamp.get("lock") == wanted and newest:
         return ""

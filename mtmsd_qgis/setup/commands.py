@@ -75,8 +75,10 @@ def fetch_uv(plan: SetupPlan, python: str, target: Path | None = None) -> list[s
 
 def install_packages(plan: SetupPlan, uv: str, python: str) -> list[str]:
     """Return the command that installs the locked packages; each file's hash is checked."""
-    lock = str(locks.requirements(plan.kind))
-    return [*_install(plan, uv, python), *_links(plan), "--no-deps", "--require-hashes", "-r", lock]
+    lists = [
+        word for file in locks.requirements(plan.kind, plan.device) for word in ("-r", str(file))
+    ]
+    return [*_install(plan, uv, python), *_links(plan), "--no-deps", "--require-hashes", *lists]
 
 
 def install_torch(plan: SetupPlan, uv: str, python: str, own_index: bool) -> list[str]:

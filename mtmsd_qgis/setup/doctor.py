@@ -98,15 +98,16 @@ def _judge_device(verdict: Verdict, device: str) -> Verdict:
         return Verdict(False, sentence, remedy, verdict.report)
     reason = f" ({rows[0].error})" if rows else ""
     if device == "cuda":
-        sentence = tr("PyTorch was installed, but it computes on no NVIDIA graphics card here{}.")
+        sentence = tr("All was installed, but it computes on no NVIDIA graphics card here{}.")
     else:
-        sentence = tr("PyTorch was installed, but it computes on no Apple GPU here{}.")
+        sentence = tr("All was installed, but it computes on no Apple GPU here{}.")
     remedy = tr("Update the card's driver, or set the engine up for the processor.")
     return Verdict(False, sentence.format(reason), remedy, verdict.report)
 
 
 def _is_full(device: Device) -> bool:
-    return device.name.startswith("cuda") and device.free_bytes < LEAST_CARD_BYTES
+    known = device.free_bytes > 0  # onnxruntime does not tell
+    return device.name.startswith("cuda") and known and device.free_bytes < LEAST_CARD_BYTES
 
 
 def _messages(lines: Iterable[str]) -> list[dict[str, Any]]:

@@ -222,7 +222,7 @@ class Installer:
         environment = child_environment(os.environ, folders.CORE)
         status, lines = self._child.run(doctor.command(self._python), environment, self._tell)
         self._stop_if_canceled()
-        device = self.plan.device if self.plan.torch and self.plan.device != "cpu" else ""
+        device = self.plan.device if self.plan.device != "cpu" else ""
         verdict = doctor.judge(lines, status, self._python, device)
         if not verdict.ok:
             raise _StoppedError(verdict.sentence, verdict.remedy)

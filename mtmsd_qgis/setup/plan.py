@@ -32,6 +32,8 @@ DEVICE_TEXTS = {
 }
 FETCHED_PYTHON = "3.11"
 """The Python that uv brings where the machine has none that fits."""
+CARD_PYTHON = (3, 11)
+"""The oldest for which the list for CUDA has onnxruntime-gpu: see tools/lock.py."""
 WINDOWS_PATH = 259
 """Characters of a path that every Windows program can open."""
 MARGIN = 200_000_000
@@ -129,8 +131,14 @@ class SetupPlan:
 
     def sentences(self) -> list[str]:
         """Say what will be installed, from where, how large, into which folder, for what."""
-        texts = [KIND_TEXTS[self.kind], *([DEVICE_TEXTS[self.device]] if self.torch else [])]
-        said = [" ".join(map(translated, texts))]
+        said = [" ".join(map(translated, (KIND_TEXTS[self.kind], DEVICE_TEXTS[self.device])))]
+        if self.device == CUDA and _is_before(self.python_version, CARD_PYTHON):
+            said.append(
+                tr(
+                    "Exported classifiers (.onnx) are mapped on the processor: on NVIDIA cards "
+                    "that takes Python 3.11 or newer."
+                )
+            )
         if self.wheel_folder:
             text = tr("From the folder {}; no network is used.")
             said.append(text.format(self.wheel_folder))
@@ -214,11 +222,10 @@ def make_plan(
         From :func:`.surroundings.look_around`.
     """
     system = surroundings.system
+    if kind == LIGHT and device == MPS:
+        device = CPU  # onnxruntime has no build for it
     torch = locks.torch_for(system, device) if kind == FULL else None
-    sizes = locks.sizes_of(f"{kind}-{system}") + locks.sizes_of(f"tools-{system}")
-    of_torch = locks.sizes_of(f"torch-{system}-{device}")
-    if torch is not None:
-        sizes += of_torch
+    sizes = locks.sizes_for(kind, device, system)
     python = _python(options, surroundings)
     tool, uv = _tool(options, surroundings, python)
     own_source = bool(options.index_url or options.wheel_folder)
@@ -240,9 +247,10 @@ def make_plan(
         download_bytes=0 if options.wheel_folder else sizes.download_bytes,
         disk_bytes=sizes.disk_bytes,
         free_bytes=free_bytes(folder),
-        lock=locks.digest(kind, requirement),
-        torch_measured=torch is None or of_torch.disk_bytes > 0,
+        lock=locks.digest(kind, device, requirement),
+        torch_measured=torch is None or locks.sizes_of(f"torch-{system}-{device}").disk_bytes > 0,
         problem=_problem(device, kind == FULL, torch, surroundings)
+        or _card_problem(kind, device, python)
         or _python_problem(python, tool, bool(options.wheel_folder), surroundings),
     )
 
@@ -312,17 +320,24 @@ def _problem(
     if needs_torch and torch is None:
         text = tr("There is no PyTorch for the device {device} on {system}. Choose the processor.")
         return text.format(device=device_name(device), system=system)
-    if (
-        torch is not None
-        and surroundings.driver
-        and _major(surroundings.driver) < torch.least_driver
-    ):
+    least = max(torch.least_driver if torch else 0, locks.ONNXRUNTIME_DRIVER)
+    if device == CUDA and surroundings.driver and _major(surroundings.driver) < least:
         text = tr(
-            "The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or "
+            "The NVIDIA driver {driver} is too old for these packages, which need {least} or "
             "newer. Update the driver, or choose the processor."
         )
-        return text.format(driver=surroundings.driver, least=torch.least_driver)
+        return text.format(driver=surroundings.driver, least=least)
     return ""
+
+
+def _card_problem(kind: str, device: str, python: BasePython) -> str:
+    if kind == FULL or device != CUDA or not _is_before(python.version, CARD_PYTHON):
+        return ""
+    text = tr(
+        "Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is "
+        "{version}. Choose another Python under Advanced, or the processor."
+    )
+    return text.format(python=python.path, version=python.version)
 
 
 def _python_problem(
@@ -341,6 +356,11 @@ def _python_problem(
     return ""
 
 
+def _is_before(version: str, least: tuple[int, int]) -> bool:
+    """Whether a Python is older; False where its version is not known yet."""
+    return bool(version) and tuple(map(int, version.split(".")[:2])) < least
+
+
 def _major(version: str) -> int:
     first = version.split(".")[0]
     return int(first) if first.isdigit() else 0
@@ -354,8 +374,7 @@ def _folder_refusal(folder: Path, kind: str, device: str) -> str:
         )
         return text.format(folder)
     system = platforms.name_of(sys.platform)
-    longest = locks.sizes_of(f"{kind}-{system}").longest_path
-    longest = max(longest, locks.sizes_of(f"torch-{system}-{device}").longest_path)
+    longest = locks.sizes_for(kind, device, system).longest_path
     most = WINDOWS_PATH if system == "windows" else os.pathconf("/", "PC_PATH_MAX") - 1
     own = str(folder) if system == "windows" else os.fsencode(folder)
     length = len(own) + len(".new/") + longest

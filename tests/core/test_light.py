@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,12 @@ from small_files import rectangle, write_polygons
 
 REPOSITORY = Path(__file__).parents[2]
 PYTHON = REPOSITORY / ".env-light" / "bin" / "python"
+CARDS_PYTHON = REPOSITORY / ".env-gpu" / "bin" / "python"
+"""The same with onnxruntime-gpu, but without CUDA's libraries: no card computes there."""
+with_cards_build = pytest.mark.skipif(
+    not CARDS_PYTHON.exists(),
+    reason="there is no .env-gpu: `tools/environment.sh gpu` makes it, and fetches 256 MB",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +43,14 @@ def files(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def light(*words: str | Path) -> tuple[int, list[dict], str]:
+def light(
+    *words: str | Path, python: Path = PYTHON, beside: str = ""
+) -> tuple[int, list[dict], str]:
     """Run the engine's code in the light environment: status, messages, stderr."""
+    paths = os.pathsep.join(filter(None, [str(REPOSITORY / "core"), beside]))
     ended = subprocess.run(
-        [PYTHON, "-m", "mtmsd", *map(str, words), "--json"],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "core")},
+        [python, "-m", "mtmsd", *map(str, words), "--json"],
+        env={**os.environ, "PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=120,
@@ -159,3 +169,104 @@ def test_learning_is_told_to_need_the_full_engine(trained: Path, files: Path, tm
         assert (status, error["code"]) == (4, "no-package"), words
         assert "needs torch" in error["message"]
         assert not list(tmp_path.iterdir())
+
+
+def warnings_of(messages: list[dict]) -> list[str]:
+    return [message["message"] for message in messages if message["type"] == "warning"]
+
+
+@with_cards_build
+def test_the_build_for_cards_maps_on_the_processor_and_says_why(
+    trained: Path, files: Path, tmp_path: Path
+):
+    made = {}
+    for python in (PYTHON, CARDS_PYTHON):
+        folder = tmp_path / python.parts[-3]
+        folder.mkdir()
+        layers = {"-o": folder / "map.tif", "--probabilities": folder / "p.tif"}
+        words = ["classify", trained / "scene.tif", "--classifier", files / "classifier.onnx"]
+        options = [word for pair in layers.items() for word in pair]
+        status, messages, told = light(*words, *options, python=python)
+        assert status == 0, told
+        rasters = []
+        for path in layers.values():
+            with rasterio.open(path) as raster:
+                rasters.append((raster.read().tobytes(), raster.dtypes))
+        (hello,) = [message for message in messages if message["type"] == "hello"]
+        made[python] = rasters, hello["device"], warnings_of(messages)
+    assert made[CARDS_PYTHON][:2] == made[PYTHON][:2]
+    assert made[PYTHON][1:] == ("cpu", [])
+    (warning,) = made[CARDS_PYTHON][2]
+    assert "The device 'cuda' does not work here (onnxruntime could not start" in warning
+    assert "libcu" in warning, "which library is missing is said"
+
+
+@with_cards_build
+def test_a_card_asked_for_by_name_that_fails_is_refused(trained: Path, files: Path, tmp_path: Path):
+    words = ["classify", trained / "scene.tif", "--classifier", files / "classifier.onnx", "-o"]
+    for device in ("cuda", "cuda:1"):
+        more = [tmp_path / "map.tif", "--device", device]
+        status, messages, told = light(*words, *more, python=CARDS_PYTHON)
+        error = messages[-1]
+        assert (status, error["type"], error["code"]) == (4, "error", "no-device")
+        assert f"The device '{device}' does not work here (onnxruntime could" in error["message"]
+        assert error["hint"] == "Choose another device, or cpu."
+        assert "Traceback" not in told
+        assert not list(tmp_path.iterdir())
+
+
+@with_cards_build
+def test_doctor_names_the_providers_that_computed_and_why_another_did_not():
+    status, messages, _ = light("doctor", python=CARDS_PYTHON)
+    results = messages[-1]["results"]
+    assert (status, results["kind"]) == (0, "light")
+    assert (results["packages"]["onnxruntime"], results["providers"]) == (
+        None,
+        ["CPUExecutionProvider"],
+    )
+    assert {row["name"]: row["ok"] for row in results["devices"]} == {"cpu": True, "cuda": False}
+    (warning,) = warnings_of(messages)
+    assert warning.startswith("onnxruntime does not compute by CUDAExecutionProvider here (")
+    assert warning.endswith("exported classifiers are mapped on the processor.")
+
+
+def test_doctor_tells_that_both_packages_of_one_module_are_installed(tmp_path: Path):
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        info = tmp_path / f"{name.replace('-', '_')}-1.31.1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.31.1\n")
+    status, messages, _ = light("doctor", beside=str(tmp_path))
+    assert status == 0
+    (warning,) = warnings_of(messages)
+    assert warning.startswith("onnxruntime and onnxruntime-gpu are both installed")
+    assert "uninstall both" in warning
+    _, alone, _ = light("doctor")
+    assert warnings_of(alone) == []
+
+
+def test_the_full_engine_needs_no_onnxruntime_until_it_maps_with_it(
+    trained: Path, files: Path, tmp_path: Path
+):
+    code = (
+        "import importlib, pkgutil, sys; sys.modules['onnxruntime'] = None\n"
+        "import mtmsd\n"
+        "for found in pkgutil.walk_packages(mtmsd.__path__, 'mtmsd.'):\n"
+        "    if found.name not in ('mtmsd.onnx.session', 'mtmsd.__main__'):\n"
+        "        importlib.import_module(found.name)\n"
+        "from mtmsd.cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    map_words = ["classify", trained / "scene.tif", "-o", tmp_path / "map.tif", "--classifier"]
+    ended = [
+        subprocess.run(
+            [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True
+        )
+        for words in (["doctor", "--json"], [*map_words, files / "classifier.onnx"])
+    ]
+    results = json.loads(ended[0].stdout.splitlines()[-1])["results"]
+    assert (results["kind"], results["providers"]) == ("full", [])
+    assert ended[1].returncode == 4
+    assert "classifier.onnx needs onnxruntime, which the engine's" in ended[1].stderr
+    said = " ".join(ended[1].stderr.split())
+    assert "Install one of 'onnxruntime' and, for NVIDIA cards, 'onnxruntime-gpu[cuda" in said
+    assert not list(tmp_path.iterdir())

@@ -16,8 +16,13 @@ PACKAGES = {
     "numpy": "numpy", "rasterio": "rasterio", "pyogrio": "pyogrio", "shapely": "shapely",
     "scikit-learn": "sklearn", "scikit-image": "skimage", "scipy": "scipy",
     "safetensors": "safetensors", "click": "click", "rich": "rich", "psutil": "psutil",
-    "jinja2": "jinja2", "matplotlib": "matplotlib", "onnxruntime": "onnxruntime",
+    "jinja2": "jinja2", "matplotlib": "matplotlib",
 }  # fmt: skip
+BUILDS = {
+    "onnxruntime-cpu": ("onnxruntime",),
+    "onnxruntime-cuda": ("onnxruntime-gpu", "nvidia-cublas"),
+}
+"""What the lists that come on top of full.txt and light.txt hold."""
 ENGINE = """
 import json, sys
 import numpy, torch
@@ -53,6 +58,9 @@ def make_wheels(folder: Path) -> Path:
     folder.mkdir(parents=True)
     for name, module in PACKAGES.items():
         make_wheel(folder, name, module)
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        make_wheel(folder, name, "onnxruntime")
+    make_wheel(folder, "nvidia-cublas", "nvidia_cublas")
     make_wheel(folder, "torch", "torch", TORCH)
     return folder
 
@@ -61,17 +69,18 @@ def write_locks(folder: Path, wheels: Path) -> Path:
     """Write locks with the wheels' hashes, as those that travel with the plugin."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    lines = []
-    for name in PACKAGES:
-        wheel = next(wheels.glob(f"{name.replace('-', '_')}-*.whl"))
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        lines.append(f"{name}==1.0 --hash=sha256:{digest}\n")
-    for kind in ("full", "light"):
+    lists = {"full": PACKAGES, "light": PACKAGES, **BUILDS}
+    for kind, names in lists.items():
+        lines = []
+        for name in names:
+            wheel = next(wheels.glob(f"{name.replace('-', '_')}-*.whl"))
+            digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            lines.append(f"{name}==1.0 --hash=sha256:{digest}\n")
         (folder / f"{kind}.txt").write_text("".join(lines))
     requirement = {"requirement": f"torch=={TORCH}"}
     (folder / "torch.json").write_text(json.dumps({"linux-cpu": requirement}))
     sizes = {"download_bytes": 40_000, "disk_bytes": 2_000_000, "longest_path": 90}
-    names = ("full-linux", "light-linux", "torch-linux-cpu")
+    names = ("full-linux", "light-linux", "torch-linux-cpu", *(f"{name}-linux" for name in BUILDS))
     (folder / "sizes.json").write_text(json.dumps(dict.fromkeys(names, sizes)))
     return folder
 

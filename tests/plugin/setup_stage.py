@@ -54,10 +54,12 @@ class Stage:
                         "pythons": (BasePython(BASE, VERSION),), "fetcher": BASE, "uv": UV,
                         "sources": Sources()}  # fmt: skip
 
-    def plan(self, folder: Path | None = None, **options: str) -> SetupPlan:
+    def plan(
+        self, folder: Path | None = None, kind: str = "full", device: str = "cpu", **options: str
+    ) -> SetupPlan:
         machine = Surroundings(**self.machine)
         chosen = SetupOptions(**options)
-        return make_plan("full", "cpu", folder or self.engine, chosen, machine)
+        return make_plan(kind, device, folder or self.engine, chosen, machine)
 
     def from_folder(self, **options: str) -> SetupPlan:
         return self.plan(wheel_folder=str(self.wheels), **options)

@@ -86,6 +86,44 @@ def test_another_lock_makes_the_engine_outdated_but_it_works_until_the_update(st
     assert said.stdout == "2.0\n"
 
 
+def installed(engine: Path) -> set[str]:
+    found = engine.glob("lib/python3*/site-packages/*.dist-info")
+    return {path.name.partition("-")[0] for path in found}
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+@pytest.mark.parametrize("kind", ["full", "light"])
+def test_for_cards_the_other_onnxruntime_is_installed_with_its_libraries(stage, kind, tool):
+    (stage.locks / "torch.json").write_text(
+        '{"linux-cpu": {"requirement": "torch==2.13.0"},'
+        ' "linux-cuda": {"requirement": "torch==2.13.0"}}'
+    )
+    engine = stage.core / "mtmsd/__main__.py"
+    engine.write_text(ENGINE.replace('"cpu", "kind"', '"cuda", "kind"').replace(", torch\n", "\n")
+                      .replace("torch.__version__", "None"))  # fmt: skip
+    stage.machine["uv"] = stage.machine["uv"] if tool == "uv" else ""
+    plan = stage.plan(None, kind, "cuda", wheel_folder=str(stage.wheels), tool=tool)
+    outcome = carry_out(plan)
+    assert outcome.status == DONE, outcome
+    there = installed(stage.engine)
+    assert {"onnxruntime_gpu", "nvidia_cublas"} <= there
+    assert "onnxruntime" not in there
+    assert ("torch" in there) == (kind == "full")
+    state = probe(python_of(stage.engine), "x")
+    assert (state.status, state.kind, state.onnxruntime_version) == (READY, kind, "1.0")
+    cuda = stage.locks / "onnxruntime-cuda.txt"
+    (stage.locks / "onnxruntime-cpu.txt").write_text("# another\n")
+    assert probe(python_of(stage.engine), "x").status == READY
+    cuda.write_text(cuda.read_text() + "# another\n")
+    assert probe(python_of(stage.engine), "x").status == OUTDATED
+
+
+def test_a_light_engine_for_cards_that_does_not_compute_on_one_is_refused(stage):
+    outcome = carry_out(stage.plan(None, "light", "cuda", wheel_folder=str(stage.wheels)))
+    assert outcome.status == FAILED
+    assert not stage.engine.exists()
+
+
 def test_an_engine_of_a_newer_plugin_is_told(stage):
     assert carry_out(stage.from_folder()).status == DONE
     stamp = stage.engine / STAMP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -18,6 +19,7 @@ from mtmsd_qgis.setup.plan import SetupOptions, make_plan, size
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = BasePython("/usr/bin/python3", "3.11.2")
+KINDS = ("full", "light")
 MACHINE = Surroundings("linux", "x86_64", "Debian", (PYTHON,), "/usr/bin/python3")
 
 
@@ -51,6 +53,43 @@ def test_cuda_is_told_with_its_size_and_light_without_torch():
     assert light.disk_bytes < plan().disk_bytes < cuda.disk_bytes
     assert "no training" in light.sentences()[0]
     assert "download.pytorch.org" not in light.sentences()[1]
+
+
+def test_the_light_engine_is_offered_for_cards_with_what_that_takes():
+    cpu, cuda = plan(kind="light"), plan(kind="light", device="cuda")
+    assert cpu.sentences()[0].endswith("no training. Computes on the processor.")
+    assert cuda.sentences()[0].endswith("no training. Computes on NVIDIA graphics cards.")
+    assert cuda.torch == ""
+    assert cuda.disk_bytes - cpu.disk_bytes > 2_000_000_000
+    assert cuda.download_bytes - cpu.download_bytes > 1_000_000_000
+    assert len({plan(kind=k, device=d).lock for k in KINDS for d in ("cpu", "cuda")}) == 4
+    windows = Surroundings("windows", "x86_64", "OSGeo4W", (PYTHON,), "/usr/bin/python3")
+    theirs = plan(kind="light", device="cuda", machine=windows)
+    assert 2_000_000_000 < theirs.disk_bytes < cuda.disk_bytes
+    scarce = dataclasses.replace(cuda, free_bytes=cpu.disk_bytes + 500_000_000)
+    assert re.search(r"[\d.]+ GB are needed", scarce.refusal())
+    apple = Surroundings("macos", "arm64", "QGIS.app", (PYTHON,), "/usr/bin/python3")
+    assert "on the processor" in plan("light", "mps", apple).sentences()[0]
+    assert "on the Apple GPU" in plan("full", "mps", apple).sentences()[0]
+
+
+def test_cards_of_a_light_engine_take_a_driver_and_a_python_that_are_new_enough():
+    cards = (Card("RTX 3060", 12 << 30, 11 << 30),)
+    old_driver = Surroundings("linux", "x86_64", "Debian", (PYTHON,), driver="535.1", cards=cards)
+    said = plan("light", "cuda", old_driver).refusal()
+    assert said.startswith("The NVIDIA driver 535.1 is too old for these packages")
+    assert plan("light", "cpu", old_driver).refusal() == ""
+    older = BasePython("/usr/bin/python3", "3.10.12")
+    old_python = Surroundings("linux", "x86_64", "Ubuntu", (older,), "/usr/bin/python3")
+    assert plan("light", "cuda", old_python).refusal() == (
+        "Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; /usr/bin/python3 "
+        "is 3.10.12. Choose another Python under Advanced, or the processor."
+    )
+    assert plan("light", "cpu", old_python).refusal() == ""
+    full = plan("full", "cuda", old_python)
+    assert full.refusal() == ""
+    assert "(.onnx) are mapped on the processor" in " ".join(full.sentences())
+    assert ".onnx" not in " ".join(plan("full", "cuda").sentences())
 
 
 def test_a_wheel_folder_and_an_own_index_take_the_place_of_all_sources():
@@ -116,6 +155,8 @@ def test_every_size_that_is_said_was_measured():
     torch = json.loads((ROOT / "resources/engine/torch.json").read_text())
     wanted = {f"{kind}-{system}" for kind in ("full", "light") for system in ("linux", "windows",
               "macos")} | {f"torch-{name}" for name in torch}  # fmt: skip
+    wanted |= {f"onnxruntime-cpu-{system}" for system in ("linux", "windows", "macos")}
+    wanted |= {f"onnxruntime-cuda-{system}" for system in ("linux", "windows")}
     assert wanted - set(sizes) == {"torch-windows-cuda"}, "it is said where it was not measured"
     machine = Surroundings("windows", "x86_64", "OSGeo4W", (PYTHON,), "/usr/bin/python3")
     said = " ".join(plan(device="cuda", machine=machine).sentences())
@@ -130,13 +171,32 @@ def test_the_locks_hold_what_the_engine_wants_each_with_hashes():
     light = (ROOT / "core/light-requirements.in").read_text()
     wanted_light = set(re.findall(r"^([a-z0-9-]+)", light, re.MULTILINE))
     for kind, names in (("full", wanted), ("light", wanted_light)):
-        text = locks.requirements(kind).read_text()
+        text = locks.requirements(kind, "cpu")[0].read_text()
         entries = [entry for entry in re.split(r"\n(?=[a-z])", text) if "==" in entry]
         assert names <= {entry.split("==")[0] for entry in entries}, kind
         assert all("--hash=sha256:" in entry for entry in entries)
         assert not any(entry.startswith("torch==") for entry in entries)
+        assert not any(entry.startswith("onnxruntime") for entry in entries)
     constraints = (ROOT / "constraints.txt").read_text()
     assert f"torch=={locks.torch_for('linux', 'cpu').requirement.split('==')[1][:6]}" in constraints
+
+
+def test_one_onnxruntime_comes_on_top_and_that_for_cards_brings_its_libraries():
+    found = {}
+    for device in ("cpu", "cuda", "mps"):
+        text = locks.requirements("light", device)[1].read_text()
+        entries = [entry for entry in re.split(r"\n(?=[a-z])", text) if "==" in entry]
+        assert all("--hash=sha256:" in entry for entry in entries)
+        lines = [entry.partition(" \\")[0] for entry in entries]
+        found[device] = {line.partition("==")[0]: line for line in lines if "< '3.11'" not in line}
+    assert found["cpu"] == found["mps"]
+    assert "onnxruntime" in found["cpu"]
+    assert "onnxruntime" not in found["cuda"], "both are one module"
+    needed = {"onnxruntime-gpu", "nvidia-cublas", "nvidia-cudnn-cu13", "nvidia-cufft",
+              "nvidia-curand", "nvidia-cuda-nvrtc", "nvidia-cuda-runtime"}  # fmt: skip
+    assert needed <= set(found["cuda"])
+    for name in needed:
+        assert "sys_platform != 'darwin'" in found["cuda"][name], "Linux and Windows"
 
 
 def test_bytes_are_written_as_people_do():

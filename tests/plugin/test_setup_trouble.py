@@ -283,7 +283,7 @@ def test_a_driver_too_old_for_the_cuda_build(stage):
     around = Surroundings(**stage.machine, driver=driver, cards=cards)
     plan = make_plan("full", "cuda", stage.engine, SetupOptions(), around)
     assert plan.refusal() == (
-        "The NVIDIA driver 535.183.01 is too old for this PyTorch, which needs 580 or newer. "
+        "The NVIDIA driver 535.183.01 is too old for these packages, which need 580 or newer. "
         "Update the driver, or choose the processor."
     )
 

@@ -15,8 +15,10 @@ from mtmsd.errors import MachineError
 from mtmsd.mapping.runtimes import RUNTIMES
 from mtmsd.reporting import Reporter
 
+ONNXRUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+"""Two packages of one module: either will do, both are one too many."""
 PACKAGES = (
-    "torch", "onnxruntime", "onnx", "numpy", "rasterio", "pyogrio", "shapely", "scikit-learn",
+    "torch", *ONNXRUNTIMES, "onnx", "numpy", "rasterio", "pyogrio", "shapely", "scikit-learn",
     "scikit-image", "scipy", "safetensors", "click", "rich", "psutil", "jinja2", "matplotlib",
 )  # fmt: skip
 
@@ -30,7 +32,8 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Return versions, memory, and each device with the outcome of a real tensor operation.
 
     Without torch, but with onnxruntime, the engine is a ``light`` one: it classifies with
-    exported classifiers, and its devices are those of onnxruntime.
+    exported classifiers, and its devices are those of onnxruntime. ``providers`` names those of
+    onnxruntime's that computed a graph; a warning says which one that is there did not, and why.
 
     Raises
     ------
@@ -38,8 +41,8 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         A package is missing, a raster cannot be written and read, or not even the CPU computes.
     """
     packages = {name: _version(name) for name in PACKAGES}
-    light = packages["torch"] is None and packages["onnxruntime"] is not None
-    spared = {"torch"} if light else set()
+    light = packages["torch"] is None and any(packages[name] for name in ONNXRUNTIMES)
+    spared = {*ONNXRUNTIMES, *(["torch"] if light else [])}
     missing = [n for n, version in packages.items() if version is None and n not in spared]
     if missing:
         raise MachineError(
@@ -52,9 +55,18 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
 
     runtime = RUNTIMES["onnx" if light else "torch"]
     start = time.perf_counter()
-    report = runtime.devices.report
+    try:
+        report = runtime.devices.report
+    except (ImportError, AttributeError) as error:  # as two builds in one folder leave it
+        raise MachineError(
+            f"{runtime.package} cannot be imported ({error}).",
+            hint="Uninstall it, and install it again.",
+            code="no-package",
+        ) from error
     loading = time.perf_counter() - start
     devices = report()
+    exported = devices if light else _onnxruntime_devices(reporter)
+    _warn(packages, exported, reporter)
     if not any(row["ok"] for row in devices):
         raise MachineError(
             f"No device computes ({devices[0]['error']}).", hint=f"Install {runtime.package} again."
@@ -72,7 +84,37 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         "runtime": runtime.package,
         "runtime_loads_in_s": loading,
         "devices": devices,
+        "providers": [row["provider"] for row in exported if row["ok"]],
     }
+
+
+def _onnxruntime_devices(reporter: Reporter) -> list[dict[str, Any]]:
+    """Return what onnxruntime computes on beside torch; nothing where it is not there."""
+    runtime = RUNTIMES["onnx"]
+    if not runtime.there:
+        return []
+    try:
+        return runtime.devices.report()
+    except (ImportError, AttributeError) as error:
+        reporter.warning(f"onnxruntime cannot be imported ({error}); install it again.")
+        return []
+
+
+def _warn(
+    packages: dict[str, str | None], devices: list[dict[str, Any]], reporter: Reporter
+) -> None:
+    """Say what keeps exported classifiers from the card."""
+    if all(packages[name] for name in ONNXRUNTIMES):
+        reporter.warning(
+            "onnxruntime and onnxruntime-gpu are both installed, but they are the same module, and "
+            "parts of one lie over the other: uninstall both, then install the one you want."
+        )
+    for row in devices:
+        if not row["ok"] and row["name"] != "cpu":
+            reporter.warning(
+                f"onnxruntime does not compute by {row['provider']} here ({row['error']}); "
+                "exported classifiers are mapped on the processor."
+            )
 
 
 def _check_raster() -> None:

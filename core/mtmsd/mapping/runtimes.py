@@ -116,7 +116,8 @@ def _missing(runtime: RuntimeParts, classifier: Path) -> MachineError:
     advice = {
         "torch": f"Export it to .onnx where torch is ('mtmsd export {classifier.name} -o "
         f"{classifier.stem}.onnx'), or use the full engine.",
-        "onnxruntime": "Update the engine, or choose the .safetensors classifier.",
+        "onnxruntime": "Install one of 'onnxruntime' and, for NVIDIA cards, "
+        "'onnxruntime-gpu[cuda,cudnn]'; or choose the .safetensors classifier.",
     }
     return MachineError(
         f"{classifier.name} needs {runtime.package}, which the engine's Python {sys.executable} "

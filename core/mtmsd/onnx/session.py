@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import psutil
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from mtmsd.compute.memory import is_out_of_memory
 from mtmsd.errors import InputError, MachineError
@@ -18,7 +21,8 @@ from mtmsd.files.model_check import parts_of
 from mtmsd.onnx.classifier import ExportedClassifier
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-PROBE_SIDE = 1024
+PROBE_SIDE = 256
+PROBE_CHANNELS = 16
 ERRORS_ONLY = 3
 
 
@@ -123,13 +127,31 @@ def runtime_on(classifier: ExportedClassifier, device: str) -> SessionRuntime:
     ------
     InputError
         If onnxruntime cannot build the graph.
+    MachineError
+        If it is a card that cannot.
     """
     with parts_of(classifier.path):
-        return SessionRuntime(classifier.graph, device, len(classifier.classes))
+        try:
+            return SessionRuntime(classifier.graph, device, len(classifier.classes))
+        except RuntimeError as error:
+            if device == "cpu" or is_out_of_memory(error):
+                raise
+            raise MachineError(
+                f"The device '{device}' cannot compute {classifier.path} ({_first_line(error)}).",
+                hint="Choose the device cpu.",
+                code="no-device",
+            ) from error
 
 
-def open_session(graph: bytes, device: str) -> onnxruntime.InferenceSession:
-    """Build a graph on a device, on no other.
+def open_session(graph: bytes, device: str, *, alone: bool = False) -> onnxruntime.InferenceSession:
+    """Build a graph on a device; a card may leave single operations to the processor.
+
+    Parameters
+    ----------
+    graph : bytes
+    device : str
+    alone : bool
+        Whether the device has to compute every operation.
 
     Raises
     ------
@@ -141,16 +163,35 @@ def open_session(graph: bytes, device: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = ERRORS_ONLY
     options.intra_op_num_threads = _threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    settings = {"device_id": number or "0"} if kind == "cuda" else {}
+    settings, complaint = {}, ""
+    if kind == "cuda":
+        settings, complaint = {"device_id": number or "0"}, _load_cuda()
+        if alone:
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
         session = onnxruntime.InferenceSession(
             graph, options, providers=[(PROVIDERS[kind], settings)]
         )
     except Exception as error:  # onnxruntime's kinds have no family
         raise RuntimeError(str(error)) from error
+    session.disable_fallback()  # or a run that fails on the card is silently one of the processor
     if PROVIDERS[kind] not in session.get_providers():
-        raise RuntimeError(f"onnxruntime could not start {PROVIDERS[kind]}")
+        reason = complaint or "what it printed says why"
+        raise RuntimeError(f"onnxruntime could not start {PROVIDERS[kind]}: {reason}")
     return session
+
+
+@cache
+def _load_cuda() -> str:
+    """Load CUDA's libraries out of their wheels; return what could not be loaded, if anything."""
+    load = getattr(onnxruntime, "preload_dlls", None)  # since 1.21
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):  # it prints what it lacks
+        try:
+            load and load()
+        except RuntimeError as error:
+            return str(error)
+    return next(iter(said.getvalue().splitlines()), "")
 
 
 def _threads() -> int:
@@ -164,29 +205,40 @@ def _threads() -> int:
 
 def _row(name: str) -> dict[str, Any]:
     kind = f"CPU, {_threads()} threads" if name == "cpu" else "CUDA"
-    row: dict[str, Any] = {"name": name, "kind": kind, "ok": True, "error": ""}
+    provider = PROVIDERS[name.partition(":")[0]]
+    row: dict[str, Any] = {
+        "name": name, "kind": kind, "provider": provider, "ok": True, "error": ""
+    }  # fmt: skip
     try:
         row["seconds"] = _probe(name)
         row["free_bytes"] = psutil.virtual_memory().available if name == "cpu" else None
     except RuntimeError as error:
-        row.update(ok=False, error=str(error).splitlines()[0])
+        row.update(ok=False, error=_first_line(error))
     return row
 
 
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def _probe(device: str) -> float:
-    """Multiply two matrices on the device and check the result; seconds of the second run."""
-    shape = [PROBE_SIDE, PROBE_SIDE]
+    """Fold and multiply on the device alone and check the result; seconds of the second run."""
+    shape = [1, PROBE_CHANNELS, PROBE_SIDE, PROBE_SIDE]
     values = {n: helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in "ab"}
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["a", "a"], ["b"])], "probe", [values["a"]], [values["b"]]
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    session = open_session(model.SerializeToString(), device)
     ones = np.ones(shape, np.float32)
+    kernels = numpy_helper.from_array(np.ones((PROBE_CHANNELS,) * 2 + (1, 1), np.float32), "k")
+    nodes = [helper.make_node("Conv", ["a", "k"], ["c"]), helper.make_node("MatMul", "ca", "b")]
+    graph = helper.make_graph(nodes, "probe", [values["a"]], [values["b"]], [kernels])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    open_session(model.SerializeToString(), device)  # tells better why a provider does not start
+    session = open_session(model.SerializeToString(), device, alone=True)
     for _ in range(2):
         start = time.perf_counter()
-        corner = session.run(["b"], {"a": ones})[0][0, 0]
+        try:
+            corner = session.run(["b"], {"a": ones})[0][0, 0, 0, 0]
+        except Exception as error:  # onnxruntime's kinds have no family
+            raise RuntimeError(str(error)) from error
         seconds = time.perf_counter() - start
-    if corner != PROBE_SIDE:
-        raise RuntimeError(f"a matrix product gave {corner} for {PROBE_SIDE}")
+    if corner != PROBE_CHANNELS * PROBE_SIDE:
+        raise RuntimeError(f"a convolution gave {corner} for {PROBE_CHANNELS * PROBE_SIDE}")
     return seconds

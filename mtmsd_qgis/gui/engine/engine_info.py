@@ -54,6 +54,8 @@ class EngineFacts(QWidget):
     def _describe(self, device: Device) -> str:
         if not device.ok:
             return self.tr("{} does not compute: {}").format(device.title, device.error)
+        if not device.free_bytes:  # onnxruntime does not tell a card's
+            return device.title
         return self.tr("{}: {} free").format(device.title, size(device.free_bytes))
 
 

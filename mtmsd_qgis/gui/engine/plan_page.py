@@ -136,7 +136,7 @@ class PlanPage(QWidget):
     def _make_choices(self, folder: Path) -> QFormLayout:
         self._device = QComboBox()
         self._device.setObjectName("mtmsdSetUpDevice")
-        self._device.setToolTip(self.tr("For which device PyTorch is installed"))
+        self._device.setToolTip(self.tr("For which device the packages are installed"))
         self._device.setMinimumWidth(60)
         self._device.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._device.currentIndexChanged.connect(self._changed)
