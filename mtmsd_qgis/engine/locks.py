@@ -1,8 +1,9 @@
 """The pinned, hashed lists of packages that travel with the plugin, and their sizes.
 
 ``full.txt`` and ``light.txt`` are requirements with hashes for every system;
-``onnxruntime-cpu.txt`` or ``onnxruntime-cuda.txt`` comes on top, by the device; ``torch.json`` names
-the build of torch for each device; ``sizes.json`` was measured by ``make lock``.
+``onnxruntime-cpu.txt`` or ``onnxruntime-cuda.txt`` comes on top, by the device;
+``torch.json`` names the build of torch for each device; ``sizes.json`` was measured by
+``make lock``.
 """
 
 from __future__ import annotations

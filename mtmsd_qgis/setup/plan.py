@@ -33,7 +33,7 @@ DEVICE_TEXTS = {
 FETCHED_PYTHON = "3.11"
 """The Python that uv brings where the machine has none that fits."""
 CARD_PYTHON = (3, 11)
-"""The oldest for which the list for CUDA has onnxruntime-gpu: see tools/lock.py."""
+"""For which the list for CUDA has onnxruntime-gpu, and newer: see tools/lock.py."""
 WINDOWS_PATH = 259
 """Characters of a path that every Windows program can open."""
 MARGIN = 200_000_000
@@ -133,12 +133,9 @@ class SetupPlan:
         """Say what will be installed, from where, how large, into which folder, for what."""
         said = [" ".join(map(translated, (KIND_TEXTS[self.kind], DEVICE_TEXTS[self.device])))]
         if self.device == CUDA and _is_before(self.python_version, CARD_PYTHON):
-            said.append(
-                tr(
-                    "Exported classifiers (.onnx) are mapped on the processor: on NVIDIA cards "
-                    "that takes Python 3.11 or newer."
-                )
-            )
+            limit = tr("Exported classifiers (.onnx) are mapped on the processor: on NVIDIA cards "
+                       "that takes Python 3.11 or newer.")  # fmt: skip
+            said.append(limit)
         if self.wheel_folder:
             text = tr("From the folder {}; no network is used.")
             said.append(text.format(self.wheel_folder))

@@ -222,7 +222,7 @@ def test_a_full_disk(stage, tool):
 def test_too_little_disk_is_told_before_the_click(stage):
     plan = stage.from_folder()
     poor = plan.__class__(**{**vars(plan), "free_bytes": 100_000_000})
-    assert poor.refusal().startswith(f"The disk of {stage.engine} has 100 MB free; 204 MB are")
+    assert poor.refusal().startswith(f"The disk of {stage.engine} has 100 MB free; 206 MB are")
 
 
 def test_a_folder_that_may_not_be_written(stage):
