@@ -1560,12 +1560,12 @@
             <translation>Schließen Sie andere Programme, die sie benutzen, oder richten Sie die Engine für den Prozessor ein.</translation>
         </message>
         <message>
-            <source>PyTorch was installed, but it computes on no NVIDIA graphics card here{}.</source>
-            <translation>PyTorch wurde installiert, rechnet hier aber auf keiner NVIDIA-Grafikkarte{}.</translation>
+            <source>All was installed, but it computes on no NVIDIA graphics card here{}.</source>
+            <translation>Alles wurde installiert, rechnet hier aber auf keiner NVIDIA-Grafikkarte{}.</translation>
         </message>
         <message>
-            <source>PyTorch was installed, but it computes on no Apple GPU here{}.</source>
-            <translation>PyTorch wurde installiert, rechnet hier aber auf keiner Apple-GPU{}.</translation>
+            <source>All was installed, but it computes on no Apple GPU here{}.</source>
+            <translation>Alles wurde installiert, rechnet hier aber auf keiner Apple-GPU{}.</translation>
         </message>
         <message>
             <source>Update the card's driver, or set the engine up for the processor.</source>
@@ -1828,6 +1828,10 @@
             <translation>Rechnet auf der Apple-GPU.</translation>
         </message>
         <message>
+            <source>Exported classifiers (.onnx) are mapped on the processor: on NVIDIA cards that takes Python 3.11 or newer.</source>
+            <translation>Mit exportierten Klassifikatoren (.onnx) wird auf dem Prozessor kartiert: auf NVIDIA-Karten braucht das Python 3.11 oder neuer.</translation>
+        </message>
+        <message>
             <source>From the folder {}; no network is used.</source>
             <translation>Aus dem Ordner {}; kein Netz wird benutzt.</translation>
         </message>
@@ -1896,8 +1900,12 @@
             <translation>Für das Gerät {device} gibt es unter {system} kein PyTorch. Wählen Sie den Prozessor.</translation>
         </message>
         <message>
-            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
-            <translation>Der NVIDIA-Treiber {driver} ist zu alt für dieses PyTorch, das {least} oder neuer braucht. Aktualisieren Sie den Treiber, oder wählen Sie den Prozessor.</translation>
+            <source>The NVIDIA driver {driver} is too old for these packages, which need {least} or newer. Update the driver, or choose the processor.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is {version}. Choose another Python under Advanced, or the processor.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
@@ -2368,8 +2376,8 @@
             <translation>Klassifiziert und bewertet mit Modellen, die andere trainiert haben</translation>
         </message>
         <message>
-            <source>For which device PyTorch is installed</source>
-            <translation>Für welches Gerät PyTorch installiert wird</translation>
+            <source>For which device the packages are installed</source>
+            <translation>Für welches Gerät die Pakete installiert werden</translation>
         </message>
         <message>
             <source>Where the environment will lie; an update of the plugin does not touch it</source>

@@ -1560,12 +1560,12 @@
             <translation>Cierre otros programas que la usen, o instale el motor para el procesador.</translation>
         </message>
         <message>
-            <source>PyTorch was installed, but it computes on no NVIDIA graphics card here{}.</source>
-            <translation>PyTorch se instaló, pero aquí no calcula en ninguna tarjeta gráfica NVIDIA{}.</translation>
+            <source>All was installed, but it computes on no NVIDIA graphics card here{}.</source>
+            <translation>Todo se instaló, pero aquí no calcula en ninguna tarjeta gráfica NVIDIA{}.</translation>
         </message>
         <message>
-            <source>PyTorch was installed, but it computes on no Apple GPU here{}.</source>
-            <translation>PyTorch se instaló, pero aquí no calcula en ninguna GPU Apple{}.</translation>
+            <source>All was installed, but it computes on no Apple GPU here{}.</source>
+            <translation>Todo se instaló, pero aquí no calcula en ninguna GPU de Apple{}.</translation>
         </message>
         <message>
             <source>Update the card's driver, or set the engine up for the processor.</source>
@@ -1828,6 +1828,10 @@
             <translation>Calcula en la GPU Apple.</translation>
         </message>
         <message>
+            <source>Exported classifiers (.onnx) are mapped on the processor: on NVIDIA cards that takes Python 3.11 or newer.</source>
+            <translation>Los clasificadores exportados (.onnx) cartografían en el procesador: en tarjetas NVIDIA hace falta Python 3.11 o posterior.</translation>
+        </message>
+        <message>
             <source>From the folder {}; no network is used.</source>
             <translation>Desde la carpeta {}; no se usa la red.</translation>
         </message>
@@ -1896,8 +1900,12 @@
             <translation>No hay PyTorch para el dispositivo {device} en {system}. Elija el procesador.</translation>
         </message>
         <message>
-            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
-            <translation>El controlador NVIDIA {driver} es demasiado antiguo para este PyTorch, que necesita {least} o posterior. Actualice el controlador, o elija el procesador.</translation>
+            <source>The NVIDIA driver {driver} is too old for these packages, which need {least} or newer. Update the driver, or choose the processor.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is {version}. Choose another Python under Advanced, or the processor.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
@@ -2368,8 +2376,8 @@
             <translation>Clasifica y evalúa con modelos que otros entrenaron</translation>
         </message>
         <message>
-            <source>For which device PyTorch is installed</source>
-            <translation>Para qué dispositivo se instala PyTorch</translation>
+            <source>For which device the packages are installed</source>
+            <translation>Para qué dispositivo se instalan los paquetes</translation>
         </message>
         <message>
             <source>Where the environment will lie; an update of the plugin does not touch it</source>

@@ -1560,12 +1560,12 @@
             <translation>Fermez les autres programmes qui l'utilisent, ou installez le moteur pour le processeur.</translation>
         </message>
         <message>
-            <source>PyTorch was installed, but it computes on no NVIDIA graphics card here{}.</source>
-            <translation>PyTorch a été installé, mais ne calcule ici sur aucune carte graphique NVIDIA{}.</translation>
+            <source>All was installed, but it computes on no NVIDIA graphics card here{}.</source>
+            <translation>Tout a été installé, mais rien ne calcule ici sur une carte graphique NVIDIA{}.</translation>
         </message>
         <message>
-            <source>PyTorch was installed, but it computes on no Apple GPU here{}.</source>
-            <translation>PyTorch a été installé, mais ne calcule ici sur aucun GPU Apple{}.</translation>
+            <source>All was installed, but it computes on no Apple GPU here{}.</source>
+            <translation>Tout a été installé, mais rien ne calcule ici sur un GPU Apple{}.</translation>
         </message>
         <message>
             <source>Update the card's driver, or set the engine up for the processor.</source>
@@ -1828,6 +1828,10 @@
             <translation>Calcule sur le GPU Apple.</translation>
         </message>
         <message>
+            <source>Exported classifiers (.onnx) are mapped on the processor: on NVIDIA cards that takes Python 3.11 or newer.</source>
+            <translation>Les classificateurs exportés (.onnx) cartographient sur le processeur : sur les cartes NVIDIA, il faut Python 3.11 ou plus récent.</translation>
+        </message>
+        <message>
             <source>From the folder {}; no network is used.</source>
             <translation>Depuis le dossier {} ; aucun réseau n'est utilisé.</translation>
         </message>
@@ -1896,8 +1900,12 @@
             <translation>Il n'y a pas de PyTorch pour l'appareil {device} sous {system}. Choisissez le processeur.</translation>
         </message>
         <message>
-            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
-            <translation>Le pilote NVIDIA {driver} est trop ancien pour ce PyTorch, qui demande {least} ou plus récent. Mettez à jour le pilote, ou choisissez le processeur.</translation>
+            <source>The NVIDIA driver {driver} is too old for these packages, which need {least} or newer. Update the driver, or choose the processor.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is {version}. Choose another Python under Advanced, or the processor.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
@@ -2368,8 +2376,8 @@
             <translation>Classe et évalue avec des modèles que d'autres ont entraînés</translation>
         </message>
         <message>
-            <source>For which device PyTorch is installed</source>
-            <translation>Pour quel appareil PyTorch est installé</translation>
+            <source>For which device the packages are installed</source>
+            <translation>Pour quel appareil les paquets sont installés</translation>
         </message>
         <message>
             <source>Where the environment will lie; an update of the plugin does not touch it</source>

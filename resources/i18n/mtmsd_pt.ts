@@ -1560,12 +1560,12 @@
             <translation>Feche outros programas que a usam, ou instale o motor para o processador.</translation>
         </message>
         <message>
-            <source>PyTorch was installed, but it computes on no NVIDIA graphics card here{}.</source>
-            <translation>O PyTorch foi instalado, mas aqui não calcula em nenhuma placa gráfica NVIDIA{}.</translation>
+            <source>All was installed, but it computes on no NVIDIA graphics card here{}.</source>
+            <translation>Tudo foi instalado, mas aqui não calcula em nenhuma placa gráfica NVIDIA{}.</translation>
         </message>
         <message>
-            <source>PyTorch was installed, but it computes on no Apple GPU here{}.</source>
-            <translation>O PyTorch foi instalado, mas aqui não calcula em nenhuma GPU Apple{}.</translation>
+            <source>All was installed, but it computes on no Apple GPU here{}.</source>
+            <translation>Tudo foi instalado, mas aqui não calcula em nenhuma GPU da Apple{}.</translation>
         </message>
         <message>
             <source>Update the card's driver, or set the engine up for the processor.</source>
@@ -1828,6 +1828,10 @@
             <translation>Calcula na GPU Apple.</translation>
         </message>
         <message>
+            <source>Exported classifiers (.onnx) are mapped on the processor: on NVIDIA cards that takes Python 3.11 or newer.</source>
+            <translation>Os classificadores exportados (.onnx) mapeiam no processador: em placas NVIDIA é preciso Python 3.11 ou mais novo.</translation>
+        </message>
+        <message>
             <source>From the folder {}; no network is used.</source>
             <translation>Da pasta {}; nenhuma rede é usada.</translation>
         </message>
@@ -1896,8 +1900,12 @@
             <translation>Não há PyTorch para o dispositivo {device} em {system}. Escolha o processador.</translation>
         </message>
         <message>
-            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
-            <translation>O driver NVIDIA {driver} é antigo demais para este PyTorch, que precisa de {least} ou mais novo. Atualize o driver, ou escolha o processador.</translation>
+            <source>The NVIDIA driver {driver} is too old for these packages, which need {least} or newer. Update the driver, or choose the processor.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is {version}. Choose another Python under Advanced, or the processor.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
@@ -2368,8 +2376,8 @@
             <translation>Classifica e avalia com modelos que outros treinaram</translation>
         </message>
         <message>
-            <source>For which device PyTorch is installed</source>
-            <translation>Para qual dispositivo o PyTorch é instalado</translation>
+            <source>For which device the packages are installed</source>
+            <translation>Para qual dispositivo os pacotes são instalados</translation>
         </message>
         <message>
             <source>Where the environment will lie; an update of the plugin does not touch it</source>

@@ -1557,12 +1557,12 @@
             <translation>请关闭使用它的其他程序，或为处理器安装引擎。</translation>
         </message>
         <message>
-            <source>PyTorch was installed, but it computes on no NVIDIA graphics card here{}.</source>
-            <translation>PyTorch 已安装，但无法在此处的任何 NVIDIA 显卡上计算{}。</translation>
+            <source>All was installed, but it computes on no NVIDIA graphics card here{}.</source>
+            <translation>已全部安装，但无法在此处的任何 NVIDIA 显卡上计算{}。</translation>
         </message>
         <message>
-            <source>PyTorch was installed, but it computes on no Apple GPU here{}.</source>
-            <translation>PyTorch 已安装，但无法在此处的任何 Apple GPU 上计算{}。</translation>
+            <source>All was installed, but it computes on no Apple GPU here{}.</source>
+            <translation>已全部安装，但无法在此处的 Apple GPU 上计算{}。</translation>
         </message>
         <message>
             <source>Update the card's driver, or set the engine up for the processor.</source>
@@ -1825,6 +1825,10 @@
             <translation>在 Apple GPU 上计算。</translation>
         </message>
         <message>
+            <source>Exported classifiers (.onnx) are mapped on the processor: on NVIDIA cards that takes Python 3.11 or newer.</source>
+            <translation>导出的分类器（.onnx）在处理器上制图：在 NVIDIA 显卡上需要 Python 3.11 或更新版本。</translation>
+        </message>
+        <message>
             <source>From the folder {}; no network is used.</source>
             <translation>来自文件夹 {}；不使用网络。</translation>
         </message>
@@ -1893,8 +1897,12 @@
             <translation>{system} 上没有适用于设备 {device} 的 PyTorch。请选择处理器。</translation>
         </message>
         <message>
-            <source>The NVIDIA driver {driver} is too old for this PyTorch, which needs {least} or newer. Update the driver, or choose the processor.</source>
-            <translation>NVIDIA 驱动程序 {driver} 对此 PyTorch 来说太旧，需要 {least} 或更高版本。请更新驱动程序，或选择处理器。</translation>
+            <source>The NVIDIA driver {driver} is too old for these packages, which need {least} or newer. Update the driver, or choose the processor.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is {version}. Choose another Python under Advanced, or the processor.</source>
+            <translation type="unfinished" />
         </message>
         <message>
             <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
@@ -2365,8 +2373,8 @@
             <translation>用他人训练的模型分类和评估</translation>
         </message>
         <message>
-            <source>For which device PyTorch is installed</source>
-            <translation>PyTorch 针对哪种设备安装</translation>
+            <source>For which device the packages are installed</source>
+            <translation>为哪种设备安装软件包</translation>
         </message>
         <message>
             <source>Where the environment will lie; an update of the plugin does not touch it</source>
