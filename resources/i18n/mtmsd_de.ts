@@ -1901,11 +1901,11 @@
         </message>
         <message>
             <source>The NVIDIA driver {driver} is too old for these packages, which need {least} or newer. Update the driver, or choose the processor.</source>
-            <translation type="unfinished" />
+            <translation>Der NVIDIA-Treiber {driver} ist zu alt für diese Pakete, die {least} oder neuer brauchen. Aktualisieren Sie den Treiber, oder wählen Sie den Prozessor.</translation>
         </message>
         <message>
             <source>Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is {version}. Choose another Python under Advanced, or the processor.</source>
-            <translation type="unfinished" />
+            <translation>Exportierte Klassifikatoren auf NVIDIA-Karten anzuwenden braucht Python 3.11 oder neuer; {python} ist {version}. Wählen Sie unter „Erweitert“ ein anderes Python, oder den Prozessor.</translation>
         </message>
         <message>
             <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>

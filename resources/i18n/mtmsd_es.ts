@@ -1901,11 +1901,11 @@
         </message>
         <message>
             <source>The NVIDIA driver {driver} is too old for these packages, which need {least} or newer. Update the driver, or choose the processor.</source>
-            <translation type="unfinished" />
+            <translation>El controlador NVIDIA {driver} es demasiado antiguo para estos paquetes, que necesitan {least} o posterior. Actualice el controlador o elija el procesador.</translation>
         </message>
         <message>
             <source>Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is {version}. Choose another Python under Advanced, or the processor.</source>
-            <translation type="unfinished" />
+            <translation>Aplicar clasificadores exportados en tarjetas NVIDIA requiere Python 3.11 o posterior; {python} es {version}. Elija otro Python en las opciones avanzadas, o el procesador.</translation>
         </message>
         <message>
             <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>

@@ -1901,11 +1901,11 @@
         </message>
         <message>
             <source>The NVIDIA driver {driver} is too old for these packages, which need {least} or newer. Update the driver, or choose the processor.</source>
-            <translation type="unfinished" />
+            <translation>Le pilote NVIDIA {driver} est trop ancien pour ces paquets, qui demandent {least} ou plus récent. Mettez le pilote à jour, ou choisissez le processeur.</translation>
         </message>
         <message>
             <source>Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is {version}. Choose another Python under Advanced, or the processor.</source>
-            <translation type="unfinished" />
+            <translation>Appliquer des classificateurs exportés sur des cartes NVIDIA demande Python 3.11 ou plus récent ; {python} est {version}. Choisissez un autre Python dans les options avancées, ou le processeur.</translation>
         </message>
         <message>
             <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>

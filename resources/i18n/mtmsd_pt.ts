@@ -1901,11 +1901,11 @@
         </message>
         <message>
             <source>The NVIDIA driver {driver} is too old for these packages, which need {least} or newer. Update the driver, or choose the processor.</source>
-            <translation type="unfinished" />
+            <translation>O controlador NVIDIA {driver} é demasiado antigo para estes pacotes, que precisam de {least} ou mais recente. Atualize o controlador ou escolha o processador.</translation>
         </message>
         <message>
             <source>Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is {version}. Choose another Python under Advanced, or the processor.</source>
-            <translation type="unfinished" />
+            <translation>Aplicar classificadores exportados em placas NVIDIA requer Python 3.11 ou mais recente; {python} é {version}. Escolha outro Python nas opções avançadas, ou o processador.</translation>
         </message>
         <message>
             <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>

@@ -1898,11 +1898,11 @@
         </message>
         <message>
             <source>The NVIDIA driver {driver} is too old for these packages, which need {least} or newer. Update the driver, or choose the processor.</source>
-            <translation type="unfinished" />
+            <translation>NVIDIA 驱动 {driver} 对这些软件包来说太旧，需要 {least} 或更新版本。请更新驱动，或选择处理器。</translation>
         </message>
         <message>
             <source>Mapping exported classifiers on NVIDIA cards takes Python 3.11 or newer; {python} is {version}. Choose another Python under Advanced, or the processor.</source>
-            <translation type="unfinished" />
+            <translation>在 NVIDIA 显卡上应用导出的分类器需要 Python 3.11 或更新版本；{python} 是 {version}。请在“高级”中选择其他 Python，或选择处理器。</translation>
         </message>
         <message>
             <source>No Python was found that the engine can be built from ({found}). Install Python {version} from python.org or your distribution, then try again.</source>
