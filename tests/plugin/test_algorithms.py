@@ -47,7 +47,7 @@ OBEDIENT = """
     say(type="hello", version="9")
     say(type="phase", name="pretrain", title="Learning the scene")
     say(type="progress", phase="pretrain", done=1, total=2, unit="steps")
-    say(type="done", results={})
+    say(type="done", results={"report": job["arguments"].get("report")})
 """
 STUBBORN = """
     say(type="hello")
