@@ -71,7 +71,8 @@ def style_regions(layer: QgsVectorLayer, classes: Iterable[tuple[int, str, str]]
     """Outline the regions of a map in the colours of these classes, under their names."""
     categories = []
     for value, name, color in classes:
-        outline = {"style": "no", "outline_color": color or "#888888", "outline_width": "0.4"}
+        ink = color or "#888888"
+        outline = {"color": ink, "style": "no", "outline_color": ink, "outline_width": "0.4"}
         symbol = QgsFillSymbol.createSimple(outline)
         categories.append(QgsRendererCategory(value, symbol, name or str(value)))
     layer.setRenderer(QgsCategorizedSymbolRenderer("class_id", categories))
