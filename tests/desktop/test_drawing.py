@@ -101,6 +101,7 @@ def test_nothing_is_lost_when_qgis_is_killed_while_drawing(start, sample: Path) 
     assert "not saved" in screen.text("mtmsdPolygonsState")
     time.sleep(1.0)
     screen.restart(sample / "enmap_potsdam.tif")  # SIGKILL; no project was ever saved
+    screen.choose("mtmsdSceneLayer", "enmap_potsdam")
     screen.wait_text("mtmsdSceneState", "160 × 192 px", 40)
     screen.wait(lambda: set(counts(screen)) == {"lake", "empty"}, 20, "classes are lost")
     assert wait_polygons(screen, "lake", 1) != "0"
