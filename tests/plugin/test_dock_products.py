@@ -226,3 +226,17 @@ def test_the_newest_map_is_on_top_and_has_its_own_colours(drawn, tmp_path):
     symbol = category.symbol().symbolLayer(0)
     assert symbol.brushStyle() == Qt.BrushStyle.NoBrush
     assert symbol.strokeColor().name() == "#123456"
+
+
+def test_confidence_is_shown_and_hidden_again(drawn):
+    choose(drawn, "mtmsdClassifier", "rf")
+    map_scene(drawn)
+    box = drawn.part("mtmsdConfidence")
+    drawn.click("mtmsdConfidence")
+    confidence = drawn.wait(lambda: of_role("confidence", drawn.workspace), "no layer", 10)
+    place = QgsProject.instance().layerTreeRoot().findLayer(confidence.id())
+    assert box.isChecked()
+    assert place.itemVisibilityChecked()
+    drawn.click("mtmsdConfidence")
+    assert not box.isChecked()
+    assert not place.itemVisibilityChecked()

@@ -203,6 +203,7 @@ class MapView(QWidget):
         )
         style_confidence(layer)
         layers.add(layer, CONFIDENCE, above=self.layer())
+        self.refresh()  # what followed the new layer came before its place in the tree
 
 
 def pixel_area(layer: QgsRasterLayer) -> float | None:
