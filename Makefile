@@ -44,7 +44,7 @@ package: python3 lrelease ## The plugin's zip in dist/, as the plugin site takes
 install: .env-engine/.ready build ## Put the plugin into your QGIS profile (PROFILE=default)
 	@python3 tools/plugin_package.py install --profile "$(PROFILE)" --engine "$(MTMSD_PYTHON)"
 
-check: lint .env-light/.ready ## Lint and the quick tests of the engine, in three minutes
+check: lint .env-light/.ready ## Lint and the quick tests of the engine
 	$(ENGINE) -m pytest tests/core -m "not slow" $(PARALLEL) -q $(PYTEST_OPTIONS)
 
 test: test-core test-plugin test-qt6 test-desktop ## All tests: engine, plugin, Qt 6, desktop
