@@ -19,6 +19,7 @@ NETWORK, BROKEN_LINE = "no-network", "broken-line"
 class Trouble:
     """One kind of trouble: how the tools' words show it, what is said, what to do.
 
+    ``pattern`` is searched in the log with single spaces for line ends and indents: tools wrap.
     ``sentence`` and ``remedy`` are translated when they are said. They may hold {folder},
     {index}, {python}, {wheels}, {torch} and the pattern's own groups.
     """
@@ -28,6 +29,11 @@ class Trouble:
     sentence: str
     remedy: str
 
+
+_PACKAGE = (
+    r"`?(?P<package>[a-z0-9][a-z0-9._-]*(?:\[[\w,]+\])?(?:[=<>~!]=?=?[\w+!*]+(?:\.[\w+!*]+)*)?)"
+)
+"""A package, with its version where it is told."""
 
 TROUBLES = (
     Trouble(
@@ -54,8 +60,8 @@ TROUBLES = (
     ),
     Trouble(
         "disk-full",
-        r"No space left on device|Errno 28|os error 28|os error 112|Disk quota exceeded"
-        r"|not enough space on the disk|Errno 122",
+        r"No space left on device|Errno 28\b|os error (?:28|112)\b|Disk quota exceeded"
+        r"|not enough space on the disk|Errno 122\b",
         later("The disk of {folder} is full."),
         later(
             "Free some space or choose a folder on another disk, then try again: it goes on where "
@@ -64,21 +70,21 @@ TROUBLES = (
     ),
     Trouble(
         "path-too-long",
-        r"File name too long|Errno 36|os error 36|WinError 206|filename or extension is too long"
-        r"|os error 206",
+        r"File name too long|Errno 36\b|(?:Win|os )error (?:36|206)\b"
+        r"|filename or extension is too long",
         later("The path {folder} is too long for files inside it."),
         later("Choose a shorter one."),
     ),
     Trouble(
         "locked",
-        r"WinError 32|os error 32\b|being used by another process|Text file busy|Errno 26"
+        r"(?:Win|os )error 32\b|being used by another process|Text file busy|Errno 26\b"
         r"|WinError 5\]|Device or resource busy",
         later("A file in {folder} is in use by another program."),
         later("Wait for the engine's jobs to end, close other QGIS windows, then try again."),
     ),
     Trouble(
         "not-writable",
-        r"Permission denied|Errno 13|os error 13|Read-only file system|Errno 30|Access is denied",
+        r"Permission denied|Errno (?:13|30)\b|os error 13\b|Read-only file system|Access is denied",
         later("The folder {folder} may not be written."),
         later("Choose another folder, or ask who owns it."),
     ),
@@ -105,7 +111,7 @@ TROUBLES = (
     Trouble(
         "no-venv",
         r"ensurepip is not available|No module named '?venv|No module named '?ensurepip"
-        r"|ensurepip.*returned non-zero",
+        r"|ensurepip[^.]{0,80}returned non-zero",
         later("The Python {python} cannot make an environment: it lacks venv or ensurepip."),
         later("Install python3-venv (on Debian and Ubuntu), or choose another Python."),
     ),
@@ -114,7 +120,7 @@ TROUBLES = (
         r"Temporary failure in name resolution|Name or service not known|getaddrinfo failed"
         r"|nodename nor servname|dns error|failed to lookup address|Network is unreachable"
         r"|No route to host|Connection refused|ConnectTimeout|tcp connect error|ProxyError"
-        r"|os error 101|os error 111|client error \(Connect\)|Network connectivity is disabled",
+        r"|os error (?:101|111|10061)\b|client error \(Connect\)|Network connectivity is disabled",
         later("{index} cannot be reached."),
         later(
             "Look at the network and at the proxy (Settings > Options > Network) and try again; on "
@@ -142,15 +148,17 @@ TROUBLES = (
     Trouble(
         "python-too-new",
         r"no wheels with a matching Python (?:version|ABI|implementation) tag|Requires-Python"
-        r"|requires a different Python|does not satisfy Python",
+        r"|requires a different Python|does not satisfy Python"
+        r"|(?:requires|depends on) Python ?[<>=~!]",
         later("The Python {python} is too old or too new for the packages."),
         later("Choose a Python from 3.10 to 3.14, or let uv bring one."),
     ),
     Trouble(
         "no-wheel",
-        r"(?:No matching distribution found for|Could not find a version that satisfies the "
-        r"requirement|Because (?:there (?:is|are) no versions? of )?)\s*`?(?P<package>"
-        r"[A-Za-z0-9._-]+(?:\[[\w,]+\])?(?:==[\w.+!]+)?)",
+        r"(?:No matching distribution found for |a version that satisfies the requirement "
+        r"|no versions? of |\bavailable\b[^,]{0,2000}? (?:you require|depends? on) "
+        r"|(?:Because |and )(?:all versions of )?(?=\S+ (?:(?:was|were) not found|ha(?:s|ve) no) ))"
+        + _PACKAGE,
         later("{index} has no {package} for this Python and this system."),
         later("Use another index or another Python; PyTorch comes from {torch}."),
     ),
@@ -235,8 +243,9 @@ def without_secrets(text: str) -> str:
 
 
 def _find(log: str) -> tuple[Trouble | None, dict[str, str | None]]:
+    text = re.sub(r"[\s│├╰─▶×]+", " ", log)  # uv wraps its sentences and draws a tree of them
     for trouble in TROUBLES:
-        found = re.search(trouble.pattern, log, re.IGNORECASE)
+        found = re.search(trouble.pattern, text, re.IGNORECASE)
         if found:
             return trouble, found.groupdict()
     return None, {}
@@ -254,5 +263,5 @@ def _words(plan: SetupPlan) -> dict[str, str]:
 
 
 def _package(log: str) -> str:
-    found = re.search(r"\b([A-Za-z0-9_.-]+==[\w.+!]+)", log)
+    found = re.search(r"\b(?!python\b)([a-z0-9_.-]+==[\w+!]+(?:\.[\w+!]+)*)", log, re.IGNORECASE)
     return found.group(1) if found else tr("a package")

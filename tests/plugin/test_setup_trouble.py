@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -308,6 +309,73 @@ def test_a_card_that_does_not_compute_keeps_the_old_engine(stage, devices, said)
     assert said in verdict.sentence
     assert "set the engine up for the processor" in verdict.remedy
     assert doctor.judge([line], 0, "python", "").ok
+
+
+CANNOT = ", we can conclude that your requirements are unsatisfiable."
+LACKS = "https://packages.example/simple has no {} for this Python and this system."
+PYTHON = "The Python {} is too old or too new for the packages."
+
+
+@pytest.mark.parametrize("width", [30, 47, 64, 80, 10_000])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Because the requested Python version (>=3.11) does not satisfy Python>=3.99 and "
+         f"scipy==1.0 depends on Python>=3.99{CANNOT}", PYTHON),
+        (f"Because scipy==1.0 requires Python >=3.99 and you require scipy==1.0{CANNOT}", PYTHON),
+        ("Because scipy==1.0 has no wheels with a matching Python ABI tag (e.g., `cp311`) and "
+         f"you require scipy==1.0{CANNOT}", PYTHON),
+        (f"Because there is no version of scipy==1.0 and you require scipy==1.0{CANNOT}",
+         LACKS.format("scipy==1.0")),
+        (f"Because there are no versions of scipy and you require scipy{CANNOT}",
+         LACKS.format("scipy")),
+        ("Because scipy was not found in the package registry and you require scipy==1.0"
+         f"{CANNOT}", LACKS.format("scipy")),
+        (f"Because only scipy<=1.2 is available and you require scipy>2{CANNOT}",
+         LACKS.format("scipy>2")),
+        ("Because only the following versions of scipy are available: scipy<1.0 scipy>1.0 and "
+         f"you require scipy==1.0{CANNOT}", LACKS.format("scipy==1.0")),
+        ("Because only scipy<=1.2 is available and torch==2.13.0 depends on scipy>=2, we can "
+         "conclude that torch==2.13.0 cannot be used.", LACKS.format("scipy>=2")),
+        ("Because scipy==1.0 has no wheels with a matching platform tag (e.g., "
+         f"`manylinux_2_36_x86_64`) and you require scipy==1.0{CANNOT}",
+         LACKS.format("scipy==1.0")),
+        ("Because only scipy==1.0 is available and scipy==1.0 has no wheels with a matching "
+         "platform tag (e.g., `win_amd64`), we can conclude that all versions of scipy cannot be "
+         "used. And because you require scipy" + CANNOT, LACKS.format("scipy==1.0")),
+        ("Failed to download `scipy==1.0`: Hash mismatch for `scipy==1.0`",
+         "A package that was fetched is not the one that was tested (its checksum differs)."),
+        ("failed to write to file: The process cannot access the file because it is being used "
+         "by another process. (os error 32)", "A file in {} is in use by another program."),
+        ("failed to hardlink file: No space left on device (os error 28)",
+         "The disk of {} is full."),
+        ("client error (Connect): invalid peer certificate: UnknownIssuer",
+         "The connection to https://packages.example/simple shows a certificate that"),
+        ("error sending request: client error (Connect): dns error: failed to lookup address "
+         "information: Name or service not known",
+         "https://packages.example/simple cannot be reached."),
+        ("Failed to extract archive: I/O operation failed during extraction: request or response "
+         "body error: operation timed out",
+         "The connection to https://packages.example/simple broke off."),
+        ("HTTP status client error (404 Not Found) for url (https://packages.example/x)",
+         "https://packages.example/simple refuses to give a package."),
+    ],
+)  # fmt: skip
+def test_a_wrapped_sentence_of_uv_says_the_same(stage, text, said, width):
+    """The tree that older uv draw, its lines broken at words; newer ones write one line."""
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    first = "  × No solution found when resolving dependencies:\n"
+    for begin, go_on in (("  ╰─▶ ", "      "), ("  ├─▶ ", "  │   ")):
+        log = first + begin + f"\n{go_on}".join(lines)
+        sentence, _ = explain(log, stage.plan(index_url="https://packages.example/simple"))
+        assert sentence.startswith(said.format(stage.plan().python if "Python" in said else
+                                               stage.engine))  # fmt: skip
+
+
+def test_a_number_is_not_part_of_a_longer_one(stage):
+    """os error 1314 is not 13 (denied), 10106 is not 101 (no network), 139 is not 13."""
+    for text in ("os error 1314", "os error 10106", "Errno 139", "os error 2800"):
+        assert explain(text, stage.plan())[0] == f"The set-up stopped: {text}"
 
 
 def test_what_nobody_foresaw_is_told_with_the_last_line(stage):
