@@ -38,7 +38,7 @@ def block(row: int, col: int, height: int, width: int) -> list[tuple[int, int]]:
 REAL = [
     ("enmap_potsdam/enmap_potsdam.tif", "enmap_potsdam/training_polygons.gpkg", None,
      ["roof", "pavement", "low vegetation", "tree", "soil", "water"],
-     [203, 455, 951, 985, 42, 133]),
+     [36, 76, 150, 150, 31, 81]),
     ("berlin_hymap/HyMap02_Berlin_Urban_Gradient_2009.bsq",
      "berlin_hymap/LandCov_Vec_Berlin_Urban_Gradient_2009.shp", None,
      ["Impervious", "Soil", "Vegetation"], [1590, 18, 969]),
