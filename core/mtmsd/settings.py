@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from mtmsd.errors import InputError
 from mtmsd.fields import Limits, allows, from_text, hints_of, rule
+from mtmsd.tables import named
 
 FeatureMode = Literal["dense", "patchwise"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -91,9 +92,9 @@ class ClassifierSettings:
     branch_weight: Annotated[float, Limits(0, 1000, above=True)] = 1.0
     """Loss weight of the main branch, which takes all streams; each auxiliary branch has 1."""
     fusion: str = "guided"
-    """Name of the fusion in classify/fusion.py."""
+    """Name of the fusion in classify/fusions.py."""
     head: str = "spectral"
-    """Name of the head in classify/head.py: spectral adds the pixel's own spectrum."""
+    """Name of the head in classify/heads.py: spectral adds the pixel's own spectrum."""
     vote: Literal["mean", "mode"] = "mean"
     """How the ensemble's members agree on a class."""
     precision: Precision = "auto"
@@ -200,11 +201,7 @@ def preset(name: str, overrides: Mapping[str, str] | None = None) -> Settings:
     InputError
         For an unknown preset, key, or value.
     """
-    if name not in PRESETS:
-        raise InputError(
-            f"There is no preset '{name}'.", hint=f"Choose from: {', '.join(PRESETS)}."
-        )
-    return PRESETS[name].override(overrides or {})
+    return named("preset", name, PRESETS).override(overrides or {})
 
 
 def _refusal(name: str, hint: Any, value: Any) -> InputError:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from mtmsd.classify.classifier import Classifier, stage_reader
-from mtmsd.classify.fusion import GuidedFusion
 from mtmsd.classify.training import TrainingSet
 
 AT_ONCE = 512
@@ -25,21 +24,20 @@ def fusion_weights(samples: TrainingSet, classifier: Classifier) -> dict[str, An
     dict or None
         JSON-able: ``timesteps`` and ``stages`` (lists), ``values`` (a row per timestep) that
         add up to 1: down a column, how a stage's channels weigh the timesteps; the column's
-        sum is the share of channels that purification has kept of that stage. None for a
-        fusion without weights.
+        sum is the share of channels that purification has kept of that stage. ``reading``
+        says so for the fusion at hand. None for a fusion without weights.
     """
-    fusions = [m.fusion for m in classifier.members if isinstance(m.fusion, GuidedFusion)]
-    if not fusions:
-        return None
     settings = classifier.settings
     rows = np.flatnonzero(samples.samples.upright)[:MOST]
     total = torch.zeros(len(settings.timesteps), settings.channels, dtype=torch.float64)
     for part in np.array_split(rows, max(1, len(rows) // AT_ONCE)):
         streams = samples.streams(part, classifier.local, classifier.global_)
-        for fusion in fusions:
-            weights = fusion.attention(streams.local.float(), streams.global_.float())
-            total += weights.sum((0, 1)).cpu().double()
-    weight = (total / (len(rows) * len(fusions) * settings.channels)).numpy()
+        for member in classifier.members:
+            weights = member.fusion.weights(streams.local.float(), streams.global_.float())
+            if weights is None:
+                return None
+            total += weights.cpu().double() * len(part)
+    weight = (total / (len(rows) * len(classifier.members))).numpy()
     widths = stage_reader(classifier.model, settings, classifier.noise).channels
     stage = np.searchsorted(np.cumsum(widths), classifier.local.channels.cpu().numpy(), "right")
     values = np.stack([weight[:, stage == s].sum(1) for s in range(len(widths))], 1)
@@ -47,4 +45,5 @@ def fusion_weights(samples: TrainingSet, classifier: Classifier) -> dict[str, An
         "timesteps": list(settings.timesteps),
         "stages": sorted(set(settings.blocks)),
         "values": values.round(6).tolist(),
+        "reading": classifier.members[0].fusion.reading,
     }

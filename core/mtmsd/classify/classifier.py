@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -67,6 +68,10 @@ class Selection:
         ascending = bool((kept.diff() > 0).all()) and 0 <= kept[0] <= kept[-1] < channels
         if not (ascending and self.mean.shape == self.scale.shape == shape):
             raise ValueError(f"a selection of {len(kept)} channels out of {channels}")
+
+    def by_stage(self, widths: Sequence[int]) -> tuple[int, ...]:
+        """How many channels are kept of each stage, of those that it has."""
+        return tuple(len(kept) for kept in _by_block(self.channels, widths))
 
     def to(self, device: torch.device) -> Selection:
         """Return a copy on that device."""
@@ -198,20 +203,21 @@ class Classifier:
             Selection(*(tensors[f"{stream}.{f.name}"] for f in dataclasses.fields(Selection)))
             for stream in ("local", "global_")
         )
-        members = []
-        for i in range(settings.members):
-            with torch.device("meta"):
-                member = Network(settings, model.whitening.components, len(classes))
-            prefix = f"member.{i}."
-            weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
-            members.append(load_weights(member, weights))
         noise = tensors["noise"]
         side = model.patch_size
         if noise.shape != (model.backbone.channels, side, side):
             raise ValueError(f"noise of the shape {tuple(noise.shape)}")
-        channels = sum(stage_reader(model, settings, noise).channels)
+        widths = stage_reader(model, settings, noise).channels
         for selection in (local, global_):
-            selection.check(len(settings.timesteps), channels)
+            selection.check(len(settings.timesteps), sum(widths))
+        stages = local.by_stage(widths)
+        members = []
+        for i in range(settings.members):
+            with torch.device("meta"):
+                member = Network(settings, model.whitening.components, len(classes), stages)
+            prefix = f"member.{i}."
+            weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+            members.append(load_weights(member, weights))
         return cls(model, settings, classes, noise, local, global_, members, metadata["metadata"])
 
 
@@ -243,7 +249,7 @@ def stage_reader(model: DiffusionModel, settings: ClassifierSettings, noise: Ten
     return StageReader(model.backbone, noise, *chosen)
 
 
-def _by_block(channels: Tensor, widths: list[int]) -> list[Tensor]:
+def _by_block(channels: Tensor, widths: Sequence[int]) -> list[Tensor]:
     """Split ascending channel numbers of a stream into those of each block."""
     starts = [sum(widths[:i]) for i in range(len(widths) + 1)]
     return [

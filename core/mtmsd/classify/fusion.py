@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from mtmsd.settings import ClassifierSettings
 
 PIXELS_AT_ONCE = {"cpu": 64, "cuda": 16_384, "mps": 16_384}
 """Pixels that are fused together in mapping: their weights stay in a processor's cache."""
 
 
-class GuidedFusion(nn.Module):
+class Fusion(nn.Module):
+    """From the features of all timesteps to one vector a pixel.
+
+    Attributes
+    ----------
+    channels : int
+        Length of that vector.
+    purified : bool
+        Whether it takes the channels that purification keeps, or else all of every stage.
+    trial : str
+        Name of the fusion by which model selection tries learning rates for it.
+    reading : str
+        How the report's table of its weights is read: a sentence.
+    """
+
+    purified: ClassVar[bool] = True
+    trial: ClassVar[str] = "mean"
+    reading: ClassVar[str] = (
+        "A column’s sum is the share of channels that purification has kept of that stage."
+    )
+    channels: int
+
+    @classmethod
+    @abstractmethod
+    def of(cls, settings: ClassifierSettings, stages: Sequence[int]) -> Fusion:
+        """Make one as the settings say; ``stages``: channels that are kept of each stage."""
+
+    @abstractmethod
+    def forward(self, local: Tensor, global_: Tensor) -> Tensor:
+        """(N, P, T, k) pixels of N tiles and (N, T, k) their global streams -> (N, P, channels)."""
+
+    def weights(self, local: Tensor, global_: Tensor) -> Tensor | None:
+        """Mean weights (T, k) of timesteps and channels, which sum to 1; None: it has none."""
+        return None
+
+
+class GuidedFusion(Fusion):
     """The paper's fusion: for every channel, a softmax over the timesteps.
 
     The local stream X says how the timesteps weigh against each other, guided by the global
@@ -24,6 +64,7 @@ class GuidedFusion(nn.Module):
 
     def __init__(self, timesteps: int, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         half = channels // 2
         self.compress = nn.Sequential(
             nn.Linear(channels, half), nn.ReLU(), nn.BatchNorm1d(half), nn.Linear(half, half)
@@ -35,6 +76,11 @@ class GuidedFusion(nn.Module):
         initialise(self)
         for weight in (self.select_weight, self.guide_weight):
             nn.init.normal_(weight, std=0.02)
+
+    @classmethod
+    def of(cls, settings: ClassifierSettings, stages: Sequence[int]) -> GuidedFusion:
+        """Make one for all timesteps and purified channels."""
+        return cls(len(settings.timesteps), settings.channels)
 
     def forward(self, local: Tensor, global_: Tensor) -> Tensor:
         """(N, P, T, k) pixels of N tiles and (N, T, k) their global streams -> (N, P, k)."""
@@ -56,6 +102,10 @@ class GuidedFusion(nn.Module):
         z, folded, guide = self._folded(local, global_)
         return _weights(z, folded, guide[:, None])
 
+    def weights(self, local: Tensor, global_: Tensor) -> Tensor:
+        """Attention (T, k), the mean over pixels and channels."""
+        return self.attention(local, global_).mean((0, 1)) / self.channels
+
     def _folded(self, local: Tensor, global_: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What q is made of: z (N, P, k/2), W_q W_s (T, k, k/2), and the tile's share (N, T, k)."""
         half = self.select_weight.shape[1]
@@ -74,11 +124,17 @@ def _weights(z: Tensor, folded: Tensor, guide: Tensor) -> Tensor:
         return torch.softmax(logits, dim=-2)
 
 
-class MeanFusion(nn.Module):
+class MeanFusion(Fusion):
     """The plain mean over the timesteps: what guided fusion has to beat."""
 
-    def __init__(self, timesteps: int, channels: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
+        self.channels = channels
+
+    @classmethod
+    def of(cls, settings: ClassifierSettings, stages: Sequence[int]) -> MeanFusion:
+        """Make one for all purified channels."""
+        return cls(settings.channels)
 
     def forward(self, local: Tensor, global_: Tensor) -> Tensor:
         """(N, P, T, k), (N, T, k) -> (N, P, k)."""
@@ -91,7 +147,3 @@ def initialise(module: nn.Module) -> None:
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
-
-
-FUSIONS: dict[str, Callable[[int, int], nn.Module]] = {"guided": GuidedFusion, "mean": MeanFusion}
-"""Fusions by name: (timesteps, channels) -> module with forward(local, global_)."""

@@ -6,11 +6,15 @@ loss of its own, and their probabilities are averaged; the first, the main one, 
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from mtmsd.classify.fusion import initialise
 from mtmsd.features.stages import NEIGHBOURHOODS
+from mtmsd.settings import ClassifierSettings
 
 
 def _layer(inputs: int, outputs: int) -> nn.Sequential:
@@ -44,7 +48,28 @@ def draw_from(network: nn.Module, generator: torch.Generator | None) -> None:
             layer.generator = generator
 
 
-class PaperHead(nn.Module):
+class Head(nn.Module):
+    """From a fused vector and the pixel's own spectrum to scores of B branches.
+
+    Attributes
+    ----------
+    branches : int
+        B.
+    """
+
+    branches: ClassVar[int]
+
+    @classmethod
+    @abstractmethod
+    def of(cls, settings: ClassifierSettings, features: int, components: int, classes: int) -> Head:
+        """Make one as the settings say, for fused vectors and spectra of these lengths."""
+
+    @abstractmethod
+    def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
+        """(P, features), (P, 3·C) -> scores (P, B, K)."""
+
+
+class PaperHead(Head):
     """The paper's: 128, 32, K; with 30 classes or more 256, 128, K. No spectrum."""
 
     branches = 1
@@ -57,12 +82,19 @@ class PaperHead(nn.Module):
         )
         initialise(self)
 
+    @classmethod
+    def of(
+        cls, settings: ClassifierSettings, features: int, components: int, classes: int
+    ) -> PaperHead:
+        """Make one."""
+        return cls(features, components, classes)
+
     def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
         """(P, k), (P, 3·C) -> scores (P, 1, K)."""
         return self.layers(fused)[:, None]
 
 
-class SpectralHead(nn.Module):
+class SpectralHead(Head):
     """A third stream: the pixel's own spectrum and its surroundings' beside the fused vector.
 
     The main branch takes all streams, a second one the third stream alone, a third one the
@@ -82,15 +114,15 @@ class SpectralHead(nn.Module):
         self.surroundings = nn.Sequential(_spectral(spectrum), Dropout(0.3), nn.Linear(64, classes))
         self.pixel = nn.Sequential(_spectral(components), Dropout(0.3), nn.Linear(64, classes))
 
+    @classmethod
+    def of(
+        cls, settings: ClassifierSettings, features: int, components: int, classes: int
+    ) -> SpectralHead:
+        """Make one."""
+        return cls(features, components, classes)
+
     def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
         """(P, k), (P, 3·C) -> scores (P, 3, K)."""
         joint = self.joint(torch.cat([self.fused(fused), self.spectrum(spectrum)], dim=1))
         pixel = self.pixel(spectrum[:, : self.components])
         return torch.stack([joint, self.surroundings(spectrum), pixel], dim=1)
-
-
-HEADS: dict[str, type[PaperHead] | type[SpectralHead]] = {
-    "paper": PaperHead,
-    "spectral": SpectralHead,
-}
-"""Heads by name: (fused features, components, classes) -> module."""

@@ -44,6 +44,8 @@ class Learner:
     settings: ClassifierSettings
     classes: int
     reporter: Reporter
+    stages: tuple[int, ...] = ()
+    """How many channels of each stage the local stream has."""
     done: dict[int, int] = field(default_factory=dict, init=False)
     lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -51,7 +53,10 @@ class Learner:
         """Train all members; they begin with weights of their own."""
         components = self.streams.spectrum.shape[-1] // len(NEIGHBOURHOODS)
         seeds = range(seed, seed + self.settings.members)
-        networks = [seeded_network(self.settings, components, self.classes, own) for own in seeds]
+        networks = [
+            seeded_network(self.settings, components, self.classes, own, self.stages)
+            for own in seeds
+        ]
         return parallel_map(self._train, zip(seeds, networks), self.targets.device)
 
     def _train(self, given: tuple[int, Network]) -> Network:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from mtmsd.classify.fusions import fusion_named
 from mtmsd.compute.threads import parallel_map
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.splits import positions, spatial_blocks
@@ -51,8 +52,9 @@ def select_hyperparameters(
 ) -> ClassifierSettings:
     """Return the settings with the hyperparameters that suit the labelled pixels ``index``.
 
-    With either one network learns half of the blocks and predicts the other half. The plain
-    mean of the timesteps is enough for that, and takes two thirds of the time of the fusion.
+    With either one network learns half of the blocks and predicts the other half. The fusion says
+    which one is enough for that: for the guided one the plain mean of the timesteps, in two thirds
+    of the time.
     """
     low, high = (candidate.of(settings) for candidate in (LOW_RATE, HIGH_RATE))
     own = labels.subset(index)
@@ -64,7 +66,7 @@ def select_hyperparameters(
     values = np.array([info.value for info in own.classes])
 
     def correct(settings: ClassifierSettings) -> int:
-        brief = replace(settings, members=1, fusion="mean")
+        brief = replace(settings, members=1, fusion=fusion_named(settings.fusion).trial)
         predicted = values[trial(brief, kept, left_out).argmax(1)]
         return int((predicted == labels.values[left_out]).sum())
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from mtmsd.classify.fusion import FUSIONS
-from mtmsd.classify.head import HEADS
+from mtmsd.classify.fusions import fusion_named
+from mtmsd.classify.heads import head_named
 from mtmsd.errors import InputError
 from mtmsd.settings import ClassifierSettings
 
@@ -33,23 +34,34 @@ class Streams:
 
 
 class Network(nn.Module):
-    """Streams to class scores."""
+    """Streams to class scores.
 
-    def __init__(self, settings: ClassifierSettings, components: int, classes: int) -> None:
+    Parameters
+    ----------
+    settings : ClassifierSettings
+    components, classes : int
+        C and K.
+    stages : sequence of int
+        How many channels of each stage the local stream has, for fusions that ask.
+    """
+
+    def __init__(
+        self,
+        settings: ClassifierSettings,
+        components: int,
+        classes: int,
+        stages: Sequence[int] = (),
+    ) -> None:
         super().__init__()
-        for name, table in (("fusion", FUSIONS), ("head", HEADS)):
-            if getattr(settings, name) not in table:
-                raise InputError(
-                    f"There is no {name} '{getattr(settings, name)}'.",
-                    hint=f"Choose from: {', '.join(table)}.",
-                )
         if settings.branch_weight <= 0:
             raise InputError(
                 f"The setting branch_weight cannot be {settings.branch_weight:g}.",
                 hint="It is above 0; 1 counts all branches alike.",
             )
-        self.fusion = FUSIONS[settings.fusion](len(settings.timesteps), settings.channels)
-        self.head = HEADS[settings.head](settings.channels, components, classes)
+        self.fusion = fusion_named(settings.fusion).of(settings, stages)
+        self.head = head_named(settings.head).of(
+            settings, self.fusion.channels, components, classes
+        )
         weights = [settings.branch_weight, *[1.0] * (self.head.branches - 1)]
         self.branch_weights = [weight / sum(weights) for weight in weights]
 
@@ -66,9 +78,13 @@ class Network(nn.Module):
 
 
 def seeded_network(
-    settings: ClassifierSettings, components: int, classes: int, seed: int
+    settings: ClassifierSettings,
+    components: int,
+    classes: int,
+    seed: int,
+    stages: Sequence[int] = (),
 ) -> Network:
     """Make a network whose initial weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(settings, components, classes)
+        return Network(settings, components, classes, stages)

@@ -13,6 +13,7 @@ from torch import Tensor
 from mtmsd import __version__
 from mtmsd.classify.classifier import Classifier, Selection, stage_reader
 from mtmsd.classify.ensemble import voters
+from mtmsd.classify.fusions import fusion_named
 from mtmsd.classify.learner import Learner
 from mtmsd.classify.model_selection import select_hyperparameters
 from mtmsd.classify.network import Streams
@@ -145,9 +146,10 @@ class TrainingSet:
         settings = for_features(model.backbone, settings, side, device, reporter)
         Arithmetic.of(settings).place(model.backbone, device)
         reader = stage_reader(model, settings, noise)
-        settings = dataclasses.replace(
-            settings, channels=min(settings.channels, sum(reader.channels))
-        )
+        channels = sum(reader.channels)
+        if fusion_named(settings.fusion).purified:
+            channels = min(settings.channels, channels)
+        settings = dataclasses.replace(settings, channels=channels)
         if settings.features == "dense":
             plan = dense_plan(labels, TileGrid(side, settings.stride), settings.turns)
         else:
@@ -182,6 +184,7 @@ class TrainingSet:
             settings,
             classes=len(values),
             reporter=reporter,
+            stages=local.by_stage(stage_reader(self.model, settings, self.noise).channels),
         )
         members = learner.ensemble(seed * 1000)
         metadata = {"version": __version__, "seed": seed, "samples": len(rows)}

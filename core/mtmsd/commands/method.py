@@ -25,16 +25,12 @@ def check_method(
     ------
     InputError
     """
-    from mtmsd.classify.fusion import FUSIONS
-    from mtmsd.classify.head import HEADS
+    from mtmsd.classify.fusions import fusion_named
+    from mtmsd.classify.heads import head_named
     from mtmsd.diffusion.backbones import backbone_named
 
-    for what, table in (("fusion", FUSIONS), ("head", HEADS)):
-        name = getattr(settings, what)
-        if name not in table:
-            raise InputError(
-                f"There is no {what} '{name}'.", hint=f"Choose from: {', '.join(table)}."
-            )
+    fusion_named(settings.fusion)
+    head_named(settings.head)
     last = backbone_named(backbone).stage_count - 1
     if max(settings.blocks) > last:
         raise InputError(

@@ -11,6 +11,7 @@ from mtmsd.diffusion.backbone import Backbone
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError
 from mtmsd.files.model_check import load_weights
+from mtmsd.tables import named
 
 BACKBONES: dict[str, type[Backbone]] = {"unet": UNet}
 """Backbones by name: (channels, width) -> module as :class:`Backbone` says."""
@@ -18,11 +19,7 @@ BACKBONES: dict[str, type[Backbone]] = {"unet": UNet}
 
 def backbone_named(name: str) -> type[Backbone]:
     """Return the backbone of that name; raises :class:`InputError` if there is none."""
-    if name not in BACKBONES:
-        raise InputError(
-            f"There is no backbone '{name}'.", hint=f"Choose from: {', '.join(BACKBONES)}."
-        )
-    return BACKBONES[name]
+    return named("backbone", name, BACKBONES)
 
 
 def build_backbone(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Union
 
 from mtmsd.compute.runtime import Runtime
 from mtmsd.errors import InputError, MachineError
+from mtmsd.tables import named
 
 if TYPE_CHECKING:
     from torch import device as TorchDevice
@@ -97,11 +98,7 @@ def runtime_for(classifier: Path, name: str | None = None) -> RuntimeParts:
     """
     exported = classifier.suffix.lower() == RUNTIMES["onnx"].suffix
     found = name or ("onnx" if exported else "torch")
-    if found not in RUNTIMES:
-        raise InputError(
-            f"There is no runtime '{name}'.", hint=f"Choose from: {', '.join(RUNTIMES)}."
-        )
-    runtime = RUNTIMES[found]
+    runtime = named("runtime", found, RUNTIMES)
     if exported != (found == "onnx"):
         raise InputError(
             f"The runtime {found} reads {runtime.suffix} files; {classifier.name} is none.",
