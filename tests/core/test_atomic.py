@@ -15,6 +15,8 @@ import pytest
 import shapely
 from mtmsd.assess.report import write_whole
 from mtmsd.classes import ClassInfo
+from mtmsd.compute.arithmetic import Arithmetic
+from mtmsd.diffusion import kept_answers
 from mtmsd.errors import InputError, MachineError
 from mtmsd.files import atomic
 from mtmsd.files.atomic import atomic_path
@@ -47,9 +49,17 @@ def write_onnx(path: Path) -> None:
     save_graph(path, onnx.helper.make_model(graph), {"whitening.mean": np.ones(2)}, {})
 
 
+def keep_answer(path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kept_answers, "answer_path", lambda key: path)
+        form = Arithmetic("fp32", "contiguous")
+        kept_answers.keep({"forms": [str(form)]}, form, {form: 0.5})
+
+
 WRITERS: dict[str, Callable[[Path], object]] = {
     "model.safetensors": lambda path: save_arrays(path, "model", {"a": np.ones(3)}, {}),
     "model.onnx": write_onnx,
+    "arithmetic.json": keep_answer,
     "pid.json": lambda path: write_json(path, {"pid": 1}),
     "report.html": lambda path: write_whole(path, "report"),
     "points.gpkg": write_layer,

@@ -27,6 +27,7 @@ from mtmsd.diffusion.backbone import Backbone
 from mtmsd.diffusion.patches import Batch
 from mtmsd.diffusion.schedule import cosine_schedule
 from mtmsd.diffusion.step import set_gradients
+from mtmsd.errors import MtmsdError
 from mtmsd.reporting import Reporter
 from mtmsd.settings import ClassifierSettings, PretrainSettings
 
@@ -163,11 +164,10 @@ def fastest(trial: Trial, forms: Sequence[Arithmetic], reporter: Reporter) -> Ar
     chosen = min(seconds, key=lambda form: seconds[form])
     try:
         kept_answers.keep(key, chosen, seconds)
-    except OSError as error:
+    except MtmsdError as error:
         reporter.warning(
-            f"The fastest arithmetic here, {chosen}, cannot be kept in "
-            f"{kept_answers.cache_folder()} ({error.strerror}), and is measured anew each time: "
-            f"set {kept_answers.VARIABLE} to a folder that can be written."
+            f"The fastest arithmetic here, {chosen}, is measured anew each time. {error.message} "
+            f"Set {kept_answers.VARIABLE} to a folder that can be written."
         )
     return chosen
 

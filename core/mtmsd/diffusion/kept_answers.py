@@ -16,7 +16,7 @@ import torch
 
 from mtmsd import __version__
 from mtmsd.compute.arithmetic import Arithmetic
-from mtmsd.files.atomic import partial_path
+from mtmsd.files.atomic import atomic_path, write_errors
 
 VARIABLE = "MTMSD_CACHE"
 """Environment variable: the folder in which answers are kept."""
@@ -74,15 +74,11 @@ def recall(key: Mapping[str, Any]) -> Arithmetic | None:
 
 
 def keep(key: Mapping[str, Any], chosen: Arithmetic, seconds: Mapping[Arithmetic, float]) -> None:
-    """Keep an answer, with the seconds of each form; raises OSError."""
+    """Keep an answer, with the seconds of each form; raises as :func:`atomic_path`."""
     told = {str(form): round(value, 6) for form, value in seconds.items()}
     answer = {"precision": chosen.precision, "layout": chosen.layout, "seconds": told, "for": key}
     path = answer_path(key)
-    temporary = partial_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        temporary.write_text(json.dumps(answer, indent=1) + "\n")
-        temporary.replace(path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as part:
+        part.write_text(json.dumps(answer, indent=1) + "\n")
