@@ -18,6 +18,10 @@ Layout = Literal["auto", "contiguous", "channels_last"]
 RENAMED = {"joint_weight": "branch_weight"}
 """Settings by their former names, which older files and jobs have."""
 
+OF_THE_BACKBONE = ("patch_size", "width")
+"""Settings whose limits are the backbone's own: those that stand here are the U-Net's, and another
+one's are checked where the networks are known."""
+
 Count = Annotated[int, Limits(1, 10_000_000)]
 Rate = Annotated[float, Limits(0, 10, above=True)]
 
@@ -124,6 +128,8 @@ class Settings:
             For an unknown key or a value that does not fit.
         """
         parts: dict[str, dict[str, Any]] = {"pretrain": {}, "classifier": {}}
+        backbone = pairs.get("backbone", pairs.get("pretrain.backbone", self.pretrain.backbone))
+        elsewhere = OF_THE_BACKBONE if backbone != PretrainSettings.backbone else ()
         for key, text in pairs.items():
             part, name = self._find(key)
             hint = hints_of(type(getattr(self, part)))[name]
@@ -131,7 +137,7 @@ class Settings:
                 value = from_text(hint, text)
             except ValueError:
                 raise _refusal(name, hint, text) from None
-            if not allows(hint, value):
+            if not allows(hint, value) and name not in elsewhere:
                 raise _refusal(name, hint, text)
             parts[part][name] = value
         return dataclasses.replace(

@@ -11,10 +11,13 @@ from mtmsd.cli.main import main
 from mtmsd.diffusion.backbone import Backbone
 from mtmsd.diffusion.backbones import BACKBONES
 from mtmsd.diffusion.model import DiffusionModel
+from mtmsd.errors import InputError
 from mtmsd.features.stages import StageReader
 from mtmsd.files.tensor_file import load_tensors, save_tensors
 from running import TINY, words
 from torch import Tensor, nn
+
+pytestmark = pytest.mark.slow
 
 
 class Flat(Backbone):
@@ -90,6 +93,54 @@ def test_a_model_of_before_the_table_is_a_unet(trained: Path, tmp_path: Path) ->
     path = tmp_path / "older.safetensors"
     save_tensors(path, "diffusion-model", tensors, metadata)
     assert DiffusionModel.load(path).backbone.prefix == "unet."
+
+
+class Odd(Flat):
+    """It takes widths and patches that the U-Net does not."""
+
+    width_multiple = 3
+    largest_width = 12
+    least_patch = 5
+    largest_patch = 15
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"width": 9, "patch_size": 15}, ""),
+        ({"width": 32}, "width cannot be '32'. For the backbone odd it is a whole number from 3 "
+                        "to 12, a multiple of 3."),
+        ({"width": 9, "patch_size": 16}, "patch_size cannot be '16'. For the backbone odd it is a "
+                                         "whole number from 5 to 15."),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["pretrain", "map"])
+def test_widths_and_patches_are_the_backbones_own(
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, int],
+    said: str,
+    command: str,
+) -> None:
+    monkeypatch.setitem(BACKBONES, "odd", Odd)
+    settings = {"backbone": "odd", "blocks": "0", "stride": 5, "iterations": 2} | changes
+    line = [command, trained / "scene.tif", *[trained / "labels.gpkg"] * (command == "map")]
+    line += ["-o", tmp_path / f"made.{'tif' if command == 'map' else 'safetensors'}"]
+    status = main([str(word) for word in [*line, *words(TINY | settings)]])
+    told = " ".join(capsys.readouterr().err.split())
+    if said:
+        assert (status, list(tmp_path.iterdir())) == (1, [])
+        assert said in told
+        return
+    assert status == 0, told
+    if command == "pretrain":
+        model = DiffusionModel.load(tmp_path / "made.safetensors")
+        assert (model.width, model.patch_size) == (9, 15)
+        monkeypatch.setattr(Odd, "largest_patch", 14)
+        with pytest.raises(InputError, match="patches of 15 px, which are not from 5 to 14"):
+            DiffusionModel.load(tmp_path / "made.safetensors")
 
 
 def test_nothing_outside_of_diffusion_names_a_backbone() -> None:

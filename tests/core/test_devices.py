@@ -11,13 +11,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import rasterio
 import torch
 from mtmsd.classify.attention import fusion_weights
 from mtmsd.classify.classifier import Classifier, load_classifier
 from mtmsd.classify.training import TrainingSet
 from mtmsd.cli.main import main
+from mtmsd.commands.devices import on_device
 from mtmsd.compute import device as device_module
 from mtmsd.compute.arithmetic import Arithmetic
 from mtmsd.diffusion import devices
@@ -26,13 +30,16 @@ from mtmsd.diffusion.patches import Batch
 from mtmsd.diffusion.schedule import CosineSchedule
 from mtmsd.diffusion.step import train_step
 from mtmsd.diffusion.unet import UNet
-from mtmsd.errors import MachineError
+from mtmsd.errors import InputError, MachineError
 from mtmsd.labels.read import read_labels
+from mtmsd.mapping import tiles
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.settings import PretrainSettings
 from running import TINY, words
 from stand_in import DEVICE, OnDevice, StandIn
+
+pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
 SETTINGS = PretrainSettings(precision="fp32")
@@ -176,6 +183,101 @@ def test_a_job_says_which_device_it_passed_over(
     assert [(m["type"], m.get("device")) for m in told[:1]] == [("hello", "cpu")]
     warnings = [m["message"] for m in told if m["type"] == "warning"]
     assert len([text for text in warnings if text.startswith("The device 'meta' failed")]) == 1
+
+
+class WeakCard(StandIn):
+    """It learns the trial's patches of 8 px, and has no kernel for convolutions of 16."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        convolves = func.overloadpacket.__name__ == "convolution"
+        if convolves and isinstance(args[0], OnDevice) and args[0].shape[-1] >= 16:
+            raise RuntimeError("CUDNN_STATUS_NOT_SUPPORTED\n  no engine for this size")
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+
+@pytest.fixture
+def weak_card(broken_device: None) -> Iterator[None]:
+    """A device that passes the trial of ``auto`` and fails with the real network."""
+    with WeakCard():
+        yield
+
+
+def told_by(capfd: pytest.CaptureFixture[str], *line: object) -> list[dict[str, Any]]:
+    """Run a command; what it tells in the end is that it is done."""
+    command, *rest = map(str, line)
+    assert main([command, "--json", *rest]) == 0
+    told = [json.loads(text) for text in capfd.readouterr().out.splitlines()]
+    assert (told[0]["device"], told[-1]["type"]) == ("meta", "done")
+    return told
+
+
+TAKEN_OVER = (
+    "The device 'meta' was chosen and then failed (CUDNN_STATUS_NOT_SUPPORTED no engine for this "
+    "size). The processor takes over."
+)
+
+
+def test_the_processor_takes_over_from_a_card_that_fails_with_the_real_network(
+    weak_card: None,
+    trained: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # torch names devices
+    monkeypatch.setitem(tiles.TILES_AT_ONCE, "meta", 8)
+    monkeypatch.setattr(
+        sys.modules["torch.optim.adam"], "_device_dtype_check_for_fused", lambda *_, **__: None
+    )
+    model, scene = tmp_path / "model.safetensors", trained / "scene.tif"
+    settings = words(TINY | {"iterations": 2})
+    for command in (
+        ["pretrain", scene, "-o", model, *settings],
+        ["train", scene, trained / "labels.gpkg", "-o", tmp_path / "classifier.safetensors",
+         "--model", model, "--holdout", "0", *settings],
+        ["classify", scene, "-o", tmp_path / "map.tif", "--classifier",
+         trained / "classifier.safetensors"],
+    ):  # fmt: skip
+        warnings = [m["message"] for m in told_by(capfd, *command) if m["type"] == "warning"]
+        assert [text for text in warnings if "device" in text] == [TAKEN_OVER]
+    line = ["classify", scene, "-o", tmp_path / "again.tif", "--device", "cpu", "--classifier"]
+    assert main([str(word) for word in [*line, trained / "classifier.safetensors"]]) == 0
+    with rasterio.open(tmp_path / "map.tif") as one, rasterio.open(tmp_path / "again.tif") as other:
+        assert (one.read() == other.read()).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "tried"),
+    [
+        ("auto", RuntimeError("no kernel"), ["cuda:1", "cpu"]),
+        ("auto", TypeError("MPS has no float64"), ["cuda:1", "cpu"]),
+        ("auto", MachineError("no graph", code="no-device"), ["cuda:1", "cpu"]),
+        ("cuda:1", RuntimeError("no kernel"), ["cuda:1"]),
+        ("auto", RuntimeError("CUDA out of memory"), ["cuda:1"]),
+        ("auto", MachineError("diverged", code="diverged"), ["cuda:1"]),
+        ("auto", InputError("no such band"), ["cuda:1"]),
+    ],
+)
+def test_only_a_failure_of_a_card_that_auto_chose_is_the_processors_turn(
+    name: str, error: Exception, tried: list[str]
+) -> None:
+    """A card that was asked for by name is not replaced; other faults are no card's."""
+    chosen = {"auto": "cuda:1", "cuda:1": "cuda:1", "cpu": "cpu"}
+    asked: list[str] = []
+
+    def work(device: str) -> str:
+        asked.append(device)
+        if device != "cpu":
+            raise error
+        return "done"
+
+    table = SimpleNamespace(choose_device=chosen.__getitem__)
+    if "cpu" in tried:
+        assert on_device(table, name, Reporter(), work) == "done"
+    else:
+        with pytest.raises(type(error), match=str(error)):
+            on_device(table, name, Reporter(), work)
+    assert asked == tried
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:7", "mps"])

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from mtmsd.cli.main import main
 from mtmsd.commands.method import check_method
+from mtmsd.diffusion.backbones import BACKBONES
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError
-from mtmsd.fields import hints_of, rule
+from mtmsd.fields import hints_of, parts, rule
 from mtmsd.files.model_check import read_settings
 from mtmsd.settings import PRESETS, ClassifierSettings, PretrainSettings, preset
 from running import TINY, fields_scene, words
@@ -41,6 +42,13 @@ def test_each_setting_out_of_range_is_named_with_its_range(key: str, text: str) 
     assert caught.value.message == f"The setting {name} cannot be '{text}'."
     part = ClassifierSettings if key not in hints_of(PretrainSettings) else PretrainSettings
     assert caught.value.hint == f"It is {rule(hints_of(part)[name])}."
+
+
+def test_the_limits_of_the_default_are_those_of_its_network() -> None:
+    kind = BACKBONES[PretrainSettings.backbone]
+    hints = hints_of(PretrainSettings)
+    for name, limits in (("width", kind.width_limits()), ("patch_size", kind.patch_limits())):
+        assert parts(hints[name]) == (int, limits)
 
 
 def test_every_number_has_limits() -> None:

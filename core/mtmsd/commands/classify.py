@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmsd.commands.arguments import Extent, Rasters, Source
+from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_scene_for
 from mtmsd.commands.outputs import check_outputs, check_rasters
 from mtmsd.jobs.work import file_state, work_folder
@@ -16,6 +17,7 @@ from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
     from mtmsd.mapping.block_store import BlockStore
+    from mtmsd.mapping.runtimes import Device
     from mtmsd.postprocess.filters import Refinement
     from mtmsd.scene.raster import Scene
 
@@ -62,17 +64,39 @@ def check_after(arguments: Rasters) -> None:
 
 def run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Map the scene as :func:`run` does, in the work folder of another job."""
-    from mtmsd.mapping.mapper import classify
     from mtmsd.postprocess.filters import Refinement
 
-    runtime = arguments.chosen_runtime()
-    device = runtime.devices.choose_device(arguments.device)
-    classifier = runtime.classifiers.load_classifier(arguments.classifier)
     refinement = Refinement(**arguments.after())
     layers = arguments.layers()
     if refinement.unknown_below is not None:
         layers.setdefault("confidence", work / "confidence.tif")
     made = work / "map.tif" if refinement else arguments.output
+    found = on_device(
+        arguments.chosen_runtime().devices,
+        arguments.device,
+        reporter,
+        lambda device: _mapped(work, arguments, made, layers, device, reporter),
+    )
+    if refinement:
+        found["pixels"] = _refined(made, arguments.output, refinement, layers, reporter)
+    files = {"map": arguments.output, **arguments.layers()}
+    for kind, path in files.items():
+        reporter.artifact(kind, path)
+    return files | found
+
+
+def _mapped(
+    work: Path,
+    arguments: Arguments,
+    made: Path,
+    layers: Mapping[str, Path],
+    device: Device,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Map the scene on a device, from files: what a card has failed with is not used again."""
+    from mtmsd.mapping.mapper import classify
+
+    classifier = arguments.chosen_runtime().classifiers.load_classifier(arguments.classifier)
     with open_scene_for(classifier.model, arguments.scene, reporter) as scene:
         store = _block_store(work, arguments, scene)
         if arguments.resume and store.others:
@@ -80,7 +104,7 @@ def run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, An
                 f"The finished blocks in {work} are of another classifier, scene or extent; "
                 "all is mapped again."
             )
-        found = classify(
+        return classify(
             scene,
             classifier,
             made,
@@ -90,12 +114,6 @@ def run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, An
             store=store,
             reporter=reporter,
         )
-    if refinement:
-        found["pixels"] = _refined(made, arguments.output, refinement, layers, reporter)
-    files = {"map": arguments.output, **arguments.layers()}
-    for kind, path in files.items():
-        reporter.artifact(kind, path)
-    return files | found
 
 
 def _refined(

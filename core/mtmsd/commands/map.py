@@ -11,7 +11,7 @@ from typing import Any
 from mtmsd.commands import assess, classify, nextlabels, pretrain, train, vectorize
 from mtmsd.commands.arguments import Method, Pixels, Rasters, Source, command_line
 from mtmsd.commands.inputs import open_labels, open_scene
-from mtmsd.commands.method import check_method
+from mtmsd.commands.method import check_backbone, check_method
 from mtmsd.commands.outputs import check_outputs, check_rasters, check_vectors
 from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import Reporter
@@ -87,6 +87,8 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         learnt = settings.pretrain
         side = None if arguments.model else learnt.patch_size
         check_method(settings.classifier, side, learnt.backbone)
+    if not arguments.model and _pretrains(arguments):
+        check_backbone(settings.pretrain)
     classify.check_after(arguments)
     _check_labels(arguments)
     for module in _MODULES:

@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from mtmsd.errors import InputError
-from mtmsd.settings import ClassifierSettings
+from mtmsd.settings import ClassifierSettings, PretrainSettings
+
+
+def check_backbone(settings: PretrainSettings) -> None:
+    """Refuse a width or a patch size that the chosen network does not take.
+
+    Raises
+    ------
+    InputError
+    """
+    from mtmsd.diffusion.backbones import backbone_named
+
+    kind = backbone_named(settings.backbone)
+    for name, limits in (("width", kind.width_limits()), ("patch_size", kind.patch_limits())):
+        if not limits.hold(value := getattr(settings, name)):
+            raise InputError(
+                f"The setting {name} cannot be '{value}'.",
+                hint=f"For the backbone {settings.backbone} it is a whole number {limits}.",
+            )
 
 
 def check_method(

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mtmsd.commands.arguments import Method, Source
+from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_scene
+from mtmsd.commands.method import check_backbone
 from mtmsd.commands.outputs import check_outputs
 from mtmsd.jobs.work import work_folder
 from mtmsd.reporting import Reporter
@@ -31,23 +33,28 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Pretrain, write the model, and say where it is."""
     settings = arguments.chosen()
     check_outputs([arguments.scene, arguments.init], [arguments.output])
-    from mtmsd.diffusion.devices import choose_device
+    from mtmsd.diffusion import devices
     from mtmsd.diffusion.pretrain import pretrain
 
-    device = choose_device(arguments.device)
+    check_backbone(settings.pretrain)
     with (
         open_scene(arguments.scene, arguments.exclude, reporter) as scene,
         work_folder(arguments.output, arguments.resume, reporter) as work,
     ):
-        model = pretrain(
-            scene,
-            settings,
-            arguments.output,
-            device=device,
-            seed=arguments.seed,
-            work_dir=work / "checkpoints",
-            resume=arguments.resume,
-            init=arguments.init,
-            reporter=reporter,
+        model = on_device(
+            devices,
+            arguments.device,
+            reporter,
+            lambda device: pretrain(
+                scene,
+                settings,
+                arguments.output,
+                device=device,
+                seed=arguments.seed,
+                work_dir=work / "checkpoints",
+                resume=True,  # what is there was asked for, or is of a card that failed
+                init=arguments.init,
+                reporter=reporter,
+            ),
         )
     return {"model": model}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from mtmsd.commands.arguments import Method, Pixels, Source
+from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_labels, open_scene, open_scene_for
 from mtmsd.commands.method import check_method
 from mtmsd.commands.outputs import check_outputs
@@ -17,6 +18,8 @@ from mtmsd.reporting import Reporter
 from mtmsd.settings import preset
 
 if TYPE_CHECKING:
+    from torch import device as TorchDevice
+
     from mtmsd.assess.validation import HeldOut
     from mtmsd.classify.training import TrainingSet
     from mtmsd.diffusion.model import DiffusionModel
@@ -73,10 +76,21 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         )
     check_outputs([arguments.scene, arguments.labels, arguments.model], [arguments.output])
     with work_folder(arguments.output, arguments.resume, reporter) as work:
-        return _run_in(work, arguments, reporter)
+        if arguments.model is None or arguments.classifier not in (METHOD, STACK):
+            return _run_in(work, arguments, None, reporter)
+        from mtmsd.diffusion import devices
+
+        return on_device(
+            devices,
+            arguments.device,
+            reporter,
+            lambda device: _run_in(work, arguments, device, reporter),
+        )
 
 
-def _run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
+def _run_in(
+    work: Path, arguments: Arguments, device: TorchDevice | None, reporter: Reporter
+) -> dict[str, Any]:
     from mtmsd.assess.independence import PATCH
     from mtmsd.assess.informing import Informing
     from mtmsd.classify.attention import fusion_weights
@@ -91,7 +105,7 @@ def _run_in(work: Path, arguments: Arguments, reporter: Reporter) -> dict[str, A
         check_method(arguments.chosen().classifier, model.patch_size)
     with scene_of(model, arguments.scene, arguments.exclude, reporter) as scene:
         labels = open_labels(arguments.labels, scene, arguments.class_field, reporter)
-        samples = _samples(work, arguments, model, scene, labels, reporter)
+        samples = _samples(work, arguments, model, device, scene, labels, reporter)
         patch = model.patch_size if model else PATCH
         accuracy = Steps(work).run(
             "accuracy",
@@ -135,6 +149,7 @@ def _samples(
     work: Path,
     arguments: Arguments,
     model: DiffusionModel | None,
+    device: TorchDevice | None,
     scene: Scene,
     labels: Labels,
     reporter: Reporter,
@@ -144,35 +159,37 @@ def _samples(
         from mtmsd.stack.training import StackTrainingSet
 
         network = (
-            _network_samples(work, arguments, model, scene, labels, reporter) if model else None
+            _network_samples(work, arguments, model, device, scene, labels, reporter)
+            if model and device
+            else None
         )
         return StackTrainingSet.extract(
             scene, labels, network=network, seed=arguments.seed, reporter=reporter
         )
-    if model is None or arguments.classifier != METHOD:
+    if model is None or device is None:
         from mtmsd.spectral.classifier import SpectralTrainingSet
 
         return SpectralTrainingSet.extract(scene, labels, arguments.classifier, reporter)
-    return _network_samples(work, arguments, model, scene, labels, reporter)
+    return _network_samples(work, arguments, model, device, scene, labels, reporter)
 
 
 def _network_samples(
     work: Path,
     arguments: Arguments,
     model: DiffusionModel,
+    device: TorchDevice,
     scene: Scene,
     labels: Labels,
     reporter: Reporter,
 ) -> TrainingSet:
     from mtmsd.classify.training import TrainingSet
-    from mtmsd.diffusion.devices import choose_device
 
     return TrainingSet.extract(
         scene,
         labels,
         model,
         arguments.chosen().classifier,
-        device=choose_device(arguments.device),
+        device=device,
         seed=arguments.seed,
         reporter=reporter,
         spill=work,

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from mtmsd.fields import Limits
+
 
 class Backbone(nn.Module):
     """Predicts noise and variance: (B, C, H, W), timesteps (B,) -> (B, 2C, H, W).
@@ -27,6 +29,9 @@ class Backbone(nn.Module):
         H and W are multiples of it; a stage's map is smaller than these by it at most.
     width_multiple : int
         The width is a multiple of it.
+    largest_width : int
+    least_patch, largest_patch : int
+        Sides of a patch, in pixels.
     stage_count : int
         Decoder blocks (stages) that features can be read from.
     """
@@ -34,13 +39,26 @@ class Backbone(nn.Module):
     prefix: ClassVar[str]
     downsampling: ClassVar[int]
     width_multiple: ClassVar[int]
+    largest_width: ClassVar[int] = 4096
+    least_patch: ClassVar[int] = 8
+    largest_patch: ClassVar[int] = 1024
     stage_count: ClassVar[int]
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        if width % self.width_multiple:
-            raise ValueError(f"width {width} is not a multiple of {self.width_multiple}")
+        if not self.width_limits().hold(width):
+            raise ValueError(f"a width of {width} is not {self.width_limits()}")
         self.channels, self.width = channels, width
+
+    @classmethod
+    def width_limits(cls) -> Limits:
+        """Widths that the network can have."""
+        return Limits(cls.width_multiple, cls.largest_width, multiple_of=cls.width_multiple)
+
+    @classmethod
+    def patch_limits(cls) -> Limits:
+        """Sides of a patch that it can learn from."""
+        return Limits(cls.least_patch, cls.largest_patch, multiple_of=cls.downsampling)
 
     @abstractmethod
     def stages(self, x: Tensor, t: Tensor, blocks: Iterable[int]) -> list[Tensor]:

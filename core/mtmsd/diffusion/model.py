@@ -85,9 +85,12 @@ class DiffusionModel:
         named = {n: t.numpy() for n, t in tensors.items() if n.startswith("whitening.")}
         whitening = Whitening.of(named)
         check_scene(metadata, len(whitening.mean))
-        check_patch_size(metadata["patch_size"])
+        check_patch_size(side := metadata["patch_size"])
         name = metadata.get("settings", {}).get("pretrain", {}).get("backbone", "unet")
-        prefix = backbone_named(name).prefix
+        kind = backbone_named(name)
+        if not kind.patch_limits().hold(side):
+            raise ValueError(f"patches of {side} px, which are not {kind.patch_limits()}")
+        prefix = kind.prefix
         weights = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
         backbone = build_backbone(weights, name=name)
         if backbone.channels > whitening.components:

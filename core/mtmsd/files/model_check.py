@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 N = TypeVar("N", bound="nn.Module")
 
+LARGEST_SIZE = 65_536
+"""Pixels of a patch's side, and channels of a network, that no backbone comes near."""
 POSITIVE = Annotated[float, Limits(0, math.inf, above=True)]
-LARGEST_PATCH = 1024
-LARGEST_WIDTH = 4096
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
 """What would drive a terminal. Blanks of all kinds, joined emoji and new characters are names."""
 
@@ -76,8 +76,8 @@ def check_scene(metadata: Mapping[str, Any], bands: int) -> None:
 
 
 def check_patch_size(side: Any) -> None:
-    """Check the side of a patch in pixels; raises ValueError."""
-    _need(_whole(side, 4, LARGEST_PATCH) and side % 4 == 0, f"patches of {side} px")
+    """Check the side of a patch in pixels, whatever the network; raises ValueError."""
+    _need(_whole(side, 1, LARGEST_SIZE), f"patches of {str(side)[:40]} px")
 
 
 def read_temperature(metadata: Mapping[str, Any]) -> float:
@@ -88,8 +88,8 @@ def read_temperature(metadata: Mapping[str, Any]) -> float:
 
 
 def check_width(width: Any) -> None:
-    """Check the channels of the backbone's first level; raises ValueError."""
-    _need(_whole(width, 1, LARGEST_WIDTH), f"a backbone of {str(width)[:40]} channels")
+    """Check the channels of the backbone's first level, whatever it is; raises ValueError."""
+    _need(_whole(width, 1, LARGEST_SIZE), f"a backbone of {str(width)[:40]} channels")
 
 
 def read_classes(listed: Sequence[Mapping[str, Any]]) -> tuple[ClassInfo, ...]:

@@ -109,7 +109,7 @@ class SessionRuntime:
         except Exception as error:  # onnxruntime's kinds have no family
             if is_out_of_memory(error):
                 raise MemoryError(str(error)) from error
-            raise
+            raise RuntimeError(str(error)) from error
         return found if compare else found[..., : self._classes]
 
     def free_memory(self) -> int:
