@@ -59,7 +59,7 @@ test-plugin: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The plugi
 	QT_QPA_PLATFORM=offscreen $(TESTER) -m pytest tests/plugin $(PARALLEL) $(PYTEST_OPTIONS)
 
 test-desktop: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The real QGIS on a virtual screen
-	$(TESTER) -m pytest tests/desktop $(PYTEST_OPTIONS)
+	$(TESTER) -m pytest tests/desktop $(PARALLEL) $(PYTEST_OPTIONS)
 
 test-qt6: .env-qt6/.ready ## Modules, enums and drawing of the plugin on Qt 6
 	.env-qt6/bin/python -m pytest tests/qt6 $(PYTEST_OPTIONS)

@@ -13,6 +13,7 @@ os.environ["MTMSD_ARITHMETIC"] = "fp32,contiguous"
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from mtmsd.cli.main import main
 from running import TINY, fields_scene, words
 from small_files import cube, rectangle, write_polygons, write_raster
@@ -47,8 +48,21 @@ def scenes() -> Scenes:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a scene, its labels, and the model and classifier made of them; not to change."""
-    folder = tmp_path_factory.mktemp("trained")
+    """Folder of a scene, its labels, and the model and classifier made of them; not to change.
+
+    Tests at once, in several processes, share one: whoever comes first makes it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "classifier.safetensors").exists():  # the last file, whole or not there
+            folder.mkdir(exist_ok=True)
+            train_in(folder)
+    return folder
+
+
+def train_in(folder: Path) -> None:
+    """Write a scene of two fields, its labels, and what is learnt of them."""
     scene, labels = fields_scene(folder)
     model, classifier = folder / "model.safetensors", folder / "classifier.safetensors"
     quick = {"iterations": 1, "epochs": 8, "samples_per_epoch": 0, "stride": 16, "timesteps": 100}
@@ -57,7 +71,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main([str(word) for word in learn]) == 0
     learn = ["train", scene, labels, "-o", classifier, "--model", model, "--holdout", "0"]
     assert main([str(word) for word in [*learn, *settings]]) == 0
-    return folder
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from mtmsd.cli.main import main
 from running import end, leftovers, messages, start
 from small_files import UTM, cube, write_raster
 
+pytestmark = pytest.mark.slow
+
 WAVELENGTHS = [450, 550, 650, 850, 1600, 2200]
 
 

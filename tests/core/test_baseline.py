@@ -22,6 +22,8 @@ from mtmsd.spectral.estimators import fit, stratified_subsample
 from sklearn.model_selection import GridSearchCV
 from small_files import write_raster
 
+pytestmark = pytest.mark.slow
+
 CLASSES = (ClassInfo(3, "left", "#ff0000"), ClassInfo(7, "right", "#0000ff"))
 
 

@@ -28,6 +28,8 @@ from mtmsd.scene.output import MapWriter
 from running import end, leftovers, start
 from small_files import cube, write_raster
 
+pytestmark = pytest.mark.slow
+
 PRCTL = ctypes.CDLL(None).prctl
 DROP_OVERRIDE = (24, 1, 0, 0, 0)
 """PR_CAPBSET_DROP, CAP_DAC_OVERRIDE."""

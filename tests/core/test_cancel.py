@@ -12,7 +12,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mtmsd.cli.main import main
 from mtmsd.jobs.cancel import LOOK_S, CancelSwitch
 from running import (
     TINY,
@@ -25,6 +24,8 @@ from running import (
     wait_for,
     words,
 )
+
+pytestmark = pytest.mark.slow
 
 LONG = TINY | {"iterations": 20_000, "checkpoint_every": 20_000}
 
@@ -82,29 +83,31 @@ def scene(tmp_path: Path) -> Path:
     return fields_scene(tmp_path)[0]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def model(trained: Path) -> Path:
     """A diffusion model, with its scene and labels beside it."""
-    folder = tmp_path_factory.mktemp("model")
-    scene, _ = fields_scene(folder)
-    output = folder / "model.safetensors"
-    arguments = ["pretrain", scene, "-o", output, *words(TINY | {"iterations": 1})]
-    assert main([str(word) for word in arguments]) == 0
-    return output
+    return trained / "model.safetensors"
 
 
-@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize(
-    ("phase", "settings"),
+    ("phase", "settings", "threads"),
     [
-        ("features", {"stride": 1}),
-        ("holdout", {"epochs": 3_000}),
-        ("classify", {"features": "patchwise"}),
+        ("features", {"stride": 1}, "3"),
+        ("holdout", {"epochs": 3_000}, "3"),
+        ("classify", {"features": "patchwise"}, "3"),
+        ("classify", {"features": "patchwise"}, "1"),
     ],
 )
 def test_cancel_in_every_phase_leaves_nothing_half_done(
-    model: Path, tmp_path: Path, phase: str, settings: dict
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    phase: str,
+    settings: dict,
+    threads: str,
 ):
+    """The engine computes in several threads side by side, or in one."""
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
     inputs = [model.with_name("scene.tif"), model.with_name("labels.gpkg"), "--model", model]
     outputs = ["-o", tmp_path / "map.tif", "--confidence", tmp_path / "confidence.tif"]
     holdout = "0.25" if phase == "holdout" else "0"

@@ -16,6 +16,8 @@ from mtmsd.commands.registry import COMMANDS
 from mtmsd.scene.raster import Scene
 from running import end, messages, start
 
+pytestmark = pytest.mark.slow
+
 
 def imported(*arguments: str | Path) -> set[str]:
     """Return the modules that a command imports."""

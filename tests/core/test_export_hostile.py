@@ -17,6 +17,8 @@ from mtmsd.onnx.classifier import load_classifier
 from mtmsd.onnx.file import save_graph
 from onnx import TensorProto, helper, numpy_helper
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[onnx.ModelProto, dict], None]
 
 

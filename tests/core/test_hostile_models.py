@@ -21,6 +21,8 @@ from mtmsd.diffusion.model import DiffusionModel
 from mtmsd.errors import InputError, MachineError
 from mtmsd.files.tensor_file import load_tensors, save_tensors
 
+pytestmark = pytest.mark.slow
+
 load = load_classifier
 ROOM = 300 * 2**20
 

@@ -20,6 +20,8 @@ from mtmsd.scene.raster import Scene
 from mtmsd.spectral.classifier import SpectralTrainingSet
 from small_files import cube, rectangle, write_polygons, write_raster
 
+pytestmark = pytest.mark.slow
+
 
 def scene_of(folder: Path, data: np.ndarray | None = None) -> Path:
     if data is None:

@@ -24,6 +24,8 @@ from mtmsd.jobs.failures import explain
 from mtmsd.jobs.reporter import JobReporter
 from running import TINY, end, fields_scene, job, messages, start, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 class Listener(JobReporter):
     """Keeps the last thing it was told."""

@@ -22,6 +22,8 @@ from mtmsd.files.tensor_file import load_tensors
 from running import TINY, job, leftovers
 from small_files import cube, rectangle, write_polygons, write_raster
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("MTMSD_KILLS", "2"))
 """For each of the three commands."""
 SETTINGS = TINY | {"checkpoint_every": 3, "epochs": 4, "samples_per_epoch": 0, "stride": 16}

@@ -15,6 +15,8 @@ from mtmsd.reporting import Reporter
 from mtmsd.settings import PRESETS
 from torch import nn
 
+pytestmark = pytest.mark.slow
+
 
 def test_adam_is_torchs_to_the_last_bit() -> None:
     """The same gradients lead to the same weights."""

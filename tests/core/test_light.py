@@ -19,6 +19,8 @@ from mtmsd.onnx.export import export
 from mtmsd.reporting import Reporter
 from small_files import rectangle, write_polygons
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 PYTHON = REPOSITORY / ".env-light" / "bin" / "python"
 CARDS_PYTHON = REPOSITORY / ".env-gpu" / "bin" / "python"

@@ -28,6 +28,8 @@ from mtmsd.scene.whitening import fit_whitening
 from mtmsd.settings import ClassifierSettings
 from small_files import write_raster
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 CLASSES = (ClassInfo(2, "left", "#ff0000"), ClassInfo(7, "right", "#0000ff"))
 SETTINGS = ClassifierSettings(
@@ -35,9 +37,10 @@ SETTINGS = ClassifierSettings(
     channels=32,
     turns=1,
     members=2,
-    epochs=40,
+    epochs=20,
     samples_per_epoch=0,
     batch_size=32,
+    learning_rate=6e-3,
     precision="fp32",
 )
 EDGE, HOLE = 40, np.s_[10:18, 60:75]

@@ -22,6 +22,8 @@ from mtmsd.scene.whitening import fit_whitening
 from mtmsd.settings import PRESETS, ClassifierSettings
 from small_files import write_raster
 
+pytestmark = pytest.mark.slow
+
 SIDE, FIELD, CLASSES = 96, 8, 8
 SETTINGS = dataclasses.replace(
     PRESETS["quick"].classifier,

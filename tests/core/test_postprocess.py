@@ -227,7 +227,7 @@ def test_areas_are_those_on_the_ground_in_table_polygons_and_report(
     values = np.ones((40, 50), np.uint8)
     values[:, 20:] = 2
     path = write_raster(tmp_path / "map.tif", values, transform=grid, crs=crs, nodata=0)
-    true = sum(_on_the_ground(grid, crs, col, row) for row in range(40) for col in range(50))
+    true = _on_the_ground(grid, crs, *np.meshgrid(np.arange(50.0), np.arange(40.0))).sum()
     text = write_area_table(path, tmp_path / "a.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     assert sum(float(row["area_ha"]) for row in rows) == pytest.approx(true, rel=1e-3)
@@ -242,13 +242,14 @@ def test_areas_are_those_on_the_ground_in_table_polygons_and_report(
     )
 
 
-def _on_the_ground(grid: Affine, crs: str, col: int, row: int) -> float:
-    """Hectares of a pixel in an equal-area projection about it."""
-    ring = [grid * (col + x, row + y) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))]
-    lon, lat = transform_points(crs, "EPSG:4326", *zip(*ring, strict=True))
+def _on_the_ground(grid: Affine, crs: str, cols: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Hectares of pixels in an equal-area projection about the first one."""
+    corners = [grid * (cols + x, rows + y) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))]
+    x, y = (np.stack(axis, -1).ravel() for axis in zip(*corners, strict=True))
+    lon, lat = transform_points(crs, "EPSG:4326", x, y)
     here = f"+proj=laea +lat_0={lat[0]} +lon_0={lon[0]} +datum=WGS84"
-    x, y = transform_points("EPSG:4326", here, lon, lat)
-    return shapely.Polygon(list(zip(x, y, strict=True))).area / 10_000
+    found = np.stack(transform_points("EPSG:4326", here, lon, lat), -1)
+    return shapely.area(shapely.polygons(found.reshape(-1, 4, 2))) / 10_000
 
 
 def test_a_large_map_is_measured_at_some_pixels_and_between_them(tmp_path: Path) -> None:
@@ -261,7 +262,8 @@ def test_a_large_map_is_measured_at_some_pixels_and_between_them(tmp_path: Path)
     assert area.hectares.shape == (129, 129)
     for row, col in ((0, 0), (3, 7), (501, 333), (999, 899)):
         found = area.block(row, col, 1, 1)[0, 0]
-        assert found == pytest.approx(_on_the_ground(grid, "EPSG:3857", col, row), rel=2e-4)
+        true = _on_the_ground(grid, "EPSG:3857", np.array([col]), np.array([row]))
+        assert found == pytest.approx(true[0], rel=2e-4)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:3035", "EPSG:2154"])

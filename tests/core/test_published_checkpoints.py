@@ -16,6 +16,8 @@ from mtmsd.scene.raster import Scene
 from mtmsd.settings import preset
 from small_files import cube, write_raster
 
+pytestmark = pytest.mark.slow
+
 TINY = {"components": "4", "patch_size": "16", "iterations": "1", "batch_size": "1"}
 
 

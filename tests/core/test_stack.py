@@ -28,6 +28,8 @@ from mtmsd.stack.training import StackTrainingSet
 from running import words
 from small_files import write_raster
 
+pytestmark = pytest.mark.slow
+
 CLASSES = (
     ClassInfo(3, "meadow", "#00ff00"),
     ClassInfo(7, "water", "#0000ff"),

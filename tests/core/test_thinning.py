@@ -20,6 +20,8 @@ from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.settings import PRESETS, ClassifierSettings
 
+pytestmark = pytest.mark.slow
+
 TINY = ClassifierSettings(
     timesteps=(100,), channels=8, stride=16, members=1, epochs=2, samples_per_epoch=0,
     learning_rate=2e-3, precision="fp32",

@@ -24,6 +24,8 @@ from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.settings import PretrainSettings
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

@@ -17,6 +17,8 @@ from running import TINY, fields_scene, words
 from scipy.stats import entropy
 from small_files import rectangle, write_polygons
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = TINY | {"members": 2, "channels": 64, "iterations": 5}
 LAYERS = ("confidence", "probabilities", "entropy", "disagreement")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mtmsd.assess.independence import distances
 from mtmsd.assess.validation import crossed_temperature, hold_out, judge
+from mtmsd.cli.main import main
 from mtmsd.files.tensor_file import load_tensors
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.read import read_labels
@@ -16,8 +17,10 @@ from mtmsd.labels.splits import positions, spatial_folds
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.spectral.classifier import SpectralTrainingSet
-from running import end, fields_scene, messages, start
+from running import fields_scene, messages
 from small_files import cube, rectangle, write_polygons, write_raster
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +143,7 @@ def test_without_held_out_polygons_the_confidence_is_calibrated_by_cross_validat
 
 
 def test_who_judges_with_other_polygons_gets_a_calibrated_map_and_who_does_not_is_told(
-    given: tuple[Path, Path], tmp_path: Path
+    given: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     scene, labels = given
     classifier = tmp_path / "k.safetensors"
@@ -151,13 +154,13 @@ def test_who_judges_with_other_polygons_gets_a_calibrated_map_and_who_does_not_i
         class_id=np.array([1, 2, 1, 2]),
     )
     judged = ["--validation", others, "--classifier-out", classifier, *simple]
-    status, out, _ = end(start("map", scene, labels, "-o", tmp_path / "map.tif", *judged), 120)
-    assert status == 0, out[-500:]
-    assert "not calibrated" not in out
+    line = ["map", scene, labels, "-o", tmp_path / "map.tif", *judged]
+    assert main([str(word) for word in line]) == 0
+    assert "not calibrated" not in capfd.readouterr().out
     assert load_tensors(classifier, "classifier")[1]["metadata"]["temperature"] != 1
     train = ["train", scene, labels, "-o", classifier, "--holdout", "0", *simple]
-    status, out, _ = end(start(*train), 120)
-    assert status == 0
-    warnings = [m["message"] for m in messages(out) if m["type"] == "warning"]
+    assert main([str(word) for word in train]) == 0
+    told = messages(capfd.readouterr().out)
+    warnings = [m["message"] for m in told if m["type"] == "warning"]
     assert any(text.startswith("The confidence is not calibrated, for no") for text in warnings)
     assert "temperature" not in load_tensors(classifier, "classifier")[1]["metadata"]

@@ -1,4 +1,4 @@
-"""After the map: a simple classifier, polygons, and the points to label, narrow, dark and light."""
+"""After the map: a simple classifier, polygons, and the points to label, narrow and dark."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ def regions_of(class_map: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("theme", ["Night Mapping", "default"])
-def test_a_simple_classifier_polygons_and_the_next_points(start, sample: Path, theme: str) -> None:
-    screen = start("training_polygons.gpkg", theme=theme, size=(1200, 1000))
+def test_a_simple_classifier_polygons_and_the_next_points(start, sample: Path) -> None:
+    screen = start("training_polygons.gpkg", theme="Night Mapping", size=(1200, 1000))
     screen.layout(dock=320)
     open_scene(screen, sample)
     screen.click("mtmsdShow_true")
@@ -44,18 +43,17 @@ def test_a_simple_classifier_polygons_and_the_next_points(start, sample: Path, t
     before = role(screen, "training")["features"]
     screen.wait_text("mtmsdPointText", r"Point 1 of 20: [\w ,]+ or [\w ,]+\?", 10)
     screen.click("mtmsdPointZoom")
-    name = "dark" if "Night" in theme else "light"
     screen.place("mtmsdMapScene")
-    screen.shot(f"products-{name}-options")
+    screen.shot("products-dark-options")
     doubted = screen.text("mtmsdPointText").split(": ")[1].rstrip("?").split(" or ")
     screen.click("mtmsdPointLabel")
-    screen.shot(f"products-{name}-menu")
+    screen.shot("products-dark-menu")
     screen.choose_action("mtmsdPointClasses", doubted[0])
     screen.wait_text("mtmsdPointText", "Point 2 of 20", 10)
     assert role(screen, "training")["features"] == before + 1
     screen.wait_text("mtmsdMapState", "have changed since map.tif", 10)
     screen.place("mtmsdPointNext")
-    screen.shot(f"products-{name}-points")
+    screen.shot("products-dark-points")
     assert screen.ask("widget", name="mtmsdScroll")["w"] <= 325
     assert screen.ask("cut", name="mtmsdSections") == []
     assert screen.ask("bare", name="mtmsdSections") == []
