@@ -17,7 +17,7 @@ from mtmsd.labels.splits import positions, spatial_folds
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.spectral.classifier import SpectralTrainingSet
-from running import fields_scene, messages
+from running import fields_scene
 from small_files import cube, rectangle, write_polygons, write_raster
 
 pytestmark = pytest.mark.slow
@@ -143,11 +143,11 @@ def test_without_held_out_polygons_the_confidence_is_calibrated_by_cross_validat
 
 
 def test_who_judges_with_other_polygons_gets_a_calibrated_map_and_who_does_not_is_told(
-    given: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    given: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene, labels = given
     classifier = tmp_path / "k.safetensors"
-    simple = ["--classifier", "rf", "--json"]
+    simple = ["--classifier", "rf"]
     others = write_polygons(
         tmp_path / "others.gpkg",
         [rectangle(row, col, 4, 5) for row in (10, 50) for col in (30, 60)],
@@ -156,11 +156,9 @@ def test_who_judges_with_other_polygons_gets_a_calibrated_map_and_who_does_not_i
     judged = ["--validation", others, "--classifier-out", classifier, *simple]
     line = ["map", scene, labels, "-o", tmp_path / "map.tif", *judged]
     assert main([str(word) for word in line]) == 0
-    assert "not calibrated" not in capfd.readouterr().out
+    assert "not calibrated" not in capsys.readouterr().err
     assert load_tensors(classifier, "classifier")[1]["metadata"]["temperature"] != 1
     train = ["train", scene, labels, "-o", classifier, "--holdout", "0", *simple]
     assert main([str(word) for word in train]) == 0
-    told = messages(capfd.readouterr().out)
-    warnings = [m["message"] for m in told if m["type"] == "warning"]
-    assert any(text.startswith("The confidence is not calibrated, for no") for text in warnings)
+    assert "Warning: The confidence is not calibrated, for no" in capsys.readouterr().err
     assert "temperature" not in load_tensors(classifier, "classifier")[1]["metadata"]
