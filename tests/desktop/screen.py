@@ -269,10 +269,18 @@ class Screen:
             self._xdotool("keyup", key)
 
     def type_path(self, path: Path) -> None:
-        """Type a path into an open file dialog."""
+        """Type a path into an open file dialog, again where a busy machine lost keys."""
         self.wait(lambda: self.ask("focus") == "fileNameEdit", 20, "no file dialog")
-        self.type(str(path))
-        self.wait(lambda: self.text("fileNameEdit") == str(path), 10, "the path is not typed")
+
+        def typed() -> bool:
+            self.key("ctrl+a")
+            self.type(str(path))
+            end = time.monotonic() + 8
+            while self.text("fileNameEdit") != str(path) and time.monotonic() < end:
+                time.sleep(0.15)
+            return self.text("fileNameEdit") == str(path)
+
+        self.wait(typed, 25, "the path is not typed")
         self.key("Return")
 
     def wait_said(self, words: str, seconds: float = 15) -> None:

@@ -29,10 +29,7 @@ from qgis.PyQt.QtTest import QTest
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("engine_python")]
 
 LEARN = "iterations=10 batch_size=2 components=4"
-FIT = (
-    "timesteps=100,500 blocks=1,5 channels=32 members=1 epochs=4 samples_per_epoch=800 "
-    "classifier.learning_rate=2e-3"  # none is looked for
-)
+FIT = "timesteps=100,500 blocks=1,5 channels=32 members=1 epochs=8"
 SPECTRAL = {"CLASSIFIER": "svm", "HOLDOUT": 0}
 
 
