@@ -145,13 +145,13 @@ def _extra(seed: int) -> Any:
     return ExtraTreesClassifier(300, random_state=seed)
 
 
-def _network_samples(data: SceneData, trained: bool, features: str) -> Any:
-    """Read what the diffusion network sees, once a scene."""
+def _network_samples(data: SceneData, trained: bool, **changed: Any) -> Any:
+    """Read what the diffusion network sees with some settings changed, once a scene."""
     from mtmsd.classify.training import TrainingSet
 
-    settings = replace(data.settings.classifier, features=features)
+    settings = replace(data.settings.classifier, **changed)
     return data.training_set(
-        f"mtmsd, {trained}, {features}",
+        f"mtmsd, {trained}, {changed}",
         lambda: TrainingSet.extract(
             data.scene, data.labels, data.model(trained), settings,
             device=choose_device("auto"), seed=0, reporter=Reporter(),
@@ -159,24 +159,24 @@ def _network_samples(data: SceneData, trained: bool, features: str) -> Any:
     )  # fmt: skip
 
 
-def _network(trained: bool, features: str = "dense") -> Callable[..., Answer]:
-    """Return MTMSD alone."""
+def _network(trained: bool, **changed: Any) -> Callable[..., Answer]:
+    """Return MTMSD alone, with some of the classifier's settings changed."""
 
     def answer(data: SceneData, parts: Parts, seed: int) -> Answer:
-        samples = replace(_network_samples(data, trained, features), labels=parts.labels)
+        samples = replace(_network_samples(data, trained, **changed), labels=parts.labels)
         classifier = samples.fit(parts.train, seed=seed, reporter=Reporter())
         return _likeliest(samples, classifier, parts)
 
     return answer
 
 
-def _stack(trained: bool | None) -> Callable[..., Answer]:
-    """Return the product's stack: without a network (None), or with one."""
+def _stack(trained: bool | None, **changed: Any) -> Callable[..., Answer]:
+    """Return the product's stack: without a network (None), or with one of such settings."""
 
     def answer(data: SceneData, parts: Parts, seed: int) -> Answer:
         samples = replace(data.stack, labels=parts.labels, fits={})
         if trained is not None:
-            network = replace(_network_samples(data, trained, "dense"), labels=parts.labels)
+            network = replace(_network_samples(data, trained, **changed), labels=parts.labels)
             samples = replace(samples, network=network)
         classifier = samples.fit(parts.train, seed=seed, reporter=Reporter())
         return _likeliest(samples, classifier, parts)
@@ -211,7 +211,13 @@ ROWS: dict[str, Row] = {
     "product": Row("the product", _stack(True), "stack"),
     "mtmsd": Row("MTMSD alone", _network(True)),
     "mtmsd-untrained": Row("MTMSD alone, untrained U-Net", _network(False)),
-    "patchwise": Row("MTMSD alone, patchwise features (slow)", _network(True, "patchwise")),
+    "patchwise": Row(
+        "MTMSD alone, patchwise features (slow)", _network(True, features="patchwise")
+    ),
+    "hyperfeatures": Row("MTMSD alone, hyperfeatures", _network(True, fusion="hyperfeatures")),
+    "product-hyperfeatures": Row(
+        "the product, hyperfeatures", _stack(True, fusion="hyperfeatures"), "stack"
+    ),
 }
-"""Every line by name; ``patchwise`` runs only when it is asked for."""
-USUAL = [name for name in ROWS if name != "patchwise"]
+"""Every line by name; those after ``mtmsd-untrained`` run only when they are asked for."""
+USUAL = [*ROWS][: [*ROWS].index("patchwise")]

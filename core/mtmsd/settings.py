@@ -96,7 +96,9 @@ class ClassifierSettings:
     branch_weight: Annotated[float, Limits(0, 1000, above=True)] = 1.0
     """Loss weight of the main branch, which takes all streams; each auxiliary branch has 1."""
     fusion: str = "guided"
-    """Name of the fusion in classify/fusions.py."""
+    """Name of the fusion in classify/fusions.py: guided, mean, or hyperfeatures."""
+    projection: Annotated[int, Limits(16, 4096, multiple_of=4)] = 128
+    """Channels that the fusion hyperfeatures gives (as published: 384)."""
     head: str = "spectral"
     """Name of the head in classify/heads.py: spectral adds the pixel's own spectrum."""
     vote: Literal["mean", "mode"] = "mean"

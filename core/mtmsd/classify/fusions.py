@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from mtmsd.classify.fusion import Fusion, GuidedFusion, MeanFusion
+from mtmsd.classify.hyperfeatures import HyperfeaturesFusion
 from mtmsd.tables import named
 
-FUSIONS: dict[str, type[Fusion]] = {"guided": GuidedFusion, "mean": MeanFusion}
+FUSIONS: dict[str, type[Fusion]] = {
+    "guided": GuidedFusion,
+    "mean": MeanFusion,
+    "hyperfeatures": HyperfeaturesFusion,
+}
 
 
 def fusion_named(name: str) -> type[Fusion]:
