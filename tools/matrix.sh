@@ -5,6 +5,7 @@
 # its own, with this folder and the engine's Python at their usual places. For root only.
 #   MATRIX_FOLDER   ~/.cache/mtmsd/matrix     MATRIX_MIRROR  the one that apt uses
 #   MATRIX_TESTS    "plugin desktop", or files among them   PYTEST_OPTIONS goes to pytest
+#   JOBS            tests of the plugin at once (as many as cores); a desktop has its screen to itself
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -71,11 +72,14 @@ print("QGIS", Qgis.QGIS_VERSION.split("-")[0], "| Qt", QT_VERSION_STR,
       "| Python", sys.version.split()[0])'
 
 tests() { # PYTHON: the commands that run the tests
-  local part
+  local part parallel
   echo "$1 -c '$say_versions'; worst=0"
   for part in ${MATRIX_TESTS:-plugin desktop}; do
-    [[ "$part" = plugin* ]] && echo "export QT_QPA_PLATFORM=offscreen" || echo "unset QT_QPA_PLATFORM"
-    echo "$1 -m pytest tests/$part -p no:cacheprovider ${PYTEST_OPTIONS:-} || worst=\$?"
+    case $part in
+      plugin*) echo "export QT_QPA_PLATFORM=offscreen"; parallel="-n ${JOBS:-$(nproc)} --dist worksteal" ;;
+      *) echo "unset QT_QPA_PLATFORM"; parallel= ;;
+    esac
+    echo "$1 -m pytest tests/$part -p no:cacheprovider $parallel ${PYTEST_OPTIONS:-} || worst=\$?"
   done
   echo "exit \$worst"
 }
