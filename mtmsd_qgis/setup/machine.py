@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from qgis.core import QgsSettings
+from qgis.core import QgsNetworkAccessManager
+from qgis.PyQt.QtNetwork import QNetworkProxy
 
 from ..common.folders import CORE, environment_folder
 from ..common.translation import tr
@@ -257,20 +258,16 @@ def parse_nvidia(text: str) -> tuple[str, tuple[Card, ...]]:
 
 
 def qgis_proxy() -> str:
-    """Return the proxy of QGIS's settings as a URL, or an empty string where it has none."""
-    settings = QgsSettings()
-    if str(settings.value("proxy/proxyEnabled", "false")).lower() != "true":
+    """Return QGIS's proxy as a URL, with the login of its settings or of its authentication."""
+    manager = QgsNetworkAccessManager()  # one of this thread, with the settings as they are now
+    manager.setupDefaultProxyAndCache()
+    proxy = manager.fallbackProxy()
+    if not proxy.hostName():
         return ""
-    host = str(settings.value("proxy/proxyHost", "") or "")
-    kind = str(settings.value("proxy/proxyType", "") or "")
-    if not host or kind == "DefaultProxy":
-        return ""
-    user = quote(str(settings.value("proxy/proxyUser", "") or ""), safe="")
-    password = quote(str(settings.value("proxy/proxyPassword", "") or ""), safe="")
-    login = f"{user}:{password}@" if user else ""
-    port = str(settings.value("proxy/proxyPort", "") or "")
-    scheme = "socks5" if kind == "Socks5Proxy" else "http"
-    return f"{scheme}://{login}{host}" + (f":{port}" if port else "")
+    login = ":".join(quote(part, safe="") for part in (proxy.user(), proxy.password()))
+    scheme = "socks5" if proxy.type() == QNetworkProxy.ProxyType.Socks5Proxy else "http"
+    port = f":{proxy.port()}" if proxy.port() else ""
+    return f"{scheme}://{login}@{proxy.hostName()}{port}".replace("//:@", "//")
 
 
 def pip_sources(python: str) -> Sources:

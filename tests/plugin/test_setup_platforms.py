@@ -238,8 +238,8 @@ def test_pips_configuration_is_taken_over_variables_first():
     assert not Sources(cert="/etc/ca.pem").are_own
 
 
-def test_the_proxy_of_qgis_is_taken_over():
-    from qgis.core import QgsSettings
+def test_the_proxy_of_qgis_is_taken_over_with_its_login(qgis_app):
+    from qgis.core import QgsApplication, QgsAuthMethodConfig, QgsSettings
 
     settings = QgsSettings()
     values = {"proxyEnabled": True, "proxyHost": "proxy.example", "proxyPort": "3128",
@@ -251,6 +251,17 @@ def test_the_proxy_of_qgis_is_taken_over():
         assert qgis_proxy() == "http://anna:a%3Ab%40c@proxy.example:3128"
         settings.setValue("proxy/proxyType", "Socks5Proxy")
         assert qgis_proxy().startswith("socks5://")
+        settings.remove("proxy/proxyUser")
+        settings.remove("proxy/proxyPassword")
+        assert qgis_proxy() == "socks5://proxy.example:3128"
+        logins = QgsApplication.authManager()
+        assert logins.setMasterPassword("of this test", True)
+        login = QgsAuthMethodConfig("Basic")
+        login.setName("proxy")
+        login.setConfigMap({"username": "otto", "password": "p w"})
+        assert logins.storeAuthenticationConfig(login)
+        settings.setValue("proxy/authcfg", login.id())
+        assert qgis_proxy() == "socks5://otto:p%20w@proxy.example:3128"
         settings.setValue("proxy/proxyEnabled", False)
         assert qgis_proxy() == ""
     finally:
