@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import CRS, square
+from conftest import BUILD, CRS, square
 from docked import Docked, docked  # noqa: F401
 from qgis.core import QgsFeature, QgsProject, QgsVectorLayer
 from qgis.gui import QgsFieldComboBox
@@ -15,6 +18,7 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QCheckBox, QDialog, QLabel, QPushButton, QTableWidget
 
 from mtmsd_qgis.common import class_fields
+from mtmsd_qgis.state.training.import_plan import name_key
 
 
 def layer_of(fields: str, rows: list[tuple], name: str = "mine") -> QgsVectorLayer:
@@ -128,19 +132,36 @@ def test_a_number_that_is_another_class_here_is_not_mixed_with_it(opened: Docked
     assert names == {1: "soil", 2: "water"}
 
 
+def of_engine(python: str, code: str) -> Any:
+    """Return what the engine's code prints as JSON."""
+    environment = {"PYTHONPATH": str(BUILD / "mtmsd_qgis/core")}
+    told = subprocess.run(
+        [python, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    return json.loads(told.stdout)
+
+
 def test_plugin_and_engine_have_one_list_of_field_names(engine_python: str) -> None:
-    import json
-    import subprocess
-
-    from conftest import BUILD
-
     code = (
         "import json; from mtmsd.labels import class_fields as f; "
         "print(json.dumps([f.CLASS_FIELDS, f.NAME_FIELDS, f.COLOR_FIELDS]))"
     )
-    environment = {"PYTHONPATH": str(BUILD / "mtmsd_qgis/core")}
-    told = subprocess.run(
-        [engine_python, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
     names = class_fields.field_names()
-    assert json.loads(told.stdout) == [names["class"], names["name"], names["color"]]
+    assert of_engine(engine_python, code) == [names["class"], names["name"], names["color"]]
+
+
+def test_plugin_and_engine_take_the_same_names_for_alike(
+    engine_python: str, tmp_path: Path
+) -> None:
+    odd = [*range(0x3100), *range(0xD7F0, 0xD810), *range(0xFB00, 0x10000), 0xE0041, 0xE0100]
+    names = [f" \u1e9eE{chr(code)}\u0301  Rye{chr(code)}" for code in odd]
+    file = tmp_path / "names.json"
+    file.write_text(json.dumps(names))
+    code = (
+        "import json; from pathlib import Path; from mtmsd.classes import name_key; "
+        f"names = json.loads(Path({str(file)!r}).read_text()); "
+        "print(json.dumps([name_key(name) for name in names]))"
+    )
+    keys = of_engine(engine_python, code)
+    assert keys[ord("X")] == "ssex\u0301 ryex"
+    assert [hex(c) for c, name, key in zip(odd, names, keys) if name_key(name) != key] == []

@@ -107,9 +107,18 @@ def plan(
 
 
 def name_key(name: str) -> str:
-    """Return what is equal for names that differ in capitals, blanks or Unicode forms alone."""
+    """Return what is equal for names that differ in capitals, blanks or Unicode forms alone.
+
+    The same as the engine's (``mtmsd.classes.name_key``), which the plugin does not import.
+    """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join("".join(c for c in folded if unicodedata.category(c) != "Cf").split())
+    seen = (c for c in folded if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f")
+    shown = (
+        " " if char.isspace() else char
+        for char in unicodedata.normalize("NFC", "".join(seen))
+        if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs")
+    )
+    return " ".join("".join(shown).split())
 
 
 def _key(label: Label, merge: bool) -> Hashable:
