@@ -70,10 +70,9 @@ class FeedbackWriter:
             teller(message)
 
     def _tell_hello(self, message: Message) -> None:
-        words = [f"Engine {message.get('version', '')}".strip()]
-        if message.get("device"):
-            words.append(f"on {message['device']}")
-        self._feedback.pushInfo(" ".join(words))
+        version, device = message.get("version", ""), message.get("device")
+        text = tr("Engine {version} on {device}") if device else tr("Engine {version}")
+        self._feedback.pushInfo(text.format(version=version, device=device).strip())
 
     def _tell_phase(self, message: Message) -> None:
         self._title = str(message.get("title") or message.get("name", ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 
 from mtmsd_qgis.common.numbers import duration
 from mtmsd_qgis.processing.progress import FeedbackWriter, PhaseProgress
@@ -56,3 +57,27 @@ def test_a_message_of_a_later_engine_is_passed_over(feedback):
 )
 def test_durations_as_people_say_them(seconds, text):
     assert duration(seconds) == text
+
+
+def test_which_engine_runs_is_said_in_the_users_language(feedback, monkeypatch):
+    told = []
+    monkeypatch.setattr(feedback, "pushInfo", told.append, raising=False)
+    writer = FeedbackWriter(feedback, WEIGHTS)
+    hello = {"type": "hello", "version": "9", "device": "cpu"}
+    writer.tell(hello)
+    words = {"Engine {version} on {device}": "Rechenkern {version} auf {device}"}
+
+    class German(QTranslator):
+        def isEmpty(self):
+            return False
+
+        def translate(self, context, text, disambiguation=None, n=-1):
+            return words.get(text, "")
+
+    german = German()
+    QCoreApplication.installTranslator(german)
+    try:
+        writer.tell(hello)
+    finally:
+        QCoreApplication.removeTranslator(german)
+    assert told == ["Engine 9 on cpu", "Rechenkern 9 auf cpu"]
