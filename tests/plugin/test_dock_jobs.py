@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,20 +14,20 @@ import numpy as np
 import pytest
 from conftest import write_raster
 from docked import docked  # noqa: F401
+from job_stage import note, until_end
 from osgeo import gdal
-from qgis.core import QgsProject, QgsRasterLayer
+from qgis.core import QgsProject
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QComboBox, QDialog, QPlainTextEdit, QTableWidget
+from qgis.PyQt.QtWidgets import QDialog, QPlainTextEdit, QTableWidget
 
 from mtmsd_qgis.engine.job import LEFT, Job, LetGoError
 from mtmsd_qgis.engine.job_folders import is_running, new_job_folder
 from mtmsd_qgis.engine.messages import FileMessages
 from mtmsd_qgis.engine.process import is_alive
-from mtmsd_qgis.gui.widgets.section import WARNED
 from mtmsd_qgis.jobs.attached_job import Attached
 from mtmsd_qgis.jobs.job_list import JobList
-from mtmsd_qgis.jobs.runs import CANCELED, DONE, FAILED, Ended, Run, Warnings
+from mtmsd_qgis.jobs.runs import CANCELED, DONE, FAILED
 from mtmsd_qgis.state.scene_state import JobNote
 
 WORKER = """
@@ -55,22 +54,6 @@ def gone(pid: int, within: float = 10.0) -> bool:
     while is_alive(pid) and time.monotonic() < until:
         time.sleep(0.02)
     return not is_alive(pid)
-
-
-def until_end(run: Attached, seconds: float = 20) -> Ended:
-    ends: list[Ended] = []
-    run.ended.connect(ends.append)
-    stop = time.monotonic() + seconds
-    while not ends and time.monotonic() < stop:
-        QTest.qWait(20)
-    assert ends, "it does not end"
-    return ends[0]
-
-
-def note(folder: Path, pid: int, created: float | None) -> Path:
-    (folder / "pid.json").write_text(json.dumps({"pid": pid, "created": created}))
-    (folder / "job.json").write_text('{"command": "pretrain", "arguments": {}}')
-    return folder
 
 
 @pytest.fixture
@@ -218,178 +201,6 @@ def test_a_map_that_was_made_while_qgis_was_closed_is_shown(docked, scene, tmp_p
     docked.open(own, "again")
     docked.dock.map.refresh()
     assert sum(x.source() == str(made) for x in QgsProject.instance().mapLayers().values()) == 1
-
-
-def test_a_plugin_that_is_disabled_ends_its_jobs(docked, scene, tmp_path):  # noqa: F811
-    docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
-    docked.workspace.change(settings="width=32 iterations=4000 batch_size=2")
-    docked.click("mtmsdPretrain")
-    docked.wait(lambda: "of 4,000" in docked.text("mtmsdPretrainingState"), "no step", 120)
-    pid = Job.attach(docked.dock.running.runs[0].folder).pid
-    assert is_alive(pid)
-    docked.unload()
-    stop = time.monotonic() + 40
-    while is_alive(pid) and time.monotonic() < stop:
-        QTest.qWait(50)  # the thread that ends the engine outlives the dock
-    assert not is_alive(pid)
-    QTest.qWait(500)
-
-
-def test_why_pretraining_failed_stays_to_be_read(docked, scene, tmp_path):  # noqa: F811
-    docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
-    docked.workspace.change(settings="width=32 iterations=4000 batch_size=2 checkpoint_every=1")
-    docked.click("mtmsdPretrain")
-    docked.wait(lambda: "of 4,000" in docked.text("mtmsdPretrainingState"), "no step", 120)
-    os.kill(Job.attach(docked.dock.running.runs[0].folder).pid, signal.SIGKILL)
-    docked.wait(lambda: "SIGKILL" in docked.text("mtmsdPretrainingState"), "it is not told", 20)
-    docked.part("mtmsdPreset", QComboBox).setCurrentIndex(0)
-    assert "SIGKILL" in docked.text("mtmsdPretrainingState")
-    docked.open(Path(shutil.copy(scene, tmp_path / "other.tif")))
-    assert "SIGKILL" not in docked.text("mtmsdPretrainingState")
-
-
-def test_what_only_measures_the_speed_ends_with_qgis(docked, scene, tmp_path):  # noqa: F811
-    docked.open(Path(shutil.copy(scene, tmp_path / "scene.tif")))
-    docked.click("mtmsdMeasure")
-    folder = docked.wait(lambda: docked.dock.running.runs[0].folder, "no job")
-    assert json.loads((folder / "job.json").read_text())["when_parent_ends"] == "stop"
-    docked.click("mtmsdCancel")
-    docked.wait(lambda: not docked.dock.running.runs, "it goes on")
-
-
-WARNS = """
-    say(type="hello", version="1")
-    for _ in range(2):
-        say(type="warning", message="984 of 4,999 pixels count.")
-    say(type="warning", message="Class 2 has few pixels.")
-    say(type="done", results={})
-"""
-
-
-@pytest.fixture
-def started(docked, child_is_engine, scene, tmp_path):  # noqa: F811
-    """Return a function that runs a program as the dock's pretraining."""
-
-    def start(program: str) -> Run:
-        child_is_engine(program)
-        docked.workspace.engine.recheck()
-        docked.wait(lambda: docked.workspace.engine.state().python == sys.executable, "no engine")
-        parameters = {"INPUT": str(scene), "OUTPUT": str(tmp_path / "model.safetensors")}
-        run = Run("mtmsd:pretrain", parameters, "Pretraining", docked.dock.pretraining)
-        docked.dock.running.watch(run)
-        return run.start()
-
-    return start
-
-
-def test_what_the_engine_warned_of_is_told_at_the_end_and_each_once(started):
-    ended = until_end(started(WARNS))
-    assert ended.status == DONE
-    assert ended.warnings == ("984 of 4,999 pixels count.", "Class 2 has few pixels.")
-
-
-def test_what_the_engine_warned_of_stands_in_the_section_of_its_scene(
-    docked,  # noqa: F811
-    scene,
-    tmp_path,
-    child_is_engine,
-):
-    first = docked.open(Path(shutil.copy(scene, tmp_path / "first.tif")))
-    second = docked.open(Path(shutil.copy(scene, tmp_path / "second.tif")))
-    child_is_engine(WARNS.replace('say(type="done", results={})', "sys.exit(4)"))
-    docked.workspace.engine.recheck()
-    docked.wait(lambda: docked.workspace.engine.state().python == sys.executable, "no engine")
-    docked.click("mtmsdPretrain")
-    said = docked.part("mtmsdPretrainingWarnings")
-    docked.wait(said.text, "the section does not say it")
-    docked.wait(lambda: not docked.dock.running.runs, "it does not end")
-    assert said.text() == "984 of 4,999 pixels count.\nClass 2 has few pixels."
-    assert said.isVisible()
-    chooser = docked.part("mtmsdSceneLayer")
-    chooser.setLayer(first)
-    docked.wait(lambda: not said.isVisible(), "said of another scene")
-    chooser.setLayer(second)
-    docked.wait(lambda: "984" in said.text(), "it is forgotten")
-
-
-def test_what_the_engine_warned_of_while_outlining_stands_in_the_map_section(
-    docked,  # noqa: F811
-    scene,
-    child_is_engine,
-):
-    docked.open(scene)
-    docked.workspace.change(map=scene)
-    child_is_engine(WARNS.replace('say(type="done", results={})', "sys.exit(4)"))
-    docked.workspace.engine.recheck()
-    docked.wait(lambda: docked.workspace.engine.state().python == sys.executable, "no engine")
-    docked.click("mtmsdPolygonize")
-    said = docked.part("mtmsdMapWarnings")
-    docked.wait(lambda: not docked.dock.running.runs and said.text(), "the section is silent")
-    assert said.text() == "984 of 4,999 pixels count.\nClass 2 has few pixels."
-
-
-def test_what_was_done_with_warnings_is_amber(docked):  # noqa: F811
-    section = docked.dock.pretraining
-    section.set_state(DONE, "Model: m.safetensors")
-    assert section._dot.toolTip() == "Done"
-    section.warn(("Class 2 has few pixels.",))
-    assert section._dot.toolTip() == "Done, with warnings"
-    section.warn(())
-    assert section._dot.toolTip() == "Done"
-
-
-def test_pictures_of_maps_are_not_offered_as_a_scene(docked, scene):  # noqa: F811
-    picture = QgsRasterLayer("type=xyz&url=http://127.0.0.1/{z}/{x}/{y}.png", "map", "wms")
-    assert picture.isValid()
-    raster = QgsRasterLayer(str(scene), "scene")
-    QgsProject.instance().addMapLayers([picture, raster])
-    chooser = docked.part("mtmsdSceneLayer")
-    offered = [chooser.layer(row) for row in range(chooser.count())]
-    assert raster in offered
-    assert picture not in offered
-
-
-def test_silence_that_passes_makes_no_job_amber(qgis_app):
-    warnings = Warnings()
-    assert not warnings.take({"type": "warning", "message": "Silent for 60 s.", "passing": True})
-    assert not warnings.take({"type": "metric", "message": "x"})
-    assert warnings == []
-
-
-def test_a_job_with_warnings_is_amber_in_the_list_and_says_them(docked):  # noqa: F811
-    folder = note(new_job_folder("train"), 1, 0.0)
-    lines = [
-        {"type": "warning", "message": "984 of 4,999 pixels count."},
-        {"type": "metric", "step": 1, "name": 'a "warning" in a name', "value": 1},
-        {"type": "warning", "message": "984 of 4,999 pixels count."},
-        {"type": "warning", "message": "Class 2 has few pixels."},
-        {"type": "done", "results": {}},
-    ]
-    log = folder / "messages.jsonl"
-    log.write_text("".join(json.dumps(line) + "\n" for line in lines[:2]) + '{"type": "warn')
-    listed = JobList()
-    assert [line.warnings for line in listed.read()] == [("984 of 4,999 pixels count.",)]
-    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (line,) = listed.read()
-    assert line.warnings == ("984 of 4,999 pixels count.", "Class 2 has few pixels.")
-    section = docked.dock.jobs
-    section.set_open(True)
-    section.refresh()
-    table = docked.part("mtmsdJobTable", QTableWidget)
-    docked.wait(lambda: table.rowCount() == 1, "no job")
-    assert table.item(0, 2).text() == "done, 2 warnings"
-    assert section.kind == WARNED
-    assert docked.text("mtmsdJobsState") == "None running; 1 ended, the last with 2 warnings"
-    table.selectRow(0)
-    assert docked.text("mtmsdJobDetail") == "\n".join(line.warnings)
-    log.write_text('{"type": "done", "results": {}}\n')  # it was run again
-    assert [line.warnings for line in listed.read()] == [()]
-
-
-def test_cancel_just_after_the_end_does_not_deny_what_was_made(started):
-    run = started("say(type='hello'); say(type='done', results={'n': 3})")
-    run.told.connect(lambda message: run.cancel() if message["type"] == "done" else None)
-    assert until_end(run).status == DONE
 
 
 def test_job_folders_are_looked_at_only_where_they_can_be_seen(docked, monkeypatch):  # noqa: F811

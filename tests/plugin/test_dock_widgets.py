@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from docked import Docked, docked  # noqa: F401
+from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
@@ -102,3 +103,14 @@ def test_no_words_are_shown_untranslated(file: Path) -> None:
 
 UNITS = {"1-5, 1340-1460nm", "iterations=2000 members=5"}
 """Examples of what the engine reads: the same in every language."""
+
+
+def test_pictures_of_maps_are_not_offered_as_a_scene(docked, scene):  # noqa: F811
+    picture = QgsRasterLayer("type=xyz&url=http://127.0.0.1/{z}/{x}/{y}.png", "map", "wms")
+    assert picture.isValid()
+    raster = QgsRasterLayer(str(scene), "scene")
+    QgsProject.instance().addMapLayers([picture, raster])
+    chooser = docked.part("mtmsdSceneLayer")
+    offered = [chooser.layer(row) for row in range(chooser.count())]
+    assert raster in offered
+    assert picture not in offered
