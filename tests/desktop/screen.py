@@ -249,6 +249,13 @@ class Screen:
         self._xdotool("click", button)
         time.sleep(0.15)
 
+    def double_click_at(self, x: int, y: int) -> None:
+        """Press the mouse twice at a place of the screen, as fast as a hand does."""
+        self._xdotool("mousemove", x, y)
+        time.sleep(0.08)
+        self._xdotool("click", "--repeat", 2, "--delay", 90, 1)
+        time.sleep(0.3)
+
     def choose(self, name: str, text: str) -> None:
         """Open a combo box and press the item that holds the text."""
         self.click(name)

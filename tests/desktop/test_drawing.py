@@ -91,6 +91,24 @@ def test_what_is_drawn_is_what_is_stored(start, sample: Path) -> None:
     assert counts(screen)["lake"][0] == "6"
 
 
+def test_a_double_click_ends_the_polygon_and_begins_none(start, sample: Path) -> None:
+    screen = start()
+    open_scene(screen, sample)
+    add_class(screen, "lake")
+    screen.click("mtmsdDraw_polygon")
+    pixels = [0]
+    # each of 10 x 8 pixels; a vertex left by the first one would stretch the second one over to it
+    for left, top in [(367095, 5805465), (365505, 5809305)]:
+        right, bottom = left + 300, top - 240
+        for x, y in [(left, top), (right, top), (right, bottom)]:
+            screen.click_at(*screen.map_point(x, y))
+            time.sleep(0.5)  # else two of them are a double click
+        screen.double_click_at(*screen.map_point(left, bottom))
+        pixels.append(int(wait_polygons(screen, "lake", len(pixels))))
+    assert abs(pixels[1] - 80) <= 20, pixels
+    assert abs(pixels[2] - pixels[1] - 80) <= 20, pixels
+
+
 def test_nothing_is_lost_when_qgis_is_killed_while_drawing(start, sample: Path) -> None:
     screen = start()
     open_scene(screen, sample)
