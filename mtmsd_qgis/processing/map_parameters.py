@@ -138,6 +138,27 @@ def layers() -> list[QgsProcessingParameterDefinition]:
     ]
 
 
+def doubtful() -> QgsProcessingParameterDefinition:
+    """Declare the layer of training polygons that disagree with their class."""
+    output = QgsProcessingParameterVectorDestination(
+        "DOUBTFUL",
+        tr("Doubtful polygons"),
+        type=QgsProcessing.SourceType.TypeVectorPolygon,
+        optional=True,
+        createByDefault=False,
+    )
+    return advanced(
+        with_help(
+            output,
+            tr(
+                "GeoPackage with the training polygons that the other polygons call another class: "
+                "their class, the one that the map would give, and the share of their pixels that "
+                "are called so. By the classifier 'stack' only. Default: not written."
+            ),
+        )
+    )
+
+
 def vectors() -> list[QgsProcessingParameterDefinition]:
     """Declare the vector layers that are made of a map."""
     described = (

@@ -100,7 +100,7 @@ def class_entries(path: str) -> list[tuple[int, str, str]]:
 
     The note is in the GeoTIFF itself; category names lie beside it and may get lost.
     """
-    found, shown = _note(path), shown_names(path)
+    found, shown = map_note(path), shown_names(path)
     try:
         return [
             (int(c["value"]), shown.get(c["name"], str(c["name"])), str(c["color"]))
@@ -112,14 +112,15 @@ def class_entries(path: str) -> list[tuple[int, str, str]]:
 
 def shown_names(path: str) -> dict[str, str]:
     """Return what the class of doubtful pixels is called in the user's language, by its name."""
-    note = _note(path)
+    note = map_note(path)
     try:
         return {c["name"]: tr("unknown") for c in note["classes"] if c["value"] == note["unknown"]}
     except (TypeError, KeyError):
         return {}
 
 
-def _note(path: str) -> dict[str, Any]:
+def map_note(path: str) -> dict[str, Any]:
+    """Return what the engine has noted in a class map; empty where that is not one of ours."""
     try:
         note = json.loads(gdal.Open(path).GetMetadataItem(METADATA_TAG))
     except (RuntimeError, AttributeError, TypeError, ValueError):

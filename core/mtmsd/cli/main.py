@@ -18,6 +18,7 @@ from mtmsd.cli.options import (
     Command,
     class_field,
     device,
+    doubtful,
     exclude,
     extent,
     features,
@@ -86,6 +87,7 @@ def pretrain(as_json: bool, **values: Any) -> int:
     type=click.Choice(["quick", "balanced", "paper"]),
     help="Numbers of the classifier.  [default: the preset of MODEL]",
 )
+@doubtful
 @method
 @features
 @holdout
@@ -188,6 +190,7 @@ def assess(as_json: bool, **values: Any) -> int:
 )
 @click.option("--polygons", metavar="FILE.gpkg", help="Also the map's regions as polygons.")
 @click.option("--next-labels", metavar="FILE.gpkg", help="Also 20 places to label next.")
+@doubtful
 @preset
 @method
 @features

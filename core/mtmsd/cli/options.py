@@ -148,6 +148,11 @@ kind = click.option(
     "there is a diffusion model, as spatial folds weigh them. svm, svm-polygons, rf: one of plain "
     "spectra. All but mtmsd do without a diffusion model.",
 )
+doubtful = click.option(
+    "--doubtful",
+    metavar="FILE.gpkg",
+    help="Also the polygons that disagree with their class; stack only.",
+)
 resume = click.option(
     "--resume", is_flag=True, help="Continue where the last run with this output ended."
 )

@@ -52,6 +52,8 @@ class Arguments(Rasters, Method):
     """The map's regions: .gpkg, .shp, .geojson or .fgb."""
     next_labels: Path | None = None
     """Places that are worth a label next: .gpkg, .shp, .geojson or .fgb."""
+    doubtful: Path | None = None
+    """Polygons that disagree with their class, of a stack: .gpkg, .shp, .geojson or .fgb."""
     holdout: float = 0.25
     guard: Pixels = 0
     split: str = "auto"
@@ -62,7 +64,7 @@ class Arguments(Rasters, Method):
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Pretrain, train, classify, assess; a resumed run skips the steps that are finished."""
     kept = (arguments.model_output, arguments.classifier_output)
-    optional = (arguments.report, arguments.polygons, arguments.next_labels)
+    optional = (arguments.report, arguments.polygons, arguments.next_labels, arguments.doubtful)
     others = [*arguments.layers().values(), *(path for path in optional if path)]
     check_outputs(
         [
@@ -83,6 +85,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     check_vectors(arguments.polygons, arguments.next_labels)
     settings = arguments.chosen()
     train.check_choices(arguments.classifier, arguments.split, arguments.holdout)
+    train.check_doubtful(arguments.classifier, arguments.doubtful)
     if arguments.model or _pretrains(arguments):
         learnt = settings.pretrain
         side = None if arguments.model else learnt.patch_size
@@ -191,7 +194,7 @@ class _Sequence:
         return self._steps.run(
             "train",
             arguments,
-            [given.scene, given.labels, arguments.model, arguments.output],
+            [given.scene, given.labels, arguments.model, arguments.output, given.doubtful],
             lambda: train.run(arguments, self._reporter),
         )
 
@@ -210,6 +213,7 @@ class _Sequence:
             calibrate=given.validation is not None,
             guard=given.guard,
             split=given.split,
+            doubtful=given.doubtful,
             resume=given.resume and work_path(output).is_dir(),
             **self._method,
         )

@@ -11,7 +11,7 @@ from mtmsd.commands.arguments import Method, Pixels, Source
 from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_labels, open_scene, open_scene_for
 from mtmsd.commands.method import check_method
-from mtmsd.commands.outputs import check_outputs
+from mtmsd.commands.outputs import check_outputs, check_vectors
 from mtmsd.errors import InputError
 from mtmsd.jobs.work import Steps, work_folder
 from mtmsd.reporting import Reporter
@@ -61,6 +61,8 @@ class Arguments(Method):
     """How labels are held out: auto, polygons, cross or random."""
     calibrate: bool = False
     """With ``holdout`` 0: calibrate the confidence by cross-validation, for which others judge."""
+    doubtful: Path | None = None
+    """Polygons that disagree with their class, of a stack: .gpkg, .shp, .geojson or .fgb."""
     resume: bool = False
     """Take the held-out figures from a run that was broken after them."""
 
@@ -74,7 +76,11 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
             "The classifier 'mtmsd' needs a diffusion model.",
             hint="Give the one that pretrain has written, or choose svm or rf.",
         )
-    check_outputs([arguments.scene, arguments.labels, arguments.model], [arguments.output])
+    check_doubtful(arguments.classifier, arguments.doubtful)
+    check_outputs(
+        [arguments.scene, arguments.labels, arguments.model],
+        [arguments.output, arguments.doubtful],
+    )
     with work_folder(arguments.output, arguments.resume, reporter) as work:
         if arguments.model is None or arguments.classifier not in (METHOD, STACK):
             return _run_in(work, arguments, None, reporter)
@@ -105,6 +111,7 @@ def _run_in(
         check_method(arguments.chosen().classifier, model.patch_size)
     with scene_of(model, arguments.scene, arguments.exclude, reporter) as scene:
         labels = open_labels(arguments.labels, scene, arguments.class_field, reporter)
+        place = scene.transform, scene.crs
         samples = _samples(work, arguments, model, device, scene, labels, reporter)
         patch = model.patch_size if model else PATCH
         accuracy = Steps(work).run(
@@ -133,7 +140,15 @@ def _run_in(
         )
     classifier.save(arguments.output)
     reporter.artifact("classifier", arguments.output)
-    return {"classifier": arguments.output, "pixels": len(labels), "accuracy": accuracy}
+    results = {"classifier": arguments.output, "pixels": len(labels), "accuracy": accuracy}
+    if arguments.doubtful:
+        from mtmsd.postprocess.doubtful import write_doubtful
+
+        listed = classifier.metadata["stack"]["doubtful"]
+        write_doubtful(arguments.doubtful, listed, samples.labels, *place)
+        reporter.artifact("doubtful", arguments.doubtful)
+        results["doubtful"] = arguments.doubtful
+    return results
 
 
 def scene_of(
@@ -214,6 +229,17 @@ def check_choices(classifier: str, split: str, holdout: float) -> None:
             raise InputError(
                 f"There is no {what} '{chosen}'.", hint=f"Choose from: {', '.join(known)}."
             )
+
+
+def check_doubtful(classifier: str, doubtful: Path | None) -> None:
+    """Refuse a layer of doubtful polygons of a classifier that finds none."""
+    check_vectors(doubtful)
+    if doubtful and classifier != STACK:
+        raise InputError(
+            f"The classifier '{classifier}' does not tell which polygons disagree with their "
+            f"class, so '{doubtful.name}' cannot be written.",
+            hint="Choose the classifier 'stack', or leave that output out.",
+        )
 
 
 def held_out(arguments: Arguments, labels: Labels) -> HeldOut:

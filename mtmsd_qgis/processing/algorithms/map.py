@@ -84,6 +84,7 @@ class Map(EngineAlgorithm):
             *more.layers(),
             *more.filters(),
             *more.vectors(),
+            more.doubtful(),
         )
         for output in figure_outputs():
             self.addOutput(output)
@@ -139,6 +140,7 @@ class Map(EngineAlgorithm):
             "next_labels": self.layer_output(
                 parameters, "NEXT_LABELS", context, self._title, "POINTS"
             ),
+            "doubtful": self.layer_output(parameters, "DOUBTFUL", context, self._title, "POLYGONS"),
             **more.filter_arguments(parameters),
             **self.held_out_arguments(parameters, context),
             "report": self.file_output(parameters, "REPORT", context),
@@ -163,6 +165,7 @@ class Map(EngineAlgorithm):
             **{name: arguments.get(name.lower()) for name in more.LAYERS},
             "POLYGONS": arguments.get("polygons"),
             "NEXT_LABELS": arguments.get("next_labels"),
+            "DOUBTFUL": arguments.get("doubtful"),
             "REPORT": results.get("report"),
             "OUTPUT_MODEL": arguments.get("model_output"),
             "OUTPUT_CLASSIFIER": arguments.get("classifier_output"),

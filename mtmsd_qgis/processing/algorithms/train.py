@@ -60,6 +60,7 @@ class Train(EngineAlgorithm):
                 ),
             ),
             *more.held_out(),
+            more.doubtful(),
         )
 
     def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
@@ -76,7 +77,8 @@ class Train(EngineAlgorithm):
 
     def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take the scene's file and the polygons."""
-        self._scene = raster_source(self.raster(parameters, "INPUT", context))
+        layer = self.raster(parameters, "INPUT", context)
+        self._scene, self._title = raster_source(layer), layer.name()
         self._labels = self.labels(parameters, "LABELS", context)
 
     def arguments(
@@ -89,11 +91,12 @@ class Train(EngineAlgorithm):
             "class_field": self.parameterAsString(parameters, "CLASS_FIELD", context),
             "model": self.file_input(parameters, "MODEL", context),
             "output": self.file_output(parameters, "OUTPUT", context),
+            "doubtful": self.layer_output(parameters, "DOUBTFUL", context, self._title, "POLYGONS"),
             "resume": self.parameterAsBool(parameters, "RESUME", context),
             **self.method_arguments(parameters, context),
             **self.held_out_arguments(parameters, context),
         }
 
     def outputs(self, arguments: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
-        """Return the classifier's file."""
-        return {"OUTPUT": arguments["output"]}
+        """Return the classifier's file, and the doubtful polygons."""
+        return {"OUTPUT": arguments["output"], "DOUBTFUL": arguments.get("doubtful")}
