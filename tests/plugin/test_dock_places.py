@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import halves, memory_polygons, write_raster
 from docked import Docked, docked  # noqa: F401
-from qgis.core import QgsSettings
+from qgis.core import QgsProject, QgsSettings
 from qgis.PyQt.QtCore import QPoint
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import (
@@ -103,3 +104,65 @@ def test_buttons_stay_as_a_scene_is_chosen_classes_are_added_and_texts_grow(
         section.set_state(NEXT, "a long sentence about what can be done now " * 6)
     QTest.qWait(50)
     assert places(docked) == before, "texts grew"
+
+
+BETTER = {
+    "overall": 0.61, "average": 0.6, "kappa": 0.4, "n": 64,
+    "classes": [
+        {"value": value, "name": f"class {value}", "color": "#123456", "producer": 1, "user": 1}
+        for value in range(1, 13)
+    ],
+    "confusion": {"matrix": [[1] * 12] * 12},
+    "baselines": [
+        {"name": "rf", "title": "", "overall": 0.93, "difference_interval": [-0.4, -0.1]},
+    ],
+}  # fmt: skip
+"""An assessment of twelve classes, with a baseline that did better."""
+
+
+def test_buttons_stay_as_a_map_its_figures_and_the_engines_warnings_come(
+    docked: Docked,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    open_all(docked)
+    docked.dock.resize(340, 900)
+    QTest.qWait(50)
+    before = places(docked)
+    assert {"mtmsdPolygonize", "mtmsdNextLabels", "mtmsdTakeRegion", "mtmsdFlicker"} <= set(before)
+
+    def moved() -> list[str]:
+        QTest.qWait(50)
+        after = places(docked)
+        return [name for name, place in before.items() if after.get(name) != place]
+
+    docked.open(write_raster(tmp_path / "halves.tif", halves()))
+    layer = memory_polygons()
+    QgsProject.instance().addMapLayer(layer)
+    docked.take(layer, "class_id")
+    docked.wait(lambda: docked.part("mtmsdSeparability").isVisible(), "no classes to compare")
+    assert moved() == [], "classes are compared"
+    docked.click("mtmsdDraw_grow")
+    assert docked.part("mtmsdTolerance").isEnabled()
+    assert moved() == [], "regions are grown"
+    docked.click("mtmsdDraw_grow")
+    assert not docked.part("mtmsdTolerance").isEnabled()
+    box = docked.part("mtmsdClassifier")
+    box.setCurrentIndex(box.findData("rf"))
+    docked.click("mtmsdMapScene")
+    docked.wait(lambda: docked.workspace.state.map, "no map", 120)
+    docked.wait(lambda: not docked.dock.running.runs, "it goes on")
+    assert docked.part("mtmsdLegend").isVisible()
+    assert moved() == [], "a map was made"
+    docked.click("mtmsdNextLabels")
+    docked.wait(lambda: docked.part("mtmsdPointNext").isVisible(), "no points", 60)
+    assert moved() == [], "points are visited"
+    box.setCurrentIndex(box.findData("svm"))
+    docked.workspace.change(accuracy=BETTER)
+    assert docked.part("mtmsdMapBetterUse").isVisible()
+    assert docked.part("mtmsdAccuracyBetterUse").isVisible()
+    assert moved() == [], "a simpler classifier did better"
+    for section in (docked.dock.pretraining, docked.dock.map, docked.dock.accuracy):
+        section.warn(("Class 3 has few pixels.", "Band 7 is empty."))
+        assert docked.part(f"{section.objectName()}Warnings").isVisible()
+    docked.dock.pretraining._curve.show()
+    assert moved() == [], "the engine warned, and pretraining began"

@@ -19,13 +19,14 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtWidgets import QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QMenu, QToolButton, QVBoxLayout, QWidget
 
 from ...state.paths import there
 from ...state.training.classes import LandClass
 from ...state.training.spectra import map_transform
 from ...state.workspace import Workspace
-from ..widgets.section import color_icon, row
+from ..widgets.section import color_icon, keep_place, row
+from ..widgets.state_line import StateLine
 
 VIEW_PIXELS = 60
 """So many of the scene's pixels are seen across, around a point."""
@@ -41,7 +42,7 @@ class DoubtfulPoint:
 
 
 class LabelPoints(QWidget):
-    """Steps through the points; hidden while there are none."""
+    """Steps through the points; hidden, but for its place, while there are none."""
 
     def __init__(
         self, workspace: Workspace, iface: QgisInterface, parent: QWidget | None = None
@@ -51,11 +52,8 @@ class LabelPoints(QWidget):
         self._canvas = iface.mapCanvas()
         self._points: Sequence[DoubtfulPoint] = ()
         self._file: Path | None = None
-        self._text = QLabel()
+        self._text = StateLine(2, self.tr("The two classes that are in doubt there"))
         self._text.setObjectName("mtmsdPointText")
-        self._text.setWordWrap(True)
-        self._text.setIndent(0)
-        self._text.setToolTip(self.tr("The two classes that are in doubt there"))
         self._label = QToolButton()
         self._label.setObjectName("mtmsdPointLabel")
         self._label.setText(self.tr("Label It"))
@@ -82,6 +80,7 @@ class LabelPoints(QWidget):
         buttons = row(self._zoom, self._label, self._next)
         buttons.addStretch(1)
         layout.addLayout(buttons)
+        keep_place(self, self._zoom, self._label, self._next)
         workspace.scene_changed.connect(self._read)
         workspace.points_changed.connect(self._points_changed)
         self._read()

@@ -40,9 +40,18 @@ class Section(QWidget):
     ----------
     name : str
         The section's ``objectName``; its parts' names begin with it.
+    warns : bool
+        Whether place is kept for what the engine may warn of.
     """
 
-    def __init__(self, name: str, parent: QWidget | None = None, *, is_open: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        parent: QWidget | None = None,
+        *,
+        is_open: bool = True,
+        warns: bool = False,
+    ) -> None:
         super().__init__(parent)
         self.setObjectName(name)
         self._setting = f"mtmsd/dock/{name}Open"
@@ -62,13 +71,18 @@ class Section(QWidget):
         self._dot.setFixedWidth(16)
         self._state = StateLine()
         self._state.setObjectName(f"{name}State")
-        self._warnings = QLabel()
+        self._warnings = StateLine(2, tr("What the engine warned of"))
         self._warnings.setObjectName(f"{name}Warnings")
-        self._warnings.setWordWrap(True)
-        self._warnings.setStyleSheet(f"border-left: 3px solid {AMBER}; padding-left: 5px")
-        self._warnings.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._warnings.setToolTip(tr("What the engine warned of"))
-        self._warnings.hide()
+        bar = QFrame()
+        bar.setFixedWidth(3)
+        bar.setStyleSheet(f"background: {AMBER}")
+        self._warnings_line = QWidget()
+        warned = row(bar, self._warnings, stretch=1)
+        warned.setContentsMargins(8, 0, 4, 0)
+        self._warnings_line.setLayout(warned)
+        if warns:
+            keep_place(self._warnings_line)
+        self._warnings_line.hide()
 
         self.body = QWidget()
         self.rows = QVBoxLayout(self.body)
@@ -83,9 +97,6 @@ class Section(QWidget):
         state = QHBoxLayout()
         state.setContentsMargins(8, 0, 4, 0)
         state.addWidget(self._state)
-        warnings = QHBoxLayout()
-        warnings.setContentsMargins(8, 0, 4, 0)
-        warnings.addWidget(self._warnings)
         line = QFrame()
         line.setFrameShape(QFrame.Shape.HLine)
         line.setFrameShadow(QFrame.Shadow.Sunken)
@@ -94,7 +105,7 @@ class Section(QWidget):
         layout.setSpacing(2)
         layout.addLayout(header)
         layout.addLayout(state)
-        layout.addLayout(warnings)
+        layout.addWidget(self._warnings_line)
         layout.addWidget(self.body)
         layout.addWidget(line)
         self.set_state(TODO, "")
@@ -140,7 +151,7 @@ class Section(QWidget):
     def warn(self, sentences: tuple[str, ...]) -> None:
         """Show what the engine warned of, until the next attempt; what is done is amber then."""
         self._warnings.setText("\n".join(sentences))
-        self._warnings.setVisible(bool(sentences))
+        self._warnings_line.setVisible(bool(sentences))
         self.set_state(self.kind, self._state.text())
 
     def fail(self, sentence: str, about: object) -> None:
@@ -161,6 +172,14 @@ def row(*widgets: QWidget, stretch: int = -1) -> QHBoxLayout:
     for index, widget in enumerate(widgets):
         layout.addWidget(widget, 1 if index == stretch else 0)
     return layout
+
+
+def keep_place(*widgets: QWidget) -> None:
+    """Let hidden widgets keep their place, so that what is below them does not move."""
+    for widget in widgets:
+        policy = widget.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        widget.setSizePolicy(policy)
 
 
 def tool_button(name: str, icon: str, tip: str) -> QToolButton:

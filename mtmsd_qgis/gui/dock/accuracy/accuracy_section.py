@@ -9,7 +9,14 @@ from qgis.core import Qgis, QgsMapLayerProxyModel, QgsProject, QgsVectorLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
-from qgis.PyQt.QtWidgets import QLabel, QPushButton, QWidget
+from qgis.PyQt.QtWidgets import (
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ....common.background import Background
 from ....common.class_fields import guess_field
@@ -30,12 +37,15 @@ from ...widgets.flow import Flow
 from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, caption, row
 from .baseline_hint import BetterBaseline
 
+DETAIL_LINES = 22
+"""The height of the figures; more are scrolled to, so that what is below stays where it is."""
+
 
 class AccuracySection(Section):
     """Figures, confusion matrix, baselines, and the full report."""
 
     def __init__(self, workspace: Workspace, running: RunningJobs, parent: QWidget) -> None:
-        super().__init__("mtmsdAccuracy", parent, is_open=False)
+        super().__init__("mtmsdAccuracy", parent, is_open=False, warns=True)
         self.set_title(self.tr("7  Accuracy"))
         self._workspace = workspace
         self._job = SectionJob(workspace, running, "assess_job", self._title, self)
@@ -66,12 +76,7 @@ class AccuracySection(Section):
         self._baselines.setWordWrap(True)
         self._baselines.setTextFormat(Qt.TextFormat.RichText)
         self._baselines.setToolTip(self.tr("The same pixels by methods that see spectra only"))
-        self._parts = [self._figures, self._split, self._matrix, self._classes, self._baselines]
-        for part in self._parts:
-            part.hide()
-            self.rows.addWidget(part)
         self.better = BetterBaseline(workspace, "mtmsdAccuracyBetter")
-        self.rows.addWidget(self.better)
 
         self._reference = QgsMapLayerComboBox()
         self._reference.setObjectName("mtmsdReference")
@@ -92,6 +97,22 @@ class AccuracySection(Section):
         self._report.setObjectName("mtmsdReport")
         self._report.clicked.connect(self._open_report)
         self.rows.addLayout(Flow(self._assess, self._report))
+        self._parts = [self._figures, self._split, self._matrix, self._classes, self._baselines]
+        details = QWidget()
+        column = QVBoxLayout(details)
+        column.setContentsMargins(0, 0, 0, 0)
+        for part in self._parts:
+            part.hide()
+            column.addWidget(part)
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFixedHeight(DETAIL_LINES * self.fontMetrics().lineSpacing())
+        area.setWidget(details)
+        self.rows.addWidget(area)
+        self.rows.addWidget(self.better)
         QgsProject.instance().layersAdded.connect(self._except_training)
         workspace.scene_changed.connect(self._scene_changed)
         workspace.classifier_changed.connect(self._read_classifier)
@@ -105,8 +126,8 @@ class AccuracySection(Section):
         QgsProject.instance().layersAdded.disconnect(self._except_training)
 
     def _except_training(self, *_: Any) -> None:
-        layers = QgsProject.instance().mapLayers().values()
-        self._reference.setExceptedLayerList([layer for layer in layers if role(layer)])
+        found = QgsProject.instance().mapLayers().values()
+        self._reference.setExceptedLayerList([layer for layer in found if role(layer)])
 
     def _scene_changed(self) -> None:
         self._accuracy_changed()

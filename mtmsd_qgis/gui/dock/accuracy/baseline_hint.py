@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from ....common.numbers import percent
 from ....state.classifiers import classifier_names
 from ....state.workspace import Workspace
+from ...widgets.section import keep_place
+from ...widgets.state_line import StateLine
 
 
 class BetterBaseline(QWidget):
-    """A sentence and a button; hidden where there is nothing better.
+    """A sentence and a button; hidden, but for their place, where there is nothing better.
 
     Parameters
     ----------
@@ -27,9 +29,8 @@ class BetterBaseline(QWidget):
     def __init__(self, workspace: Workspace, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workspace = workspace
-        self._sentence = QLabel()
+        self._sentence = StateLine(3)
         self._sentence.setObjectName(f"{name}Sentence")
-        self._sentence.setWordWrap(True)
         self._use = QToolButton()
         self._use.setObjectName(f"{name}Use")
         self._use.setText(self.tr("Map with That One"))
@@ -41,6 +42,7 @@ class BetterBaseline(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self._sentence)
         layout.addWidget(self._use)
+        keep_place(self)
         workspace.scene_changed.connect(self.refresh)
         workspace.accuracy_changed.connect(self.refresh)
         workspace.options_changed.connect(self.refresh)

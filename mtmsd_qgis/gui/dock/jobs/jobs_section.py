@@ -37,6 +37,9 @@ from ...widgets.section import BUSY, DONE, TODO, WARNED, Section
 
 LOOK_MS = 3000
 """Time between two looks at the job folders, while the table can be seen."""
+ROW_HEIGHT = 22
+SHOWN_JOBS = 6
+"""More are scrolled to, so that what is below stays where it is."""
 SETTLE_MS = 1500
 """A new job's folder is looked at when the engine has had the time to begin."""
 ICONS = {
@@ -65,11 +68,12 @@ class JobsSection(Section):
             [self.tr("Job"), self.tr("Started"), self.tr("State")]
         )
         self._table.verticalHeader().hide()
-        self._table.verticalHeader().setDefaultSectionSize(22)
+        self._table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         header = self._table.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
+        self._table.setFixedHeight(header.sizeHint().height() + ROW_HEIGHT * SHOWN_JOBS + 4)
         self._table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self._table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self._table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -172,9 +176,6 @@ class JobsSection(Section):
             self._table.item(index, 0).setIcon(icon)
             if chosen is not None and line.folder == chosen.folder:
                 self._table.selectRow(index)
-        rows = min(max(len(lines), 1), 6)
-        head = self._table.horizontalHeader().sizeHint().height()
-        self._table.setFixedHeight(head + 22 * rows + 4)
         self._refresh_buttons()
 
     def _say_state(self, lines: list[JobLine]) -> None:

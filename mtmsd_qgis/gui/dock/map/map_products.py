@@ -31,7 +31,7 @@ PROBABILITIES = "probabilities"
 
 
 class MapProducts(QWidget):
-    """Two buttons below the map, each a Processing algorithm; then the points one by one."""
+    """Two buttons for a finished map, each a Processing algorithm; ``points`` come one by one."""
 
     warned = pyqtSignal(object)
     """What the engine warned of: a tuple of sentences."""
@@ -61,12 +61,10 @@ class MapProducts(QWidget):
             ),
             self._ask: self.tr("20 places in doubt, spread over the scene, to be labelled"),
         }
-        self._points = LabelPoints(workspace, iface)
+        self.points = LabelPoints(workspace, iface)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
         layout.addLayout(Flow(self._polygonize, self._ask))
-        layout.addWidget(self._points)
         workspace.scene_changed.connect(self._take_up)
         workspace.map_changed.connect(self.refresh)
         self.refresh()
@@ -74,8 +72,6 @@ class MapProducts(QWidget):
     def refresh(self, *_: Any) -> None:
         """Show what can be done."""
         made = there(self._workspace.state.map) is not None
-        self._polygonize.setVisible(made)
-        self._ask.setVisible(made)
         for button, tip in self._tips.items():
             button.setEnabled(made and self._job.run is None)
             button.setToolTip(tip if made else self.tr("Map Scene comes first."))

@@ -56,7 +56,7 @@ class MapSection(Section):
         running: RunningJobs,
         parent: QWidget,
     ) -> None:
-        super().__init__("mtmsdMap", parent)
+        super().__init__("mtmsdMap", parent, warns=True)
         self.set_title(self.tr("6  Map"))
         self._workspace = workspace
         self._samples = samples
@@ -80,14 +80,14 @@ class MapSection(Section):
         self.rows.addLayout(Flow(self._preview, self._whole))
         self._options = MapOptions(workspace)
         self.rows.addWidget(self._options)
-        self._better = BetterBaseline(workspace, "mtmsdMapBetter")
-        self._better.chosen.connect(self.use)
-        self.rows.addWidget(self._better)
         self._view_box = MapView(workspace)
-        self.rows.addWidget(self._view_box)
         products = MapProducts(workspace, iface, running)
         products.warned.connect(partial(self._warn_of, "products"))
-        self.rows.addWidget(products)
+        self._better = BetterBaseline(workspace, "mtmsdMapBetter")
+        self._better.chosen.connect(self.use)
+        for part in (self._view_box, products, self._view_box.legend, products.points):
+            self.rows.addWidget(part)
+        self.rows.addWidget(self._better)
         workspace.scene_changed.connect(self._scene_changed)
         project = QgsProject.instance()
         project.layersAdded.connect(self._view_box.refresh)

@@ -36,13 +36,16 @@ from ....state.layer_roles import CONFIDENCE, MAP, PREVIEW, role
 from ....state.paths import same_file, there
 from ....state.training.spectra import map_transform
 from ....state.workspace import Workspace
-from ...widgets.section import caption, color_icon, row
+from ...widgets.section import caption, color_icon, keep_place, row
 
 FLICKER_MS = 700
+ROW_HEIGHT = 22
+SHOWN_CLASSES = 6
+"""More are scrolled to, so that what is below stays where it is."""
 
 
 class MapView(QWidget):
-    """Controls of the newest map layer; hidden while there is none."""
+    """Controls of the newest map layer, and its ``legend``, which is placed by the section."""
 
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,22 +71,25 @@ class MapView(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(FLICKER_MS)
         self._timer.timeout.connect(self._swap)
-        self._legend = QTableWidget(0, 4)
-        self._legend.setObjectName("mtmsdLegend")
-        self._legend.setHorizontalHeaderLabels(
+        self.legend = QTableWidget(0, 4)
+        self.legend.setObjectName("mtmsdLegend")
+        self.legend.setHorizontalHeaderLabels(
             ["", self.tr("Class"), self.tr("Pixels"), self.tr("Area")]
         )
-        self._legend.verticalHeader().hide()
-        self._legend.verticalHeader().setDefaultSectionSize(22)
-        header = self._legend.horizontalHeader()
+        self.legend.verticalHeader().hide()
+        self.legend.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        header = self.legend.horizontalHeader()
         header.setMinimumSectionSize(24)
         for column in (0, 2, 3):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        self._legend.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self._legend.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self._legend.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._legend.setToolTip(self.tr("Pixels and area of each class in the map"))
+        self.legend.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.legend.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.legend.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.legend.setToolTip(self.tr("Pixels and area of each class in the map"))
+        line = self.fontMetrics().height() + 12  # the header's hint is too small while it is hidden
+        self.legend.setFixedHeight(line + ROW_HEIGHT * SHOWN_CLASSES)
+        keep_place(self.legend)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
@@ -93,13 +99,14 @@ class MapView(QWidget):
             )
         )
         layout.addWidget(self._confidence)
-        layout.addWidget(self._legend)
         self.refresh()
 
     def refresh(self, *_: Any) -> None:
         """Follow the layers of the project."""
         layer = self.layer()
-        self.setVisible(layer is not None)
+        self.legend.setVisible(layer is not None)
+        for control in (self._opacity, self._flicker, self._confidence):
+            control.setEnabled(layer is not None)
         if layer is None:
             self._flicker.setChecked(False)
             return
@@ -144,7 +151,7 @@ class MapView(QWidget):
         colors = {name: color for _, name, color in class_entries(layer.source())}
         shown = shown_names(layer.source())
         each = pixel_area(layer)
-        self._legend.setRowCount(len(pixels))
+        self.legend.setRowCount(len(pixels))
         for index, (written, count) in enumerate(pixels.items()):
             name = shown.get(written, written)
             swatch = QTableWidgetItem()
@@ -155,9 +162,7 @@ class MapView(QWidget):
                 if column > 1:
                     right = int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
                     cell.setTextAlignment(right)
-                self._legend.setItem(index, column, cell)
-        header = self.fontMetrics().height() + 12  # its own hint is too small while it is hidden
-        self._legend.setFixedHeight(header + 22 * min(len(pixels), 12))
+                self.legend.setItem(index, column, cell)
 
     # what is pressed
 

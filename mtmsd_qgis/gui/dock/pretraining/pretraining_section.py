@@ -27,7 +27,7 @@ from ....state.paths import there
 from ....state.scene_state import PausedPretraining
 from ....state.workspace import Workspace
 from ...widgets.line_plot import LossCurve
-from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, caption, row
+from ...widgets.section import BUSY, NEXT, TODO, WRONG, Section, caption, keep_place, row
 from ...widgets.section import DONE as DONE_STATE
 from .more_settings import MoreSettings
 from .speed_estimate import SpeedEstimate
@@ -37,7 +37,7 @@ class PretrainingSection(Section):
     """Preset, device, start, pause, resume; loss curve and ETA."""
 
     def __init__(self, workspace: Workspace, running: RunningJobs, parent: QWidget) -> None:
-        super().__init__("mtmsdPretraining", parent)
+        super().__init__("mtmsdPretraining", parent, warns=True)
         self.set_title(self.tr("2  Pretraining"))
         self._workspace = workspace
         self._job = SectionJob(
@@ -89,6 +89,7 @@ class PretrainingSection(Section):
         self._curve = LossCurve()
         self._curve.setObjectName("mtmsdLossCurve")
         self._curve.setToolTip(self.tr("The loss of pretraining: it falls fast, then slowly"))
+        keep_place(self._curve)
         self._curve.hide()
         self.rows.addWidget(self._curve)
 
@@ -179,7 +180,6 @@ class PretrainingSection(Section):
             button.setEnabled(not reason and self._speed.run is None)
             button.setToolTip(reason or button.property("tip"))
         self._speed.show_for(self._preset.currentData())
-        self._speed.button.setVisible(not running)
         model = there(workspace.state.model)
         if running:
             return

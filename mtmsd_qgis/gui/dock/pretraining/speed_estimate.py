@@ -10,7 +10,7 @@ from typing import Any
 
 from qgis.core import Qgis, QgsSettings
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from ....common.background import Background
 from ....common.numbers import duration
@@ -18,6 +18,7 @@ from ....jobs.running_jobs import RunningJobs
 from ....jobs.runs import DONE, Ended, Run
 from ....state.workspace import Workspace
 from ...widgets.section import row
+from ...widgets.state_line import StateLine
 
 SPEED_SETTING = "mtmsd/seconds"
 MEASURE_SECONDS = 12.0
@@ -48,9 +49,8 @@ class SpeedEstimate(QWidget):
         self._running = running
         self._parameters = parameters
         self.run: Run | None = None
-        self._text = QLabel()
+        self._text = StateLine()
         self._text.setObjectName("mtmsdEstimate")
-        self._text.setWordWrap(True)
         self.button = QPushButton(self.tr("Meas&ure"))
         self.button.setObjectName("mtmsdMeasure")
         self.button.setProperty(

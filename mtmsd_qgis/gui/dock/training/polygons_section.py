@@ -131,11 +131,10 @@ class PolygonsSection(Section):
         label = caption(self.tr("Tolerance"), self._slider)
         box.addLayout(row(label, self._slider, self._percent, stretch=1))
         box.addWidget(self._take)
-        self._grow_box.hide()
+        self._grow_box.setEnabled(False)
         self.rows.addWidget(self._grow_box)
         self._hint = StateLine()
         self._hint.setObjectName("mtmsdDrawHint")
-        self._hint.hide()
         self.rows.addWidget(self._hint)
 
         workspace.scene_changed.connect(self.refresh)
@@ -231,8 +230,7 @@ class PolygonsSection(Section):
             GROW: self.tr("Click a pixel, then move the slider; right click takes the region."),
         }
         self._hint.setText(hints.get(kind, ""))  # empty where another tool is on
-        self._hint.setVisible(bool(kind))
-        self._grow_box.setVisible(kind == GROW)
+        self._grow_box.setEnabled(kind == GROW)
         self._show_tolerance()
 
     def _drawn(self, geometry: QgsGeometry) -> None:

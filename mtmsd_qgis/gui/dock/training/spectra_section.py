@@ -22,12 +22,15 @@ from ....common.numbers import number
 from ....state.training.spectra import SpectraReader
 from ....state.training_samples import TrainingSamples, reader_of
 from ....state.workspace import Workspace
-from ...widgets.section import DONE, NEXT, TODO, WRONG, Section, color_icon
+from ...widgets.section import DONE, NEXT, TODO, WRONG, Section, color_icon, keep_place
 from ...widgets.spectra_plot import Line, SpectraPlot
 from ..scene.band_display import wavelengths
 
 ALIKE = 1.0
 """Classes with a smaller Jeffries–Matusita distance are hard to tell apart by their spectra."""
+ROW_HEIGHT = 22
+SHOWN_CLASSES = 6
+"""More are scrolled to, so that what is below stays where it is."""
 
 
 class SpectraSection(Section):
@@ -67,9 +70,12 @@ class SpectraSection(Section):
             self.tr("Jeffries–Matusita distance of two classes: 0 alike, 2 well apart")
         )
         for header in (self._table.horizontalHeader(), self._table.verticalHeader()):
-            header.setMinimumSectionSize(22)
-            header.setDefaultSectionSize(22)
+            header.setMinimumSectionSize(ROW_HEIGHT)
+            header.setDefaultSectionSize(ROW_HEIGHT)
         self._table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        height = self._table.horizontalHeader().sizeHint().height() + ROW_HEIGHT * SHOWN_CLASSES + 4
+        self._table.setFixedHeight(height)
+        keep_place(self._table)
         self._table.hide()
         self.rows.addWidget(self._table)
         self._canvas.xyCoordinates.connect(self._moved)
@@ -140,8 +146,6 @@ class SpectraSection(Section):
                     item.setToolTip(f"{first.name} – {second.name}: {number(distance, 2)}")
                     item.setBackground(_shade(distance))
                 self._table.setItem(i, j, item)
-        height = self._table.horizontalHeader().sizeHint().height() + 22 * min(count, 10) + 4
-        self._table.setFixedHeight(height)
 
     # the cursor
 
