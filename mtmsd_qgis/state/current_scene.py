@@ -24,7 +24,7 @@ CHANGES = {
     "model_changed": ("model",),
     "classifier_changed": ("classifier", "classifier_key"),
     "map_changed": ("map", "confidence", "probabilities", "map_filters", "pixels"),
-    "accuracy_changed": ("accuracy", "report"),
+    "accuracy_changed": ("accuracy", "report", "doubtful"),
     "points_changed": ("points",),
     "options_changed": ("options", "preset", "seed", "exclude", "settings", "paused"),
 }

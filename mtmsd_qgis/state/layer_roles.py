@@ -7,7 +7,7 @@ from qgis.core import QgsMapLayer
 ROLE = "mtmsd/role"
 """Custom property of such layers."""
 MAP, PREVIEW, CONFIDENCE, TRAINING = "map", "preview", "confidence", "training"
-REGIONS, POINTS = "regions", "points"
+REGIONS, POINTS, DOUBTFUL = "regions", "points", "doubtful"
 
 
 def role(layer: QgsMapLayer) -> str:

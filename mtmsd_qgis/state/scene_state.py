@@ -10,7 +10,7 @@ from typing import Any
 from .classifiers import MTMSD
 from .training.classes import LandClass, from_json, to_json
 
-STEP_FILES = ("output", "confidence", "probabilities", "report", "unwanted")
+STEP_FILES = ("output", "confidence", "probabilities", "report", "unwanted", "doubtful")
 """What of a job's step is a path."""
 
 
@@ -93,6 +93,7 @@ class SceneState:
     probabilities: Path | None = None
     report: Path | None = None
     points: Path | None = None
+    doubtful: Path | None = None
     classes: tuple[LandClass, ...] = ()
     preset: str = "balanced"
     seed: int = 0
@@ -122,6 +123,7 @@ FILES = (
     "probabilities",
     "report",
     "points",
+    "doubtful",
 )
 JOBS = ("pretraining_job", "map_job", "product_job", "assess_job")
 

@@ -240,3 +240,32 @@ def test_confidence_is_shown_and_hidden_again(drawn):
     drawn.click("mtmsdConfidence")
     assert not box.isChecked()
     assert not place.itemVisibilityChecked()
+
+
+def test_a_stack_says_which_map_it_is_and_which_polygons_disagree(drawn):
+    assert not drawn.part("mtmsdDoubtful").isEnabled()
+    training = drawn.workspace.training
+    training.add_polygons([square(29, 12)], training.of(7))  # called water among grass
+    choose(drawn, "mtmsdClassifier", "stack")
+    map_scene(drawn)
+    assert drawn.text("mtmsdMapKind").startswith("First map, without a diffusion model.")
+    drawn.click("mtmsdDoubtful")
+    layer = drawn.wait(lambda: of_role("doubtful", drawn.workspace), "no layer", 10)
+    (found,) = layer.getFeatures()
+    assert (found["class_name"], found["map_name"]) == ("water", "grass")
+    assert found["share"] > 0.9
+    assert found.geometry().equals(square(29, 12))
+    drawn.wait_said("disagree with their class: 1;")
+    path = drawn.workspace.state.doubtful
+    drawn.click("mtmsdDoubtful")
+    QTest.qWait(300)
+    assert of_role("doubtful", drawn.workspace).id() == layer.id(), "it is opened twice"
+    assert path.is_file()
+    drawn.workspace.change(model=path)
+    assert "map once more" in drawn.text("mtmsdMapKind")
+    drawn.workspace.change(model=None)
+    choose(drawn, "mtmsdClassifier", "rf")
+    map_scene(drawn)
+    assert drawn.text("mtmsdMapKind") == ""
+    assert not drawn.part("mtmsdDoubtful").isEnabled()
+    drawn.wait(lambda: not path.exists(), "the outdated list stays")

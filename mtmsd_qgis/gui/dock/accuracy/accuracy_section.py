@@ -26,7 +26,9 @@ from ....jobs.running_jobs import RunningJobs
 from ....jobs.runs import DONE as RUN_DONE
 from ....jobs.runs import Ended, Run
 from ....jobs.section_job import SectionJob, Step
-from ....state.layer_roles import role
+from ....processing.styling import layer_title, style_polygons
+from ....state import layers
+from ....state.layer_roles import DOUBTFUL, role
 from ....state.model_header import read_header
 from ....state.paths import there
 from ....state.training.classes import LandClass
@@ -96,7 +98,10 @@ class AccuracySection(Section):
         self._report = QPushButton(self.tr("Ope&n Report"))
         self._report.setObjectName("mtmsdReport")
         self._report.clicked.connect(self._open_report)
-        self.rows.addLayout(Flow(self._assess, self._report))
+        self._doubtful = QPushButton(self.tr("Doubtful Polygons"))
+        self._doubtful.setObjectName("mtmsdDoubtful")
+        self._doubtful.clicked.connect(self._open_doubtful)
+        self.rows.addLayout(Flow(self._assess, self._report, self._doubtful))
         self._parts = [self._figures, self._split, self._matrix, self._classes, self._baselines]
         details = QWidget()
         column = QVBoxLayout(details)
@@ -173,6 +178,13 @@ class AccuracySection(Section):
         no_report = self.tr("There is no report yet; Assess writes one.")
         self._report.setToolTip(
             self.tr("Open the full report in the browser") if report is not None else no_report
+        )
+        listed = there(self._workspace.state.doubtful) is not None
+        self._doubtful.setEnabled(listed)
+        self._doubtful.setToolTip(
+            self.tr("Show the training polygons that the others call another class")
+            if listed
+            else self.tr("A stack tells which ones they are; choose it under More and map.")
         )
         if self._job.run is not None:
             self.set_state(BUSY, self.tr("Comparing the map with the reference…"))
@@ -265,3 +277,28 @@ class AccuracySection(Section):
         if report is None or not QDesktopServices.openUrl(QUrl.fromLocalFile(str(report))):
             text = self.tr("The report cannot be opened; it is {}.").format(report)
             self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
+
+    def _open_doubtful(self) -> None:
+        """Show the polygons that disagree with their class, over all other layers."""
+        workspace, path = self._workspace, self._workspace.state.doubtful
+        place = layers.node(layers.of_role(DOUBTFUL, workspace))
+        if place is not None:  # it is there already
+            place.setItemVisibilityCheckedParentRecursive(True)
+            return
+        title = layer_title(self.tr("Doubtful polygons"), workspace.scene.name())
+        layer = QgsVectorLayer(f"{path}|layername={path.stem}", title, "ogr")
+        count = layer.featureCount()
+        if not layer.isValid():
+            text = self.tr("{} cannot be opened as a vector layer.").format(path)
+            workspace.said.emit(text, Qgis.MessageLevel.Warning)
+            return
+        if count:
+            style_polygons(layer)
+            layers.add(layer, DOUBTFUL, above=None)
+            text = self.tr(
+                "Polygons that disagree with their class: {}; the layer's table tells which class "
+                "they fit."
+            ).format(number(count))
+        else:
+            text = self.tr("No polygon disagrees with its class.")
+        workspace.said.emit(text, Qgis.MessageLevel.Info)

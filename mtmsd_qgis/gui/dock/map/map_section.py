@@ -26,8 +26,8 @@ from ....jobs.runs import CANCELED, DONE, FAILED, Ended, Run
 from ....jobs.section_job import SectionJob, Step
 from ....processing.styling import layer_title, style_class_map
 from ....state import layers
-from ....state.classifiers import MTMSD
-from ....state.layer_roles import MAP, PREVIEW
+from ....state.classifiers import MTMSD, STACK
+from ....state.layer_roles import DOUBTFUL, MAP, PREVIEW
 from ....state.paths import there
 from ....state.training.classes import FEWEST_PIXELS, to_json
 from ....state.training.training_file import VALUE
@@ -95,6 +95,7 @@ class MapSection(Section):
         workspace.facts_changed.connect(self.refresh)
         samples.ready.connect(self.refresh)
         workspace.model_changed.connect(self.refresh)
+        workspace.model_changed.connect(self._view_box.refresh)
         workspace.classifier_changed.connect(self.refresh)
         workspace.map_changed.connect(self._map_changed)
         workspace.options_changed.connect(self.refresh)
@@ -208,6 +209,8 @@ class MapSection(Section):
             "OUTPUT": output,
         }
         step = {"output": output, "key": key, "extent": extent}
+        if state.options.classifier == STACK:
+            step["doubtful"] = parameters["DOUBTFUL"] = str(workspace.new_file("doubtful", ".gpkg"))
         self._job.start("mtmsd:train", parameters, step)
 
     def _classify(self, classifier: Path, extent: list[float] | None) -> None:
@@ -252,6 +255,7 @@ class MapSection(Section):
     def _done(self, step: Step, answer: dict[str, Any]) -> None:
         workspace, output = self._workspace, Path(step["output"])
         if "key" in step:
+            self._take_doubtful(step.get("doubtful"))
             self._take_classifier(output, step["key"])
             self._classify(output, step["extent"])
             return
@@ -278,6 +282,14 @@ class MapSection(Section):
         state = self._workspace.state
         old = None if state.classifier_mapped else there(state.classifier)
         self._workspace.change(classifier=path, classifier_key=key, classifier_mapped=False)
+        if old is not None:
+            Background(lambda: remove(old)).start()
+
+    def _take_doubtful(self, path: str | None) -> None:
+        """Take a new list of polygons that disagree with their class; the old one is outdated."""
+        old = there(self._workspace.state.doubtful)
+        layers.drop(layers.of_role(DOUBTFUL, self._workspace))
+        self._workspace.change(doubtful=Path(path) if path else None)
         if old is not None:
             Background(lambda: remove(old)).start()
 

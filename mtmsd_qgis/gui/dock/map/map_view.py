@@ -37,6 +37,8 @@ from ....state.paths import same_file, there
 from ....state.training.spectra import map_transform
 from ....state.workspace import Workspace
 from ...widgets.section import caption, color_icon, keep_place, row
+from ...widgets.state_line import StateLine
+from .map_kind import kind_text
 
 FLICKER_MS = 700
 ROW_HEIGHT = 22
@@ -51,6 +53,8 @@ class MapView(QWidget):
         super().__init__(parent)
         self._workspace = workspace
         self._pixels: dict[str, int] = {}
+        self._kind = StateLine(2, self.tr("What the map was made with"))
+        self._kind.setObjectName("mtmsdMapKind")
         self._opacity = QSlider(Qt.Orientation.Horizontal)
         self._opacity.setObjectName("mtmsdOpacity")
         self._opacity.setRange(0, 100)
@@ -93,6 +97,7 @@ class MapView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
+        layout.addWidget(self._kind)
         layout.addLayout(
             row(
                 caption(self.tr("Opacit&y"), self._opacity), self._opacity, self._flicker, stretch=1
@@ -107,6 +112,7 @@ class MapView(QWidget):
         self.legend.setVisible(layer is not None)
         for control in (self._opacity, self._flicker, self._confidence):
             control.setEnabled(layer is not None)
+        self._kind.setText(self._kind_of(layer) if layer is not None else "")
         if layer is None:
             self._flicker.setChecked(False)
             return
@@ -124,6 +130,13 @@ class MapView(QWidget):
             if path is not None
             else self.tr("Map Scene writes the confidence too.")
         )
+
+    def _kind_of(self, shown: QgsRasterLayer) -> str:
+        layers_here = QgsProject.instance().mapLayers().values()
+        mine = (x for x in layers_here if role(x) == MAP and self._workspace.is_of_scene(x))
+        others = [layer.source() for layer in mine if layer is not shown]
+        has_model = there(self._workspace.state.model) is not None
+        return kind_text(shown.source(), others, has_model)
 
     def _confidences(self) -> list[QgsMapLayer]:
         """Return the layers of confidence that the dock made for this scene."""
