@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -11,11 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BUILD
+from conftest import BUILD, square
 from docked import Docked, docked, rows_of  # noqa: F401
-from qgis.core import QgsProject
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject
 
+from mtmsd_qgis.state.training import journal
 from mtmsd_qgis.state.training.journal import journal_path
+from mtmsd_qgis.state.training.training_file import create
 
 LEFT, TOP = 300000.0, 5800000.0
 
@@ -133,3 +136,23 @@ def test_a_locked_file_keeps_the_edits_and_is_said(drawn: Docked) -> None:
     assert drawn.workspace.training.layer.featureCount() == 2
     drawn.click("mtmsdEdit_save")
     assert saved(drawn) == 2
+
+
+def test_a_journal_that_is_removed_while_it_is_read_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "training.gpkg"
+    create(file, QgsCoordinateReferenceSystem("EPSG:32633"))
+    kept = {"class_id": 1, "class_name": "grass", "color": "#123456"}
+    kept["wkb"] = bytes(square(5, 5).asWkb()).hex()
+    journal_path(file).write_text(json.dumps({"classes": [], "polygons": [kept]}))
+    read = journal._read
+
+    def read_and_lose(path: Path) -> object:
+        found = read(path)
+        path.unlink()  # as the journal does whose layer was saved, or has left
+        return found
+
+    monkeypatch.setattr(journal, "_read", read_and_lose)
+    assert journal.restore(file) == ([], 1)
+    assert rows_of(file) == 1

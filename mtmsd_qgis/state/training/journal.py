@@ -109,7 +109,7 @@ def restore(path: Path) -> tuple[list[LandClass], int]:
             raise _not_written(path)
     if dataset.CommitTransaction():
         raise _not_written(path)
-    journal_path(path).unlink()
+    journal_path(path).unlink(missing_ok=True)  # the layer that left may have removed it by now
     return classes, len(polygons)
 
 
