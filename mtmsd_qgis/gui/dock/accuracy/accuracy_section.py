@@ -14,6 +14,7 @@ from qgis.PyQt.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -98,7 +99,8 @@ class AccuracySection(Section):
         self._report = QPushButton(self.tr("Ope&n Report"))
         self._report.setObjectName("mtmsdReport")
         self._report.clicked.connect(self._open_report)
-        self._doubtful = QPushButton(self.tr("Doubtful Polygons"))
+        self._doubtful = QToolButton()  # there is no letter left for a mnemonic
+        self._doubtful.setText(self.tr("Doubtful Polygons"))
         self._doubtful.setObjectName("mtmsdDoubtful")
         self._doubtful.clicked.connect(self._open_doubtful)
         self.rows.addLayout(Flow(self._assess, self._report, self._doubtful))
@@ -184,7 +186,7 @@ class AccuracySection(Section):
         self._doubtful.setToolTip(
             self.tr("Show the training polygons that the others call another class")
             if listed
-            else self.tr("A stack tells which ones they are; choose it under More and map.")
+            else self.tr("Choose the stack under More and map: it tells which ones they are.")
         )
         if self._job.run is not None:
             self.set_state(BUSY, self.tr("Comparing the map with the reference…"))

@@ -65,7 +65,6 @@ class MapView(QWidget):
         self._flicker.setObjectName("mtmsdFlicker")
         self._flicker.setText(self.tr("Flic&ker"))
         self._flicker.setCheckable(True)
-        self._flicker.setToolTip(self.tr("Show the map and the scene in turn"))
         self._flicker.toggled.connect(self._set_flicker)
         self._confidence = QCheckBox(self.tr("Con&fidence"))
         self._confidence.setObjectName("mtmsdConfidence")
@@ -112,6 +111,8 @@ class MapView(QWidget):
         self.legend.setVisible(layer is not None)
         for control in (self._opacity, self._flicker, self._confidence):
             control.setEnabled(layer is not None)
+        shown = self.tr("Show the map and the scene in turn")
+        self._flicker.setToolTip(shown if layer is not None else self.tr("Map Scene comes first."))
         self._kind.setText(self._kind_of(layer) if layer is not None else "")
         if layer is None:
             self._flicker.setChecked(False)

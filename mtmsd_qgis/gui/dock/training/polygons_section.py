@@ -17,6 +17,7 @@ from qgis.core import (
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import (
+    QAbstractButton,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -123,7 +124,8 @@ class PolygonsSection(Section):
         self._percent.setMinimumWidth(self.fontMetrics().horizontalAdvance(percent(1, 0)))
         self._take = QPushButton(self.tr("Add Re&gion"))
         self._take.setObjectName("mtmsdTakeRegion")
-        self._take.setToolTip(self.tr("Take the shown region as a polygon (right click, Enter)"))
+        tip = self.tr("Take the shown region as a polygon (right click, Enter)")
+        self._take.setProperty("tip", tip)
         self._take.clicked.connect(self._accept_region)
         self._grow_box = QWidget()
         box = QVBoxLayout(self._grow_box)
@@ -132,6 +134,7 @@ class PolygonsSection(Section):
         box.addLayout(row(label, self._slider, self._percent, stretch=1))
         box.addWidget(self._take)
         self._grow_box.setEnabled(False)
+        self._show_tolerance()
         self.rows.addWidget(self._grow_box)
         self._hint = StateLine()
         self._hint.setObjectName("mtmsdDrawHint")
@@ -188,7 +191,7 @@ class PolygonsSection(Section):
             text = self.tr("{}; drawing {}").format(polygons_text(count), current.name)
             self.set_state(DONE, text + (" · " + self.tr("not saved") if unsaved else ""))
 
-    def _enable(self, button: QToolButton, reason: str) -> None:
+    def _enable(self, button: QAbstractButton, reason: str) -> None:
         button.setEnabled(not reason)
         button.setToolTip(reason or button.property("tip"))
 
@@ -323,7 +326,7 @@ class PolygonsSection(Section):
         self._tools[GROW].preview(shown)
         text = self.tr("{}; right click or Add Region takes the region.")
         self._hint.setText(text.format(pixels_text(pixels)))
-        self._take.setEnabled(True)
+        self._show_tolerance()
 
     def _accept_region(self) -> None:
         training, current, region = self._workspace.training, self._classes.current, self._region
@@ -334,12 +337,13 @@ class PolygonsSection(Section):
 
     def _drop_region(self) -> None:
         self._seed, self._region = None, None
-        self._take.setEnabled(False)
+        self._show_tolerance()
         self._tools[GROW].preview(None)
 
     def _show_tolerance(self) -> None:
         self._percent.setText(percent(self._slider.value() / 100, 0))
-        self._take.setEnabled(self._region is not None)
+        none = self.tr("There is no region yet: press the tool that grows, then click a pixel.")
+        self._enable(self._take, none if self._region is None else "")
 
     # QGIS's own editing
 
