@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import shapely
 from affine import Affine
-from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.features import shapes
 
 from mtmsd.labels.labels import Labels
-from mtmsd.postprocess.layers import LayerWriter, placement
+from mtmsd.postprocess.layers import LayerWriter, on_the_ground
 
 
 def write_doubtful(
@@ -54,7 +53,7 @@ def write_doubtful(
     """
     classes = {info.name: info for info in labels.classes}
     own = [classes[polygon["class"]] for polygon in doubtful]
-    outlines = [_outline(labels, polygon["polygon"], placement(transform)) for polygon in doubtful]
+    outlines = [_outline(labels, polygon["polygon"], transform) for polygon in doubtful]
     with LayerWriter.open(output, crs, "MultiPolygon") as writer:
         writer.write(
             np.array(outlines, object),
@@ -68,17 +67,16 @@ def write_doubtful(
         return writer.count
 
 
-def _outline(labels: Labels, group: int, place: Affine) -> shapely.MultiPolygon:
+def _outline(labels: Labels, group: int, transform: Affine) -> shapely.MultiPolygon:
     """Return the outline of a group's pixels in the coordinates of the layer."""
-    here = labels.groups == group
-    rows, cols = labels.rows[here], labels.cols[here]
+    own = labels.groups == group
+    rows, cols = labels.rows[own], labels.cols[own]
     top, left = int(rows.min()), int(cols.min())
     pixels = np.zeros((int(rows.max()) - top + 1, int(cols.max()) - left + 1), np.uint8)
     pixels[rows - top, cols - left] = 1
-    parts = [shapely.geometry.shape(part) for part, _ in shapes(pixels, mask=pixels > 0)]
-
-    def convert(points: NDArray[Any]) -> NDArray[Any]:
-        x, y = place * (points[:, 0] + left, points[:, 1] + top)
-        return np.column_stack((x, y))
-
-    return shapely.transform(shapely.MultiPolygon(parts), convert)
+    here = Affine.translation(left, top)
+    parts = [
+        shapely.geometry.shape(part) for part, _ in shapes(pixels, mask=pixels > 0, transform=here)
+    ]
+    outline: shapely.MultiPolygon = on_the_ground(shapely.MultiPolygon(parts), transform)
+    return outline

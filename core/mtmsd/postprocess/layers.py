@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyogrio
 import shapely
 from affine import Affine
@@ -36,6 +37,17 @@ def placement(transform: Affine) -> Affine:
     Without a georeference it is where QGIS shows the map: y falls from 0.
     """
     return Affine.scale(1, -1) if transform == Affine.identity() else transform
+
+
+def on_the_ground(geometries: Any, transform: Affine) -> Any:
+    """Turn columns and rows of a map's pixels into coordinates of its vector layer."""
+    t = placement(transform)
+
+    def convert(points: NDArray[Any]) -> NDArray[Any]:
+        x, y = points[:, 0], points[:, 1]
+        return np.column_stack((t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f))
+
+    return shapely.transform(geometries, convert)
 
 
 class LayerWriter:

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
-from mtmsd.postprocess.layers import LayerWriter, placement
+from mtmsd.postprocess.layers import LayerWriter, on_the_ground
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import ClassMap, open_confidence, read_window
 from mtmsd.scene.pixel_area import PixelArea, pixel_area
@@ -99,7 +99,7 @@ def vectorise(
             reporter.warning(area.note)
         for regions, done in _closed_regions(source, confidence, area, strip):
             writer.write(
-                _on_the_ground([r.geometry() for r in regions], source),
+                on_the_ground(np.array([r.geometry() for r in regions], object), source.transform),
                 class_id=np.array([r.value for r in regions], np.int32),
                 class_name=_texts(known[r.value].name if r.value in known else "" for r in regions),
                 color=_texts(known[r.value].color if r.value in known else "" for r in regions),
@@ -200,17 +200,6 @@ def _merge(
     closed = [region for key, region in merged.items() if key not in going_on]
     place = np.array([going_on.get(int(key), -1) + 1 for key in below], np.int64)
     return closed, still, place
-
-
-def _on_the_ground(geometries: list[Any], source: ClassMap) -> NDArray[Any]:
-    """Turn pixel coordinates into the map's."""
-    t = placement(source.transform)
-
-    def convert(points: NDArray) -> NDArray:
-        x, y = points[:, 0], points[:, 1]
-        return np.column_stack((t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f))
-
-    return shapely.transform(np.array(geometries, object), convert)
 
 
 def _texts(words: Iterator[str]) -> NDArray[Any]:
