@@ -40,5 +40,4 @@ def untrained(scene: Scene, name: str, settings: Settings) -> DiffusionModel:
     """Return the same network with random weights, behind the same whitening."""
     model = pretrained(scene, name, settings)
     torch.manual_seed(0)
-    fresh = type(model.backbone)(model.backbone.channels, model.width)
-    return replace(model, backbone=fresh.eval())
+    return replace(model, backbone=model.backbone.blank().eval())

@@ -39,7 +39,9 @@ class PretrainSettings:
     patch_size: Annotated[int, Limits(8, 1024, multiple_of=4)] = 48
     """Side of a training patch and of a tile, in pixels; a multiple of 4."""
     backbone: str = "unet"
-    """Name of the network in diffusion/backbones.py."""
+    """Name of the network in diffusion/backbones.py: unet, or multistage."""
+    decoders: Annotated[int, Limits(1, 8)] = 3
+    """Decoders of the backbone multistage, one for each stage of the diffusion."""
     width: Annotated[int, Limits(32, 4096, multiple_of=32)] = 32
     """Channels of the network's first level (the paper: 128)."""
     iterations: Count = 4500

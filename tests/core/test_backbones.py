@@ -83,7 +83,7 @@ def test_a_backbone_that_is_not_there_is_named_before_any_work(
     line = ["pretrain", trained / "scene.tif", "-o", tmp_path / "m.safetensors"]
     assert main([*map(str, line), *words(TINY | {"backbone": "resnet"})]) == 1
     told = capsys.readouterr().err
-    assert "There is no backbone 'resnet'. Choose from: unet." in " ".join(told.split())
+    assert "There is no backbone 'resnet'. Choose from: unet, multistage." in " ".join(told.split())
     assert not list(tmp_path.iterdir())
 
 

@@ -22,9 +22,11 @@ class Adam:
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """Follow the gradients with that learning rate, and clear them."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        every = zip(self.parameters, self.means, self.squares, self.steps)
+        known = [(p, p.grad, *state) for p, *state in every if p.grad is not None]
+        parameters, gradients, means, squares, steps = (list(part) for part in zip(*known))
         adam(
-            self.parameters, gradients, self.means, self.squares, [], self.steps, fused=True,
+            parameters, gradients, means, squares, [], steps, fused=True,
             lr=rate, beta1=0.9, beta2=0.999, eps=1e-8,
             weight_decay=0.0, amsgrad=False, maximize=False,
         )  # fmt: skip

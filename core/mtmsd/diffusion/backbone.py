@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from mtmsd.fields import Limits
+from mtmsd.settings import PretrainSettings
 
 
 class Backbone(nn.Module):
@@ -59,6 +60,35 @@ class Backbone(nn.Module):
     def patch_limits(cls) -> Limits:
         """Sides of a patch that it can learn from."""
         return Limits(cls.least_patch, cls.largest_patch, multiple_of=cls.downsampling)
+
+    @classmethod
+    def start(
+        cls, channels: int, settings: PretrainSettings, patches: Callable[[], Tensor], seed: int
+    ) -> Backbone:
+        """Make the network that pretraining begins with.
+
+        ``patches`` reads some of those that it will learn, (n, C, S, S).
+        """
+        return cls(channels, settings.width)
+
+    @classmethod
+    def shaped(cls, weights: Mapping[str, Tensor], size: tuple[int, int]) -> Backbone:
+        """Make one whose weights have these shapes; ``size`` is what :meth:`size_of` says."""
+        return cls(*size)
+
+    def blank(self) -> Backbone:
+        """Return another of the same shape, with random weights."""
+        return type(self)(self.channels, self.width)
+
+    @property
+    def spans(self) -> tuple[range, ...]:
+        """Timesteps of each stage that is learnt in batches of its own; none: all together."""
+        return ()
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a model file says of it beside its weights, JSON-able."""
+        return {}
 
     @abstractmethod
     def stages(self, x: Tensor, t: Tensor, blocks: Iterable[int]) -> list[Tensor]:

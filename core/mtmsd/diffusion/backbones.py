@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from mtmsd.diffusion.backbone import Backbone
+from mtmsd.diffusion.multistage import MultistageUNet
 from mtmsd.diffusion.unet import UNet
 from mtmsd.errors import InputError
 from mtmsd.files.model_check import load_weights
 from mtmsd.tables import named
 
-BACKBONES: dict[str, type[Backbone]] = {"unet": UNet}
+BACKBONES: dict[str, type[Backbone]] = {"unet": UNet, "multistage": MultistageUNet}
 """Backbones by name: (channels, width) -> module as :class:`Backbone` says."""
 
 
@@ -49,7 +50,7 @@ def build_backbone(
             hint=f"Set components={size[0]}.",
         )
     with torch.device("meta"):
-        backbone = kind(*size)
+        backbone = kind.shaped(weights, size)
     expected = {name: tuple(value.shape) for name, value in backbone.state_dict().items()}
     for name, shape in expected.items():
         if name not in weights:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,8 +73,19 @@ class PatchPool:
             hint="Check its nodata value, or leave out the bands that are empty.",
         )
 
-    def batch(self, size: int, steps: int, *, seed: int, step: int, augment: bool) -> Batch:
+    def batch(
+        self,
+        size: int,
+        steps: int,
+        *,
+        seed: int,
+        step: int,
+        augment: bool,
+        spans: Sequence[range] = (),
+    ) -> Batch:
         """Cut the patches of one optimiser step; the same (seed, step) gives the same batch.
+
+        Their timesteps are below ``steps``, all alike; or in one of the ``spans``, each as likely.
 
         Raises
         ------
@@ -89,7 +101,8 @@ class PatchPool:
         x0 = np.stack([turned(patch, k) for patch, k in zip(patches, turns)])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         x0_tensor = torch.from_numpy(x0)
-        t = torch.randint(0, steps, (size,), generator=generator)
+        span = spans[int(rng.integers(len(spans)))] if spans else range(steps)
+        t = torch.randint(span.start, span.stop, (size,), generator=generator)
         return Batch(x0_tensor, t, torch.randn(x0_tensor.shape, generator=generator))
 
     def _hold(self, step: int) -> range:

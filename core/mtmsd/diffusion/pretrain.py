@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,10 +28,12 @@ from mtmsd.errors import Canceled, MachineError
 from mtmsd.files.model_check import describe_bands
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
-from mtmsd.scene.whitening import Whitening, fit_whitening
+from mtmsd.scene.whitening import fit_whitening
 from mtmsd.settings import PretrainSettings, Settings
 
 METRIC_EVERY = 10
+SOME_PATCHES = 64
+"""Patches that a network may look at before it begins."""
 
 
 def pretrain(
@@ -80,7 +82,10 @@ def pretrain(
             f"{scene.name} holds {whitening.components} independent components; "
             f"{chosen.components} were asked for."
         )
-    backbone = _start(whitening, chosen, seed, init)
+    channels = min(chosen.components, whitening.components)
+    learnt = whitening.first(channels)
+    pool = PatchPool(scene, learnt, chosen.patch_size, seed=seed, reporter=reporter)
+    backbone = _start(channels, pool, chosen, seed, init)
     metadata = {
         "version": __version__,
         "patch_size": chosen.patch_size,
@@ -88,9 +93,8 @@ def pretrain(
         "settings": dataclasses.asdict(settings),
         "seed": seed,
         "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
+        **backbone.description,
     }
-    learnt = whitening.first(backbone.channels)
-    pool = PatchPool(scene, learnt, chosen.patch_size, seed=seed, reporter=reporter)
     checkpoints = Checkpoints(
         work_dir or Path(f"{output}.checkpoints"),
         belongs_to={**metadata, "init": str(init) if init else None},
@@ -142,7 +146,7 @@ def fit(
     done, total = first, settings.iterations
     reporter.progress(done, total, "step")
     try:
-        for step, batch in _prefetched(pool, settings, schedule.steps, seed, first):
+        for step, batch in _prefetched(pool, settings, schedule.steps, backbone.spans, seed, first):
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _rate(settings, step)
             mse, vb = train_step(backbone, schedule, optimizer, batch, device, settings)
@@ -157,31 +161,45 @@ def fit(
         if checkpoints is not None and done > first:
             checkpoints.write(done, backbone, averaged, optimizer, form)
         raise
-    final = type(backbone)(backbone.channels, backbone.width)
+    final = backbone.blank()
     final.load_state_dict({name: value.cpu() for name, value in averaged.items()})
     return final.eval()
 
 
 def _start(
-    whitening: Whitening, settings: PretrainSettings, seed: int, init: Path | None
+    channels: int, pool: PatchPool, settings: PretrainSettings, seed: int, init: Path | None
 ) -> Backbone:
-    channels = min(settings.components, whitening.components)
     if init is not None:
         weights = read_authors_checkpoint(init)
         return build_backbone(weights, channels, str(init), settings.backbone)
+    kind = backbone_named(settings.backbone)
+
+    def patches() -> Tensor:
+        return pool.batch(SOME_PATCHES, 1, seed=seed, step=0, augment=False).x0
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return backbone_named(settings.backbone)(channels, settings.width)
+        return kind.start(channels, settings, patches, seed)
 
 
 def _prefetched(
-    pool: PatchPool, settings: PretrainSettings, timesteps: int, seed: int, first: int
+    pool: PatchPool,
+    settings: PretrainSettings,
+    timesteps: int,
+    spans: Sequence[range],
+    seed: int,
+    first: int,
 ) -> Iterator[tuple[int, Batch]]:
     """Cut the next batch in a second thread while the network works on this one."""
 
     def cut(step: int) -> Batch:
         return pool.batch(
-            settings.batch_size, timesteps, seed=seed, step=step, augment=settings.augment
+            settings.batch_size,
+            timesteps,
+            seed=seed,
+            step=step,
+            augment=settings.augment,
+            spans=spans,
         )
 
     with ThreadPoolExecutor(1) as thread:

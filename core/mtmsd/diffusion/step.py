@@ -48,12 +48,16 @@ def set_gradients(
         with form.autocast(device):
             output = network(x_t.contiguous(memory_format=form.memory_format), t)
         losses = hybrid_loss(schedule, output, x0, x_t, t, noise)
-        gradients = torch.autograd.grad(losses.total.sum() / size, parameters)
+        gradients = torch.autograd.grad(losses.total.sum() / size, parameters, allow_unused=True)
         return gradients, losses.mse.detach().sum() / size, losses.vb.detach().sum() / size
 
     gradients, mse, vb = zip(*parallel_map(learn, shares(size, device), device), strict=True)
-    for parameter, *parts in zip(parameters, *gradients, strict=True):
-        parameter.grad = _laid_out_as(parameter, sum(parts[1:], parts[0]))
+    for parameter, *given in zip(parameters, *gradients, strict=True):
+        parts = [part for part in given if part is not None]
+        if parts:
+            parameter.grad = _laid_out_as(parameter, sum(parts[1:], parts[0]))
+        else:  # of another stage's decoder
+            parameter.grad = None
     return sum(mse[1:], mse[0]), sum(vb[1:], vb[0])
 
 

@@ -21,6 +21,9 @@ HEADS = 4
 GROUPS = 32
 FIRST_WEIGHT = "input_blocks.0.0.weight"
 
+Encoded = tuple[Tensor, list[Tensor], Tensor]
+"""Bottleneck, skips, and the timestep's embedding."""
+
 
 def timestep_embedding(t: Tensor, width: int) -> Tensor:
     """Sinusoids of a timestep: (B,) -> (B, width), cosines first."""
@@ -110,6 +113,28 @@ class Stage(nn.Sequential):
         return x
 
 
+def decoder(channels: int, width: int) -> tuple[nn.ModuleList, nn.Sequential]:
+    """Make the decoder's blocks, and the output after them."""
+    skips, c = [width], width
+    for level, multiplier in enumerate(MULTIPLIERS):
+        c = multiplier * width
+        skips += [c] * (BLOCKS_PER_LEVEL + (level < len(MULTIPLIERS) - 1))
+    blocks = nn.ModuleList()
+    for level, multiplier in reversed(list(enumerate(MULTIPLIERS))):
+        for i in range(BLOCKS_PER_LEVEL + 1):
+            layers: list[nn.Module] = [
+                ResidualBlock(c + skips.pop(), 4 * width, multiplier * width)
+            ]
+            c = multiplier * width
+            if level and i == BLOCKS_PER_LEVEL:
+                layers.append(Upsample(c))
+            blocks.append(Stage(*layers))
+    out = nn.Sequential(
+        nn.GroupNorm(GROUPS, c), nn.SiLU(), _zeroed(nn.Conv2d(c, 2 * channels, 3, padding=1))
+    )
+    return blocks, out
+
+
 class UNet(Backbone):
     """The authors' network, their names and shapes; see :class:`Backbone`."""
 
@@ -125,49 +150,25 @@ class UNet(Backbone):
             nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
         )
         self.input_blocks = nn.ModuleList([Stage(nn.Conv2d(channels, width, 3, padding=1))])
-        skips, c = [width], width
+        c = width
         for level, multiplier in enumerate(MULTIPLIERS):
             for _ in range(BLOCKS_PER_LEVEL):
                 self.input_blocks.append(Stage(ResidualBlock(c, embedding, multiplier * width)))
                 c = multiplier * width
-                skips.append(c)
             if level < len(MULTIPLIERS) - 1:
                 self.input_blocks.append(Stage(Downsample(c)))
-                skips.append(c)
         self.middle_block = Stage(
             ResidualBlock(c, embedding, c), AttentionBlock(c), ResidualBlock(c, embedding, c)
         )
-        self.output_blocks = nn.ModuleList()
-        for level, multiplier in reversed(list(enumerate(MULTIPLIERS))):
-            for i in range(BLOCKS_PER_LEVEL + 1):
-                layers: list[nn.Module] = [
-                    ResidualBlock(c + skips.pop(), embedding, multiplier * width)
-                ]
-                c = multiplier * width
-                if level and i == BLOCKS_PER_LEVEL:
-                    layers.append(Upsample(c))
-                self.output_blocks.append(Stage(*layers))
-        self.out = nn.Sequential(
-            nn.GroupNorm(GROUPS, c), nn.SiLU(), _zeroed(nn.Conv2d(c, 2 * channels, 3, padding=1))
-        )
+        self.output_blocks, self.out = decoder(channels, width)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """(B, C, H, W), (B,) -> (B, 2C, H, W): noise, then variance in -1…1."""
-        h, skips, embedding = self._encode(x, t)
-        for block in self.output_blocks:
-            h = block(torch.cat([h, skips.pop()], dim=1), embedding)
-        return self.out(h)
+        return self._decode(self._encode(x, t), self.output_blocks, self.out)
 
     def stages(self, x: Tensor, t: Tensor, blocks: Iterable[int]) -> list[Tensor]:
         """Outputs of the chosen decoder blocks, in ascending order; later ones never run."""
-        wanted = set(blocks)
-        h, skips, embedding = self._encode(x, t)
-        found = []
-        for i, block in enumerate(self.output_blocks[: max(wanted) + 1]):
-            h = block(torch.cat([h, skips.pop()], dim=1), embedding)
-            if i in wanted:
-                found.append(h)
-        return found
+        return self._read(self._encode(x, t), self.output_blocks, blocks)
 
     def stage_channels(self, block: int) -> int:
         """Number of channels that decoder block gives."""
@@ -181,7 +182,25 @@ class UNet(Backbone):
             return None
         return first.shape[1], first.shape[0]
 
-    def _encode(self, x: Tensor, t: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+    @staticmethod
+    def _decode(encoded: Encoded, blocks: nn.ModuleList, out: nn.Module) -> Tensor:
+        h, skips, embedding = encoded
+        for block in blocks:
+            h = block(torch.cat([h, skips.pop()], dim=1), embedding)
+        return out(h)
+
+    @staticmethod
+    def _read(encoded: Encoded, decoder: nn.ModuleList, blocks: Iterable[int]) -> list[Tensor]:
+        wanted = set(blocks)
+        h, skips, embedding = encoded
+        found = []
+        for i, block in enumerate(decoder[: max(wanted) + 1]):
+            h = block(torch.cat([h, skips.pop()], dim=1), embedding)
+            if i in wanted:
+                found.append(h)
+        return found
+
+    def _encode(self, x: Tensor, t: Tensor) -> Encoded:
         embedding = self.time_embed(timestep_embedding(t, self.width))
         h, skips = x, []
         for block in self.input_blocks:
