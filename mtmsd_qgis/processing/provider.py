@@ -8,6 +8,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..common.folders import icon_path
 from ..engine.interpreter import Engine
 from .algorithms.assess import Assess
+from .algorithms.change import Change
 from .algorithms.classify import Classify
 from .algorithms.export import Export
 from .algorithms.map import Map
@@ -57,6 +58,7 @@ class MtmsdProvider(QgsProcessingProvider):
             Assess(),
             Vectorize(),
             NextLabels(),
+            Change(),
             Export(),
         ):
             self.addAlgorithm(algorithm)

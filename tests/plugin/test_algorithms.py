@@ -41,6 +41,8 @@ NAMES = {
     "vectorize": "MAP CONFIDENCE OUTPUT AREAS",
     "export": "CLASSIFIER OUTPUT",
     "nextlabels": "PROBABILITIES COUNT LABELS CLASS_FIELD OUTPUT",
+    "change": "BEFORE AFTER BEFORE_CONFIDENCE AFTER_CONFIDENCE BELOW LEGEND REFERENCE FROM_FIELD "
+    "TO_FIELD OUTPUT TABLE",
 }
 OBEDIENT = """
     job = json.load(open(sys.argv[2] + "/job.json"))
@@ -93,13 +95,14 @@ def test_every_algorithm_has_an_icon_of_its_own(provider):
 
 
 OUTPUTS = {"map": "o.tif", "classify": "o.tif", "assess": "o.html", "vectorize": "o.gpkg",
-           "nextlabels": "o.gpkg", "export": "o.onnx"}  # fmt: skip
+           "nextlabels": "o.gpkg", "export": "o.onnx", "change": "o.tif"}  # fmt: skip
 
 
 def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict:
     """Return a value for every parameter of an algorithm."""
     model = folder / "model.safetensors"
     model.touch()
+    (folder / "l.csv").touch()
     values = {
         "INPUT": str(scene), "LABELS": str(polygons), "CLASS_FIELD": "class_id",
         "PRESET": "quick", "DEVICE": "cpu", "SEED": 5, "SETTINGS": "iterations=10; members=1",
@@ -114,6 +117,10 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
         "EXTENT": "300000,300600,5799400,5800000 [EPSG:32633]", "MAP": str(scene),
         "SCENE": str(scene), "TRAINING": str(polygons), "VALIDATION": str(polygons),
         "CONFIDENCE": str(folder / "c.tif"), "PROBABILITIES": str(folder / "p.tif"),
+        "BEFORE": str(scene), "AFTER": str(scene), "BEFORE_CONFIDENCE": str(scene),
+        "AFTER_CONFIDENCE": str(scene), "BELOW": 0.4, "LEGEND": str(folder / "l.csv"),
+        "REFERENCE": str(polygons), "FROM_FIELD": "class_id", "TO_FIELD": "class_name",
+        "TABLE": str(folder / "t.csv"),
         "REPORT": str(folder / "r.html"), "OUTPUT_JSON": str(folder / "r.json"),
         "OUTPUT_MODEL": str(folder / "m2.safetensors"),
         "OUTPUT_CLASSIFIER": str(folder / "k.safetensors"),

@@ -46,7 +46,7 @@ def test_a_raster_as_labels_does_not_end_qgis_and_polygons_offer_their_fields(di
 @pytest.mark.parametrize(
     ("name", "source"),
     [("pretrain", "INPUT"), ("classify", "INPUT"), ("vectorize", "MAP"),
-     ("nextlabels", "PROBABILITIES")],
+     ("nextlabels", "PROBABILITIES"), ("change", "BEFORE")],
 )  # fmt: skip
 def test_the_other_dialogs_open(dialog, name, source):
     assert set(dialog(name).mainWidget().wrappers) > {source, "OUTPUT"}

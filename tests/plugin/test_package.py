@@ -252,8 +252,8 @@ timer.timeout.connect(watch)
 timer.start(200)
 QTimer.singleShot(0, install)
 """
-ALGORITHMS = ["mtmsd:assess", "mtmsd:classify", "mtmsd:export", "mtmsd:map", "mtmsd:nextlabels",
-              "mtmsd:pretrain", "mtmsd:train", "mtmsd:vectorize"]  # fmt: skip
+ALGORITHMS = ["mtmsd:assess", "mtmsd:change", "mtmsd:classify", "mtmsd:export", "mtmsd:map",
+              "mtmsd:nextlabels", "mtmsd:pretrain", "mtmsd:train", "mtmsd:vectorize"]  # fmt: skip
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def test_qgis_process_gets_the_provider_and_no_widget(qgis_processing):
         "mtmsd:map",
         "mtmsd:vectorize",
         "mtmsd:nextlabels",
+        "mtmsd:change",
         "mtmsd:export",
     }
     assert plugin.dock is None

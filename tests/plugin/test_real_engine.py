@@ -137,6 +137,15 @@ def test_from_a_simple_classifier_to_polygons_and_points_in_the_project(
     assert legend == [(3, "grass", "#11aa22"), (7, "water", "#0000ff")]
     assert sum(f["pixels"] for f in regions.getFeatures()) == (pixels(made["OUTPUT"]) > 0).sum()
     assert "grass" in (tmp_path / "areas.csv").read_text(encoding="utf-8")
+    changed = processing.runAndLoadResults(
+        "mtmsd:change",
+        {"BEFORE": made["OUTPUT"], "AFTER": made["OUTPUT"], "OUTPUT": str(tmp_path / "change.tif"),
+         "TABLE": str(tmp_path / "change.csv")},
+    )  # fmt: skip
+    (loaded,) = [x for x in QgsProject.instance().mapLayers().values() if "→" in x.name()]
+    entries = {c.label: c.color.name() for c in loaded.renderer().classes()}
+    assert entries == {"grass": "#c4eac8", "water": "#bfbfff", "unknown": "#808080"}
+    assert "grass,grass" in Path(changed["TABLE"]).read_text(encoding="utf-8")
     doubtful = layers["Points to label – shares"]
     assert doubtful.featureCount() == found["FOUND"] == 6
     assert doubtful.labelsEnabled()

@@ -240,6 +240,41 @@ def nextlabels(as_json: bool, **values: Any) -> int:
     return _run("nextlabels", values, as_json)
 
 
+@cli.command(cls=Command)
+@click.argument("before", metavar="MAP")
+@click.argument("after", metavar="MAP")
+@output("CHANGE", "The change map: a value for each pair of classes, 0 = no data.")
+@click.option("--table", metavar="FILE.csv", help="The from-to table.  [default: beside CHANGE]")
+@click.option(
+    "--legend",
+    metavar="FILE.csv",
+    help="Columns before,after: classes that are the same. Others are matched by name.",
+)
+@click.option("--before-confidence", metavar="FILE", help="Confidence of the first map.")
+@click.option("--after-confidence", metavar="FILE", help="Confidence of the second map.")
+@click.option(
+    "--below",
+    default=0.5,
+    show_default=True,
+    help="Pixels of lower confidence in one of the maps are counted apart, as unknown.",
+)
+@click.option(
+    "--reference",
+    metavar="LABELS",
+    help="Reference of the change, for areas and their standard errors (Olofsson et al. 2014); "
+    "without it they follow from the held-out polygons of both maps.",
+)
+@click.option("--from-field", metavar="NAME", help="Its field with the class before.")
+@click.option("--to-field", metavar="NAME", help="Its field with the class after.")
+@json_messages
+def change(as_json: bool, **values: Any) -> int:
+    """Say what became what between two class maps, the earlier first.
+
+    Both lie on one grid; where they cover different parts of it, the common one is compared.
+    """
+    return _run("change", values, as_json)
+
+
 @cli.command("import", cls=Command)
 @click.argument("source")
 @output("RASTER", "The GeoTIFF.")

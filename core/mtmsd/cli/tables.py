@@ -121,6 +121,20 @@ def _show_accuracy(accuracy: Mapping[str, Any], console: Console) -> None:
     console.print(escape(accuracy["verdict"]), soft_wrap=True)
 
 
+def _show_change(results: Mapping[str, Any], console: Console) -> None:
+    _show_facts({"Map": results["map"], "Table": results["table"]}, console)
+    unit = results["unit"]
+    table = Table("From", "To", "Pixels", f"Estimated {unit}", "Standard error", title="The change")
+    for row in results["transitions"]:
+        table.add_row(
+            escape(row["from_name"]),
+            escape(row["to_name"]),
+            f"{row['pixels']:,}",
+            *("" if row[k] is None else f"{row[k]:,.2f}" for k in ("adjusted", "standard_error")),
+        )
+    console.print(table)
+
+
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f} %"
 
@@ -129,4 +143,5 @@ _SHOW: dict[str, Callable[[Mapping[str, Any], Console], None]] = {
     "info": _show_info,
     "doctor": _show_doctor,
     "assess": _show_accuracy,
+    "change": _show_change,
 }

@@ -21,6 +21,7 @@ Extent = tuple[float, float, float, float]
 
 Seed = Annotated[int, Limits(0, 2**31 - 1)]
 Pixels = Annotated[int, Limits(0, 1_000_000)]
+Share = Annotated[float, Limits(0, 1)]
 
 T = TypeVar("T")
 
@@ -136,6 +137,7 @@ _POSITIONAL = {
     "import": ("source",),
     "vectorize": ("map",),
     "nextlabels": ("probabilities",),
+    "change": ("before", "after"),
 }
 _OPTIONS = {
     "output": "-o",

@@ -6,6 +6,7 @@ from types import ModuleType
 
 from mtmsd.commands import (
     assess,
+    change,
     classify,
     doctor,
     export,
@@ -28,6 +29,7 @@ COMMANDS: dict[str, ModuleType] = {
     "export": export,
     "vectorize": vectorize,
     "nextlabels": nextlabels,
+    "change": change,
     "import": import_raster,
     "doctor": doctor,
 }
