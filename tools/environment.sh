@@ -27,7 +27,7 @@ case ${1:-} in
     python=$(find_python "$test_code") || { echo "No Python 3.10 or newer found." >&2; exit 1; }
     options=()
     case $1 in
-      engine) packages=(-e 'core[test,cpu]') ;;
+      engine) packages=(-e 'core[test,cpu,cluster]') ;;
       light) packages=(-r core/light-requirements.in onnxruntime) ;;
       gpu) packages=(-r core/light-requirements.in onnxruntime-gpu) ;;
       qt6) packages=(PyQt6 numpy pytest) ;;

@@ -17,6 +17,7 @@ import mtmsd
 from mtmsd.cli.options import (
     Command,
     class_field,
+    cluster,
     device,
     doubtful,
     exclude,
@@ -103,8 +104,8 @@ def train(as_json: bool, features: str | None, **values: Any) -> int:
 
 
 @cli.command(cls=Command)
-@click.argument("scene")
-@output("MAP", "The class map, GeoTIFF on the scene's grid, 0 = no data.")
+@click.argument("scenes", metavar="SCENE…", nargs=-1, required=True)
+@output("MAP", "The class map, GeoTIFF on the scene's grid, 0 = no data; a folder for several.")
 @click.option(
     "--classifier",
     required=True,
@@ -124,14 +125,18 @@ def train(as_json: bool, features: str | None, **values: Any) -> int:
     type=click.Choice(["torch", "onnx"]),
     help="What computes the map.  [default: onnx for an .onnx file, else torch]",
 )
+@cluster
 @resume
 @json_messages
-def classify(as_json: bool, **values: Any) -> int:
-    """Map the whole SCENE with a trained classifier.
+def classify(as_json: bool, scenes: tuple[str, ...], **values: Any) -> int:
+    """Map the whole SCENE with a trained classifier, or several scenes into a folder.
 
-    Finished blocks are kept beside MAP until it is complete; --resume continues from them.
+    Finished blocks are kept beside MAP until it is complete; --resume continues from them. With
+    several scenes, MAP and each layer are folders with a file for each. A table scenes.csv with
+    the columns scene,output stands for its scenes.
     """
-    return _run("classify", values, as_json)
+    more = list(scenes[1:])
+    return _run("classify", {**values, "scene": scenes[0], "more": more}, as_json)
 
 
 @cli.command(cls=Command)

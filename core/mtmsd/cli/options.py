@@ -77,6 +77,18 @@ device = click.option(
     show_default=True,
     help="auto, cpu, cuda, cuda:N or mps; auto takes the fastest that works.",
 )
+cluster = together(
+    click.option(
+        "--workers",
+        type=click.IntRange(1, 1024),
+        help="Map with so many processes of this machine (Dask; pip install mtmsd[cluster]).",
+    ),
+    click.option(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="Map with the workers of this Dask scheduler; they see the same files.",
+    ),
+)
 class_field = click.option(
     "--class-field",
     metavar="NAME",

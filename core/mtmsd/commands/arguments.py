@@ -21,6 +21,7 @@ Extent = tuple[float, float, float, float]
 
 Seed = Annotated[int, Limits(0, 2**31 - 1)]
 Pixels = Annotated[int, Limits(0, 1_000_000)]
+Processes = Annotated[int, Limits(1, 1024)]
 Share = Annotated[float, Limits(0, 1)]
 
 T = TypeVar("T")
@@ -120,7 +121,7 @@ def command_line(command: str, arguments: Any) -> str:
     for field in dataclasses.fields(arguments):
         name, value = field.name, getattr(arguments, field.name)
         if name in _POSITIONAL.get(command, ("scene", "labels")):
-            positional.append(str(value))
+            positional += map(str, value) if isinstance(value, list) else [str(value)]
         elif value is True:
             options.append(f"--{name}")
         elif isinstance(value, dict):
@@ -132,6 +133,7 @@ def command_line(command: str, arguments: Any) -> str:
 
 
 _POSITIONAL = {
+    "classify": ("scene", "more"),
     "assess": ("map", "labels"),
     "export": ("classifier",),
     "import": ("source",),
@@ -218,4 +220,5 @@ _CONVERTERS: dict[Any, Callable[[Any, Path | None], Any]] = {
     float: lambda value, base: float(value),
     dict: _pairs,
     tuple: _numbers,
+    list: lambda value, base: [_source(item, base) for item in value],
 }

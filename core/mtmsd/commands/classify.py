@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmsd.commands.arguments import Extent, Rasters, Source
+from mtmsd.commands.arguments import Extent, Processes, Rasters, Source
 from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_scene_for
+from mtmsd.commands.manifest import SceneRow, is_manifest, listed_scenes
 from mtmsd.commands.outputs import check_outputs, check_rasters
-from mtmsd.jobs.work import file_state, work_folder
+from mtmsd.errors import InputError
+from mtmsd.jobs.work import Steps, file_state, work_folder, work_path
 from mtmsd.mapping.runtimes import RuntimeParts, runtime_for
 from mtmsd.reporting import Reporter
 
@@ -34,6 +38,17 @@ class Arguments(Rasters):
     """torch or onnx; the one that reads the classifier's file, if not given."""
     resume: bool = False
     """Continue from the finished blocks, if there are any."""
+    more: list[Source] = field(default_factory=list)
+    """Other scenes; ``output`` then is a folder, and so is that of each layer."""
+    workers: Processes | None = None
+    """So many processes of this machine map blocks side by side."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers map the blocks."""
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several scenes, or a table of them."""
+        return bool(self.more) or is_manifest(self.scene)
 
     def chosen_runtime(self) -> RuntimeParts:
         """Return what computes the map."""
@@ -46,12 +61,66 @@ class Arguments(Rasters):
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Map the scene and return where the files are and how many pixels each class has."""
+    if arguments.several:
+        return _run_several(arguments, reporter)
     others = list(arguments.layers().values())
     check_outputs([arguments.scene, arguments.classifier], [arguments.output, *others])
     check_rasters(arguments.output, *others)
     check_after(arguments)
     with work_folder(arguments.output, arguments.resume, reporter, beside=others) as work:
         return run_in(work, arguments, reporter)
+
+
+def _run_several(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
+    """Map scene after scene into a folder; those that fail are named at the end.
+
+    Raises
+    ------
+    InputError
+        Before any work, if the table or the names of the outputs are wrong; after it, if some of
+        the scenes could not be mapped.
+    """
+    check_after(arguments)
+    folder, layers = arguments.output, arguments.layers()
+    jobs = [_of_scene(arguments, row) for row in listed_scenes(arguments.scene, arguments.more)]
+    for path in (folder, *layers.values()):
+        if not path.is_dir():
+            check_outputs([], [path])
+    read = [arguments.classifier, *(job.scene for job in jobs)]
+    written = [path for job in jobs for path in (job.output, *job.layers().values())]
+    check_rasters(*written)
+    for path in {path.parent for path in written}:
+        if path in (folder, *layers.values()):
+            path.mkdir(exist_ok=True)
+    check_outputs(read, written)
+    failed: dict[str, str] = {}
+    done: dict[str, Any] = {}
+    with work_folder(folder / "scenes", arguments.resume, reporter) as work:
+        for number, job in enumerate(jobs, 1):
+            reporter.phase("scene", f"Scene {number} of {len(jobs)}: {Path(job.scene).name}")
+            files = [job.scene, job.classifier, job.output, *job.layers().values()]
+            try:
+                done[str(job.scene)] = Steps(work).run(
+                    job.scene, job, files, functools.partial(run, job, reporter)
+                )
+            except InputError as error:
+                failed[str(job.scene)] = str(error)
+                reporter.warning(f"{job.scene} is not mapped: {error}")
+        if failed:
+            raise InputError(
+                f"{len(failed)} of {len(jobs)} scenes could not be mapped: {', '.join(failed)}.",
+                hint=f"The others are in {folder}; with --resume they are not mapped again.",
+            )
+    return {"folder": folder, "maps": [scene["map"] for scene in done.values()], "scenes": done}
+
+
+def _of_scene(arguments: Arguments, row: SceneRow) -> Arguments:
+    """Return what maps one of several scenes."""
+    name = row.output or Path(f"{Path(row.scene.split('|', 1)[0]).stem}.tif")
+    work = arguments.output / name
+    resume = arguments.resume and work_path(work).is_dir()
+    layers = {layer: path / name.name for layer, path in arguments.layers().items()}
+    return replace(arguments, scene=row.scene, output=work, more=[], resume=resume, **layers)
 
 
 def check_after(arguments: Rasters) -> None:
@@ -104,6 +173,8 @@ def _mapped(
                 f"The finished blocks in {work} are of another classifier, scene or extent; "
                 "all is mapped again."
             )
+        if arguments.workers or arguments.scheduler:
+            _map_on_cluster(arguments, scene, store, ("values", *layers), reporter)
         return classify(
             scene,
             classifier,
@@ -114,6 +185,30 @@ def _mapped(
             store=store,
             reporter=reporter,
         )
+
+
+def _map_on_cluster(
+    arguments: Arguments,
+    scene: Scene,
+    store: BlockStore,
+    names: tuple[str, ...],
+    reporter: Reporter,
+) -> None:
+    """Let Dask's workers map the blocks; the map is then written from the store."""
+    from mtmsd.mapping.cluster import BlockJob, Cluster, map_blocks
+    from mtmsd.mapping.mapper import pixel_window
+
+    whole = (0, 0, scene.height, scene.width)
+    job = BlockJob(
+        os.path.abspath(arguments.scene) if os.path.exists(arguments.scene) else arguments.scene,
+        arguments.classifier.absolute(),
+        arguments.chosen_runtime().files.checksum_of(arguments.classifier),
+        arguments.runtime,
+        arguments.device,
+        names,
+    )
+    window = pixel_window(scene, arguments.extent) if arguments.extent else whole
+    map_blocks(Cluster(arguments.workers, arguments.scheduler), job, window, store, reporter)
 
 
 def _refined(

@@ -35,21 +35,9 @@ def open_scene_for(model: DiffusionModel | SceneBands, path: Source, reporter: R
     InputError
         If the scene lacks bands that the model needs.
     """
-    from mtmsd.scene.raster import Scene
-    from mtmsd.scene.resample import match_bands
+    from mtmsd.scene.resample import open_matched
 
-    scene = Scene.open(path)
-    try:
-        matched = match_bands(
-            scene,
-            model.metadata["bands"],
-            model.metadata["wavelengths"],
-            count=model.metadata["scene"]["fingerprint"]["bands"],
-            mean=model.mean_spectrum,
-        )
-    except BaseException:
-        scene.close()
-        raise
+    matched = open_matched(path, model.metadata, model.mean_spectrum)
     for sentence in matched.warnings:
         reporter.warning(sentence)
     return matched

@@ -73,7 +73,7 @@ def classify(
     check_bands(scene, classifier)
     window = pixel_window(scene, extent) if extent else (0, 0, scene.height, scene.width)
     reporter.phase("classify", "Mapping the scene")
-    mapper = _mapper(scene, classifier, device, compare=disagreement is not None)
+    mapper = mapper_of(scene, classifier, device, compare=disagreement is not None)
     classes = classifier.classes
     uncertainties = {"confidence": confidence, "entropy": entropy, "disagreement": disagreement}
     counts = np.zeros(max(c.value for c in classes) + 1, np.int64)
@@ -101,7 +101,16 @@ def classify(
     }
 
 
-def _mapper(scene: Scene, classifier: AnyClassifier, device: Device, *, compare: bool) -> AnyMapper:
+def mapper_of(
+    scene: Scene, classifier: AnyClassifier, device: Device, *, compare: bool
+) -> AnyMapper:
+    """Return what maps blocks of a scene; ``compare`` tells how far the members differ, too.
+
+    Raises
+    ------
+    InputError
+        If there is no ensemble whose members could disagree.
+    """
     if isinstance(classifier, StackClassifier):
         return StackMapper(scene, classifier, device, compare=compare)
     members = 1 if isinstance(classifier, SpectralClassifier) else classifier.settings.members

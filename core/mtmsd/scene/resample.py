@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,26 @@ SCALE_LIMIT = 30.0
 EQUAL = 1e-6
 """Nanometres; bands closer than this have one wavelength."""
 NO_DATA = ("no data", "alpha")
+
+
+def open_matched(path: str | Path, model: Mapping[str, Any], mean: np.ndarray) -> Scene:
+    """Open a scene with the bands that a model has learnt.
+
+    ``model`` is its metadata: ``bands``, ``wavelengths`` and the fingerprint of its scene; ``mean``
+    its mean spectrum. Raises as :func:`match_bands` does.
+    """
+    scene = Scene.open(path)
+    try:
+        return match_bands(
+            scene,
+            model["bands"],
+            model["wavelengths"],
+            count=model["scene"]["fingerprint"]["bands"],
+            mean=mean,
+        )
+    except BaseException:
+        scene.close()
+        raise
 
 
 def match_bands(
