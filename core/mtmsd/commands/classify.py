@@ -89,9 +89,9 @@ def _run_several(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     read = [arguments.classifier, *(job.scene for job in jobs)]
     written = [path for job in jobs for path in (job.output, *job.layers().values())]
     check_rasters(*written)
-    for path in {path.parent for path in written}:
-        if path in (folder, *layers.values()):
-            path.mkdir(exist_ok=True)
+    arguments.chosen_runtime().files.checksum_of(arguments.classifier)  # told once, not per scene
+    for path in (folder, *layers.values()):
+        path.mkdir(exist_ok=True)
     check_outputs(read, written)
     failed: dict[str, str] = {}
     done: dict[str, Any] = {}
@@ -117,10 +117,10 @@ def _run_several(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
 def _of_scene(arguments: Arguments, row: SceneRow) -> Arguments:
     """Return what maps one of several scenes."""
     name = row.output or Path(f"{Path(row.scene.split('|', 1)[0]).stem}.tif")
-    work = arguments.output / name
-    resume = arguments.resume and work_path(work).is_dir()
+    output = arguments.output / name
+    resume = arguments.resume and work_path(output).is_dir()
     layers = {layer: path / name.name for layer, path in arguments.layers().items()}
-    return replace(arguments, scene=row.scene, output=work, more=[], resume=resume, **layers)
+    return replace(arguments, scene=row.scene, output=output, more=[], resume=resume, **layers)
 
 
 def check_after(arguments: Rasters) -> None:
