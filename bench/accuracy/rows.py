@@ -218,6 +218,10 @@ ROWS: dict[str, Row] = {
     "product-hyperfeatures": Row(
         "the product, hyperfeatures", _stack(True, fusion="hyperfeatures"), "stack"
     ),
+    "sst": Row("MTMSD alone, head sst", _network(True, head="sst")),
+    "sst-components": Row(
+        "spectral-spatial transformer on components", _network(True, head="sst", input="components")
+    ),
 }
 """Every line by name; those after ``mtmsd-untrained`` run only when they are asked for."""
 USUAL = [*ROWS][: [*ROWS].index("patchwise")]

@@ -102,7 +102,13 @@ class ClassifierSettings:
     projection: Annotated[int, Limits(16, 4096, multiple_of=4)] = 128
     """Channels that the fusion hyperfeatures gives (as published: 384)."""
     head: str = "spectral"
-    """Name of the head in classify/heads.py: spectral adds the pixel's own spectrum."""
+    """Name of the head in classify/heads.py: spectral adds the pixel's own spectrum; sst is a
+    spectral-spatial transformer; paper takes the fused features alone."""
+    input: Literal["both", "components"] = "both"
+    """What the head sst sees: the components around a pixel and its fused features, or the
+    components alone, for which the diffusion network is not run."""
+    window: Annotated[int, Limits(5, 63)] = 13
+    """Side of what the head sst sees around a pixel; odd."""
     vote: Literal["mean", "mode"] = "mean"
     """How the ensemble's members agree on a class."""
     precision: Precision = "auto"

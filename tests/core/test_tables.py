@@ -68,7 +68,7 @@ class Linear(Head):
         """Make one."""
         return cls(features, classes)
 
-    def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
+    def forward(self, fused: Tensor, spectrum: Tensor, cube: Tensor | None = None) -> Tensor:
         """(P, k) -> (P, 1, K)."""
         return self.layer(fused)[:, None]
 

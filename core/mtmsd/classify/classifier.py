@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mtmsd.classes import ClassInfo
 from mtmsd.classify.ensemble import voters
+from mtmsd.classify.heads import check_window, head_named
 from mtmsd.classify.network import Network, Streams
 from mtmsd.compute.arithmetic import Arithmetic
 from mtmsd.diffusion.fastest import for_features
@@ -61,6 +62,12 @@ class Selection:
         scale = self.scale[timestep]
         shift = (-self.mean[timestep] * scale).to(values.dtype)
         return torch.addcmul(shift, values, scale.to(values.dtype))
+
+    @classmethod
+    def none(cls, timesteps: int) -> Selection:
+        """Select nothing, where no diffusion features are read."""
+        nothing = torch.zeros(timesteps, 0)
+        return cls(torch.zeros(0, dtype=torch.int64), nothing, nothing)
 
     def check(self, timesteps: int, channels: int) -> None:
         """Raise ValueError unless it selects from so many channels at so many timesteps."""
@@ -152,6 +159,16 @@ class Classifier:
         side = self.model.patch_size
         dense = self.settings.features == "dense"
         margin = TileGrid(side, self.settings.stride).margin if dense else side // 2
+        head, end = head_named(self.settings.head), side - margin if dense else margin + 1
+        spectra = neighbourhood_spectra(tiles.to(self.reader.device), self.model.whitening.emphasis)
+        spectrum = spectra[:, :, margin:end, margin:end].flatten(2).transpose(1, 2)
+        reach, cube = head.reach(self.settings), None
+        if reach:
+            seen = slice(margin - reach, end + reach)
+            cube = spectra[:, : self.model.whitening.components, seen, seen]
+        if not head.fuses(self.settings):
+            none = spectrum.new_zeros(*spectrum.shape[:2], len(self.settings.timesteps), 0)
+            return Streams(none, none[:, 0], spectrum, cube)
         reader = self.reader
         keep = _by_block(self.local.channels, reader.channels)
         local, global_ = [], []
@@ -163,11 +180,7 @@ class Classifier:
             local.append(self.local.scaled(values, i))
             means = global_features(maps)[:, self.global_.channels]
             global_.append(self.global_.scaled(means, i))
-        tiles = tiles.to(local[0].device)
-        spectrum = neighbourhood_spectra(tiles, self.model.whitening.emphasis)
-        end = side - margin if dense else margin + 1
-        spectrum = spectrum[:, :, margin:end, margin:end].flatten(2)
-        return Streams(torch.stack(local, 2), torch.stack(global_, 1), spectrum.transpose(1, 2))
+        return Streams(torch.stack(local, 2), torch.stack(global_, 1), spectrum, cube)
 
     def save(self, path: Path) -> None:
         """Write the classifier file."""
@@ -176,7 +189,7 @@ class Classifier:
     def tensors(self) -> dict[str, Tensor]:
         """Return all numbers as named tensors, for a file."""
         tensors = self.model.tensors() | {"noise": self.noise}
-        for stream in ("local", "global_"):
+        for stream in ("local", "global_") if len(self.local.channels) else ():
             for part in dataclasses.fields(Selection):
                 tensors[f"{stream}.{part.name}"] = getattr(getattr(self, stream), part.name)
         for i, member in enumerate(self.members):
@@ -199,17 +212,20 @@ class Classifier:
         classes = read_classes(metadata["classes"])
         read_temperature(metadata["metadata"])
         model = DiffusionModel.from_tensors(tensors, metadata["model"])
-        local, global_ = (
-            Selection(*(tensors[f"{stream}.{f.name}"] for f in dataclasses.fields(Selection)))
-            for stream in ("local", "global_")
-        )
         noise = tensors["noise"]
         side = model.patch_size
         if noise.shape != (model.backbone.channels, side, side):
             raise ValueError(f"noise of the shape {tuple(noise.shape)}")
         widths = stage_reader(model, settings, noise).channels
-        for selection in (local, global_):
-            selection.check(len(settings.timesteps), sum(widths))
+        check_window(settings, side)
+        local = global_ = Selection.none(len(settings.timesteps))
+        if head_named(settings.head).fuses(settings):
+            local, global_ = (
+                Selection(*(tensors[f"{stream}.{f.name}"] for f in dataclasses.fields(Selection)))
+                for stream in ("local", "global_")
+            )
+            for selection in (local, global_):
+                selection.check(len(settings.timesteps), sum(widths))
         stages = local.by_stage(widths)
         members = []
         for i in range(settings.members):

@@ -141,6 +141,21 @@ class MeanFusion(Fusion):
         return local.mean(2)
 
 
+class NoFusion(Fusion):
+    """For heads that take no diffusion features."""
+
+    channels = 0
+
+    @classmethod
+    def of(cls, settings: ClassifierSettings, stages: Sequence[int]) -> NoFusion:
+        """Make one."""
+        return cls()
+
+    def forward(self, local: Tensor, global_: Tensor) -> Tensor:
+        """(N, P, T, 0) -> (N, P, 0)."""
+        return local.sum(2)
+
+
 def initialise(module: nn.Module) -> None:
     """Weights of linear layers from N(0, 0.02), biases 0, as the authors do."""
     for layer in module.modules():

@@ -64,9 +64,27 @@ class Head(nn.Module):
     def of(cls, settings: ClassifierSettings, features: int, components: int, classes: int) -> Head:
         """Make one as the settings say, for fused vectors and spectra of these lengths."""
 
+    @classmethod
+    def fuses(cls, settings: ClassifierSettings) -> bool:
+        """Whether it takes fused diffusion features; if not, none are read."""
+        return True
+
+    @classmethod
+    def reach(cls, settings: ClassifierSettings) -> int:
+        """How far around a pixel it looks at the components, in pixels."""
+        return 0
+
     @abstractmethod
-    def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
-        """(P, features), (P, 3·C) -> scores (P, B, K)."""
+    def forward(self, fused: Tensor, spectrum: Tensor, cube: Tensor | None = None) -> Tensor:
+        """Score the P pixels of N tiles: (P, B, K).
+
+        Parameters
+        ----------
+        fused : Tensor (P, features)
+        spectrum : Tensor (P, 3·C)
+        cube : Tensor (N, C, h, w), optional
+            Components of the pixels and :meth:`reach` pixels around them; None if that is 0.
+        """
 
 
 class PaperHead(Head):
@@ -89,7 +107,7 @@ class PaperHead(Head):
         """Make one."""
         return cls(features, components, classes)
 
-    def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
+    def forward(self, fused: Tensor, spectrum: Tensor, cube: Tensor | None = None) -> Tensor:
         """(P, k), (P, 3·C) -> scores (P, 1, K)."""
         return self.layers(fused)[:, None]
 
@@ -121,7 +139,7 @@ class SpectralHead(Head):
         """Make one."""
         return cls(features, components, classes)
 
-    def forward(self, fused: Tensor, spectrum: Tensor) -> Tensor:
+    def forward(self, fused: Tensor, spectrum: Tensor, cube: Tensor | None = None) -> Tensor:
         """(P, k), (P, 3·C) -> scores (P, 3, K)."""
         joint = self.joint(torch.cat([self.fused(fused), self.spectrum(spectrum)], dim=1))
         pixel = self.pixel(spectrum[:, : self.components])

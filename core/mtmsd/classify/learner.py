@@ -77,12 +77,7 @@ class Learner:
         return network.eval()
 
     def _loss(self, network: Network, batch: Tensor) -> Tensor:
-        streams = Streams(
-            self.streams.local[batch].float(),
-            self.streams.global_[batch].float(),
-            self.streams.spectrum[batch],
-        )
-        scores = network(streams)[:, 0]
+        scores = network(self.streams.at(batch))[:, 0]
         targets = self.targets[batch, None].expand(-1, scores.shape[1])
         losses = F.cross_entropy(scores.transpose(1, 2), targets, reduction="none").sum(1)
         weights = self.weights[batch]

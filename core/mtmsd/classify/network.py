@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mtmsd.classify.fusion import NoFusion
 from mtmsd.classify.fusions import fusion_named
 from mtmsd.classify.heads import head_named
 from mtmsd.errors import InputError
@@ -26,11 +27,21 @@ class Streams:
         Purified spatial means of the tile.
     spectrum : Tensor (N, P, 3·C)
         Components of each pixel, emphasised, and their means over two neighbourhoods.
+    cube : Tensor (N, C, h, w), optional
+        Components of the pixels, a rectangle, and of as many around as the head looks at.
     """
 
     local: Tensor
     global_: Tensor
     spectrum: Tensor
+    cube: Tensor | None = None
+
+    def at(self, rows: Tensor | slice) -> Streams:
+        """Some of the tiles, in float32."""
+        cube = None if self.cube is None else self.cube[rows].float()
+        return Streams(
+            self.local[rows].float(), self.global_[rows].float(), self.spectrum[rows], cube
+        )
 
 
 class Network(nn.Module):
@@ -58,18 +69,18 @@ class Network(nn.Module):
                 f"The setting branch_weight cannot be {settings.branch_weight:g}.",
                 hint="It is above 0; 1 counts all branches alike.",
             )
-        self.fusion = fusion_named(settings.fusion).of(settings, stages)
-        self.head = head_named(settings.head).of(
-            settings, self.fusion.channels, components, classes
-        )
+        head = head_named(settings.head)
+        fusion = fusion_named(settings.fusion) if head.fuses(settings) else NoFusion
+        self.fusion = fusion.of(settings, stages)
+        self.head = head.of(settings, self.fusion.channels, components, classes)
         weights = [settings.branch_weight, *[1.0] * (self.head.branches - 1)]
         self.branch_weights = [weight / sum(weights) for weight in weights]
 
     def forward(self, streams: Streams) -> Tensor:
         """Return class scores (N, P, B, K) of the head's B branches."""
         fused = self.fusion(streams.local, streams.global_)
-        scores = self.head(fused.flatten(0, 1), streams.spectrum.flatten(0, 1))
-        return scores.view(*fused.shape[:2], *scores.shape[1:])
+        scores = self.head(fused.flatten(0, 1), streams.spectrum.flatten(0, 1), streams.cube)
+        return scores.view(*streams.spectrum.shape[:2], *scores.shape[1:])
 
     def probabilities(self, streams: Streams) -> Tensor:
         """Return class probabilities (N, P, K), float32: the weighted mean of the branches."""

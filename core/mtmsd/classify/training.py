@@ -14,6 +14,7 @@ from mtmsd import __version__
 from mtmsd.classify.classifier import Classifier, Selection, stage_reader
 from mtmsd.classify.ensemble import voters
 from mtmsd.classify.fusions import fusion_named
+from mtmsd.classify.heads import check_window, head_named
 from mtmsd.classify.learner import Learner
 from mtmsd.classify.model_selection import select_hyperparameters
 from mtmsd.classify.network import Streams
@@ -53,9 +54,12 @@ AT_ONCE = 1024
 """Samples whose streams are purified at once."""
 
 
-def capacity(settings: ClassifierSettings, channels: int) -> tuple[int, int]:
-    """How many samples of so many channels memory holds, and memory and disk together."""
-    sample = 2 * len(settings.timesteps) * channels
+def capacity(settings: ClassifierSettings, channels: int, around: int = 0) -> tuple[int, int]:
+    """How many samples of so many channels memory holds, and memory and disk together.
+
+    ``around``: so many values more, of the cube around a pixel.
+    """
+    sample = 2 * (len(settings.timesteps) * channels + around)
     fits = SAMPLE_BYTES // sample
     if settings.features == "dense":
         return fits, fits  # each pixel is several samples; they may be thinned
@@ -80,6 +84,8 @@ class Samples:
     local : float16 Tensor (n, T, D)
     global_ : float32 Tensor (tiles, T, D)
     spectrum : float32 Tensor (n, 3·C)
+    cube : float16 Tensor (n, C, w, w), or None
+        Where the head looks at what is around a pixel.
     """
 
     pixel: np.ndarray
@@ -89,6 +95,7 @@ class Samples:
     local: Tensor
     global_: Tensor
     spectrum: Tensor
+    cube: Tensor | None = None
 
 
 class _Silent(Reporter):
@@ -146,22 +153,24 @@ class TrainingSet:
         settings = for_features(model.backbone, settings, side, device, reporter)
         Arithmetic.of(settings).place(model.backbone, device)
         reader = stage_reader(model, settings, noise)
+        check_window(settings, side)
         channels = sum(reader.channels)
         if fusion_named(settings.fusion).purified:
             channels = min(settings.channels, channels)
         settings = dataclasses.replace(settings, channels=channels)
+        fuses, around = _head_reads(settings, model)
         if settings.features == "dense":
             plan = dense_plan(labels, TileGrid(side, settings.stride), settings.turns)
         else:
             plan = patch_plan(labels, side)
         count = len(plan.pixel)
-        fits, spilled = capacity(settings, sum(reader.channels))
+        fits, spilled = capacity(settings, fuses * sum(reader.channels), around)
         most = spilled if spill else fits
         plan = plan.thinned(most, labels.values)
         if len(plan.pixel) < count:
             reporter.warning(thinning_sentence(len(plan.pixel), count))
         folder = spill if len(plan.pixel) > fits else None
-        samples = _read_samples(scene, model, reader, plan, folder, reporter)
+        samples = _read_samples(scene, model, reader, plan, settings, folder, reporter)
         return cls(labels, model, settings, noise, samples, device, count)
 
     def fit(self, index: np.ndarray | None = None, *, seed: int, reporter: Reporter) -> Classifier:
@@ -243,7 +252,7 @@ class TrainingSet:
         @torch.no_grad()
         def of_voters(part: np.ndarray) -> np.ndarray:
             streams = self.streams(part, classifier.local, classifier.global_)
-            streams = Streams(streams.local.float(), streams.global_.float(), streams.spectrum)
+            streams = streams.at(slice(None))
             members = torch.stack([m.probabilities(streams)[:, 0] for m in classifier.members])
             said = voters(members[:, None], vote, compare=False)[:, 0]
             return said.transpose(0, 1).cpu().numpy()
@@ -270,7 +279,7 @@ class TrainingSet:
                 ]
             )
             kept = torch.from_numpy(np.sort(purify(means, settings.channels)))
-            shape = (len(settings.timesteps), settings.channels)
+            shape = (len(settings.timesteps), len(kept))
             mean, scale = torch.zeros(shape), torch.ones(shape)
             if settings.standardise:
                 chosen = stream[torch.from_numpy(at)][:, :, kept].float()
@@ -292,10 +301,12 @@ class TrainingSet:
                 scaled[rows] = ((chosen.float() - mean) * scale).half()
             return scaled.to(self.device)
 
+        cube = self.samples.cube
         return Streams(
             purified(self.samples.local, rows, local)[:, None],
             purified(self.samples.global_, self.samples.tile[rows], global_),
             self.samples.spectrum[torch.from_numpy(rows)].to(self.device)[:, None],
+            None if cube is None else cube[torch.from_numpy(rows)].to(self.device),
         )
 
 
@@ -307,16 +318,27 @@ def _weighted_mean(stream: Tensor, at: np.ndarray, weight: Tensor) -> np.ndarray
     return (total / weight.double().sum()).numpy()
 
 
+def _head_reads(settings: ClassifierSettings, model: DiffusionModel) -> tuple[bool, int]:
+    """Whether the head takes diffusion features, and how many values of the cube around a pixel."""
+    head = head_named(settings.head)
+    reach = head.reach(settings)
+    around = model.whitening.components * (2 * reach + 1) ** 2 if reach else 0
+    return head.fuses(settings), around
+
+
 def _read_samples(
     scene: Scene,
     model: DiffusionModel,
     reader: StageReader,
     plan: SamplePlan,
+    settings: ClassifierSettings,
     spill: Path | None,
     reporter: Reporter,
 ) -> Samples:
     side, count = model.patch_size, len(plan.tiles)
-    streams = Rows(spill), Rows(spill), Rows(None)
+    head = head_named(settings.head)
+    reach, spill = head.reach(settings), spill if head.fuses(settings) else None
+    streams = Rows(spill), Rows(spill), Rows(None), *([Rows(None)] if reach else [])
     at_once = max(TILES_AT_ONCE, thread_count(reader.device))
     for first in range(0, count, at_once):
         chosen = plan.tiles[first : first + at_once]
@@ -326,12 +348,10 @@ def _read_samples(
         }
         tiles = torch.from_numpy(np.stack([turned(upright[r, c], turn) for r, c, turn in chosen]))
 
-        def read(
-            share: slice, tiles: Tensor = tiles, first: int = first
-        ) -> tuple[Tensor, Tensor, Tensor]:
+        def read(share: slice, tiles: Tensor = tiles, first: int = first) -> tuple[Tensor, ...]:
             here = (plan.tile >= first + share.start) & (plan.tile < first + share.stop)
             tile = torch.from_numpy(plan.tile[here] - first - share.start)
-            return _read_tiles(reader, model, tiles[share], tile, plan.position[here])
+            return _read_tiles(reader, model, settings, tiles[share], tile, plan.position[here])
 
         for features in parallel_map(read, shares(len(chosen), reader.device), reader.device):
             for stream, part in zip(streams, features, strict=True):
@@ -348,19 +368,31 @@ def _read_samples(
 
 
 def _read_tiles(
-    reader: StageReader, model: DiffusionModel, tiles: Tensor, tile: Tensor, position: np.ndarray
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Local, global and spectral stream of tiles, at positions in them."""
-    side = model.patch_size
+    reader: StageReader,
+    model: DiffusionModel,
+    settings: ClassifierSettings,
+    tiles: Tensor,
+    tile: Tensor,
+    position: np.ndarray,
+) -> tuple[Tensor, ...]:
+    """Local, global and spectral stream of tiles, at positions in them, and the cube if wanted."""
+    side, head = model.patch_size, head_named(settings.head)
     place = torch.from_numpy(position)
+    spectra = neighbourhood_spectra(tiles, model.whitening.emphasis)
+    spectrum = spectra.flatten(2).transpose(1, 2)[tile, place]
+    cube = []
+    if reach := head.reach(settings):
+        span = torch.arange(-reach, reach + 1)
+        rows, cols = (place // side)[:, None] + span, (place % side)[:, None] + span
+        around = spectra[:, : tiles.shape[1]].permute(0, 2, 3, 1)
+        around = around[tile[:, None, None], rows[:, :, None], cols[:, None]]
+        cube = [around.permute(0, 3, 1, 2).half()]
+    if not head.fuses(settings):
+        none = torch.zeros(len(place), len(settings.timesteps), 0, dtype=torch.float16)
+        return none, torch.zeros(len(tiles), *none.shape[1:]), spectrum, *cube
     local, global_ = [], []
     for maps in reader.maps(tiles):
         row, col = place.to(reader.device) // side, place.to(reader.device) % side
         local.append(features_at(maps, side, tile.to(reader.device), row, col))
         global_.append(global_features(maps))
-    spectrum = neighbourhood_spectra(tiles, model.whitening.emphasis).flatten(2).transpose(1, 2)
-    return (
-        torch.stack(local, 1).half().cpu(),
-        torch.stack(global_, 1).cpu(),
-        spectrum[tile, place],
-    )
+    return torch.stack(local, 1).half().cpu(), torch.stack(global_, 1).cpu(), spectrum, *cube

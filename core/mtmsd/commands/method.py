@@ -44,7 +44,7 @@ def check_method(
     InputError
     """
     from mtmsd.classify.fusions import fusion_named
-    from mtmsd.classify.heads import head_named
+    from mtmsd.classify.heads import check_window, head_named
     from mtmsd.diffusion.backbones import backbone_named
 
     fusion_named(settings.fusion)
@@ -60,3 +60,5 @@ def check_method(
             f"The setting stride cannot be '{settings.stride}' with a patch_size of {patch_size}.",
             hint=f"Set stride to {patch_size} at most.",
         )
+    if patch_size:
+        check_window(settings, patch_size)

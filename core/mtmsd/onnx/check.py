@@ -16,9 +16,10 @@ Shapes = tuple[list[int], list[int]]
 # fmt: off
 OPERATIONS = frozenset((
     "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "Div",
-    "Einsum", "Flatten", "Gather", "Gemm", "Identity", "InstanceNormalization", "Log", "MatMul",
-    "Mul", "Neg", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Shape", "Sigmoid",
-    "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+    "Einsum", "Exp", "Flatten", "Gather", "Gemm", "Identity", "InstanceNormalization",
+    "LayerNormalization", "Log", "MatMul", "Mul", "Neg", "ReduceMean", "ReduceSum", "Relu",
+    "Reshape", "Resize", "Shape", "Sigmoid", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub",
+    "Transpose", "Unsqueeze",
 ))
 # fmt: on
 LARGEST_ARRAY = 2**30
