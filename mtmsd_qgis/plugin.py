@@ -33,7 +33,7 @@ class MtmsdPlugin:
         self.options: EngineOptionsFactory | None = None
         self.dock: MtmsdDock | None = None
         self.action: QAction | None = None
-        self.engine_action: QAction | None = None
+        self._actions: list[QAction] = []
 
     def initProcessing(self) -> None:
         """Add the provider; the only thing that ``qgis_process`` calls."""
@@ -41,7 +41,7 @@ class MtmsdPlugin:
         QgsApplication.processingRegistry().addProvider(self.provider)
 
     def initGui(self) -> None:
-        """Add provider, dock, menu entry, toolbar button and the page among the options."""
+        """Add provider, dock, menu entries, toolbar button and the page among the options."""
         self.initProcessing()
         from .gui.dock.dock import MtmsdDock  # widgets are of no use to qgis_process
         from .gui.engine.options_page import PAGE, EngineOptionsFactory
@@ -57,18 +57,26 @@ class MtmsdPlugin:
         self.action.setText(tr("MTMSD Classification"))
         self.action.setIcon(QIcon(icon_path("mtmsd")))
         self.action.setToolTip(tr("Show or hide the MTMSD dock"))
-        self.engine_action = QAction(tr("&Engine…"), self._iface.mainWindow())
-        self.engine_action.triggered.connect(lambda: self._iface.showOptionsDialog(None, PAGE))
-        self._iface.addPluginToRasterMenu(self._menu, self.engine_action)
-        self._iface.addPluginToRasterMenu(self._menu, self.action)
+        dock = self.dock
+        for text, triggered in (
+            (tr("Try the &Sample Scene"), dock.try_sample),
+            (tr("&Tutorial"), lambda: dock.open_page("tutorial")),
+            (tr("&Help"), lambda: dock.open_page("index")),
+            (tr("&Engine…"), lambda: self._iface.showOptionsDialog(None, PAGE)),
+        ):
+            action = QAction(text, self._iface.mainWindow())
+            action.triggered.connect(lambda _on=False, triggered=triggered: triggered())
+            self._actions.append(action)
+        for action in (*self._actions, self.action):
+            self._iface.addPluginToRasterMenu(self._menu, action)
         self._iface.addRasterToolBarIcon(self.action)
 
     def unload(self) -> None:
         """Remove everything that was added."""
-        if self.engine_action is not None:
-            self._iface.removePluginRasterMenu(self._menu, self.engine_action)
-            self.engine_action.deleteLater()
-            self.engine_action = None
+        for action in self._actions:
+            self._iface.removePluginRasterMenu(self._menu, action)
+            action.deleteLater()
+        self._actions = []
         if self.action is not None:
             self._iface.removePluginRasterMenu(self._menu, self.action)
             self._iface.removeRasterToolBarIcon(self.action)

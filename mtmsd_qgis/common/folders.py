@@ -45,3 +45,8 @@ def jobs_folder() -> Path:
 def icon_path(name: str) -> str:
     """Return the path of ``resources/icons/NAME.svg``."""
     return str(RESOURCES / "icons" / f"{name}.svg")
+
+
+def help_page(name: str) -> Path:
+    """Return the path of ``resources/help/NAME.html``."""
+    return RESOURCES / "help" / f"{name}.html"

@@ -21,7 +21,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
-from ..common.folders import RESOURCES, icon_path
+from ..common.folders import help_page, icon_path
 from ..common.translation import tr
 from ..engine.job_folders import new_job_folder
 from . import parameters as common
@@ -94,20 +94,17 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     def helpUrl(self) -> str:
         """Return the help page, which comes with the plugin."""
-        return QUrl.fromLocalFile(str(self._help_page())).toString()
+        return QUrl.fromLocalFile(str(help_page(self.ID))).toString()
 
     def shortHelpString(self) -> str:
         """Return the help page, then every parameter with its unit and default."""
-        page = " ".join(self._help_page().read_text(encoding="utf-8").split())
+        page = " ".join(help_page(self.ID).read_text(encoding="utf-8").split())
         listed = "".join(
             f"<p><b>{p.description()}</b><br>{p.help()}</p>"
             for p in self.parameterDefinitions()
             if p.help()
         )
         return f"{page}<h3>{tr('Parameters and outputs')}</h3>{listed}"
-
-    def _help_page(self) -> Path:
-        return RESOURCES / "help" / f"{self.ID}.html"
 
     def canExecute(self) -> tuple[bool, str]:
         """Whether there is an engine, and if not, why."""

@@ -6,10 +6,12 @@ from typing import Any
 
 from qgis.core import Qgis, QgsMessageLog, QgsProject
 from qgis.gui import QgisInterface, QgsDockWidget
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import Qt, QTimer, QUrl
+from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from ...common.background import TAG
+from ...common.folders import help_page
 from ...common.numbers import duration
 from ...jobs.attached_job import Attached
 from ...jobs.exit_blocker import ClosingQuestion
@@ -19,11 +21,14 @@ from ...state.training_samples import TrainingSamples
 from ...state.workspace import Workspace
 from ..engine.engine_section import EngineSection
 from ..engine.setup_runner import EngineSetUp
+from ..widgets.section import Section
 from .accuracy.accuracy_section import AccuracySection
+from .first_steps import FirstSteps
 from .jobs.job_strip import JobStrip
 from .jobs.jobs_section import JobsSection
 from .map.map_section import MapSection
 from .pretraining.pretraining_section import PretrainingSection
+from .sample_project import SampleProject
 from .scene.scene_section import SceneSection
 from .training.classes_section import ClassesSection
 from .training.polygons_section import PolygonsSection
@@ -81,12 +86,18 @@ class MtmsdDock(QgsDockWidget):
             self.accuracy,
             self.jobs,
         )
+        self.first_steps = FirstSteps(self._first_steps(), [self.spectra], content)
+        self.first_steps.chosen.connect(self._go_to)
+        self.sample = SampleProject(self.workspace, iface, self.scene.choose, self)
+        self.first_steps.sample_wanted.connect(self.try_sample)
+        self.first_steps.tutorial_wanted.connect(lambda: self.open_page("tutorial"))
+        column.addWidget(self.first_steps)
         for section in self._sections:
             column.addWidget(section)
         column.addStretch(1)
         content.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
-        area = QScrollArea()
+        self._area = area = QScrollArea()
         area.setObjectName("mtmsdScroll")
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
@@ -113,6 +124,34 @@ class MtmsdDock(QgsDockWidget):
         project.layersWillBeRemoved.connect(self._layers_leave)
         self.visibilityChanged.connect(self._wake)
         QTimer.singleShot(0, self._wake)
+
+    def _first_steps(self) -> list[tuple[Section, str]]:
+        return [
+            (self.engine, ""),
+            (self.scene, self.tr("choose a hyperspectral raster, or open one.")),
+            (self.pretraining, self.tr("learn the scene without labels, in the background.")),
+            (self.classes, self.tr("add classes, or take them from a layer.")),
+            (self.polygons, self.tr("draw some polygons of each class.")),
+            (self.spectra, self.tr("see whether the classes can be told apart.")),
+            (self.map, self.tr("preview what you see, then map the scene.")),
+            (self.accuracy, self.tr("how far the map can be trusted.")),
+        ]
+
+    def _go_to(self, section: Section) -> None:
+        section.set_open(True)
+        QTimer.singleShot(0, lambda: self._area.ensureWidgetVisible(section, 0, 0))
+
+    def try_sample(self) -> None:
+        """Show the dock and open the sample in a project of its own."""
+        self.setUserVisible(True)
+        self.sample.open()
+
+    def open_page(self, name: str) -> None:
+        """Open one of the plugin's own pages in the browser."""
+        page = help_page(name)
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
+            text = self.tr("No browser opens the page; it is {}.").format(page)
+            self.say(text, Qgis.MessageLevel.Warning)
 
     def say(self, sentence: str, level: Any = Qgis.MessageLevel.Info) -> None:
         """Show one sentence in QGIS's message bar and keep it in the log."""

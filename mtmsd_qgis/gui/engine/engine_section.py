@@ -6,7 +6,7 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QWidget
 
 from ...engine.interpreter import BROKEN, CHECKING, OUTDATED, READY
-from ..widgets.section import BUSY, NEXT, WRONG, Section
+from ..widgets.section import BUSY, DONE, NEXT, WRONG, Section
 from .engine_text import word
 from .panel import EnginePanel
 from .setup_runner import EngineSetUp
@@ -34,9 +34,9 @@ class EngineSection(Section):
         if set_up.is_running:
             self.set_state(BUSY, self.tr("Being set up"))
         else:
-            wrong = status in (BROKEN, OUTDATED)
+            kinds = {BROKEN: WRONG, OUTDATED: WRONG, READY: DONE, CHECKING: BUSY}
             text = word(self.panel.state)  # its nouns keep their capitals
-            self.set_state(WRONG if wrong else NEXT, text[:1].upper() + text[1:])
+            self.set_state(kinds.get(status, NEXT), text[:1].upper() + text[1:])
         if status == CHECKING and not set_up.is_running:
             return
         works = status in (READY, OUTDATED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qgis.core import QgsApplication, QgsSettings
-from qgis.PyQt.QtCore import QSize, Qt
+from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QIcon, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import (
     QFrame,
@@ -43,6 +43,8 @@ class Section(QWidget):
     warns : bool
         Whether place is kept for what the engine may warn of.
     """
+
+    state_changed = pyqtSignal()
 
     def __init__(
         self,
@@ -120,6 +122,16 @@ class Section(QWidget):
         self._fold.setText(title)
 
     @property
+    def title(self) -> str:
+        """The translated title."""
+        return self._fold.text()
+
+    @property
+    def state(self) -> str:
+        """The sentence that the line of state shows."""
+        return self._state.text()
+
+    @property
     def is_open(self) -> bool:
         """Whether the body is unfolded."""
         return not self.body.isHidden()
@@ -147,6 +159,7 @@ class Section(QWidget):
             WARNED: tr("Done, with warnings"),
         }
         self._dot.setToolTip(meanings[shown])
+        self.state_changed.emit()
 
     def warn(self, sentences: tuple[str, ...]) -> None:
         """Show what the engine warned of, until the next attempt; what is done is amber then."""

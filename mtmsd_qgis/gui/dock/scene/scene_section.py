@@ -159,6 +159,10 @@ class SceneSection(Section):
         self._combo.setLayer(None)
         self._follow(self._iface.activeLayer())
 
+    def choose(self, layer: QgsRasterLayer) -> None:
+        """Make a layer of the project the scene."""
+        self._combo.setLayer(layer)
+
     def _set_following(self, on: bool) -> None:
         QgsSettings().setValue(FOLLOW_SETTING, on)
         self._follow(self._iface.activeLayer())
