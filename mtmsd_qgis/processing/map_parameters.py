@@ -7,30 +7,22 @@ from typing import Any
 from qgis.core import (
     QgsProcessing,
     QgsProcessingParameterDefinition,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterVectorDestination,
 )
 
+from ..common.classifiers import MTMSD, classifier_names
 from ..common.translation import tr
-from .parameters import advanced, with_help
+from .parameters import advanced, choice, with_help
 
-CLASSIFIERS = ["mtmsd", "stack", "svm", "svm-polygons", "rf"]
-SPLITS = ["auto", "polygons", "cross", "random"]
 LAYERS = ("PROBABILITIES", "ENTROPY", "DISAGREEMENT")
 FILTERS = ("UNKNOWN_BELOW", "MAJORITY", "SIEVE")
 
 
-def classifier_kind() -> QgsProcessingParameterEnum:
+def classifier_kind() -> QgsProcessingParameterDefinition:
     """Declare what learns the classes."""
-    parameter = QgsProcessingParameterEnum(
-        "CLASSIFIER",
-        tr("Classifier"),
-        options=CLASSIFIERS,
-        usesStaticStrings=True,
-        defaultValue="mtmsd",
-    )
+    parameter = choice("CLASSIFIER", tr("Classifier"), classifier_names(), MTMSD)
     return with_help(
         parameter,
         tr(
@@ -45,13 +37,13 @@ def classifier_kind() -> QgsProcessingParameterEnum:
 
 def held_out() -> list[QgsProcessingParameterDefinition]:
     """Declare how labels are held out for the accuracy figures."""
-    split = QgsProcessingParameterEnum(
-        "SPLIT",
-        tr("How polygons are held out"),
-        options=SPLITS,
-        usesStaticStrings=True,
-        defaultValue="auto",
-    )
+    names = {
+        "auto": tr("Automatic"),
+        "polygons": tr("Whole polygons"),
+        "cross": tr("Spatial cross-validation"),
+        "random": tr("Single pixels (optimistic)"),
+    }
+    split = choice("SPLIT", tr("How polygons are held out"), names, "auto")
     share = _number("HOLDOUT", tr("Share held out"), 0.25, 0.0, 0.9)
     guard = _number("GUARD", tr("Guard distance in pixels"), 0, 0, 10_000, whole=True)
     return [

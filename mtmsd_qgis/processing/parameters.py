@@ -24,10 +24,20 @@ from qgis.core import (
 
 from ..common.translation import tr
 
-PRESETS = ["quick", "balanced", "paper"]
-DEVICES = ["auto", "cpu", "cuda", "cuda:1", "cuda:2", "cuda:3", "mps"]
 MODEL_FILTER = "MTMSD (*.safetensors)"
 CLASSIFIER_FILTER = "MTMSD (*.safetensors *.onnx)"
+
+
+def choice(
+    name: str, title: str, names: dict[str, str], default: str
+) -> QgsProcessingParameterEnum:
+    """Declare a choice; ``names`` are what dialogs show for the values, which never change."""
+    parameter = QgsProcessingParameterEnum(
+        name, title, options=list(names), usesStaticStrings=True, defaultValue=default
+    )
+    widget = f"{__package__}.choice_widget.ChoiceWidget"  # loaded only by a dialog
+    parameter.setMetadata({"widget_wrapper": {"class": widget, "names": names}})
+    return parameter
 
 
 def advanced(parameter: QgsProcessingParameterDefinition) -> QgsProcessingParameterDefinition:
@@ -118,9 +128,12 @@ def model(optional: bool = False) -> QgsProcessingParameterFile:
 
 def preset() -> QgsProcessingParameterEnum:
     """Declare how long to learn."""
-    parameter = QgsProcessingParameterEnum(
-        "PRESET", tr("Preset"), options=PRESETS, usesStaticStrings=True, defaultValue="balanced"
-    )
+    names = {
+        "quick": tr("Quick: a first look"),
+        "balanced": tr("Balanced: good maps"),
+        "paper": tr("Paper: as published, on a GPU"),
+    }
+    parameter = choice("PRESET", tr("Preset"), names, "balanced")
     return with_help(
         parameter,
         tr(
@@ -133,9 +146,14 @@ def preset() -> QgsProcessingParameterEnum:
 
 def device() -> QgsProcessingParameterDefinition:
     """Declare where the engine computes."""
-    parameter = QgsProcessingParameterEnum(
-        "DEVICE", tr("Device"), options=DEVICES, usesStaticStrings=True, defaultValue="auto"
-    )
+    names = {
+        "auto": tr("Automatic"),
+        "cpu": tr("Processor (CPU)"),
+        "cuda": tr("Graphics card (CUDA)"),
+        **{f"cuda:{n}": tr("Graphics card {} (CUDA)").format(n + 1) for n in (1, 2, 3)},
+        "mps": tr("Apple graphics (MPS)"),
+    }
+    parameter = choice("DEVICE", tr("Device"), names, "auto")
     text = tr("auto (default) takes a GPU that works, else the CPU.")
     return advanced(with_help(parameter, text))
 

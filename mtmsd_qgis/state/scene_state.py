@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .classifiers import MTMSD
+from ..common.classifiers import MTMSD
 from .training.classes import LandClass, from_json, to_json
 
 STEP_FILES = ("output", "confidence", "probabilities", "report", "unwanted", "doubtful")

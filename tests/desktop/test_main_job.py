@@ -83,10 +83,10 @@ def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path, tmp_path
     screen.place("mtmsdLegend")
     screen.shot("4-map")
 
-    assert screen.wait_text("mtmsdAccuracyState", r"\d+\.\d\s% right of [\d,]+ pixels", 30)
+    assert screen.wait_text("mtmsdAccuracyState", r"\d\.\d\s% on [\d,]+ reference pixels", 30)
     screen.choose("mtmsdReference", "validation_polygons")
     screen.click("mtmsdAssess")
-    screen.wait_text("mtmsdAccuracyState", "right of 2,?966 pixels", 300)
+    screen.wait_text("mtmsdAccuracyState", "on 2,?966 reference pixels", 300)
     assert "support vector machine" in screen.text("mtmsdBaselines")
     screen.place("mtmsdReport")
     assert list((sample / "enmap_potsdam_mtmsd").glob("report*.html"))

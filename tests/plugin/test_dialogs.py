@@ -50,3 +50,29 @@ def test_a_raster_as_labels_does_not_end_qgis_and_polygons_offer_their_fields(di
 )  # fmt: skip
 def test_the_other_dialogs_open(dialog, name, source):
     assert set(dialog(name).mainWidget().wrappers) > {source, "OUTPUT"}
+
+
+def test_lists_show_readable_names_and_give_the_values_that_scripts_use(dialog):
+    wrappers = dialog("map").mainWidget().wrappers
+    expected = {
+        "PRESET": ("balanced", {"quick": "Quick: a first look", "paper": "Paper: as published"}),
+        "CLASSIFIER": ("mtmsd", {"svm": "Support vector machine", "rf": "Random forest"}),
+        "SPLIT": ("auto", {"cross": "Spatial cross-validation"}),
+        "DEVICE": ("auto", {"cpu": "Processor (CPU)", "cuda:1": "Graphics card 2 (CUDA)"}),
+    }
+    for name, (default, shown) in expected.items():
+        wrapper = wrappers[name]
+        assert wrapper.parameterValue() == default
+        for value, text in shown.items():
+            wrapper.setParameterValue(value, QgsProcessingContext())
+            assert wrapper.widget.currentText().startswith(text)
+            assert wrapper.parameterValue() == value
+
+
+def test_no_list_of_the_toolbox_shows_a_word_of_the_command_line(provider):
+    for algorithm in provider.algorithms():
+        for parameter in algorithm.parameterDefinitions():
+            if parameter.type() == "enum":
+                names = parameter.metadata()["widget_wrapper"]["names"]
+                assert list(names) == parameter.options()
+                assert all(name != value for value, name in names.items()), parameter.name()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,10 @@ class AccuracySection(Section):
         self._figures.setTextFormat(Qt.TextFormat.RichText)
         self._figures.setWordWrap(True)
         self._figures.setToolTip(
-            self.tr("Overall: share of right pixels; average: mean over the classes; κ: Cohen's")
+            self.tr(
+                "Overall: share of the reference pixels that are mapped right; average: mean of "
+                "the producer's accuracies; κ: Cohen's kappa, 1 at most"
+            )
         )
         self._split = QLabel()
         self._split.setObjectName("mtmsdSplit")
@@ -70,9 +74,14 @@ class AccuracySection(Section):
         self._matrix = MatrixView()
         self._matrix.setObjectName("mtmsdMatrix")
         self._classes = QLabel()
+        self._classes.setObjectName("mtmsdPerClass")
         self._classes.setTextFormat(Qt.TextFormat.RichText)
         self._classes.setToolTip(
-            self.tr("Found: share of the reference that the map has; right: share of the map")
+            self.tr(
+                "Producer's accuracy: share of a class's reference pixels that are mapped as it; "
+                "user's accuracy: share of the pixels mapped as it that are it; F1: their harmonic "
+                "mean"
+            )
         )
         self._baselines = QLabel()
         self._baselines.setObjectName("mtmsdBaselines")
@@ -195,7 +204,7 @@ class AccuracySection(Section):
         if failure := self.failure(self._compared):
             self.set_state(WRONG, failure)
         elif found and found.get("overall") is not None:
-            text = self.tr("{} right of {} pixels")
+            text = self.tr("Overall accuracy {} on {} reference pixels")
             self.set_state(DONE, text.format(percent(found["overall"]), number(found["n"])))
         elif there(self._workspace.state.classifier) is not None:
             text = self.tr("No polygons were held out; choose reference polygons.")
@@ -221,14 +230,7 @@ class AccuracySection(Section):
         self._split.setVisible(bool(found.get("split")))
         classes = [LandClass(c["value"], c["name"], c["color"]) for c in found["classes"]]
         self._matrix.set_matrix(classes, found["confusion"]["matrix"])
-        lines = "".join(
-            f"<tr><td><span style='color:{c['color']}'>■</span> {c['name']}&nbsp;&nbsp;</td>"
-            f"<td align='right'>&nbsp;{percent(c['producer'])}</td>"
-            f"<td align='right'>&nbsp;&nbsp;{percent(c['user'])}</td></tr>"
-            for c in found["classes"]
-        )
-        head = f"<tr><td></td><td>{self.tr('found')}</td><td>&nbsp;{self.tr('right')}</td></tr>"
-        self._classes.setText(f"<table>{head}{lines}</table>")
+        self._classes.setText(self._per_class(found["classes"]))
         baselines = "".join(
             f"<tr><td>{b['title']}</td>"
             f"<td align='right'>&nbsp;<b>{percent(b['overall'])}</b></td></tr>"
@@ -240,6 +242,21 @@ class AccuracySection(Section):
             else self.tr("No spectral baseline was computed.")
         )
         self._baselines.setToolTip(found.get("verdict") or self._baselines.toolTip())
+
+    def _per_class(self, classes: list[dict[str, Any]]) -> str:
+        """Return a table of the classes' figures."""
+        titles = ("", self.tr("Producer's"), self.tr("User's"), self.tr("F1"))
+        head = "".join(f"<td align='right'>&nbsp;&nbsp;{title}</td>" for title in titles)
+        lines = "".join(
+            f"<tr><td><span style='color:{c['color']}'>■</span> {escape(c['name'])}</td>"
+            + "".join(
+                f"<td align='right'>&nbsp;&nbsp;{percent(c.get(name))}</td>"
+                for name in ("producer", "user", "f1")
+            )
+            + "</tr>"
+            for c in classes
+        )
+        return f"<table><tr>{head}</tr>{lines}</table>"
 
     # the assessment
 

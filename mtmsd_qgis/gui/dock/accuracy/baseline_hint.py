@@ -7,8 +7,8 @@ from typing import Any
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
+from ....common.classifiers import classifier_names
 from ....common.numbers import percent
-from ....state.classifiers import classifier_names
 from ....state.workspace import Workspace
 from ...widgets.section import keep_place
 from ...widgets.state_line import StateLine
@@ -58,7 +58,9 @@ class BetterBaseline(QWidget):
             return
         self._kind = best["name"]
         name = classifier_names().get(self._kind, best["title"])
-        text = self.tr("A simpler classifier did clearly better: {}, {} right against {}.")
+        text = self.tr(
+            "A simpler classifier did clearly better: {}, overall accuracy {} against {}."
+        )
         self._sentence.setText(
             text.format(name, percent(best["overall"]), percent(found["overall"]))
         )

@@ -7,7 +7,7 @@ from typing import Any
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QSpinBox, QWidget
 
-from ....state.classifiers import MTMSD, STACK, classifier_names
+from ....common.classifiers import MTMSD, STACK, classifier_names
 from ....state.scene_state import MapOptions as SceneMapOptions
 from ....state.workspace import Workspace
 from ...widgets.section import caption

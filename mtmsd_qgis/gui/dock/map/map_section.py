@@ -19,6 +19,7 @@ from qgis.gui import QgisInterface
 from qgis.PyQt.QtWidgets import QPushButton, QWidget
 
 from ....common.background import Background
+from ....common.classifiers import MTMSD, STACK
 from ....common.unused_files import remove
 from ....jobs.attached_job import Attached
 from ....jobs.running_jobs import RunningJobs
@@ -26,7 +27,6 @@ from ....jobs.runs import CANCELED, DONE, FAILED, Ended, Run
 from ....jobs.section_job import SectionJob, Step
 from ....processing.styling import layer_title, style_class_map
 from ....state import layers
-from ....state.classifiers import MTMSD, STACK
 from ....state.layer_roles import DOUBTFUL, MAP, PREVIEW
 from ....state.paths import there
 from ....state.training.classes import FEWEST_PIXELS, to_json

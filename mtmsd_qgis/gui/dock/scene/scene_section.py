@@ -13,6 +13,7 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
     QgsSettings,
+    QgsUnitTypes,
 )
 from qgis.gui import QgisInterface, QgsMapLayerComboBox
 from qgis.PyQt import sip
@@ -27,7 +28,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
-from ....common.numbers import percent, plain
+from ....common.numbers import NO_BREAK, percent, plain
 from ....engine.interpreter import CHECKING, OUTDATED, READY
 from ....state.layer_roles import role
 from ....state.scene_crs import overridden_crs
@@ -264,7 +265,7 @@ class SceneSection(Section):
         size = f"{facts['width']} × {facts['height']} px"
         pixel = facts.get("pixel_size")
         if pixel:
-            size += " · " + " × ".join(plain(abs(side)) for side in pixel)
+            size += " · " + " × ".join(plain(abs(side)) for side in pixel) + self._unit()
         waves = facts.get("wavelength_range")
         if waves:
             span = self.tr("{:.0f} to {:.0f} nm").format(*waves)
@@ -278,6 +279,11 @@ class SceneSection(Section):
             "nodata": percent(facts.get("nodata_share", 0), 0),
             "crs": facts.get("crs") or self.tr("none"),
         }
+
+    def _unit(self) -> str:
+        """Return the unit of the scene's coordinates, with a blank before it."""
+        crs = self._workspace.scene.crs()
+        return NO_BREAK + QgsUnitTypes.toAbbreviatedString(crs.mapUnits()) if crs.isValid() else ""
 
     # display
 

@@ -1,0 +1,29 @@
+"""A list of readable names in Processing's dialogs, for values that scripts and models keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from processing.gui.wrappers import WidgetWrapper
+from qgis.PyQt.QtWidgets import QComboBox
+
+
+class ChoiceWidget(WidgetWrapper):
+    """Shows the names and gives the values, in a dialog, in batch and in models alike."""
+
+    def createWidget(self, names: Mapping[str, str], **_: Any) -> QComboBox:
+        """Return the list; called by the base class with what the parameter's metadata hold."""
+        combo = QComboBox()
+        for value, name in names.items():
+            combo.addItem(name, value)
+        combo.currentIndexChanged.connect(lambda _at: self.widgetValueHasChanged.emit(self))
+        return combo
+
+    def setValue(self, value: Any) -> None:
+        """Show the name of a value."""
+        self.widget.setCurrentIndex(self.widget.findData(str(value)))
+
+    def value(self) -> str | None:
+        """Return the value whose name is shown."""
+        return self.widget.currentData()
