@@ -31,6 +31,7 @@ from .pretraining.pretraining_section import PretrainingSection
 from .sample_project import SampleProject
 from .scene.scene_section import SceneSection
 from .training.classes_section import ClassesSection
+from .training.labelling_keys import LabellingKeys
 from .training.polygons_section import PolygonsSection
 from .training.spectra_section import SpectraSection
 
@@ -112,6 +113,8 @@ class MtmsdDock(QgsDockWidget):
         self.setWidget(whole)
         self.setMinimumWidth(300)
 
+        self.keys = LabellingKeys(self.workspace, self.classes, self.polygons, iface, self)
+        self.visibilityChanged.connect(self.keys.set_seen)
         self._last_scene = ""
         self.workspace.scene_changed.connect(self._keep_scene)
         self.engine.became_ready.connect(self._engine_ready)
@@ -166,6 +169,7 @@ class MtmsdDock(QgsDockWidget):
         project = QgsProject.instance()
         project.readProject.disconnect(self._wake)
         project.layersWillBeRemoved.disconnect(self._layers_leave)
+        self.keys.release()
         for section in (self.scene, self.polygons, self.spectra, self.map, self.accuracy):
             section.release()
         self.workspace.release()

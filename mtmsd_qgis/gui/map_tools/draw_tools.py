@@ -80,7 +80,7 @@ class DrawTool(QgsMapTool):
     def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
         """End what was dragged, or take the place that was clicked."""
         if event.button() == Qt.MouseButton.RightButton:
-            self._accept()
+            self.finish()
         elif self.kind == GROW:
             self.clicked.emit(event.mapPoint())
         elif self._points:
@@ -93,7 +93,7 @@ class DrawTool(QgsMapTool):
         """Enter takes a grown region, Escape drops what was begun."""
         key = event.key()
         if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self._accept()
+            self.finish()
         elif key == Qt.Key.Key_Escape:
             self.drop()
         else:
@@ -105,7 +105,8 @@ class DrawTool(QgsMapTool):
         self.drop()
         super().deactivate()
 
-    def _accept(self) -> None:
+    def finish(self) -> None:
+        """Take the region that was grown."""
         if self.kind == GROW:
             self.accepted.emit()
 

@@ -38,6 +38,10 @@ class PolygonTool(QgsMapToolDigitizeFeature):
         """Forget what was begun."""
         self.stopCapturing()
 
+    def finish(self) -> None:
+        """End the polygon with the vertices that it has."""
+        self._end()
+
     def remove(self) -> None:
         """Take the tool off the canvas, for good."""
         self.drop()
@@ -60,7 +64,7 @@ class PolygonTool(QgsMapToolDigitizeFeature):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter ends; QGIS's own keys do the rest: Escape, Backspace, Delete."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self._end()
+            self.finish()
             event.ignore()
         else:
             super().keyPressEvent(event)

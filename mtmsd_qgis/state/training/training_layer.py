@@ -123,7 +123,7 @@ class TrainingLayer(QObject):
         self._begin(self.tr("Merge classes"))
         for value in values[1:]:
             for fid in self._fids(value):
-                self._set(fid, {VALUE: target.value, NAME: target.name, COLOR: target.color})
+                self._set(fid, _attributes(target))
         self._push(without(self.classes, values[1:]))
         self._end()
 
@@ -172,6 +172,14 @@ class TrainingLayer(QObject):
         self._end()
         return len(geometries)
 
+    @_edits
+    def assign(self, fids: Sequence[int], land_class: LandClass) -> None:
+        """Give polygons another class."""
+        self._begin(self.tr("Change class"))
+        for fid in fids:
+            self._set(fid, _attributes(land_class))
+        self._end()
+
     def begin_import(self, classes: list[LandClass]) -> None:
         """Begin one step of the undo stack, to which :meth:`add_features` adds."""
         self._begin(self.tr("Import polygons"))
@@ -189,9 +197,8 @@ class TrainingLayer(QObject):
         """Return a polygon of a class that is not in the layer yet."""
         feature = QgsFeature(self.layer.fields())
         feature.setGeometry(geometry)
-        feature.setAttribute(VALUE, land_class.value)
-        feature.setAttribute(NAME, land_class.name)
-        feature.setAttribute(COLOR, land_class.color)
+        for name, value in _attributes(land_class).items():
+            feature.setAttribute(name, value)
         return feature
 
     def save(self) -> bool:
@@ -314,6 +321,10 @@ class _ClassesCommand(QUndoCommand):
 
     def undo(self) -> None:
         self._owner.set_classes(self._before)
+
+
+def _attributes(land_class: LandClass) -> dict[str, Any]:
+    return {VALUE: land_class.value, NAME: land_class.name, COLOR: land_class.color}
 
 
 def _is_class(value: Any) -> bool:

@@ -57,6 +57,7 @@ class ClassesSection(Section):
         self._samples = samples
         self._filling = False
         self.importing = False
+        self._keys: list[str] = []
         self._table = QTableWidget(0, 4)
         self._table.setObjectName("mtmsdClassTable")
         self._table.setHorizontalHeaderLabels(
@@ -91,8 +92,11 @@ class ClassesSection(Section):
             "add": self._button("mtmsdClassAdd", "symbologyAdd", self.add),
             "merge": self._button("mtmsdClassMerge", "mActionMergeFeatures", self._merge),
             "delete": self._button("mtmsdClassDelete", "symbologyRemove", self._delete),
+            "assign": self._button("mtmsdClassAssign", "mActionEditNodesItem", self._assign),
         }
-        self.rows.addLayout(row(*self._buttons.values(), self._import, stretch=3))
+        assign = self.tr("Give the selected polygons this class")
+        self._buttons["assign"].setProperty("tip", assign)
+        self.rows.addLayout(row(*self._buttons.values(), self._import, stretch=4))
 
         workspace.scene_changed.connect(self.refresh)
         workspace.classes_changed.connect(self.refresh)
@@ -120,6 +124,18 @@ class ClassesSection(Section):
             if self._value(index) == value:
                 self._table.selectRow(index)
 
+    def select_row(self, place: int) -> None:
+        """Make the class in a row of the table, from 0, the current one."""
+        if place < self._table.rowCount():
+            self._table.clearSelection()
+            self._table.selectRow(place)
+
+    def show_keys(self, keys: list[str]) -> None:
+        """Say which key takes the class of each row."""
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh()
+
     # what is shown
 
     def refresh(self) -> None:
@@ -136,6 +152,8 @@ class ClassesSection(Section):
             color.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
             color.setToolTip(self.tr("Class {}; double-click to recolour").format(land_class.value))
             name = QTableWidgetItem(land_class.name)
+            key = self._keys[index] if index < len(self._keys) else ""
+            name.setToolTip(self.tr("{} (key {})").format(land_class.name, key) if key else "")
             self._table.setItem(index, COLOR_COLUMN, color)
             self._table.setItem(index, NAME_COLUMN, name)
             for column in (POLYGONS_COLUMN, PIXELS_COLUMN):
@@ -227,6 +245,7 @@ class ClassesSection(Section):
             ("add", scene is not None, self.tr("Add a class"), first),
             ("merge", count > 1, self.tr("Merge the selected classes into the first"), two),
             ("delete", count > 0, self.tr("Delete the selected classes and their polygons"), one),
+            ("assign", count == 1, self._buttons["assign"].property("tip"), one),  # with its key
         ):
             self._buttons[key].setEnabled(can and not self.importing and not held)
             self._buttons[key].setToolTip(
@@ -253,6 +272,14 @@ class ClassesSection(Section):
 
     def _merge(self) -> None:
         self._workspace.training.merge(self._selected())
+
+    def _assign(self) -> None:
+        training, current = self._workspace.training, self.current
+        chosen = training.layer.selectedFeatureIds()
+        if chosen:
+            training.assign(chosen, current)
+        else:
+            self._workspace.said.emit(self.tr("Select polygons first."), Qgis.MessageLevel.Info)
 
     def _delete(self) -> None:
         names = [c.name for c in self._workspace.training.classes if c.value in self._selected()]

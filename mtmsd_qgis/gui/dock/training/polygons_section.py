@@ -206,9 +206,17 @@ class PolygonsSection(Section):
             ("redo", redo, self.tr("Redo: {}").format(stack.redoText()) if redo else ""),
         ):
             self._buttons[key].setEnabled(can)
-            self._buttons[key].setToolTip(text or self._buttons[key].property("tip"))
+            shortcut = self._buttons[key].property("key") or ""
+            tip = self._buttons[key].property("tip")
+            self._buttons[key].setToolTip(text + shortcut if text else tip)
 
     # drawing
+
+    def finish(self) -> None:
+        """End the polygon that is drawn, or take the grown region."""
+        tool = self._canvas.mapTool()
+        if any(tool is own for own in self._tools.values()):
+            tool.finish()
 
     def _draw(self, kind: str, on: bool) -> None:
         tool = self._tools[kind]
