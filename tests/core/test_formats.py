@@ -188,7 +188,7 @@ def test_a_container_without_a_cube_is_named(tmp_path: Path) -> None:
         Scene.open(path)
 
 
-@pytest.mark.parametrize("name", ["product.zip", "product.tar.gz"])
+@pytest.mark.parametrize("name", ["product.7z", "product.tar.gz"])
 def test_an_archive_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"PK")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -72,6 +74,63 @@ def test_damaged_metadata_are_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_product_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not hold exactly one product image"):
+        Scene.open(tmp_path)
+
+
+def test_a_zip_is_unpacked_beside_itself_once_and_opened(tmp_path: Path) -> None:
+    folder = write_enmap(tmp_path / ENMAP)
+    archive = Path(shutil.make_archive(str(tmp_path / "download"), "zip", tmp_path, ENMAP))
+    shutil.rmtree(folder)
+    for _ in range(2):
+        with Scene.open(archive) as scene:
+            assert scene.wavelengths.tolist() == [418.4, 550.1, 650.2, 850.3, 2200.5]
+            assert scene.path == tmp_path / "download" / ENMAP / f"{ENMAP}-SPECTRAL_IMAGE.TIF"
+            assert any("unpacked in the folder 'download'" in note for note in scene.warnings)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["download", "download.zip"]
+
+
+def test_a_folder_of_the_user_that_has_the_zips_name_stays_as_it_is(tmp_path: Path) -> None:
+    folder = write_enmap(tmp_path / ENMAP)
+    archive = Path(shutil.make_archive(str(tmp_path / "download"), "zip", folder))
+    (tmp_path / "download").mkdir()
+    (tmp_path / "download/mine.txt").write_text("mine")
+    with Scene.open(archive) as scene:
+        assert scene.path.parent == tmp_path / "download_unpacked"
+    assert [p.name for p in (tmp_path / "download").iterdir()] == ["mine.txt"]
+
+
+def test_a_damaged_zip_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "product.zip"
+    path.write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(InputError, match=r"'product\.zip' cannot be unpacked: .*\. Download it"):
+        Scene.open(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "no image")
+    with pytest.raises(InputError, match="does not hold exactly one product image"):
+        Scene.open(path)
+    assert not list(tmp_path.glob(".unpacking*"))
+
+
+@pytest.mark.parametrize("given", ["scene.met", "scene.xml", "scene.bsq.met", "scene.hdr", ""])
+def test_what_describes_a_scene_opens_it(tmp_path: Path, given: str) -> None:
+    folder = tmp_path / "product"
+    folder.mkdir()
+    write_raster(folder / "scene.bsq", cube(), driver="ENVI")
+    write_raster(folder / "scene_QUALITY.tif", np.ones((12, 15), "uint8"))
+    if given and not given.endswith(".hdr"):
+        (folder / given).write_text("<granule/>")
+    with Scene.open(folder / given) as scene:
+        assert scene.path.name == "scene.bsq"
+        assert len(scene.bands) == 6
+
+
+def test_a_description_without_its_image_and_a_folder_of_two_are_named(tmp_path: Path) -> None:
+    (tmp_path / "lost.met").write_text("GROUP = INVENTORYMETADATA")
+    with pytest.raises(InputError, match=r"'lost\.met' describes a product, and its image is not"):
+        Scene.open(tmp_path / "lost.met")
+    for name in ("one.tif", "two.tif"):
+        write_raster(tmp_path / name, cube())
+    with pytest.raises(InputError, match=r"exactly one product image \(one\.tif, two\.tif\)"):
         Scene.open(tmp_path)
 
 

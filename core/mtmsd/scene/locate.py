@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 
 from mtmsd.errors import InputError
+from mtmsd.scene.formats.archive import unpacked
 from mtmsd.scene.formats.envi import open_envi
 from mtmsd.scene.formats.envi_header import read_envi_header, read_text, with_header
 from mtmsd.scene.formats.products import find_image, read_beside
@@ -19,7 +21,16 @@ VIRTUAL_NAME = re.compile(r"^(/vsi|[A-Za-z][A-Za-z0-9_+]+:(?![\\/]))")
 """Names that GDAL understands but the file system does not."""
 IN_CONTAINER = re.compile(r'^(?:HDF5|NETCDF):"?(?P<file>.+?\.\w+)"?:', re.IGNORECASE)
 """Sub-datasets as GDAL and QGIS name them."""
-ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+CUBE_SUFFIXES = (
+    ".tif", ".tiff", ".bsq", ".bil", ".bip", ".img", ".dat", ".raw", ".he5", ".h5", ".hdf5", ".hdf",
+    ".nc", ".l1r",
+)  # fmt: skip
+"""What a product's image may end in."""
+NO_CUBE = re.compile(
+    r"UNCERT|_MASK|QL_|QUALITY|_OBS|_GLT|_LOC|_IGM|QUICKLOOK|BROWSE", re.IGNORECASE
+)
+"""In the names of what products keep beside their image."""
+ARCHIVES = (".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 STREAM_NOTE = "'{}' is compressed as one stream and slow to read in windows; unpack it if you can."
 
 
@@ -36,6 +47,11 @@ def open_source(text: str) -> tuple[Source, Path]:
     path = Path(text).expanduser()
     if not path.exists():
         raise InputError(f"There is no raster '{path}'.", hint="Check the path.")
+    if path.suffix.lower() == ".zip":
+        folder = unpacked(path)
+        source, file = open_source(str(folder))
+        source.notes += (f"'{path.name}' is unpacked in the folder '{folder.name}' beside it.",)
+        return source, file
     if path.name.lower().endswith(ARCHIVES):
         raise InputError(
             f"'{path.name}' is an archive.", hint="Unpack it and give the folder or the image."
@@ -47,7 +63,7 @@ def open_source(text: str) -> tuple[Source, Path]:
         )
     if path.suffix.lower() == ".hdr":
         path = _image_of(path)
-    if path.is_dir() or path.suffix.lower() == ".xml":
+    if path.is_dir() or path.suffix.lower() in (".xml", ".met"):
         path = _image_of_product(path)
     if path.suffix.lower() == ".gz":
         return _open_gz(path), path
@@ -202,14 +218,53 @@ def _image_of(header: Path) -> Path:
 
 
 def _image_of_product(path: Path) -> Path:
-    """Find the image that a product's folder or METADATA.XML stands for."""
+    """Find the image that a product's folder or one of its descriptions stands for."""
     image = find_image(path)
     if image is not None:
         return image
     if path.is_dir():
+        return _image_in(path)
+    image = _image_described(path)
+    if image is None and path.suffix.lower() == ".met":
         raise InputError(
-            f"The folder '{path.name}' does not hold exactly one product image "
-            "(…SPECTRAL_IMAGE.TIF).",
+            f"'{path.name}' describes a product, and its image is not beside it.",
             hint="Give the image file itself.",
         )
-    return path
+    return image or path  # a .xml that GDAL reads
+
+
+def _image_described(path: Path) -> Path | None:
+    """Find what a ``.met`` or ``.xml`` describes: IMAGE.nc.met, IMAGE.nc.cmr.xml, IMAGE.met."""
+    bare = path.with_suffix("")
+    for whole in (bare, bare.with_suffix("")):
+        if whole.suffix.lower() in CUBE_SUFFIXES and whole.is_file():
+            return whole
+    alike = [f for f in path.parent.iterdir() if f.stem == path.stem and _is_cube(f)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _image_in(folder: Path) -> Path:
+    """Find the one image in a folder, or in the one folder that it holds."""
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__")))
+    inner = [entry for entry in entries if entry.is_dir()]
+    cubes = {entry for entry in entries if _is_cube(entry)}
+    for header in entries:
+        if header.suffix.lower() == ".hdr" and not NO_CUBE.search(header.stem):
+            with contextlib.suppress(InputError):
+                cubes.add(_image_of(header))
+    if len(cubes) == 1:
+        return cubes.pop()
+    if not cubes and len(inner) == 1:
+        return find_image(inner[0]) or _image_in(inner[0])
+    names = ", ".join(sorted(cube.name for cube in cubes)[:4])
+    raise InputError(
+        f"The folder '{folder.name}' does not hold exactly one product image "
+        f"({names or '…SPECTRAL_IMAGE.TIF'}).",
+        hint="Give the image file itself.",
+    )
+
+
+def _is_cube(path: Path) -> bool:
+    """Whether a file may be a product's image, by its name."""
+    is_cube = path.suffix.lower() in CUBE_SUFFIXES and not NO_CUBE.search(path.stem)
+    return is_cube and path.is_file()

@@ -42,6 +42,8 @@ from .band_display import COMBINATIONS, Display, bands_for, read_display, show
 FOLLOW_SETTING = "mtmsd/dock/follow"
 SCENE_BANDS = 3
 """A raster of fewer bands is not taken by itself when it becomes the active layer."""
+DESCRIBING = (".hdr", ".met", ".xml", ".zip")
+"""Of files that stand for a scene: the engine knows for which."""
 PICTURES = ["wms", "arcgismapserver"]
 """Providers of pictures of maps, which have no spectra: they are not offered as a scene."""
 
@@ -65,6 +67,8 @@ class SceneSection(Section):
         self._color_when_known = ""  # a layer that was just opened here gets a good picture
         self._facts = Facts(self)
         self._facts.answered.connect(self._answered)
+        self._finding = Facts(self)
+        self._finding.answered.connect(self._found)
         self._engine_timer = QTimer(self)
         self._engine_timer.setInterval(400)
         self._engine_timer.timeout.connect(self._ask)
@@ -89,9 +93,16 @@ class SceneSection(Section):
         self._open = QToolButton()
         self._open.setObjectName("mtmsdSceneOpen")
         self._open.setIcon(QgsApplication.getThemeIcon("/mActionFileOpen.svg"))
-        self._open.setToolTip(self.tr("Open a raster file…"))
+        self._open.setToolTip(
+            self.tr("Open a raster, its header, a product's METADATA.XML or zip…")
+        )
         self._open.clicked.connect(self._open_file)
-        self.rows.addLayout(row(self._combo, self._following, self._open, stretch=0))
+        folder = QToolButton()
+        folder.setObjectName("mtmsdSceneFolder")
+        folder.setIcon(QgsApplication.getThemeIcon("/mIconFolderOpen.svg"))
+        folder.setToolTip(self.tr("Open the folder of a satellite product…"))
+        folder.clicked.connect(self._open_folder)
+        self.rows.addLayout(row(self._combo, self._following, self._open, folder, stretch=0))
 
         self._form = QFormLayout()
         self._form.setContentsMargins(0, 0, 0, 0)
@@ -142,6 +153,7 @@ class SceneSection(Section):
     def release(self) -> None:
         """Let go of QGIS's signals."""
         self._facts.stop()
+        self._finding.stop()
         self._watch(None)
         self._iface.currentLayerChanged.disconnect(self._follow)
         QgsProject.instance().layersAdded.disconnect(self._except_outputs)
@@ -183,12 +195,38 @@ class SceneSection(Section):
 
     def _open_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, self.tr("Open a Hyperspectral Raster"))
+        self.open_path(path)
+
+    def _open_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, self.tr("Open the Folder of a Product"))
+        self.open_path(path)
+
+    def open_path(self, path: str) -> None:
+        """Open a raster, or the one that a header, a description, a zip or a folder stands for."""
+        engine = self._workspace.engine.state()
         if not path:
             return
+        if not (Path(path).is_dir() or Path(path).suffix.lower() in DESCRIBING):
+            self._open_raster(path, path)
+        elif engine.status in (READY, OUTDATED):
+            self.set_state(BUSY, self.tr("Looking for the scene of {}…").format(Path(path).name))
+            self._finding.ask(engine.python, path)
+        else:
+            self._workspace.said.emit(engine.sentence, Qgis.MessageLevel.Warning)
+
+    def _found(self, given: str, facts: Any, error: str) -> None:
+        if facts is None:
+            self._workspace.said.emit(error, Qgis.MessageLevel.Warning)
+            self._scene_changed()
+        else:
+            self._open_raster(facts["path"], given)
+
+    def _open_raster(self, path: str, given: str) -> None:
         layer = QgsRasterLayer(path, Path(path).stem)
         if not layer.isValid():
-            text = self.tr("{} is not a raster that QGIS can read.").format(path)
+            text = self.tr("{} is not a raster that QGIS can read.").format(given)
             self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
+            self._scene_changed()
             return
         QgsProject.instance().addMapLayer(layer)
         self._color_when_known = layer.id()
