@@ -78,6 +78,8 @@ class SceneState:
         The filters that the map was made with.
     pixels : dict
         Pixels of each class in the map, by name.
+    matches : dict
+        The map's class for each class of a reference, by its layer and field.
     points_at : int
         The point to label that is looked at.
     changed : float
@@ -105,6 +107,7 @@ class SceneState:
     map_filters: dict[str, float | int] = field(default_factory=dict)
     pixels: dict[str, int] = field(default_factory=dict)
     accuracy: dict[str, Any] | None = None
+    matches: dict[str, dict[str, str]] = field(default_factory=dict)
     points_at: int = 0
     paused: PausedPretraining | None = None
     pretraining_job: JobNote | None = None

@@ -13,6 +13,7 @@ import pytest
 from affine import Affine
 from mtmsd.assess.assess import assess_map, report_held_out
 from mtmsd.assess.evaluation import evaluate
+from mtmsd.assess.map_report import report_of_map
 from mtmsd.assess.validation import joined
 from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
@@ -174,6 +175,77 @@ def test_the_report_is_one_file_whose_first_sentence_is_the_verdict(
     assert "@media print" in page
     assert (tmp_path / "figures.json").is_file()
     assert not (tmp_path / "out.json").exists()
+
+
+def _named(path: Path, *boxes: tuple[str, int, int, int, int]) -> Path:
+    return write_polygons(
+        path, [rectangle(*box[1:]) for box in boxes], kind=np.array([b[0] for b in boxes])
+    )
+
+
+def test_a_reference_that_calls_its_classes_otherwise_is_matched(
+    tmp_path: Path, mapped: Path
+) -> None:
+    boxes = (("Wiese", 20, 40, 5, 6), ("Acker", 20, 3, 2, 5), ("Weg", 2, 3, 1, 4))
+    theirs = _named(tmp_path / "r.gpkg", *boxes, ("grass & herbs", 2, 40, 2, 5))
+    match = {"Wiese": "2", "Acker": "dry <b>soil</b>", "Weg": "", "Wald": "2"}
+    result = assess_map(
+        mapped, theirs, class_field="kind", match=match, report=tmp_path / "out.html"
+    )
+    assert [c["name"] for c in result["classes"]] == [c.name for c in CLASSES]
+    # 10 of Acker and 30 of Wiese are right; the map's own name needs no match, and is wrong
+    assert result["confusion"]["matrix"] == [[10, 0], [10, 30]]
+    assert "4 pixels of 'r.gpkg' were left out as asked: Weg." in result["warnings"]
+    assert any("so their match has no effect: Wald." in w for w in result["warnings"])
+    assert "--match Wiese=2" in result["commands"][-1]
+
+
+def test_a_class_that_is_none_of_the_maps_counts_as_wrong_and_is_named(
+    tmp_path: Path, mapped: Path, reference: Path
+) -> None:
+    result = assess_map(mapped, reference, match={"2": "-"}, report=tmp_path / "out.html")
+    assert result["n"] == 60, "its pixels are not left out"
+    assert sum(row[0] for row in result["confusion"]["matrix"][:1]) == 30
+    assert any("classes that the map does not know" in w for w in result["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("match", "said"),
+    [
+        ({"Acker": "snow"}, r"no class 'snow' for 'Acker' of 'r\.gpkg'; it has 'dry"),
+        ({"Acker": "", "Wiese": ""}, "All classes of 'r.gpkg' are left out"),
+    ],
+)
+def test_a_match_with_a_class_that_is_not_there_is_named(
+    tmp_path: Path, mapped: Path, match: dict[str, str], said: str
+) -> None:
+    theirs = _named(tmp_path / "r.gpkg", ("Wiese", 20, 40, 5, 6), ("Acker", 20, 3, 2, 5))
+    with pytest.raises(InputError, match=said):
+        assess_map(mapped, theirs, match=match, report=tmp_path / "out.html")
+    assert not (tmp_path / "out.html").exists()
+
+
+def test_without_a_reference_the_report_is_of_what_the_classifier_brought_along(
+    tmp_path: Path, scene: Path, training: Path
+) -> None:
+    told = evaluate([1, 1, 2, 2], [1, 2, 2, 2], CLASSES, groups=[0, 1, 2, 3])
+    for name, metadata in (("told", METADATA | {"accuracy": told}), ("silent", METADATA)):
+        with (
+            Scene.open(scene) as opened,
+            class_map(tmp_path / f"{name}.tif", opened, CLASSES, metadata) as out,
+        ):
+            out.write(np.ones((HEIGHT, WIDTH), np.uint8), 0, 0)
+    page = tmp_path / "out.html"
+    result = report_of_map(
+        tmp_path / "told.tif", report=page, scene_path=scene, training_path=training
+    )
+    assert result["confusion"]["matrix"] == [[1, 1], [0, 2]]
+    assert result["overall"] == 0.75
+    assert "75.0" in page.read_text(encoding="utf-8")
+    alone = report_of_map(tmp_path / "told.tif", report=tmp_path / "alone.html")
+    assert alone["overall"] == 0.75
+    with pytest.raises(InputError, match=r"map 'silent\.tif' brings no accuracy along"):
+        report_of_map(tmp_path / "silent.tif", report=tmp_path / "none.html")
 
 
 def test_areas_are_those_of_the_pixels(tmp_path: Path, mapped: Path, reference: Path) -> None:

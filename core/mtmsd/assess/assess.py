@@ -15,6 +15,7 @@ from mtmsd.assess.contents import Material, draw, facts, moved, stated_confidenc
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import also_in
 from mtmsd.assess.informing import Informing
+from mtmsd.assess.matching import matched
 from mtmsd.assess.report import render, to_json, write_whole
 from mtmsd.assess.validation import joined
 from mtmsd.classes import ClassInfo
@@ -41,6 +42,7 @@ def assess_map(
     labels_path: AnyPath,
     *,
     class_field: str | None = None,
+    match: Mapping[str, str] | None = None,
     report: Path,
     json_out: Path | None = None,
     scene_path: AnyPath | None = None,
@@ -60,6 +62,8 @@ def assess_map(
         Reference polygons, or a label raster on the map's grid.
     class_field : str, optional
         Field of the reference and training layers that holds the class.
+    match : mapping, optional
+        The map's class for classes of the reference, see :func:`.matching.matched`.
     report, json_out : Path
         The HTML file, and the same as JSON (default: beside it).
     scene_path, training_path : path, optional
@@ -88,7 +92,9 @@ def assess_map(
     with ExitStack() as stack:
         class_map = stack.enter_context(ClassMap.open(map_path))
         known = [c for c in class_map.classes if c.value != class_map.unknown]
-        reference = _read(labels_path, class_map, class_field, known)
+        reference = _read(labels_path, class_map, class_field, () if match else known)
+        if match:
+            reference = matched(reference, match, known, Path(str(labels_path).split("|")[0]).name)
         warnings = [*reference.warnings, *_check_classes(class_map, reference, labels_path)]
         scene, shift = None, (0, 0)
         if scene_path:
@@ -125,7 +131,7 @@ def assess_map(
             "scene": scene_path,
             "confidence": confidence_path,
         }
-        own = _command(sources, report, class_field, exclude)
+        own = _command(sources, report, class_field, exclude, match or {})
         return _finish(result, material, sources, [*commands, own], (report, json_out), reporter)
 
 
@@ -348,11 +354,17 @@ def _baselines(material: Material, warnings: list[str], reporter: Reporter) -> l
 
 
 def _command(
-    sources: Mapping[str, AnyPath | None], report: Path, class_field: str | None, exclude: str
+    sources: Mapping[str, AnyPath | None],
+    report: Path,
+    class_field: str | None,
+    exclude: str,
+    match: Mapping[str, str],
 ) -> str:
     parts = ["mtmsd", "assess", str(sources["map"]), str(sources["reference"]), "-o", str(report)]
     options: dict[str, AnyPath | None] = {"--class-field": class_field, "--exclude": exclude}
     options |= {f"--{role}": sources[role] for role in ("scene", "training", "confidence")}
     for option, value in options.items():
         parts += [option, str(value)] if value else []
+    for pair in match.items():
+        parts += ["--match", "=".join(pair)]
     return shlex.join(parts)

@@ -29,6 +29,7 @@ from mtmsd.cli.options import (
     kind,
     method,
     output,
+    pairs,
     preset,
     rasters,
     resume,
@@ -153,17 +154,28 @@ def export(as_json: bool, **values: Any) -> int:
 
 @cli.command(cls=Command)
 @click.argument("map")
-@click.argument("labels")
+@click.argument("labels", required=False)
 @output("REPORT.html", "The report, one file with pictures.")
 @click.option("--json-out", "json_output", metavar="FILE", help="Also the figures, as JSON.")
 @class_field
+@click.option(
+    "--match",
+    multiple=True,
+    callback=pairs,
+    metavar="THEIRS=MINE",
+    help="The map's class for one of LABELS, by name or number; 'THEIRS=' leaves it out, "
+    "'THEIRS=-' counts it as wrong.",
+)
 @click.option("--scene", metavar="RASTER", help="With --training: compare with plain spectra.")
 @click.option("--training", metavar="LABELS", help="The labels that trained the map.")
 @click.option("--confidence", metavar="FILE", help="The map's confidence, to tell its reliability.")
 @exclude
 @json_messages
 def assess(as_json: bool, **values: Any) -> int:
-    """Compare a class MAP with reference LABELS that did not train it."""
+    """Compare a class MAP with reference LABELS that did not train it.
+
+    Without LABELS, report the accuracy on polygons held out while the classifier was trained.
+    """
     return _run("assess", values, as_json)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mtmsd.commands.arguments import Source
 from mtmsd.commands.outputs import check_outputs
+from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 
 
@@ -17,10 +18,13 @@ class Arguments:
     """What ``assess`` needs."""
 
     map: Source
-    labels: Source
     output: Path
     """The HTML report."""
+    labels: Source | None = None
+    """The reference; without it, the figures that the map's classifier brought along."""
     class_field: str | None = None
+    match: dict[str, str] = field(default_factory=dict)
+    """The map's class for classes of the reference; empty leaves one out."""
     json_output: Path | None = None
     scene: Source | None = None
     """With ``training``: the raster for the spectral baselines."""
@@ -47,12 +51,32 @@ def run(arguments: Arguments, reporter: Reporter, commands: Sequence[str] = ()) 
         ],
         [arguments.output, arguments.json_output],
     )
+    if arguments.labels is None:
+        from mtmsd.assess.map_report import report_of_map
+
+        if arguments.match:
+            raise InputError(
+                "There are no reference labels whose classes could be matched.",
+                hint="Give the labels, or no --match.",
+            )
+        return report_of_map(
+            arguments.map,
+            report=arguments.output,
+            json_out=arguments.json_output,
+            scene_path=arguments.scene,
+            training_path=arguments.training,
+            class_field=arguments.class_field,
+            exclude=arguments.exclude,
+            commands=commands,
+            reporter=reporter,
+        )
     from mtmsd.assess.assess import assess_map
 
     return assess_map(
         arguments.map,
         arguments.labels,
         class_field=arguments.class_field,
+        match=arguments.match,
         report=arguments.output,
         json_out=arguments.json_output,
         scene_path=arguments.scene,

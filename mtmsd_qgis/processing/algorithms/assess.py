@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
 )
 
 from ...common.translation import tr
@@ -17,6 +20,30 @@ from .. import parameters as common
 from ..algorithm import EngineAlgorithm
 from ..figures import figure_outputs, figures
 from ..inputs import raster_source
+
+
+def parse_match(text: str) -> dict[str, str]:
+    """Return the pairs in ``THEIRS=OURS; THEIRS=OURS``, or in a JSON object.
+
+    Raises
+    ------
+    QgsProcessingException
+        For a part without an equals sign.
+    """
+    pairs: dict[str, str] = {}
+    if text.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError):
+            return {str(theirs): str(ours) for theirs, ours in json.loads(text).items()}
+    for part in filter(str.strip, text.split(";")):
+        theirs, equals, ours = part.partition("=")
+        if not equals or not theirs.strip():
+            raise QgsProcessingException(
+                tr("'{part}' in Classes to match is not of the form THEIRS=OURS.").format(
+                    part=part.strip()
+                )
+            )
+        pairs[theirs.strip()] = ours.strip()
+    return pairs
 
 
 class Assess(EngineAlgorithm):
@@ -37,7 +64,11 @@ class Assess(EngineAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Declare parameters and outputs."""
         class_map = QgsProcessingParameterRasterLayer("MAP", tr("Class map"))
-        reference = tr("Reference that was not used for training.")
+        reference = tr(
+            "Reference that was not used for training. Default: none; the report is then that of "
+            "the polygons held out while the map's classifier was trained."
+        )
+        match = QgsProcessingParameterString("MATCH", tr("Classes to match"), optional=True)
         training = tr(
             "The polygons that trained the map; the baselines learn from them. Default: none."
         )
@@ -50,8 +81,19 @@ class Assess(EngineAlgorithm):
         )
         self.add_all(
             common.with_help(class_map, tr("The raster that 'Classify a scene' has written.")),
-            common.labels("LABELS", tr("Reference polygons"), reference),
+            common.labels("LABELS", tr("Reference polygons"), reference, optional=True),
             common.class_field(),
+            common.advanced(
+                common.with_help(
+                    match,
+                    tr(
+                        "The map's class for classes of the reference that are called otherwise, "
+                        "by name or number, with semicolons between: 'Wald=forest; 7=water'. "
+                        "'Weg=' leaves one out, 'Weg=-' counts it as wrong. Default: names "
+                        "and numbers are the map's."
+                    ),
+                )
+            ),
             common.selected(),
             common.advanced(
                 common.with_help(
@@ -100,6 +142,7 @@ class Assess(EngineAlgorithm):
             "map": self._map,
             "labels": self._labels(folder),
             "class_field": self.parameterAsString(parameters, "CLASS_FIELD", context),
+            "match": parse_match(self.parameterAsString(parameters, "MATCH", context)),
             "scene": self._scene,
             "training": self._training(folder),
             "output": self.file_output(parameters, "OUTPUT", context),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
-from ....common.class_fields import guess_field
 from ....common.numbers import number, percent
 from ....jobs.attached_job import Attached
 from ....jobs.running_jobs import RunningJobs
@@ -40,6 +40,7 @@ from ...widgets.confusion_matrix import MatrixView
 from ...widgets.flow import Flow
 from ...widgets.section import BUSY, DONE, NEXT, TODO, WRONG, Section, caption, row
 from .baseline_hint import BetterBaseline
+from .reference_classes import ReferenceClasses
 
 DETAIL_LINES = 22
 """The height of the figures; more are scrolled to, so that what is below stays where it is."""
@@ -102,6 +103,10 @@ class AccuracySection(Section):
         self.rows.addLayout(
             row(caption(self.tr("R&eference"), self._reference), self._reference, stretch=1)
         )
+        self._classes_of = ReferenceClasses(workspace)
+        self._classes_of.changed.connect(self.refresh)
+        self._reference.layerChanged.connect(self._reference_changed)
+        self.rows.addWidget(self._classes_of)
         self._assess = QPushButton(self.tr("&Assess"))
         self._assess.setObjectName("mtmsdAssess")
         self._assess.clicked.connect(self._start)
@@ -163,7 +168,7 @@ class AccuracySection(Section):
         def done(metadata: Any, error: str | None) -> None:
             if path == self._workspace.state.classifier:
                 assessed = None if error else (metadata.get("metadata") or {}).get("accuracy")
-                self._workspace.change(accuracy=assessed or None)
+                self._workspace.change(accuracy=assessed or None, report=None)
                 self.refresh()
                 self.set_open(self.is_open or bool(assessed))
 
@@ -181,15 +186,12 @@ class AccuracySection(Section):
         elif self._reference.currentLayer() is None:
             blocked = self.tr("Choose reference polygons.")
         self._assess.setEnabled(not blocked and self._job.run is None)
-        self._assess.setToolTip(
-            blocked or self.tr("Compare the class map with the reference and write a report")
-        )
-        report = there(self._workspace.state.report)
-        self._report.setEnabled(report is not None)
-        no_report = self.tr("There is no report yet; Assess writes one.")
-        self._report.setToolTip(
-            self.tr("Open the full report in the browser") if report is not None else no_report
-        )
+        tip = self.tr("Compare the class map with the reference and write a report")
+        if names := self._classes_of.unmatched:
+            text = self.tr("Not among the map's classes, so counted as wrong: {}")
+            tip = "\n".join((tip, text.format(", ".join(names))))
+        self._assess.setToolTip(blocked or tip)
+        self._refresh_report()
         listed = there(self._workspace.state.doubtful) is not None
         self._doubtful.setEnabled(listed)
         self._doubtful.setToolTip(
@@ -211,6 +213,22 @@ class AccuracySection(Section):
             self.set_state(NEXT, text)
         else:
             self.set_state(TODO, blocked or self.tr("Map the scene first."))
+
+    def _refresh_report(self) -> None:
+        """There is a report, or one can be written, as soon as there is any accuracy."""
+        state = self._workspace.state
+        written = there(state.report) is not None
+        can_write = bool(state.accuracy) and there(state.map) is not None
+        self._report.setEnabled(written or (can_write and self._job.run is None))
+        tips = {
+            (True, can_write): self.tr("Open the full report in the browser"),
+            (False, True): self.tr("Write the report of the held-out polygons and open it"),
+        }
+        tip = tips.get((written, can_write), self.tr("There is no accuracy yet: map the scene."))
+        self._report.setToolTip(tip)
+
+    def _reference_changed(self, layer: Any) -> None:
+        self._classes_of.set_layer(layer if isinstance(layer, QgsVectorLayer) else None)
 
     def _show(self, found: dict[str, Any] | None) -> None:
         usable = bool(found) and found.get("overall") is not None
@@ -262,13 +280,14 @@ class AccuracySection(Section):
 
     def _start(self) -> None:
         workspace, layer = self._workspace, self._reference.currentLayer()
-        field = guess_field(layer) if isinstance(layer, QgsVectorLayer) else ""
+        field = self._classes_of.field
         with workspace.saying_errors():
             report = workspace.new_file("report", ".html")
             parameters = {
                 "MAP": str(workspace.state.map),
                 "LABELS": layer.id(),
                 "CLASS_FIELD": field,
+                "MATCH": json.dumps(self._classes_of.match),
                 "OUTPUT": str(report),
                 "OUTPUT_JSON": str(report.with_suffix(".json")),
             }
@@ -276,6 +295,18 @@ class AccuracySection(Section):
                 parameters["SCENE"] = workspace.scene.id()
                 parameters["TRAINING"] = workspace.training.layer.id()
             self._job.start("mtmsd:assess", parameters, {"report": str(report)})
+
+    def _write_report(self) -> None:
+        """Write the report of the accuracy that the map's classifier brought along."""
+        with self._workspace.saying_errors():
+            report = self._workspace.new_file("report", ".html")
+            parameters = {"MAP": str(self._workspace.state.map), "OUTPUT": str(report)}
+            if self._workspace.training is not None:
+                parameters["SCENE"] = self._workspace.scene.id()
+                parameters["TRAINING"] = self._workspace.training.layer.id()
+                parameters["CLASS_FIELD"] = VALUE
+            step = {"report": str(report), "opens": True}
+            self._job.start("mtmsd:assess", parameters, step)
 
     def _compared(self) -> tuple[Path | None, str]:
         """Return the map and the layer that it is compared with."""
@@ -289,11 +320,15 @@ class AccuracySection(Section):
         self.fail(outcome.sentence, self._compared())
         if outcome.status == RUN_DONE:
             self._workspace.change(accuracy=run.answer, report=Path(step["report"]))
+            if step.get("opens"):
+                self._open_report()
         self.refresh()
 
     def _open_report(self) -> None:
         report = there(self._workspace.state.report)
-        if report is None or not QDesktopServices.openUrl(QUrl.fromLocalFile(str(report))):
+        if report is None and self._workspace.state.accuracy:
+            self._write_report()
+        elif report is None or not QDesktopServices.openUrl(QUrl.fromLocalFile(str(report))):
             text = self.tr("The report cannot be opened; it is {}.").format(report)
             self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
 
