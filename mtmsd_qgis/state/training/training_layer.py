@@ -26,6 +26,7 @@ except ImportError:
 
 from ..paths import file_of
 from .classes import LandClass, added, changed, without
+from .import_plan import name_key
 from .journal import Journal, Polygon
 from .owner_lock import OwnerLock
 from .training_file import COLOR, NAME, VALUE
@@ -115,6 +116,29 @@ class TrainingLayer(QObject):
     def recolor(self, value: int, color: str) -> None:
         """Give a class and its polygons another colour."""
         self._change(self.tr("Recolour class"), value, COLOR, color, "color")
+
+    @_edits
+    def take_scheme(self, scheme: Sequence[LandClass]) -> list[LandClass]:
+        """Take the classes of a scheme in one step; return those that got another number.
+
+        A class that is there by its name takes the scheme's colour and keeps its number.
+        """
+        self._begin(self.tr("Load classes"))
+        classes, moved = list(self.classes), []
+        for new in scheme:
+            known = next((c for c in classes if name_key(c.name) == name_key(new.name)), None)
+            if known is None:
+                before = {c.value for c in classes}
+                classes = added(classes, new.name, new.color, new.value)
+                known = next(c for c in classes if c.value not in before)
+            else:
+                classes = changed(classes, known.value, color=new.color)
+                for fid in self._fids(known.value):
+                    self._set(fid, {COLOR: new.color})
+            moved += [known] if known.value != new.value else []
+        self._push(classes)
+        self._end()
+        return moved
 
     @_edits
     def merge(self, values: Sequence[int]) -> None:

@@ -37,6 +37,7 @@ from ....state.training.training_layer import TrainingLayer
 from ....state.training_samples import TrainingSamples
 from ....state.workspace import Workspace
 from ...widgets.section import BUSY, DONE, NEXT, TODO, WARNED, WRONG, Section, color_icon, row
+from .class_schemes import ClassSchemes
 from .import_dialog import ImportDialog
 
 COLOR_COLUMN, NAME_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN = range(4)
@@ -83,6 +84,7 @@ class ClassesSection(Section):
 
         self._import = QPushButton(self.tr("From &Layer"))
         self._import.setObjectName("mtmsdImport")
+        self._schemes = ClassSchemes(workspace, self)
         self._menu = QMenu(self._import)
         self._menu.setObjectName("mtmsdImportMenu")
         self._menu.setToolTipsVisible(True)
@@ -341,6 +343,7 @@ class ClassesSection(Section):
         if self._menu.isEmpty():
             none = self._menu.addAction(self.tr("No polygon layer or label raster in the project"))
             none.setEnabled(False)
+        self._schemes.add_to(self._menu)
 
     def _ask(self, layer_id: str, *_: Any) -> None:
         """Show what would come of a layer."""
