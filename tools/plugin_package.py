@@ -25,6 +25,14 @@ TRACES = (".aux.xml", ".gpkg-wal", ".gpkg-shm")
 """What programs leave beside rasters and GeoPackages that they open."""
 MOMENT = (1980, 1, 1, 0, 0, 0)
 """The time that every file in the zip bears, so that the same source gives the same bytes."""
+PLACEHOLDERS = {
+    "author": "MTMSD for QGIS contributors",
+    "email": "mtmsd-qgis@users.noreply.github.com",
+    "homepage": "https://arxiv.org/abs/2306.08964",
+    "tracker": "https://github.com/mtmsd/mtmsd-qgis/issues",
+    "repository": "https://github.com/mtmsd/mtmsd-qgis",
+}
+"""What metadata.txt says until somebody publishes: nobody is reached there."""
 
 
 def sources() -> Iterator[tuple[PurePosixPath, Path]]:
@@ -63,11 +71,36 @@ def compiled(translation: Path) -> Path:
     return target
 
 
+def metadata() -> dict[str, str]:
+    """Return what metadata.txt, the one file that says who publishes, states."""
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "metadata.txt", encoding="utf-8")
+    return dict(parser["general"])
+
+
 def version() -> str:
     """Return the version that metadata.txt states."""
-    metadata = configparser.ConfigParser()
-    metadata.read(ROOT / "metadata.txt", encoding="utf-8")
-    return metadata["general"]["version"]
+    return metadata()["version"]
+
+
+def placeholders(stated: dict[str, str]) -> list[str]:
+    """Say which entries are still placeholders, and what the plugin site would make of them."""
+    left = [name for name, text in PLACEHOLDERS.items() if stated.get(name, "") in ("", text)]
+    if not left:
+        return []
+    said = [
+        f"  {name}={stated.get(name) or '(empty)'}: "
+        + ("the site refuses the upload" if not stated.get(name) else _misleads(name))
+        for name in left
+    ]
+    return ["Not to be published yet. Placeholders in metadata.txt:", *said]
+
+
+def _misleads(name: str) -> str:
+    if name == "homepage":
+        return "the site would show the paper's page for the plugin's"
+    reached = {"author": "names nobody", "email": "nobody reads it"}
+    return f"the site would take it, and {reached.get(name, 'it leads its users nowhere')}"
 
 
 def build() -> Path:
@@ -154,6 +187,8 @@ def main() -> None:
     elif arguments.command == "zip":
         path = make_zip(arguments.folder)
         sys.stdout.write(f"{path}: {path.stat().st_size / 1e6:.1f} MB\n")
+        for line in placeholders(metadata()):
+            sys.stderr.write(f"{line}\n")
     else:
         target = install(arguments.profile, arguments.engine)
         sys.stdout.write(f"{target}\nStart QGIS (or start it anew) and open Raster > MTMSD.\n")

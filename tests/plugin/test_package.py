@@ -117,6 +117,39 @@ def test_metadata_says_what_the_site_wants(metadata, names):
     assert re.search(r"about \d+ gb", about), "the size of the environment"
 
 
+def test_who_packages_is_told_which_entries_are_placeholders(tmp_path):
+    tool = [sys.executable, str(ROOT / "tools/plugin_package.py"), "zip", "--folder", str(tmp_path)]
+    said = subprocess.run(tool, capture_output=True, text=True, check=True).stderr
+    module = runpy.run_path(str(ROOT / "tools/plugin_package.py"))
+    stated, known = module["metadata"](), module["PLACEHOLDERS"]
+    for name in ("author", "email", "homepage", "tracker", "repository"):
+        assert (f"  {name}={stated[name]}: " in said) == (stated[name] == known[name])
+        (line,) = [x for x in module["placeholders"](stated | {name: ""}) if f" {name}=" in x]
+        assert line.endswith("the site refuses the upload")
+    real = {name: f"https://example.org/{name}" for name in known}
+    assert module["placeholders"](stated | real) == []
+
+
+def test_who_publishes_stands_in_one_file():
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    places = [ROOT / name for name in listed.stdout.split("\n") if name.endswith((".py", ".toml",
+              ".md", ".html", ".txt", ".json", ".ts"))]  # fmt: skip
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in places
+        if re.search(r"mtmsd/mtmsd-qgis|users\.noreply", path.read_text(encoding="utf-8"))
+    }
+    assert found - {"tests/plugin/test_package.py"} == {"metadata.txt", "tools/plugin_package.py"}
+
+
+def test_the_changelog_names_every_algorithm(metadata):
+    files = (ROOT / "mtmsd_qgis/processing/algorithms").glob("*.py")
+    for name in (path.stem for path in files if path.stem != "__init__"):
+        assert re.search(rf"\b{name}\b", metadata["changelog"]), name
+
+
 def test_plugin_and_engine_have_one_version(metadata, unpacked):
     core = unpacked / NAME / "core"
     project = (core / "pyproject.toml").read_text(encoding="utf-8")
