@@ -13,6 +13,11 @@ from ...common.background import Background
 from ...state.sample_scene import PROJECT, SCENE, TRAINING, VALIDATION, copy_sample
 from ...state.workspace import Workspace
 
+CREDIT = (
+    "EnMAP © DLR 2022, from the EnMAP-Box's test data; reference from imagery of GeoBasis-DE/LGB "
+    "and Geoportal Berlin (dl-de/by-2-0)"
+)
+
 
 class SampleProject(QObject):
     """The sample's project; the one that is open is asked for first, as QGIS does.
@@ -52,6 +57,7 @@ class SampleProject(QObject):
             self._workspace.said.emit(text.format(folder), Qgis.MessageLevel.Info)
             return
         scene = QgsRasterLayer(str(folder / SCENE), self.tr("EnMAP Potsdam"))
+        scene.setAttribution(CREDIT)
         table = Path(VALIDATION).stem
         source = f"{folder / VALIDATION}|layername={table}"
         reference = QgsVectorLayer(source, self.tr("Validation polygons"), "ogr")

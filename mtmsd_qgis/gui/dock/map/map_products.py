@@ -25,13 +25,14 @@ from ....state.training.training_file import VALUE
 from ....state.workspace import Workspace
 from ...map_tools.label_points import LabelPoints
 from ...widgets.flow import Flow
+from .layout_button import LayoutButton
 
 PROBABILITIES = "probabilities"
 """The class probabilities, which the points come from."""
 
 
 class MapProducts(QWidget):
-    """Two buttons for a finished map, each a Processing algorithm; ``points`` come one by one."""
+    """Buttons for a finished map: two algorithms and a print layout; ``points`` come one by one."""
 
     warned = pyqtSignal(object)
     """What the engine warned of: a tuple of sentences."""
@@ -55,7 +56,7 @@ class MapProducts(QWidget):
         self._ask = QPushButton(self.tr("Where to Label Ne&xt"))
         self._ask.setObjectName("mtmsdNextLabels")
         self._ask.clicked.connect(lambda: self._make(self._find_points))
-        self._tips = {
+        self._tips: dict[QWidget, str] = {
             self._polygonize: self.tr(
                 "The map's regions with class, area and confidence, as a GeoPackage"
             ),
@@ -64,7 +65,9 @@ class MapProducts(QWidget):
         self.points = LabelPoints(workspace, iface)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(Flow(self._polygonize, self._ask))
+        self._layout = LayoutButton(workspace, iface, self)
+        self._tips[self._layout] = self._layout.toolTip()
+        layout.addLayout(Flow(self._polygonize, self._ask, self._layout))
         workspace.scene_changed.connect(self._take_up)
         workspace.map_changed.connect(self.refresh)
         self.refresh()
