@@ -33,7 +33,7 @@ NAMES = {
     "EXCLUDE RESUME OUTPUT SPLIT HOLDOUT GUARD DOUBTFUL",
     "classify": "INPUT CLASSIFIER EXTENT DEVICE RESUME OUTPUT CONFIDENCE PROBABILITIES ENTROPY "
     "DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE",
-    "assess": "MAP LABELS CLASS_FIELD SELECTED SCENE TRAINING OUTPUT OUTPUT_JSON",
+    "assess": "MAP LABELS CLASS_FIELD MATCH SELECTED SCENE TRAINING OUTPUT OUTPUT_JSON",
     "map": "INPUT LABELS CLASS_FIELD SELECTED VALIDATION MODEL CLASSIFIER PRESET DEVICE SEED "
     "SETTINGS EXCLUDE RESUME OUTPUT CONFIDENCE REPORT OUTPUT_MODEL OUTPUT_CLASSIFIER SPLIT "
     "HOLDOUT GUARD PROBABILITIES ENTROPY DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE POLYGONS "
@@ -105,6 +105,7 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
     (folder / "l.csv").touch()
     values = {
         "INPUT": str(scene), "LABELS": str(polygons), "CLASS_FIELD": "class_id",
+        "MATCH": "grass=3; 7=",
         "PRESET": "quick", "DEVICE": "cpu", "SEED": 5, "SETTINGS": "iterations=10; members=1",
         "EXCLUDE": "1-2", "RESUME": True, "MODEL": str(model),
         "CLASSIFIER": str(model) if name in ("classify", "export") else "rf",

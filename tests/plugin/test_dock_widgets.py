@@ -69,7 +69,7 @@ def test_tab_goes_from_top_to_bottom(docked: Docked) -> None:  # noqa: F811
         if hasattr(section, "set_open"):
             section.set_open(True)
     wanted = {w for w in operated(docked) if w.focusPolicy() & Qt.FocusPolicy.TabFocus}
-    first = docked.part("mtmsdSceneFold")
+    first = docked.part("mtmsdFirstStepsClose")
     order, widget = [first], first.nextInFocusChain()
     while widget is not first:
         if widget in wanted and widget.isVisible() and sections.isAncestorOf(widget):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QToolButton, QWidget
+from qgis.PyQt.QtWidgets import QFrame, QGridLayout, QLabel, QToolButton, QWidget
 
 from ..widgets.flow import Flow
 from ..widgets.section import DONE, NEXT, WARNED, WRONG, Section
@@ -64,13 +64,14 @@ class FirstSteps(QFrame):
         self._next = StateLine()
         self._next.setObjectName("mtmsdFirstStepsNext")
         grid.addWidget(self._next, grid.rowCount(), 0, 1, 3)
-        sample = QPushButton(self.tr("Try the Sample Scene"))
+        sample, tutorial = QToolButton(), QToolButton()
+        sample.setText(self.tr("Try the Sample Scene"))
         sample.setObjectName("mtmsdFirstStepsSample")
         sample.setToolTip(
             self.tr("Open the scene that comes along, with classes and polygons, as a project")
         )
         sample.clicked.connect(lambda: self.sample_wanted.emit())
-        tutorial = QPushButton(self.tr("Tutorial"))
+        tutorial.setText(self.tr("Tutorial"))
         tutorial.setObjectName("mtmsdFirstStepsTutorial")
         tutorial.setToolTip(self.tr("From the sample to a map, step by step, in the browser"))
         tutorial.clicked.connect(lambda: self.tutorial_wanted.emit())

@@ -50,7 +50,7 @@ class ReferenceClasses(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(row(caption(self.tr("Class &field"), self._field), self._field, stretch=1))
+        layout.addLayout(row(caption(self.tr("Class field"), self._field), self._field, stretch=1))
         layout.addWidget(self._table)
         workspace.map_changed.connect(self._fill)
         self.hide()

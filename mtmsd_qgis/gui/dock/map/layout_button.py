@@ -25,7 +25,7 @@ class LayoutButton(QToolButton):
         super().__init__(parent)
         self.setObjectName("mtmsdLayout")
         self._workspace, self._iface = workspace, iface
-        self.setText(self.tr("Print &Layout"))
+        self.setText(self.tr("Print Layout"))
         self.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         menu = QMenu(self)
         menu.setObjectName("mtmsdLayoutMenu")

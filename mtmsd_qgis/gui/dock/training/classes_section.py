@@ -42,6 +42,8 @@ from .import_dialog import ImportDialog
 
 COLOR_COLUMN, NAME_COLUMN, POLYGONS_COLUMN, PIXELS_COLUMN = range(4)
 ROW_HEIGHT = 24
+BUTTON_WIDTH = 22
+"""Of the buttons with an icon only."""
 SHOWN_CLASSES = 6
 """More are scrolled to, so that what is below stays where it is."""
 
@@ -98,7 +100,9 @@ class ClassesSection(Section):
         }
         assign = self.tr("Give the selected polygons this class")
         self._buttons["assign"].setProperty("tip", assign)
-        self.rows.addLayout(row(*self._buttons.values(), self._import, stretch=4))
+        buttons = row(*self._buttons.values(), self._import, stretch=4)
+        buttons.setSpacing(2)
+        self.rows.addLayout(buttons)
 
         workspace.scene_changed.connect(self.refresh)
         workspace.classes_changed.connect(self.refresh)
@@ -110,6 +114,7 @@ class ClassesSection(Section):
         button = QToolButton()
         button.setObjectName(name)
         button.setIcon(QgsApplication.getThemeIcon(f"/{icon}.svg"))
+        button.setFixedWidth(BUTTON_WIDTH)
         button.clicked.connect(lambda: pressed())
         return button
 
