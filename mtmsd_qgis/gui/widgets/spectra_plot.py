@@ -35,6 +35,7 @@ class SpectraPlot(QWidget):
         self._x = np.zeros(0)
         self._unit = ""
         self._lines: list[Line] = []
+        self._pins: list[Line] = []
         self._cursor: np.ndarray | None = None
         self._runs: list[slice] = []
         self.setMinimumHeight(150)
@@ -48,7 +49,7 @@ class SpectraPlot(QWidget):
         """Set what is under each value; lines are broken between bands that do not follow."""
         self._x = np.asarray(x, float)
         self._unit = unit
-        self._lines, self._cursor = [], None
+        self._lines, self._pins, self._cursor = [], [], None
         steps = np.diff(self._x)
         usual = float(np.median(np.abs(steps))) if len(steps) else 1.0
         far = (np.abs(steps) > GAP * usual) | (np.diff(np.asarray(bands)) > 1)
@@ -59,6 +60,11 @@ class SpectraPlot(QWidget):
     def set_lines(self, lines: Sequence[Line]) -> None:
         """Set the classes' spectra."""
         self._lines = [line for line in lines if len(line.values) == len(self._x)]
+        self.update()
+
+    def set_pins(self, lines: Sequence[Line]) -> None:
+        """Set the pinned pixels' spectra."""
+        self._pins = [line for line in lines if len(line.values) == len(self._x)]
         self.update()
 
     def set_cursor(self, values: np.ndarray | None) -> None:
@@ -92,13 +98,16 @@ class SpectraPlot(QWidget):
             self._draw_spread(painter, area, span, line)
         for line in self._lines:
             self._draw_line(painter, area, span, line.values, QPen(QColor(line.color), 1.5))
+        for line in self._pins:
+            pen = QPen(QColor(line.color), 1.2, Qt.PenStyle.DashDotLine)
+            self._draw_line(painter, area, span, line.values, pen)
         if self._cursor is not None:
             pen = QPen(text, 1.2, Qt.PenStyle.DashLine)
             self._draw_line(painter, area, span, self._cursor, pen)
 
     def _span(self) -> tuple[float, float] | None:
         """Return the lowest and highest value to show."""
-        values = [line.values for line in self._lines]
+        values = [line.values for line in (*self._lines, *self._pins)]
         values += [
             line.values + line.deviation for line in self._lines if line.deviation is not None
         ]

@@ -25,6 +25,7 @@ from ....state.workspace import Workspace
 from ...widgets.section import DONE, NEXT, TODO, WRONG, Section, color_icon, keep_place
 from ...widgets.spectra_plot import Line, SpectraPlot
 from ..scene.band_display import wavelengths
+from .spectra_pins import SpectraPins
 
 ALIKE = 1.0
 """Classes with a smaller Jeffries–Matusita distance are hard to tell apart by their spectra."""
@@ -78,6 +79,8 @@ class SpectraSection(Section):
         keep_place(self._table)
         self._table.hide()
         self.rows.addWidget(self._table)
+        self.pins = SpectraPins(workspace, samples, iface, self._plot, self)
+        self.rows.addWidget(self.pins)
         self._canvas.xyCoordinates.connect(self._moved)
         workspace.scene_changed.connect(self._scene_changed)
         workspace.facts_changed.connect(self._scene_changed)
@@ -87,6 +90,7 @@ class SpectraSection(Section):
 
     def release(self) -> None:
         """Let go of the canvas."""
+        self.pins.release()
         self._canvas.xyCoordinates.disconnect(self._moved)
 
     def _scene_changed(self) -> None:
