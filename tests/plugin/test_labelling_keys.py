@@ -47,6 +47,7 @@ def test_a_class_is_taken_and_a_polygon_drawn_ended_and_undone_by_keys(keys: Doc
         click(keys, col, row)
     press(keys, "E")
     keys.wait(lambda: values(keys) == [2], "E does not end", 5)
+    keys.wait(keys.part("mtmsdUndo").isEnabled, "nothing to undo", 5)
     press(keys, "U")
     keys.wait(lambda: values(keys) == [], "U does not undo", 5)
     press(keys, "G")

@@ -21,7 +21,7 @@ CLASSES = [
     {"value": 2, "name": "water", "color": "#1f78b4"},
 ]
 PIXELS = {"grass": 640, "water": 640}
-FIGURES = {"overall": 0.912, "average": 0.9, "kappa": 0.82, "n": 1280, "classes": [],
+FIGURES = {"overall": 0.912, "average": 0.9, "kappa": 0.82, "n": 980, "classes": [],
            "confusion": {"matrix": []}, "split": "Whole polygons were held out."}  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def test_one_click_makes_a_page_with_all_that_a_map_needs(
     # 640 pixels of 30 m: 57.6 ha
     assert said.count("57.6 ha") == 2
     assert {"grass", "water"} <= set(said)
-    foot = "Overall accuracy 91.2\N{NO-BREAK SPACE}%, kappa 0.82, on 1,280 reference pixels. Whole"
+    foot = "Overall accuracy 91.2\N{NO-BREAK SPACE}%, kappa 0.82, on 980 reference pixels. Whole"
     assert any(text.startswith(foot) for text in said), said
     assert any("EnMAP © DLR 2022" in text and "EPSG:32633" in text for text in said), said
     (shown,) = [i for i in layout.items() if isinstance(i, QgsLayoutItemMap)]

@@ -65,7 +65,7 @@ def matched(
     if not keep.any():
         raise InputError(f"All classes of '{name}' are left out; match one of them to the map's.")
     left = [c for c in reference.classes if c.value not in becomes]
-    new = {c.value: c for c in (*left, *(t for t in becomes.values() if t is not None))}
+    new = {c.value: c for c in (*left, *filter(None, becomes.values()), *known)}
     warnings = reference.warnings
     if lacking:
         text = f"'{name}' has no polygons of these classes on the map, so their match has no effect"
