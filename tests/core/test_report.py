@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from affine import Affine
 from mtmsd.assess.assess import assess_map, report_held_out
+from mtmsd.assess.baseline import Baseline
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.map_report import report_of_map
 from mtmsd.assess.validation import joined
@@ -228,7 +229,9 @@ def test_a_match_with_a_class_that_is_not_there_is_named(
 def test_without_a_reference_the_report_is_of_what_the_classifier_brought_along(
     tmp_path: Path, scene: Path, training: Path
 ) -> None:
-    told = evaluate([1, 1, 2, 2], [1, 2, 2, 2], CLASSES, groups=[0, 1, 2, 3])
+    rival = Baseline("svm", "support vector machine", np.array([1, 1, 2, 1], np.uint16), 2.5)
+    told = evaluate([1, 1, 2, 2], [1, 2, 2, 2], CLASSES, [rival], groups=[0, 1, 2, 3])
+    del told["baselines"][0]["seconds"]  # as in a classifier's file
     for name, metadata in (("told", METADATA | {"accuracy": told}), ("silent", METADATA)):
         with (
             Scene.open(scene) as opened,
