@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from processing.gui.wrappers import WidgetWrapper
@@ -12,10 +12,10 @@ from qgis.PyQt.QtWidgets import QComboBox
 class ChoiceWidget(WidgetWrapper):
     """Shows the names and gives the values, in a dialog, in batch and in models alike."""
 
-    def createWidget(self, names: Mapping[str, str], **_: Any) -> QComboBox:
+    def createWidget(self, names: Sequence[Sequence[str]], **_: Any) -> QComboBox:
         """Return the list; called by the base class with what the parameter's metadata hold."""
         combo = QComboBox()
-        for value, name in names.items():
+        for value, name in names:  # pairs: a map would come back in another order
             combo.addItem(name, value)
         combo.currentIndexChanged.connect(lambda _at: self.widgetValueHasChanged.emit(self))
         return combo

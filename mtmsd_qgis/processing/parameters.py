@@ -36,7 +36,8 @@ def choice(
         name, title, options=list(names), usesStaticStrings=True, defaultValue=default
     )
     widget = f"{__package__}.choice_widget.ChoiceWidget"  # loaded only by a dialog
-    parameter.setMetadata({"widget_wrapper": {"class": widget, "names": names}})
+    pairs = [list(pair) for pair in names.items()]
+    parameter.setMetadata({"widget_wrapper": {"class": widget, "names": pairs}})
     return parameter
 
 

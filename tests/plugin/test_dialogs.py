@@ -74,5 +74,5 @@ def test_no_list_of_the_toolbox_shows_a_word_of_the_command_line(provider):
         for parameter in algorithm.parameterDefinitions():
             if parameter.type() == "enum":
                 names = parameter.metadata()["widget_wrapper"]["names"]
-                assert list(names) == parameter.options()
-                assert all(name != value for value, name in names.items()), parameter.name()
+                assert [value for value, _ in names] == parameter.options()
+                assert all(name != value for value, name in names), parameter.name()

@@ -79,13 +79,13 @@ def test_keys_are_in_qgis_settings_and_tooltips_say_the_ones_that_hold(keys: Doc
     manager = QgsGui.shortcutsManager()
     action = next(a for a in manager.listActions() if a.text() == "MTMSD: draw a polygon")
     assert "(D)" in keys.part("mtmsdDraw_polygon").toolTip()
-    assert manager.setActionKeySequence(action, "Ctrl+Alt+7")
+    assert manager.setKeySequence(action, "Ctrl+Alt+7")
     try:
         assert "(Ctrl+Alt+7)" in keys.part("mtmsdDraw_polygon").toolTip()
         press(keys, "D")
         assert not keys.part("mtmsdDraw_polygon").isChecked(), "the old key still works"
     finally:
-        manager.setActionKeySequence(action, "D")
+        manager.setKeySequence(action, "D")
 
 
 def test_a_key_of_qgis_stays_with_qgis_and_none_is_left_after_unloading(

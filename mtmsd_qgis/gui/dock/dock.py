@@ -21,7 +21,6 @@ from ...state.training_samples import TrainingSamples
 from ...state.workspace import Workspace
 from ..engine.engine_section import EngineSection
 from ..engine.setup_runner import EngineSetUp
-from ..widgets.section import Section
 from .accuracy.accuracy_section import AccuracySection
 from .first_steps import FirstSteps
 from .jobs.job_strip import JobStrip
@@ -128,7 +127,7 @@ class MtmsdDock(QgsDockWidget):
         self.visibilityChanged.connect(self._wake)
         QTimer.singleShot(0, self._wake)
 
-    def _first_steps(self) -> list[tuple[Section, str]]:
+    def _first_steps(self) -> list[tuple[Any, str]]:
         return [
             (self.engine, ""),
             (self.scene, self.tr("choose a hyperspectral raster, or open one.")),
@@ -140,7 +139,7 @@ class MtmsdDock(QgsDockWidget):
             (self.accuracy, self.tr("how far the map can be trusted.")),
         ]
 
-    def _go_to(self, section: Section) -> None:
+    def _go_to(self, section: Any) -> None:
         section.set_open(True)
         QTimer.singleShot(0, lambda: self._area.ensureWidgetVisible(section, 0, 0))
 
