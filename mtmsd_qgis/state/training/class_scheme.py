@@ -102,7 +102,8 @@ def _checked(path: Path, place: str, value: str, name: str, color: str) -> Row:
 def _of_style(path: Path) -> list[Row]:
     """Read the categories of a vector style or the palette of a raster style."""
     document = QDomDocument()
-    if not document.setContent(path.read_text(encoding="utf-8", errors="replace")):
+    document.setContent(path.read_text(encoding="utf-8", errors="replace"))
+    if document.documentElement().isNull():  # what setContent returns is not the same in Qt 6
         raise ValueError(tr("{} is no style of QGIS.").format(path.name))
     entries = document.elementsByTagName("paletteEntry")
     if entries.count():

@@ -91,7 +91,8 @@ def export(layout: QgsPrintLayout, path: Path) -> bool:
         settings = QgsLayoutExporter.ImageExportSettings()
         settings.dpi = DPI
         done = exporter.exportToImage(str(path), settings)
-    return done == QgsLayoutExporter.ExportResult.Success
+    # for a folder that is not there, QGIS 3.22 says Success
+    return done == QgsLayoutExporter.ExportResult.Success and path.is_file()
 
 
 class _Sheet:
@@ -135,6 +136,8 @@ class _Sheet:
         item.setCrs(layers[0].crs())
         item.setLayers(layers)
         item.setKeepLayerSet(True)
+        item.setExtent(layers[0].extent())  # which fits the item to it, so once more:
+        item.attemptResize(QgsLayoutSize(*MAP_SIZE))
         item.zoomToExtent(layers[0].extent())
         item.setFrameEnabled(True)
         return item

@@ -72,7 +72,7 @@ class SpectraPins(QWidget):
         self._pin_button.setEnabled(known)
         self._pin_button.setToolTip(pin if known else first)
         self._drop.setEnabled(bool(self._pins))
-        none = self.tr("No spectrum is pinned.")
+        none = self.tr("There are no pinned spectra.")
         drop = self.tr("Take the pinned spectra out of the plot")
         self._drop.setToolTip(drop if self._pins else none)
         some = known and bool(self._pins or self._samples.spectra)
