@@ -11,6 +11,7 @@ import pytest
 from conftest import CRS, square
 from docked import Docked, docked  # noqa: F401
 from qgis.core import QgsFeature, QgsProject, QgsVectorLayer
+from qgis.PyQt.QtGui import QTextDocument
 from qgis.PyQt.QtWidgets import QComboBox, QTableWidget
 
 from mtmsd_qgis.gui.dock.accuracy import accuracy_section
@@ -91,6 +92,9 @@ def test_the_report_can_be_opened_as_soon_as_there_is_any_accuracy(
     assert "0.847" not in room.text("mtmsdPerClass")
     for words in ("Producer's", "User's", "F1", "a&lt;b", "84.7"):
         assert words in room.text("mtmsdPerClass")
+    table = QTextDocument()
+    table.setHtml(room.text("mtmsdPerClass").replace("a&lt;b", "low vegetation"))
+    assert table.idealWidth() < 285, "figures are cut off at 320 px"
     room.click("mtmsdReport")
     assert "LABELS" not in started[-1]
     assert started[-1]["MAP"].endswith("map.tif")

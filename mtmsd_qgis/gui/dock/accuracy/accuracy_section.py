@@ -77,6 +77,7 @@ class AccuracySection(Section):
         self._classes = QLabel()
         self._classes.setObjectName("mtmsdPerClass")
         self._classes.setTextFormat(Qt.TextFormat.RichText)
+        self._classes.setWordWrap(True)
         self._classes.setToolTip(
             self.tr(
                 "Producer's accuracy: share of a class's reference pixels that are mapped as it; "
@@ -264,11 +265,11 @@ class AccuracySection(Section):
     def _per_class(self, classes: list[dict[str, Any]]) -> str:
         """Return a table of the classes' figures."""
         titles = ("", self.tr("Producer's"), self.tr("User's"), self.tr("F1"))
-        head = "".join(f"<td align='right'>&nbsp;&nbsp;{title}</td>" for title in titles)
+        head = "".join(f"<td align='right'>&nbsp;<small>{title}</small></td>" for title in titles)
         lines = "".join(
             f"<tr><td><span style='color:{c['color']}'>■</span> {escape(c['name'])}</td>"
             + "".join(
-                f"<td align='right'>&nbsp;&nbsp;{percent(c.get(name))}</td>"
+                f"<td align='right'>&nbsp;<small>{percent(c.get(name))}</small></td>"
                 for name in ("producer", "user", "f1")
             )
             + "</tr>"
