@@ -58,10 +58,12 @@ def matched(
             free = _free(info, known, reference, becomes)
             becomes[info.value] = targets.get(info.name, free)
     values, keep = reference.values.copy(), np.ones(len(reference), bool)
-    for value, target in becomes.items():
+    for value, chosen in becomes.items():
         here = reference.values == value
-        keep &= ~here if target is None else True
-        values[here] = target.value if target is not None else value
+        if chosen is None:
+            keep &= ~here
+        else:
+            values[here] = chosen.value
     if not keep.any():
         raise InputError(f"All classes of '{name}' are left out; match one of them to the map's.")
     left = [c for c in reference.classes if c.value not in becomes]
