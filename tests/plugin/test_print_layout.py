@@ -91,7 +91,7 @@ def test_the_page_is_written_and_shows_the_map(
 def test_a_page_that_cannot_be_written_is_said(
     mapped: Docked, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    path = tmp_path / "nowhere" / "page.png"
+    path = tmp_path / "scene.tif" / "page.png"  # below a file
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     menu = mapped.part("mtmsdLayoutMenu", QMenu)
     next(a for a in menu.actions() if "PNG" in a.text()).trigger()

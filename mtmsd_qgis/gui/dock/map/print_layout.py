@@ -91,8 +91,7 @@ def export(layout: QgsPrintLayout, path: Path) -> bool:
         settings = QgsLayoutExporter.ImageExportSettings()
         settings.dpi = DPI
         done = exporter.exportToImage(str(path), settings)
-    # for a folder that is not there, QGIS 3.22 says Success
-    return done == QgsLayoutExporter.ExportResult.Success and path.is_file()
+    return done == QgsLayoutExporter.ExportResult.Success
 
 
 class _Sheet:
