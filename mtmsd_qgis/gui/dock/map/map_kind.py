@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ....common.classifiers import MTMSD
 from ....common.numbers import percent
 from ....common.translation import tr
 from ....processing.styling import map_note
-from ....state.classifiers import MTMSD
 
 
 def kind_text(path: str, others: Iterable[str], has_model: bool) -> str:

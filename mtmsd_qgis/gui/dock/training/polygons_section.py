@@ -205,17 +205,16 @@ class PolygonsSection(Section):
             ("undo", undo, self.tr("Undo: {}").format(stack.undoText()) if undo else ""),
             ("redo", redo, self.tr("Redo: {}").format(stack.redoText()) if redo else ""),
         ):
-            self._buttons[key].setEnabled(can)
-            shortcut = self._buttons[key].property("key") or ""
-            tip = self._buttons[key].property("tip")
-            self._buttons[key].setToolTip(text + shortcut if text else tip)
+            button = self._buttons[key]
+            button.setEnabled(can)
+            said = text and text + (button.property("key") or "")
+            button.setToolTip(said or button.property("tip"))
 
     # drawing
 
     def finish(self) -> None:
         """End the polygon that is drawn, or take the grown region."""
-        tool = self._canvas.mapTool()
-        if any(tool is own for own in self._tools.values()):
+        if (tool := self._canvas.mapTool()) in self._tools.values():
             tool.finish()
 
     def _draw(self, kind: str, on: bool) -> None:
