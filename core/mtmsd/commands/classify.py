@@ -86,7 +86,7 @@ def _run_several(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     for path in (folder, *layers.values()):
         if not path.is_dir():
             check_outputs([], [path])
-    read = [arguments.classifier, *(job.scene for job in jobs)]
+    read: list[str | Path | None] = [arguments.classifier, *(job.scene for job in jobs)]
     written = [path for job in jobs for path in (job.output, *job.layers().values())]
     check_rasters(*written)
     arguments.chosen_runtime().files.checksum_of(arguments.classifier)  # told once, not per scene
@@ -98,7 +98,8 @@ def _run_several(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     with work_folder(folder / "scenes", arguments.resume, reporter) as work:
         for number, job in enumerate(jobs, 1):
             reporter.phase("scene", f"Scene {number} of {len(jobs)}: {Path(job.scene).name}")
-            files = [job.scene, job.classifier, job.output, *job.layers().values()]
+            files: list[str | Path | None] = [job.scene, job.classifier, job.output]
+            files += job.layers().values()
             try:
                 done[str(job.scene)] = Steps(work).run(
                     job.scene, job, files, functools.partial(run, job, reporter)
@@ -119,7 +120,7 @@ def _of_scene(arguments: Arguments, row: SceneRow) -> Arguments:
     name = row.output or Path(f"{Path(row.scene.split('|', 1)[0]).stem}.tif")
     output = arguments.output / name
     resume = arguments.resume and work_path(output).is_dir()
-    layers = {layer: path / name.name for layer, path in arguments.layers().items()}
+    layers: dict[str, Any] = {layer: path / name.name for layer, path in arguments.layers().items()}
     return replace(arguments, scene=row.scene, output=output, more=[], resume=resume, **layers)
 
 
