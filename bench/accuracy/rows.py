@@ -184,6 +184,16 @@ def _stack(trained: bool | None, **changed: Any) -> Callable[..., Answer]:
     return answer
 
 
+def _supertokens(data: SceneData, parts: Parts, seed: int) -> Answer:
+    """Return the class of each pixel's region."""
+    from mtmsd.regions.methods import Supertokens
+
+    train, test = (parts.labels.subset(index) for index in (parts.train, parts.test))
+    method = Supertokens.of(data.scene, train, 0, seed, Reporter())
+    network = method.learn(train, seed=seed, reporter=Reporter())
+    return method.answers(network, test).predicted, None
+
+
 def _likeliest(samples: Any, classifier: Any, parts: Parts) -> Answer:
     """Classes and confidence, as they are mapped."""
     from mtmsd.classify.uncertainty import tempered
@@ -222,6 +232,7 @@ ROWS: dict[str, Row] = {
     "sst-components": Row(
         "spectral-spatial transformer on components", _network(True, head="sst", input="components")
     ),
+    "supertokens": Row("supertokens (regions)", _supertokens),
 }
 """Every line by name; those after ``mtmsd-untrained`` run only when they are asked for."""
 USUAL = [*ROWS][: [*ROWS].index("patchwise")]

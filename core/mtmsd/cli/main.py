@@ -32,6 +32,7 @@ from mtmsd.cli.options import (
     pairs,
     preset,
     rasters,
+    regions,
     resume,
 )
 
@@ -208,6 +209,7 @@ def assess(as_json: bool, **values: Any) -> int:
 @click.option("--polygons", metavar="FILE.gpkg", help="Also the map's regions as polygons.")
 @click.option("--next-labels", metavar="FILE.gpkg", help="Also 20 places to label next.")
 @doubtful
+@regions
 @preset
 @method
 @features

@@ -204,6 +204,24 @@ rasters = together(
     ),
 )
 
+regions = together(
+    click.option(
+        "--regions",
+        type=click.Choice(["supertokens"]),
+        help="Also regions with true edges, learnt from the polygons, beside MAP: MAP.regions.gpkg "
+        "with the class shares of each and MAP.regions.tif. The report says what they cost.",
+    ),
+    click.option(
+        "--region-size",
+        default=0,
+        show_default=True,
+        metavar="PIXELS",
+        help="Side of the squares in which regions begin; 0: half of a typical polygon's.",
+    ),
+    click.option("--region-layer", metavar="FILE.gpkg", help="Where they go instead."),
+    click.option("--region-map", metavar="FILE.tif", help="Where their class map goes instead."),
+)
+
 
 def output(metavar: str, help_text: str) -> Callable[[F], F]:
     """Declare where the result goes."""

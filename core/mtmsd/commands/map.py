@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mtmsd.commands import assess, classify, nextlabels, pretrain, train, vectorize
+from mtmsd.commands import assess, classify, nextlabels, pretrain, regions, train, vectorize
 from mtmsd.commands.arguments import Method, Pixels, Rasters, Source, command_line
 from mtmsd.commands.inputs import open_labels, open_scene
 from mtmsd.commands.method import check_backbone, check_method
@@ -54,17 +54,39 @@ class Arguments(Rasters, Method):
     """Places that are worth a label next: .gpkg, .shp, .geojson or .fgb."""
     doubtful: Path | None = None
     """Polygons that disagree with their class, of a stack: .gpkg, .shp, .geojson or .fgb."""
+    regions: str = ""
+    """Regions with true edges beside the map: supertokens, or none."""
+    region_size: Pixels = 0
+    """Side in pixels of the squares in which regions begin; 0: chosen by the polygons."""
+    region_layer: Path | None = None
+    """The regions: .gpkg, .shp, .geojson or .fgb; beside the map if not given."""
+    region_map: Path | None = None
+    """Their class map; beside the map if not given."""
     holdout: float = 0.25
     guard: Pixels = 0
     split: str = "auto"
     resume: bool = False
     """Continue where the last run with the same output ended."""
 
+    def region_files(self) -> tuple[Path | None, Path | None]:
+        """Return layer and map of the regions, where they are wanted."""
+        if not self.regions:
+            return None, None
+        stem = self.output.stem
+        return (
+            self.region_layer or self.output.with_name(f"{stem}.regions.gpkg"),
+            self.region_map or self.output.with_name(f"{stem}.regions.tif"),
+        )
+
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Pretrain, train, classify, assess; a resumed run skips the steps that are finished."""
     kept = (arguments.model_output, arguments.classifier_output)
-    optional = (arguments.report, arguments.polygons, arguments.next_labels, arguments.doubtful)
+    region_layer, region_map = arguments.region_files()
+    optional = (
+        arguments.report, arguments.polygons, arguments.next_labels, arguments.doubtful,
+        region_layer, region_map,
+    )  # fmt: skip
     others = [*arguments.layers().values(), *(path for path in optional if path)]
     check_outputs(
         [
@@ -81,8 +103,8 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
             arguments.classifier_output,
         ],
     )
-    check_rasters(arguments.output, *arguments.layers().values())
-    check_vectors(arguments.polygons, arguments.next_labels)
+    check_rasters(arguments.output, *arguments.layers().values(), region_map)
+    check_vectors(arguments.polygons, arguments.next_labels, region_layer)
     settings = arguments.chosen()
     train.check_choices(arguments.classifier, arguments.split, arguments.holdout)
     train.check_doubtful(arguments.classifier, arguments.doubtful)
@@ -113,6 +135,13 @@ def _check_labels(arguments: Arguments) -> None:
     silent = Reporter()  # each step tells its own warnings
     with open_scene(arguments.scene, arguments.exclude, silent) as scene:
         labels = open_labels(arguments.labels, scene, arguments.class_field, silent)
+        if arguments.regions:
+            from mtmsd.regions.learner import check_size
+            from mtmsd.regions.methods import regions_named
+
+            regions_named(arguments.regions)
+            if arguments.region_size:
+                check_size(arguments.region_size, scene)
         if arguments.validation:
             read_labels(
                 arguments.validation,
@@ -151,6 +180,7 @@ class _Sequence:
             ("pretrain", self._pretrain),
             ("train", self._train),
             ("classify", self._classify),
+            ("regions", self._regions),
             ("assess", self._assess),
             ("vectorize", self._vectorize),
             ("nextlabels", self._next_labels),
@@ -237,6 +267,32 @@ class _Sequence:
             lambda: classify.run_in(self._work, arguments, self._reporter),
         )
 
+    def _regions(self, results: dict[str, Any]) -> dict[str, Any]:
+        given, (layer, raster) = self._given, self._given.region_files()
+        if layer is None or raster is None:
+            return {}
+        arguments = regions.Arguments(
+            scene=given.scene,
+            labels=given.labels,
+            output=layer,
+            raster=raster,
+            kind=given.regions,
+            size=given.region_size,
+            class_field=given.class_field,
+            exclude=given.exclude,
+            seed=given.seed,
+        )
+        parted = self._train_arguments(results["model"])
+        if given.validation:
+            parted = replace(parted, holdout=given.holdout)
+        overall = (results["accuracy"] or {}).get("overall")
+        return regions.make_regions(
+            arguments,
+            lambda labels: train.held_out(parted, labels),
+            self._reporter,
+            pixel_map=overall,
+        )
+
     def _assess(self, results: dict[str, Any]) -> dict[str, Any]:
         """Assess the finished map; that it cannot be assessed is told, and the map stands."""
         from mtmsd.assess.informing import Informing
@@ -300,9 +356,12 @@ class _Sequence:
         with train.scene_of(model, given.scene, given.exclude, silent) as scene:
             labels = open_labels(given.labels, scene, given.class_field, silent)
             held = train.held_out(self._train_arguments(results["model"]), labels)
+            told = results["accuracy"]
+            if told and "region_figures" in results:
+                told = told | {"regions": results["region_figures"]}
             return report_held_out(
                 given.output,
-                results["accuracy"],
+                told,
                 labels,
                 held.splits if results["accuracy"] else (),
                 report=report,

@@ -1,0 +1,1 @@
+"""Regions with true edges, learnt with their classes."""
