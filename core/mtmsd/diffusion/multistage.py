@@ -7,7 +7,7 @@ as many channels at every timestep.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +110,7 @@ class MultistageUNet(UNet):
     def _decoder(self, number: int) -> tuple[nn.ModuleList, nn.Sequential]:
         if number == 0:
             return self.output_blocks, self.out
-        further = self.decoders[number - 1]
+        further = cast(Decoder, self.decoders[number - 1])
         return further.output_blocks, further.out
 
     def _decoded(self, encoded: tuple[Tensor, list[Tensor], Tensor], number: int) -> Tensor:

@@ -110,8 +110,8 @@ class BlockReader:
         values, valid = self.scene.read(row - 1, col - 1, height + 2, width + 2)
         components = self.whitening.apply(values, valid)
         spectra = values[:, 1:-1, 1:-1].reshape(len(values), -1)
-        both = np.concatenate([spectra, self.derivative(spectra)])
-        both = torch.from_numpy(((both - self.mean[:, None]) * self.scale[:, None]).T.copy())
+        seen = np.concatenate([spectra, self.derivative(spectra)])
+        both = torch.from_numpy(((seen - self.mean[:, None]) * self.scale[:, None]).T.copy())
         known = torch.from_numpy(valid[1:-1, 1:-1].ravel())
         both[~known] = 0
         found = BlockInput(
