@@ -209,6 +209,7 @@ def memory(folder: Path, device: torch.device, quick: bool) -> dict[str, Any]:
         )
         peak_of(
             "train", scene, polygons, "-o", classifier, "--model", model, "--holdout", "0",
+            "--classifier", "mtmsd",
             *fewer, *common,
         )  # fmt: skip
         target = folder / "map.tif"

@@ -12,8 +12,8 @@ def classifier_names() -> dict[str, str]:
     """Return what the classifiers are called, by the engine's name for them."""
     translate = QCoreApplication.translate
     return {
-        MTMSD: translate("MapOptions", "MTMSD"),
         STACK: translate("MapOptions", "Stack of several"),
+        MTMSD: translate("MapOptions", "MTMSD"),
         "svm": translate("MapOptions", "Support vector machine"),
         "svm-polygons": translate("MapOptions", "SVM, tuned by polygons"),
         "rf": translate("MapOptions", "Random forest"),

@@ -12,7 +12,7 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ..common.classifiers import MTMSD, classifier_names
+from ..common.classifiers import classifier_names
 from ..common.translation import tr
 from .parameters import advanced, choice, with_help
 
@@ -22,15 +22,17 @@ FILTERS = ("UNKNOWN_BELOW", "MAJORITY", "SIEVE")
 
 def classifier_kind() -> QgsProcessingParameterDefinition:
     """Declare what learns the classes."""
-    parameter = choice("CLASSIFIER", tr("Classifier"), classifier_names(), MTMSD)
+    auto = {"auto": tr("Automatic: the stack, with the preset paper MTMSD alone")}
+    parameter = choice("CLASSIFIER", tr("Classifier"), auto | classifier_names(), "auto")
     return with_help(
         parameter,
         tr(
-            "mtmsd (default): the diffusion network alone. stack: several simple classifiers, and "
-            "the network where there is a diffusion model, weighed by polygons that were left out; "
-            "without a model it takes seconds. Or one of plain spectra: svm (support vector "
-            "machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The "
-            "accuracy report says when one of them is better."
+            "auto (default): stack; with the preset paper, mtmsd. stack: several simple "
+            "classifiers, and the diffusion network where there is a model, weighed by polygons "
+            "that were left out; without a model it takes seconds. mtmsd: the network alone. Or "
+            "one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned "
+            "over whole polygons), rf (random forest). The accuracy report says when one of them "
+            "is better."
         ),
     )
 

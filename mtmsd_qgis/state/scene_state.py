@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..common.classifiers import MTMSD
+from ..common.classifiers import STACK
 from .training.classes import LandClass, from_json, to_json
 
 STEP_FILES = ("output", "confidence", "probabilities", "report", "unwanted", "doubtful")
@@ -30,7 +30,7 @@ class MapOptions:
         Smallest region, pixels.
     """
 
-    classifier: str = MTMSD
+    classifier: str = STACK
     unknown: int = 0
     majority: int | None = None
     sieve: int = 1

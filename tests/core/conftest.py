@@ -70,6 +70,7 @@ def train_in(folder: Path) -> None:
     learn = ["pretrain", scene, "-o", model, *settings]
     assert main([str(word) for word in learn]) == 0
     learn = ["train", scene, labels, "-o", classifier, "--model", model, "--holdout", "0"]
+    learn += ["--classifier", "mtmsd"]
     assert main([str(word) for word in [*learn, *settings]]) == 0
 
 

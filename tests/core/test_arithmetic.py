@@ -186,6 +186,7 @@ def test_model_and_classifier_say_what_was_used_and_a_repeat_gives_the_same_bits
     assert (used["precision"], used["layout"]) == ("fp32", "channels_last")
     classifier = tmp_path / "classifier.safetensors"
     line = ["train", scene, labels, "-o", classifier, "--model", model, "--holdout", "0"]
+    line += ["--classifier", "mtmsd"]
     assert main([str(word) for word in [*line, *words(OPEN)]]) == 0
     monkeypatch.setenv(fastest.VARIABLE, str(PLAIN))  # as another machine would choose
     loaded = load_classifier(classifier)

@@ -69,7 +69,7 @@ def test_another_backbone_is_a_line_in_the_table(
     classifier = tmp_path / "classifier.safetensors"
     settings = words(TINY | {"blocks": "0", "epochs": 1, "timesteps": "100"})
     line = ["train", trained / "scene.tif", trained / "labels.gpkg", "-o", classifier]
-    line += ["--model", path, "--holdout", "0", *settings]
+    line += ["--model", path, "--holdout", "0", "--classifier", "mtmsd", *settings]
     assert main([str(word) for word in line]) == 0
     monkeypatch.delitem(BACKBONES, "flat")
     with pytest.raises(Exception, match="There is no backbone 'flat'") as caught:

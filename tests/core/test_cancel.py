@@ -112,8 +112,9 @@ def test_cancel_in_every_phase_leaves_nothing_half_done(
     outputs = ["-o", tmp_path / "map.tif", "--confidence", tmp_path / "confidence.tif"]
     holdout = "0.25" if phase == "holdout" else "0"
     process = start(
-        "map", *inputs, *outputs, "--json", "--holdout", holdout, *words(TINY | settings)
-    )
+        "map", *inputs, *outputs, "--json", "--holdout", holdout, "--classifier", "mtmsd",
+        *words(TINY | settings),
+    )  # fmt: skip
     while f'"name": "{phase}"'.encode() not in process.stdout.readline():
         assert process.poll() is None
     process.terminate()

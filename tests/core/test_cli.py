@@ -102,12 +102,16 @@ def test_set_takes_one_pair_or_several(passed):
 
 
 def test_map_keeps_model_and_classifier_beside_the_map(passed):
-    cli.main(["map", "s.tif", "l.gpkg", "-o", "out/city.tif", "--features", "patchwise"])
-    cli.main(["map", "s.tif", "l.gpkg", "-o", "city.tif", "--model", "m.st"])
+    line = ["map", "s.tif", "l.gpkg", "-o", "out/city.tif", "--features", "patchwise"]
+    cli.main([*line, "--classifier", "mtmsd"])
+    cli.main([*line, "--classifier", "mtmsd", "--model", "m.st"])
+    cli.main([*line, "--preset", "paper"])
+    cli.main(line)
     assert str(passed[0][1]["model_output"]) == "out/city.model.safetensors"
     assert str(passed[0][1]["classifier_output"]) == "out/city.classifier.safetensors"
     assert passed[0][1]["settings"] == {"features": "patchwise"}
-    assert passed[1][1]["model_output"] is None
+    kept = [values["model_output"] for _, values in passed]
+    assert [path is not None for path in kept] == [True, False, True, False]
 
 
 EVERY_ARGUMENT: dict[str, dict[str, Any]] = {

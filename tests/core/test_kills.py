@@ -107,7 +107,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     method = {"scene": scene, "settings": SETTINGS, "seed": 5, "device": "cpu"}
     arguments = {
         "pretrain": method,
-        "train": method | {"labels": labels, "model": model},
+        "train": method | {"labels": labels, "model": model, "classifier": "mtmsd"},
         "classify": {"scene": scene, "classifier": classifier, "device": "cpu"},
     }
     warm_up = _processes.Process(target=int)

@@ -17,6 +17,7 @@ from mtmsd.classify.classifier import load_classifier
 from mtmsd.cli.main import main
 from mtmsd.onnx.export import export
 from mtmsd.reporting import Reporter
+from running import words as words_of
 from small_files import rectangle, write_polygons
 
 pytestmark = pytest.mark.slow
@@ -155,6 +156,45 @@ def test_a_classifier_file_is_told_to_be_exported_first(trained: Path, files: Pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_stack_without_network_is_learnt_and_mapped_as_the_full_engine_does(
+    trained: Path, tmp_path: Path
+):
+    scene, labels = trained / "scene.tif", trained / "labels.gpkg"
+    made = {name: tmp_path / f"{name}.tif" for name in ("full", "here", "again")}
+    classifier = tmp_path / "stack.safetensors"
+    learn = ["map", scene, labels, "-o", tmp_path / "map.tif", "--probabilities"]
+    words = [*learn, made["full"], "--classifier-out", classifier]
+    assert main([str(word) for word in words]) == 0
+    done("classify", scene, "-o", tmp_path / "m.tif", "--classifier", classifier,
+         "--probabilities", made["here"])  # fmt: skip
+    done(*learn, made["again"])
+    found = {name: rasterio.open(path).read() for name, path in made.items()}
+    for name in ("here", "again"):
+        np.testing.assert_allclose(found[name], found["full"], atol=1e-5)
+    assert np.ptp(found["full"]) > 0.5
+
+
+def test_a_stack_with_its_network_is_exported_and_mapped_as_torch_does(
+    trained: Path, tmp_path: Path
+):
+    scene, classifier = trained / "scene.tif", tmp_path / "stack.safetensors"
+    settings = {"epochs": 4, "samples_per_epoch": 0, "stride": 16, "timesteps": 100, "members": 2}
+    settings |= {"channels": 1000, "classifier.learning_rate": 2e-3, "precision": "fp32"}
+    learn = ["train", scene, trained / "labels.gpkg", "-o", classifier, "--holdout", "0"]
+    learn += ["--model", trained / "model.safetensors", *words_of(settings)]
+    assert main([str(word) for word in learn]) == 0
+    stack = load_classifier(classifier)
+    assert stack.listens_to_network, "or the network's tiles are not compared"
+    onnx, made = tmp_path / "stack.onnx", [tmp_path / "full.tif", tmp_path / "here.tif"]
+    assert main(["export", str(classifier), "-o", str(onnx)]) == 0
+    line = ["classify", scene, "-o", tmp_path / "map.tif", "--probabilities"]
+    words = [*line, made[0], "--classifier", classifier]
+    assert main([str(word) for word in words]) == 0
+    done(*line, made[1], "--classifier", onnx, "--disagreement", tmp_path / "d.tif")
+    full, here = (rasterio.open(path).read() for path in made)
+    np.testing.assert_allclose(here, full, atol=1e-5)
+
+
 def test_learning_is_told_to_need_the_full_engine(trained: Path, files: Path, tmp_path: Path):
     scene, labels, out = (
         trained / "scene.tif",
@@ -164,7 +204,7 @@ def test_learning_is_told_to_need_the_full_engine(trained: Path, files: Path, tm
     for words in (
         ["pretrain", scene, "-o", out],
         ["train", scene, labels, "-o", out, "--model", trained / "model.safetensors"],
-        ["map", scene, labels, "-o", tmp_path / "map.tif"],
+        ["map", scene, labels, "-o", tmp_path / "map.tif", "--classifier", "mtmsd"],
         ["export", files / "classifier.safetensors", "-o", tmp_path / "out.onnx"],
     ):
         status, error = refusal(*words)

@@ -115,17 +115,8 @@ def test_checkpoints_of_other_settings_are_not_mixed_in(
 
 def map_of(scene: Path, labels: Path, output: Path, *options: str) -> list[str | Path]:
     """Return the command line of the whole chain."""
-    return [
-        "map",
-        scene,
-        labels,
-        "-o",
-        output,
-        "--seed",
-        "5",
-        *options,
-        *words(SETTINGS | {"iterations": 2}),
-    ]
+    learn = ["map", scene, labels, "-o", output, "--classifier", "mtmsd", "--seed", "5"]
+    return [*learn, *options, *words(SETTINGS | {"iterations": 2})]
 
 
 def pixels(path: Path) -> list[int]:
@@ -166,6 +157,26 @@ def test_a_broken_map_goes_on_with_the_step_it_broke_in(
         assert all(np.array_equal(one[name], other[name]) for name in one)
     assert not list(tmp_path.glob("*.work"))
     assert leftovers(tmp_path) == []
+
+
+def test_a_stacks_map_is_the_same_to_the_byte_also_where_it_broke(unbroken, tmp_path: Path):
+    scene, _ = unbroken
+    labels = scene.with_name("labels.gpkg")
+
+    def line(name: str) -> list[str | Path]:
+        files = ["-o", tmp_path / f"{name}.tif", "--confidence", tmp_path / f"{name}-c.tif"]
+        return ["map", scene, labels, *files, "--seed", "5"]
+
+    def made(name: str) -> list[bytes]:
+        names = (f"{name}.tif", f"{name}-c.tif", f"{name}.classifier.safetensors")
+        return [(tmp_path / file).read_bytes() for file in names]
+
+    assert main([str(word) for word in line("here")]) == 0
+    assert end(start(*line("there")))[0] == 0
+    killed_in("baseline", line("broken"))
+    assert end(start(*line("broken"), "--resume"))[0] == 0
+    assert made("here") == made("there") == made("broken")
+    assert set(pixels(tmp_path / "here.tif")) == {1, 2}
 
 
 def test_a_step_is_done_again_when_what_it_was_made_from_has_changed(tmp_path: Path):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import rasterio
 from mtmsd.classes import ClassInfo
 from mtmsd.classify.classifier import load_classifier
 from mtmsd.cli.main import main
+from mtmsd.commands.map import Arguments
+from mtmsd.commands.train import classifier_for
 from mtmsd.errors import InputError
 from mtmsd.files.tensor_file import checksum_of
 from mtmsd.labels.labels import Labels
@@ -20,6 +25,7 @@ from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import fit_whitening, read_whitened
 from mtmsd.stack import features
+from mtmsd.stack.classifier import PART
 from mtmsd.stack.features import CHUNK, FeatureReader, gaussian_means
 from mtmsd.stack.findings import classes_alike
 from mtmsd.stack.folds import spatial_folds
@@ -146,6 +152,19 @@ def test_the_same_labels_and_seed_give_the_same_file_and_the_file_the_same_map(
     )
 
 
+def test_the_number_of_cores_changes_no_bit_of_a_map(
+    scene: Scene, samples: StackTrainingSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapper = StackMapper(scene, samples.fit(seed=0, reporter=Reporter()), "cpu")
+    maps = []
+    for cores in (1, 2, 7):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        maps.append(mapper.block((0, 0, 100, 100)).probabilities)
+    assert maps[0][0].size > PART, "or nothing is divided"
+    np.testing.assert_array_equal(maps[0], maps[1])
+    np.testing.assert_array_equal(maps[0], maps[2])
+
+
 def test_a_stream_that_fails_on_held_out_pixels_is_not_listened_to() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 300)
@@ -264,7 +283,7 @@ def test_a_polygon_of_the_wrong_class_and_classes_that_look_alike_are_named(
 def test_a_map_from_polygons_needs_no_diffusion_model(trained: Path, tmp_path: Path) -> None:
     written = tmp_path / "map.tif"
     words_ = ["map", trained / "scene.tif", trained / "labels.gpkg", "-o", written]
-    words_ += ["--classifier", "stack", "--report", tmp_path / "report.html", "--seed", "1"]
+    words_ += ["--report", tmp_path / "report.html", "--seed", "1"]
     assert main([str(word) for word in words_]) == 0
     assert not list(tmp_path.glob("*.model.safetensors"))
     with rasterio.open(written) as dataset:
@@ -279,6 +298,43 @@ def test_a_map_from_polygons_needs_no_diffusion_model(trained: Path, tmp_path: P
     assert [b["name"] for b in told["baselines"]], "compared with simple classifiers"
 
 
+def test_the_published_preset_is_the_published_method_alone(trained: Path, tmp_path: Path) -> None:
+    assert (classifier_for("auto", "paper"), classifier_for("auto", "quick")) == ("mtmsd", "stack")
+    assert classifier_for("stack", "paper") == "stack"
+    given = {"scene": "s", "labels": "l", "output": Path("m.tif")}
+    asks = [{"preset": "paper"}, {"classifier": "mtmsd"}, {"model_output": Path("m")},
+            {"init": Path("i")}]  # fmt: skip
+    assert all(Arguments(**given, **words).pretrains for words in asks)
+    spares = [{}, {"preset": "quick"}, {"classifier": "svm", "preset": "paper"},
+              {"preset": "paper", "model": Path("m")}]  # fmt: skip
+    assert not any(Arguments(**given, **words).pretrains for words in spares)
+
+
+def test_settings_that_nothing_uses_are_named(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["train", trained / "scene.tif", trained / "labels.gpkg", "-o", tmp_path / "c"]
+    assert main([str(word) for word in [*line, "--holdout", "0", "--set", "members=3"]]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Without a diffusion model these settings change nothing: members." in told
+
+
+def test_a_first_map_loads_no_torch(trained: Path, tmp_path: Path) -> None:
+    program = "import sys; from mtmsd.cli.main import main; status = main(sys.argv[1:]); "
+    program += "sys.exit(status or ('torch' in sys.modules and 'torch was loaded'))"
+    files = [tmp_path / "map.tif", "--report", tmp_path / "report.html"]
+    kept = tmp_path / "map.classifier.safetensors"
+    for line in (
+        ["map", trained / "scene.tif", trained / "labels.gpkg", "-o", *files],
+        ["classify", trained / "scene.tif", "-o", tmp_path / "again.tif", "--classifier", kept],
+    ):
+        ended = subprocess.run(
+            [sys.executable, "-c", program, *map(str, line)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr[-500:]
+
+
 def test_with_a_diffusion_model_the_network_is_one_of_the_streams(
     trained: Path, tmp_path: Path
 ) -> None:
@@ -286,13 +342,15 @@ def test_with_a_diffusion_model_the_network_is_one_of_the_streams(
     settings = {"epochs": 1, "samples_per_epoch": 0, "stride": 16, "timesteps": 100, "members": 1}
     settings |= {"channels": 1000, "classifier.learning_rate": 2e-3, "precision": "fp32"}
     learn = ["train", trained / "scene.tif", trained / "labels.gpkg", "-o", file]
-    learn += ["--model", trained / "model.safetensors", "--classifier", "stack"]
+    learn += ["--model", trained / "model.safetensors"]
     assert main([str(word) for word in [*learn, *words(settings)]]) == 0
     classifier = load_classifier(file)
     assert classifier.settings.streams[-1] == "mtmsd"
     accuracy = classifier.metadata["accuracy"]
     assert accuracy["validation"] == {"kind": "folds", "folds": 3}
     assert accuracy["n"] == 120
+    compared = {baseline["name"] for baseline in accuracy["baselines"]}
+    assert compared >= {"mtmsd", "svm", "rf"}, "with the network alone, and with simple ones"
     asked = ["classify", trained / "scene.tif", "-o", written, "--classifier", file]
     assert main([str(word) for word in asked]) == 0
     with rasterio.open(written) as dataset:

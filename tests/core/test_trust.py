@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     layers = [part for name in LAYERS for part in (f"--{name}", str(folder / f"{name}.tif"))]
     status = main(
         ["map", str(scene), str(labels), "-o", str(folder / "map.tif"), *layers,
-         "--report", str(folder / "report.html"), "--unknown-below", "0.6",
+         "--classifier", "mtmsd", "--report", str(folder / "report.html"), "--unknown-below", "0.6",
          "--majority", "3", "--sieve", "4", *words(SETTINGS)]
     )  # fmt: skip
     assert status == 0
@@ -111,7 +111,7 @@ def test_a_simple_classifier_is_trained_without_a_model_and_maps_like_any_other(
     scene, labels = str(made / "scene.tif"), str(made / "labels.gpkg")
     file, out = str(tmp_path / "svm.safetensors"), tmp_path / "svm.tif"
     train = ["train", scene, labels, "-o", file, "--split", "polygons"]
-    assert main(train) == 1
+    assert main([*train, "--classifier", "mtmsd"]) == 1
     assert "needs a diffusion model" in capsys.readouterr().err
     assert main([*train, "--classifier", "svm"]) == 0
     assert main(["classify", scene, "-o", str(out), "--classifier", file]) == 0

@@ -48,9 +48,7 @@ def test_a_raster_and_polygons_become_a_styled_map(start, sample: Path, tmp_path
     table = screen.ask("table", name="mtmsdClassTable")
     assert [line[1] for line in table] == CLASSES
     assert [line[3].replace(",", "") for line in table] == PIXELS
-    assert screen.text("mtmsdMapState") == (
-        "Pretrain the scene first, or choose another classifier under More."
-    )
+    assert screen.text("mtmsdMapState") == "Ready for a first map, without pretraining."
     screen.shot("2-classes")
 
     pretrain_settings(screen, TINY)

@@ -50,6 +50,10 @@ def press_menu(menu: QMenu, text: str) -> None:
 
 
 def test_without_a_model_another_classifier_maps_and_its_products_are_shown(drawn):
+    assert drawn.part("mtmsdClassifier").currentData() == "stack"
+    assert drawn.text("mtmsdMapState") == "Ready for a first map, without pretraining."
+    assert drawn.part("mtmsdPreview").isEnabled()
+    choose(drawn, "mtmsdClassifier", "mtmsd")
     assert "another classifier under More" in drawn.text("mtmsdMapState")
     assert not drawn.part("mtmsdMapScene").isEnabled()
     choose(drawn, "mtmsdClassifier", "rf")

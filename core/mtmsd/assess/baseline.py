@@ -17,6 +17,9 @@ from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
 from mtmsd.spectral.estimators import METHODS, fit
 
+NETWORK = "mtmsd"
+"""Name of the diffusion network alone, which is no spectral baseline."""
+
 
 @dataclass(frozen=True)
 class Baseline:

@@ -21,7 +21,7 @@ from mtmsd.assess.accuracy import (
     resample_groups,
     share_interval,
 )
-from mtmsd.assess.baseline import Baseline
+from mtmsd.assess.baseline import NETWORK, Baseline
 from mtmsd.assess.calibration import reliability
 from mtmsd.classes import ClassInfo
 from mtmsd.labels.groups import NEAR
@@ -316,24 +316,22 @@ def verdict(evaluation: dict[str, Any]) -> str:
     clearly_better = [b for b in baselines if (b["difference_interval"] or [0, 0])[1] < 0]
     best = max(clearly_better or baselines, key=lambda b: b["overall"] or 0.0)
     gap, limits = best["difference"], best["difference_interval"]
+    other = "network alone" if best["name"] == NETWORK else "spectral baseline"
     against = f"{right}, against {_percent(best['overall'])} for the {best['title']}"
     if limits:
         against += f"; difference {signed(gap)} points (95 % interval {_range(limits, signed)})"
     if limits and limits[0] > 0:
-        return f"The map is better than the spectral baseline: {against}."
+        return f"The map is better than the {other}: {against}."
     if limits and limits[1] < 0:
         return (
-            f"The map is worse than the spectral baseline, so prefer the {best['title']} here "
+            f"The map is worse than the {other}, so prefer the {best['title']} here "
             f"(choose it as the classifier: --classifier {best['name']}): {against}."
         )
     if limits:
-        return (
-            "The map is neither clearly better nor clearly worse than the spectral baseline: "
-            f"{against}."
-        )
+        return f"The map is neither clearly better nor clearly worse than the {other}: {against}."
     word = "higher than" if gap > 0 else "lower than" if gap < 0 else "the same as"
     return (
-        f"The map's accuracy is {word} the spectral baseline's, but the reference polygons are "
+        f"The map's accuracy is {word} the {other}'s, but the reference polygons are "
         f"too few to tell whether that is chance{_needed(evaluation)}: {against}."
     )
 

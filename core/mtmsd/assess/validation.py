@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmsd.assess.baseline import spectral_baselines
+from mtmsd.assess.baseline import NETWORK, Baseline, spectral_baselines
 from mtmsd.assess.calibration import Calibration, calibrate
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import distances
@@ -27,6 +27,7 @@ FEW_POLYGONS = 4
 OWN_FOLDS = "folds"
 """Held out by the folds that the learner needs anyway."""
 FOLDS = 3
+NETWORK_TITLE = "diffusion network alone, learnt briefly"
 CURVE = (0.25, 0.5, 0.75, 1.0)
 """Shares of the training polygons at which the learning curve is told."""
 
@@ -59,6 +60,9 @@ class FoldLearner(Learner, Protocol):
         self, seed: int, reporter: Reporter
     ) -> tuple[list[tuple[Labels, Labels]], NDArray[np.float32]]:
         """Return (train, test) of each fold, and probabilities (n, K) fold by fold."""
+
+    def network_answers(self, seed: int, reporter: Reporter) -> NDArray[np.float32] | None:
+        """Return the diffusion network's own probabilities of the same pixels, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ class _Answers:
     probabilities: NDArray[np.float32]
     chosen: NDArray[np.int64]
     """Position of the class that a map would have."""
+    network: NDArray[np.float32] | None = None
+    """What the diffusion network alone says, if it is part of what is judged."""
 
     @property
     def test(self) -> Labels:
@@ -186,6 +192,9 @@ def judge(
         informing=informing,
         reporter=reporter,
     )
+    if answers.network is not None:
+        alone = _values(labels)[answers.network.argmax(1)]
+        baselines.append(Baseline(NETWORK, NETWORK_TITLE, alone, 0.0))
     calibration = informing.attempt("The confidence is not calibrated", answers.calibration)
     calibration = calibration or answers.uncalibrated()
     near = informing.attempt(
@@ -278,7 +287,8 @@ def _own_answers(learner: FoldLearner, seed: int, reporter: Reporter) -> _Answer
     parts, probabilities = learner.fold_answers(seed, reporter)
     if not len(probabilities):
         return None
-    return _Answers(parts, probabilities, probabilities.argmax(1))
+    network = learner.network_answers(seed, reporter)
+    return _Answers(parts, probabilities, probabilities.argmax(1), network)
 
 
 def _answer(

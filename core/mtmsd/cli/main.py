@@ -198,7 +198,8 @@ def assess(as_json: bool, **values: Any) -> int:
     "--model-out",
     "model_output",
     metavar="FILE",
-    help="Where the new diffusion model goes.  [default: beside MAP]",
+    help="Learn the scene first, and keep the diffusion model here.  [default: beside MAP, where "
+    "the classifier needs one]",
 )
 @click.option(
     "--classifier-out",
@@ -221,11 +222,14 @@ def assess(as_json: bool, **values: Any) -> int:
 def whole_map(as_json: bool, features: str | None, **values: Any) -> int:
     """From SCENE and training LABELS to a class map in one go.
 
-    Runs pretrain (unless --model), train, classify, assess. With --resume, steps that are
-    finished and whose inputs are unchanged are not done again.
+    Runs train, classify and assess: a first map in seconds, without a diffusion model. --model,
+    --init or --model-out add one (pretraining takes minutes), as do --classifier mtmsd and
+    --preset paper. With --resume, steps that are finished and whose inputs are unchanged are not
+    done again.
     """
     beside = Path(values["output"])
-    if not values["model"] and values["classifier"] == "mtmsd":
+    alone = values["classifier"] == "auto" and values["preset"] == "paper"
+    if not values["model"] and (alone or values["classifier"] == "mtmsd"):
         values["model_output"] = values["model_output"] or beside.with_suffix(".model.safetensors")
     values["classifier_output"] = values["classifier_output"] or beside.with_suffix(
         ".classifier.safetensors"

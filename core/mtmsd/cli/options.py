@@ -99,8 +99,9 @@ preset = click.option(
     type=click.Choice(["quick", "balanced", "paper"]),
     default="balanced",
     show_default=True,
-    help="quick: about 3 minutes on two CPU cores, up to three points less accurate; "
-    "balanced: 10 to 15 minutes; paper: the published numbers, hours on a GPU, days on a CPU.",
+    help="Of pretraining and network. quick: about 3 minutes on two CPU cores, up to three points "
+    "less accurate; balanced: 10 to 15 minutes; paper: the published method alone, hours on a "
+    "GPU, days on a CPU.",
 )
 method = together(
     click.option(
@@ -153,12 +154,13 @@ holdout = together(
 )
 kind = click.option(
     "--classifier",
-    type=click.Choice(["mtmsd", "stack", "svm", "svm-polygons", "rf"]),
-    default="mtmsd",
+    type=click.Choice(["auto", "stack", "mtmsd", "svm", "svm-polygons", "rf"]),
+    default="auto",
     show_default=True,
-    help="mtmsd: the diffusion network alone. stack: several simple ones, and the network where "
-    "there is a diffusion model, as spatial folds weigh them. svm, svm-polygons, rf: one of plain "
-    "spectra. All but mtmsd do without a diffusion model.",
+    help="stack: several simple ones, and the diffusion network where there is a model, as "
+    "spatial folds weigh them. mtmsd: the diffusion network alone. svm, svm-polygons, rf: one of "
+    "plain spectra. auto: stack; with the preset paper mtmsd. All but mtmsd do without a "
+    "diffusion model.",
 )
 doubtful = click.option(
     "--doubtful",

@@ -1,9 +1,10 @@
-"""Job ``map``: from a raster and a few polygons to a class map, the four steps in one."""
+"""Job ``map``: from a raster and a few polygons to a class map, all steps in one."""
 
 from __future__ import annotations
 
 import importlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,10 @@ from mtmsd.commands.outputs import check_outputs, check_rasters, check_vectors
 from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import Reporter
 
-_MODULES = (
-    "mtmsd.diffusion.pretrain",
-    "mtmsd.classify.training",
-    "mtmsd.mapping.mapper",
-    "mtmsd.assess.assess",
-)
+_MODULES = ("mtmsd.stack.training", "mtmsd.mapping.mapper", "mtmsd.assess.assess")
 """Loaded at the start: an update of the plugin during a long job must not mix versions."""
+_NETWORK_MODULES = ("mtmsd.diffusion.pretrain", "mtmsd.classify.training")
+"""Also, where there is a diffusion model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +33,17 @@ class Arguments(Rasters, Method):
     exclude: str = ""
     """Bands to leave out; with ``model``, its bands are used."""
     model: Path | None = None
-    """An existing diffusion model; without it the scene is learnt first."""
+    """An existing diffusion model."""
     init: Path | None = None
     """A diffusion model from which pretraining starts."""
     validation: Source | None = None
     """Reference labels for the assessment; without them polygons are held out."""
-    classifier: str = train.METHOD
-    """mtmsd, or of plain spectra, which needs no diffusion model: svm, svm-polygons, rf."""
+    classifier: str = train.AUTO
+    """auto, stack, mtmsd, or of plain spectra: svm, svm-polygons, rf."""
     report: Path | None = None
     """The accuracy report, HTML."""
     model_output: Path | None = None
-    """Where the new diffusion model is kept."""
+    """Where the new diffusion model is kept; asks the stack, too, to learn the scene first."""
     classifier_output: Path | None = None
     """Where the classifier is kept."""
     polygons: Path | None = None
@@ -78,6 +76,20 @@ class Arguments(Rasters, Method):
             self.region_map or self.output.with_name(f"{stem}.regions.tif"),
         )
 
+    @property
+    def pretrains(self) -> bool:
+        """Whether the scene is learnt first: for the stack only where it is asked for."""
+        if self.model:
+            return False
+        meant = train.classifier_for(self.classifier, self.preset)
+        if meant == train.STACK:
+            return self.model_output is not None or self.init is not None
+        return meant == train.METHOD
+
+    def chosen_device(self, warn: Callable[[str], None]) -> str:
+        """Return the device on which is learnt; without a diffusion model there is no choice."""
+        return train.device_for(self.device, self.pretrains or self.model is not None, warn)
+
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Pretrain, train, classify, assess; a resumed run skips the steps that are finished."""
@@ -107,16 +119,18 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     check_vectors(arguments.polygons, arguments.next_labels, region_layer)
     settings = arguments.chosen()
     train.check_choices(arguments.classifier, arguments.split, arguments.holdout)
-    train.check_doubtful(arguments.classifier, arguments.doubtful)
-    if arguments.model or _pretrains(arguments):
+    meant = train.classifier_for(arguments.classifier, arguments.preset)
+    train.check_doubtful(meant, arguments.doubtful)
+    network = arguments.model is not None or arguments.pretrains
+    if network or arguments.settings:
         learnt = settings.pretrain
         side = None if arguments.model else learnt.patch_size
         check_method(settings.classifier, side, learnt.backbone)
-    if not arguments.model and _pretrains(arguments):
+    if not arguments.model and (network or arguments.settings):
         check_backbone(settings.pretrain)
     classify.check_after(arguments)
     _check_labels(arguments)
-    for module in _MODULES:
+    for module in (*_MODULES, *(_NETWORK_MODULES if network else ())):
         importlib.import_module(module)
     with work_folder(
         arguments.output,
@@ -150,13 +164,6 @@ def _check_labels(arguments: Arguments) -> None:
                 minimum=0,
                 classes=labels.classes,
             )
-
-
-def _pretrains(given: Arguments) -> bool:
-    """Whether the scene is learnt first: the stack takes what there is, unless it is asked to."""
-    if given.classifier == train.STACK:
-        return given.model_output is not None or given.init is not None
-    return given.classifier == train.METHOD
 
 
 class _Sequence:
@@ -200,7 +207,7 @@ class _Sequence:
         given = self._given
         if given.model:
             return {"model": str(given.model)}
-        if not _pretrains(given):
+        if not given.pretrains:
             return {"model": None}
         output = given.model_output or self._work / "model.safetensors"
         arguments = pretrain.Arguments(
@@ -236,7 +243,7 @@ class _Sequence:
             labels=given.labels,
             output=output,
             model=Path(model) if model else None,
-            classifier=given.classifier,
+            classifier=train.classifier_for(given.classifier, given.preset),
             class_field=given.class_field,
             exclude=given.exclude,
             holdout=0 if given.validation else given.holdout,
@@ -348,11 +355,10 @@ class _Sequence:
         self, report: Path, results: dict[str, Any], commands: list[str]
     ) -> dict[str, Any]:
         from mtmsd.assess.assess import report_held_out
-        from mtmsd.diffusion.model import DiffusionModel
 
         given = self._given
         silent = Reporter()  # the warnings of both files were told before
-        model = DiffusionModel.load(Path(results["model"])) if results["model"] else None
+        model = train.load_model(Path(results["model"]) if results["model"] else None)
         with train.scene_of(model, given.scene, given.exclude, silent) as scene:
             labels = open_labels(given.labels, scene, given.class_field, silent)
             held = train.held_out(self._train_arguments(results["model"]), labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,10 +31,19 @@ if TYPE_CHECKING:
 
     AnyTrainingSet = Union[TrainingSet, SpectralTrainingSet, StackTrainingSet]
 
+AUTO = "auto"
+"""The stack; with the preset paper the published network alone."""
 METHOD = "mtmsd"
 """The classifier that needs a diffusion model; all others are of plain spectra, or the stack."""
 STACK = "stack"
 """The classifier that listens to several, and to the diffusion network where there is a model."""
+
+
+def classifier_for(name: str, preset: str) -> str:
+    """Return which classifier is meant, where ``name`` leaves it to the preset."""
+    if name != AUTO:
+        return name
+    return METHOD if preset == "paper" else STACK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +58,8 @@ class Arguments(Method):
     """The classifier, .safetensors; it holds its diffusion model."""
     model: Path | None = None
     """The diffusion model; classifiers of plain spectra take its bands, if it is given."""
-    classifier: str = METHOD
-    """mtmsd, stack, or of plain spectra: svm, svm-polygons, rf."""
+    classifier: str = AUTO
+    """auto, stack, mtmsd, or of plain spectra: svm, svm-polygons, rf."""
     class_field: str | None = None
     exclude: str = ""
     """Bands to leave out; with ``model``, its bands are used."""
@@ -66,23 +76,28 @@ class Arguments(Method):
     resume: bool = False
     """Take the held-out figures from a run that was broken after them."""
 
+    def chosen_device(self, warn: Callable[[str], None]) -> str:
+        """Return the device on which is learnt; without a diffusion model there is no choice."""
+        return device_for(self.device, self.model is not None, warn)
+
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Train on all labels; the accuracy comes from polygons that were held out before."""
     preset(arguments.preset or "balanced", arguments.settings)  # told before the model is loaded
     check_choices(arguments.classifier, arguments.split, arguments.holdout)
-    if arguments.classifier == METHOD and not arguments.model:
+    meant = classifier_for(arguments.classifier, arguments.preset)
+    if meant == METHOD and not arguments.model:
         raise InputError(
             "The classifier 'mtmsd' needs a diffusion model.",
-            hint="Give the one that pretrain has written, or choose svm or rf.",
+            hint="Give the one that pretrain has written, or choose stack, svm or rf.",
         )
-    check_doubtful(arguments.classifier, arguments.doubtful)
+    check_doubtful(meant, arguments.doubtful)
     check_outputs(
         [arguments.scene, arguments.labels, arguments.model],
         [arguments.output, arguments.doubtful],
     )
     with work_folder(arguments.output, arguments.resume, reporter) as work:
-        if arguments.model is None or arguments.classifier not in (METHOD, STACK):
+        if arguments.model is None or meant not in (METHOD, STACK):
             return _run_in(work, arguments, None, reporter)
         from mtmsd.diffusion import devices
 
@@ -98,15 +113,18 @@ def _run_in(
     work: Path, arguments: Arguments, device: TorchDevice | None, reporter: Reporter
 ) -> dict[str, Any]:
     from mtmsd.assess.independence import PATCH
-    from mtmsd.assess.informing import Informing
-    from mtmsd.classify.attention import fusion_weights
-    from mtmsd.classify.classifier import Classifier
-    from mtmsd.classify.training import TrainingSet
-    from mtmsd.diffusion.model import DiffusionModel
 
-    model = DiffusionModel.load(arguments.model) if arguments.model else None
-    if model and not arguments.preset:
-        arguments = replace(arguments, preset=model.metadata["settings"]["preset"])
+    model = load_model(arguments.model)
+    learnt = model.metadata["settings"]["preset"] if model else "balanced"
+    chosen = arguments.preset or learnt
+    arguments = replace(
+        arguments, preset=chosen, classifier=classifier_for(arguments.classifier, chosen)
+    )
+    if model is None and arguments.settings:
+        reporter.warning(
+            f"Without a diffusion model these settings change nothing: "
+            f"{', '.join(arguments.settings)}."
+        )
     if model and arguments.classifier in (METHOD, STACK):
         check_method(arguments.chosen().classifier, model.patch_size)
     with scene_of(model, arguments.scene, arguments.exclude, reporter) as scene:
@@ -133,11 +151,8 @@ def _run_in(
     classifier.metadata |= _told(accuracy)
     if temperature is not None:
         classifier.metadata["temperature"] = temperature
-    if isinstance(samples, TrainingSet) and isinstance(classifier, Classifier):
-        classifier.metadata["weights"] = Informing(reporter).attempt(
-            "What the model looks at cannot be said",
-            lambda: fusion_weights(samples, classifier),
-        )
+    if arguments.classifier == METHOD:
+        classifier.metadata["weights"] = _weights(samples, classifier, reporter)
     classifier.save(arguments.output)
     reporter.artifact("classifier", arguments.output)
     results = {"classifier": arguments.output, "pixels": len(labels), "accuracy": accuracy}
@@ -149,6 +164,33 @@ def _run_in(
         reporter.artifact("doubtful", arguments.doubtful)
         results["doubtful"] = arguments.doubtful
     return results
+
+
+def _weights(samples: Any, classifier: Any, reporter: Reporter) -> Any:
+    from mtmsd.assess.informing import Informing
+    from mtmsd.classify.attention import fusion_weights
+
+    return Informing(reporter).attempt(
+        "What the model looks at cannot be said", lambda: fusion_weights(samples, classifier)
+    )
+
+
+def load_model(path: Path | None) -> DiffusionModel | None:
+    """Read the diffusion model, where there is one."""
+    if path is None:
+        return None
+    from mtmsd.diffusion.model import DiffusionModel
+
+    return DiffusionModel.load(path)
+
+
+def device_for(name: str, network: bool, warn: Callable[[str], None]) -> str:
+    """Return the device; without a network all is computed by the processor, without torch."""
+    if not network and name in ("auto", "cpu"):
+        return "cpu"
+    from mtmsd.diffusion.devices import choose_device
+
+    return str(choose_device(name, warn))
 
 
 def scene_of(
@@ -222,7 +264,7 @@ def check_choices(classifier: str, split: str, holdout: float) -> None:
             hint="It is 0 or more and below 1.",
         )
     for what, chosen, known in (
-        ("classifier", classifier, (METHOD, STACK, *METHODS)),
+        ("classifier", classifier, (AUTO, STACK, METHOD, *METHODS)),
         ("way to hold out labels", split, KINDS),
     ):
         if chosen not in known:

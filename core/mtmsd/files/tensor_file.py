@@ -89,6 +89,23 @@ def load_arrays(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str,
     return arrays, metadata
 
 
+def metadata_of(path: Path, kind: str) -> dict[str, Any]:
+    """Return what a file says beside its arrays; only its checksum says whether that is whole.
+
+    Raises
+    ------
+    InputError
+        If it is no model file.
+    """
+    try:
+        metadata = json.loads(_read_header(Path(path), kind)["mtmsd"])
+    except (ValueError, RecursionError) as error:
+        raise refusal(path) from error
+    if not isinstance(metadata, dict):
+        raise refusal(path)
+    return metadata
+
+
 def checksum_of(path: Path) -> str:
     """Return the checksum that a file says it has; equal files have equal ones."""
     return _read_header(path, "model")["sha256"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Union
 
 from mtmsd.compute.runtime import Runtime
 from mtmsd.errors import InputError, MachineError
+from mtmsd.files.tensor_file import metadata_of
 from mtmsd.tables import named
 
 if TYPE_CHECKING:
@@ -81,6 +82,17 @@ RUNTIMES: dict[str, RuntimeParts] = {
 }
 
 
+PLAIN = RuntimeParts(
+    "sklearn",
+    ".safetensors",
+    "mtmsd.files.tensor_file",
+    "mtmsd.mapping.plain",
+    "mtmsd.mapping.plain",
+    "",
+)
+"""What computes a classifier without a network: it has no tiles, and is found by its file."""
+
+
 def runtime_on(classifier: Classifier | ExportedClassifier, device: Device) -> Runtime:
     """Return what computes the classifier's tiles on a device."""
     return RUNTIMES[classifier.runtime].tiles.runtime_on(classifier, device)
@@ -97,6 +109,8 @@ def runtime_for(classifier: Path, name: str | None = None) -> RuntimeParts:
         If this Python lacks it.
     """
     exported = classifier.suffix.lower() == RUNTIMES["onnx"].suffix
+    if name is None and not exported and _is_plain(classifier):
+        return PLAIN
     found = name or ("onnx" if exported else "torch")
     runtime = named("runtime", found, RUNTIMES)
     if exported != (found == "onnx"):
@@ -107,6 +121,12 @@ def runtime_for(classifier: Path, name: str | None = None) -> RuntimeParts:
     if not runtime.there:
         raise _missing(runtime, classifier)
     return runtime
+
+
+def _is_plain(classifier: Path) -> bool:
+    """Whether a classifier file holds no network; its other parts are not looked at."""
+    metadata = metadata_of(classifier, "classifier")
+    return "spectral" in metadata or ("stack" in metadata and "network" not in metadata)
 
 
 def _missing(runtime: RuntimeParts, classifier: Path) -> MachineError:

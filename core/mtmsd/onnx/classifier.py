@@ -19,9 +19,11 @@ from mtmsd.files.model_check import (
     read_settings,
     read_temperature,
 )
-from mtmsd.onnx.file import load_graph
+from mtmsd.onnx.check import Shapes
+from mtmsd.onnx.file import STACK_PREFIX, load_graph
 from mtmsd.scene.whitening import Whitening
 from mtmsd.settings import ClassifierSettings
+from mtmsd.stack.classifier import StackClassifier
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class ExportedClassifier:
         return read_temperature(self.metadata)
 
 
-def load_classifier(path: Path) -> ExportedClassifier:
+def load_classifier(path: Path) -> ExportedClassifier | StackClassifier:
     """Read an exported classifier.
 
     Raises
@@ -85,19 +87,35 @@ def load_classifier(path: Path) -> ExportedClassifier:
     """
     content, shapes, arrays, metadata = load_graph(path)
     with parts_of(path):
-        settings = read_settings(metadata["settings"])
-        classes = read_classes(metadata["classes"])
-        whitening = Whitening.of(arrays)
-        check_scene(metadata["model"], len(whitening.mean))
-        check_patch_size(metadata["model"]["patch_size"])
-        check_width(metadata["width"])
-        read_temperature(metadata["metadata"])
-        model = ExportedModel(whitening, metadata["width"], metadata["model"])
-        side = model.patch_size
-        voters = settings.members if settings.vote == "mode" else 1
-        pixels = TileGrid(side, settings.stride).core ** 2 if settings.features == "dense" else 1
-        layers = len(classes) + (settings.members > 1)
-        expected = ([1, whitening.components, side, side], [voters, 1, pixels, layers])
-        if shapes != expected:
-            raise ValueError(f"a graph of the shapes {shapes} instead of {expected}")
+        exported = _read(path, content, shapes, arrays, metadata)
+        if "stack" not in metadata:
+            return exported
+        start = len(STACK_PREFIX)
+        own = {n[start:]: a for n, a in arrays.items() if n.startswith(STACK_PREFIX)}
+        return StackClassifier.from_arrays(own, metadata["stack"], lambda *_: exported)
+
+
+def _read(
+    path: Path,
+    content: bytes,
+    shapes: Shapes,
+    arrays: dict[str, np.ndarray],
+    metadata: dict[str, Any],
+) -> ExportedClassifier:
+    """Put the network together; raises LookupError, TypeError or ValueError."""
+    settings = read_settings(metadata["settings"])
+    classes = read_classes(metadata["classes"])
+    whitening = Whitening.of(arrays)
+    check_scene(metadata["model"], len(whitening.mean))
+    check_patch_size(metadata["model"]["patch_size"])
+    check_width(metadata["width"])
+    read_temperature(metadata["metadata"])
+    model = ExportedModel(whitening, metadata["width"], metadata["model"])
+    side = model.patch_size
+    voters = settings.members if settings.vote == "mode" else 1
+    pixels = TileGrid(side, settings.stride).core ** 2 if settings.features == "dense" else 1
+    layers = len(classes) + (settings.members > 1)
+    expected = ([1, whitening.components, side, side], [voters, 1, pixels, layers])
+    if shapes != expected:
+        raise ValueError(f"a graph of the shapes {shapes} instead of {expected}")
     return ExportedClassifier(path, content, model, settings, classes, metadata["metadata"])

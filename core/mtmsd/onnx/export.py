@@ -6,6 +6,7 @@ import dataclasses
 import io
 import warnings
 from pathlib import Path
+from typing import Any, cast
 
 import onnx
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 
 from mtmsd.classify.classifier import Classifier
 from mtmsd.errors import InputError
-from mtmsd.onnx.file import LARGEST, save_graph
+from mtmsd.onnx.file import LARGEST, STACK_PREFIX, save_graph
 from mtmsd.reporting import Reporter
+from mtmsd.stack.classifier import StackClassifier
 
 OPSET = 18
 
@@ -34,15 +36,20 @@ class _Votes(nn.Module):
         return self._classifier.votes(tiles, compare=len(self.members) > 1)
 
 
-def export(classifier: Classifier, path: Path, reporter: Reporter) -> None:
+def export(classifier: Classifier | StackClassifier, path: Path, reporter: Reporter) -> None:
     """Write a classifier as ONNX, with all that its classifier file says.
+
+    The graph is the diffusion network's; what a stack has beside it are arrays that it does not
+    use.
 
     Raises
     ------
     InputError
         If it is larger than an ONNX file can be.
     """
-    votes = _Votes(classifier).to(torch.device("cpu")).eval()
+    stack = classifier if isinstance(classifier, StackClassifier) else None
+    network = cast(Classifier, stack.network if stack else classifier)
+    votes = _Votes(network).to(torch.device("cpu")).eval()
     size = sum(4 * tensor.numel() for tensor in votes.state_dict().values())
     if size > LARGEST:
         raise InputError(
@@ -50,9 +57,12 @@ def export(classifier: Classifier, path: Path, reporter: Reporter) -> None:
             f"{LARGEST / 1e9:.1f}.",
             hint="Train one of less width, channels or members.",
         )
-    arrays = classifier.model.whitening.arrays()
-    metadata = {**classifier.header(), "width": classifier.model.width}
-    model = _traced(votes, classifier)
+    arrays = network.model.whitening.arrays()
+    metadata: dict[str, Any] = {**network.header(), "width": network.model.width}
+    if stack:
+        arrays |= {STACK_PREFIX + name: array for name, array in stack.arrays().items()}
+        metadata["stack"] = stack.header()
+    model = _traced(votes, network)
     reporter.check_canceled()
     save_graph(path, model, arrays, metadata)
 

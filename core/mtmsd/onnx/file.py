@@ -27,6 +27,8 @@ from mtmsd.onnx.check import Shapes, check_graph
 
 KIND = "classifier"
 SUFFIX = ".onnx"
+STACK_PREFIX = "stack."
+"""Of the arrays that a stack has beside its network."""
 UNSIGNED = "0" * 64
 LARGEST = 2**31 - 2**20
 """Bytes of a file; protobuf knows no larger ones."""
@@ -61,7 +63,7 @@ def load_graph(path: Path) -> tuple[bytes, Shapes, dict[str, np.ndarray], dict[s
     shapes : two lists of int
         Of ``tiles`` and ``votes``, for one tile.
     arrays : dict of str to array
-        Those of the whitening.
+        Those of the whitening, and of the stack.
     metadata : dict
 
     Raises
@@ -91,7 +93,7 @@ def load_graph(path: Path) -> tuple[bytes, Shapes, dict[str, np.ndarray], dict[s
         arrays = {
             tensor.name: numpy_helper.to_array(tensor)
             for tensor in model.graph.initializer
-            if tensor.name.startswith("whitening.")
+            if tensor.name.startswith(("whitening.", STACK_PREFIX))
         }
     return content, shapes, arrays, metadata
 

@@ -8,8 +8,10 @@ The diffusion network, where there is one, is in it as in a classifier file of i
 from __future__ import annotations
 
 import dataclasses
+import os
 import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any, Protocol, Union
 import numpy as np
 from scipy.spatial import KDTree
 from sklearn.base import ClassifierMixin
+from sklearn.ensemble import ExtraTreesClassifier
 
 from mtmsd.classes import ClassInfo
 from mtmsd.files.model_check import check_scene, read_classes, read_temperature
@@ -27,15 +30,21 @@ from mtmsd.spectral.classifier import KIND, SceneBands
 from mtmsd.stack.features import SCALES, PixelFeatures
 from mtmsd.stack.novelty import places, strangeness
 from mtmsd.stack.pooling import Pool, floored
-from mtmsd.stack.streams import NETWORK, STREAMS
+from mtmsd.stack.streams import BRIEF_TREES, NETWORK, STREAMS
 
 NETWORK_PREFIX = "network."
+PART = 2048
+"""Pixels that are predicted at a time."""
+LARGEST_NUMBER = 1e15
+"""Of spectra and components in a file: their squares must be numbers, too."""
 
 
 class Network(Protocol):
     """The diffusion network as a classifier of its own (mtmsd.classify.classifier)."""
 
     classes: tuple[ClassInfo, ...]
+    model: Any
+    """With ``mean_spectrum``."""
 
     def tensors(self) -> dict[str, Any]:
         """Return all its numbers as torch's tensors."""
@@ -44,7 +53,8 @@ class Network(Protocol):
         """Return all that its file says beside its numbers."""
 
 
-ReadNetwork = Callable[[dict[str, np.ndarray], dict[str, Any]], Network]
+ReadNetwork = Callable[[dict[str, np.ndarray], dict[str, Any]], Any]
+"""To a :class:`Network`, or one that was exported."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +81,12 @@ Fitted = tuple[Union[ClassifierMixin, None], np.ndarray]
 """An estimator, and the columns of its classes among all; None where labels are too few."""
 
 
-def fit_stream(name: str, pixels: PixelFeatures, target: np.ndarray, seed: int) -> Fitted:
+def fit_stream(
+    name: str, pixels: PixelFeatures, target: np.ndarray, seed: int, *, brief: bool = False
+) -> Fitted:
     """Fit a stream to pixels of the classes ``target`` (columns among all classes).
+
+    ``brief`` takes fewer trees, for many fits.
 
     With one class, or too few pixels for this stream, there is nothing to fit: it then calls
     all its classes alike.
@@ -81,9 +95,14 @@ def fit_stream(name: str, pixels: PixelFeatures, target: np.ndarray, seed: int) 
     if len(columns) < 2 or (stream.spread and len(target) <= len(columns)):
         return None, columns
     estimator = stream.make(seed)
+    trees = isinstance(estimator, ExtraTreesClassifier)
+    if brief and trees:
+        estimator.set_params(n_estimators=BRIEF_TREES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a class of one pixel, and of what is not converged
         estimator.fit(stream.features(pixels), target)
+    if trees:
+        estimator.set_params(n_jobs=1)  # threads would add the trees' votes in any order
     return estimator, columns
 
 
@@ -94,8 +113,17 @@ def answer(name: str, fitted: Fitted, pixels: PixelFeatures, classes: int) -> np
     if estimator is None:
         found[:, columns] = 1 / len(columns)
     elif len(pixels):
-        found[:, columns] = estimator.predict_proba(STREAMS[name].features(pixels))
+        found[:, columns] = _in_parts(estimator.predict_proba, STREAMS[name].features(pixels))
     return found
+
+
+def _in_parts(predict: Callable[[np.ndarray], np.ndarray], features: np.ndarray) -> np.ndarray:
+    """Predict parts of one size side by side: the same numbers on any number of cores."""
+    parts = [features[start : start + PART] for start in range(0, len(features), PART)]
+    if len(parts) == 1:
+        return predict(features)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return np.concatenate(list(threads.map(predict, parts)))
 
 
 @dataclass
@@ -185,35 +213,44 @@ class StackClassifier:
         """Class probabilities (n, K), float32, not calibrated by temperature."""
         return self.pooled(pixels, self.streams(pixels, network))
 
-    def save(self, path: Path) -> None:
-        """Write the classifier file."""
-        arrays = {
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all numbers by name, those of the network left out."""
+        return {
             "spectra": self.samples.spectra,
             "context": self.samples.context,
-            "values": self.values.astype(np.int32),
+            "values": self.values.astype(np.int64),
             "mean_spectrum": self.model.mean_spectrum,
             **self.whitening.arrays(),
         }
-        metadata: dict[str, Any] = {
+
+    def header(self) -> dict[str, Any]:
+        """Return all that a classifier file says beside its numbers; a network has its own."""
+        header: dict[str, Any] = {
             "model": self.model.metadata,
             "stack": dataclasses.asdict(self.settings),
             "classes": [dataclasses.asdict(c) for c in self.classes],
             "metadata": self.metadata,
         }
         if self.network is not None:
+            header["network"] = self.network.header()
+        return header
+
+    def save(self, path: Path) -> None:
+        """Write the classifier file."""
+        arrays = self.arrays()
+        if self.network is not None:
             for name, tensor in self.network.tensors().items():
                 arrays[NETWORK_PREFIX + name] = tensor.detach().cpu().numpy()
-            metadata["network"] = self.network.header()
-        save_arrays(path, KIND, arrays, metadata)
+        save_arrays(path, KIND, arrays, self.header())
 
     @classmethod
     def from_arrays(
         cls,
         arrays: Mapping[str, np.ndarray],
         metadata: Mapping[str, Any],
-        read_network: ReadNetwork,
+        read_network: ReadNetwork | None = None,
     ) -> StackClassifier:
-        """Undo :meth:`save`; ``read_network`` puts the diffusion network together.
+        """Undo :meth:`save`; ``read_network`` puts the diffusion network together, if there is one.
 
         Raises
         ------
@@ -232,15 +269,18 @@ class StackClassifier:
             raise ValueError(f"training pixels of the shapes {shapes}")
         if not set(arrays["values"].tolist()) <= {info.value for info in classes}:
             raise ValueError("training pixels of other classes")
-        if not all(np.isfinite(arrays[name]).all() for name in ("spectra", "context")):
-            raise ValueError("training pixels that are no numbers")
+        for name in ("spectra", "context", "mean_spectrum", *whitening.arrays()):
+            if not (np.abs(arrays[name]) < LARGEST_NUMBER).all():
+                raise ValueError(f"numbers '{name}' that are none, or too large")
         network = None
         if NETWORK in settings.streams:
+            if read_network is None:
+                raise ValueError("a diffusion network is missing")
             start = len(NETWORK_PREFIX)
             own = {n[start:]: a for n, a in arrays.items() if n.startswith(NETWORK_PREFIX)}
             network = read_network(own, metadata["network"])
-            if network.classes != classes:
-                raise ValueError("a network of other classes")
+            if network.classes != classes or len(network.model.mean_spectrum) != bands:
+                raise ValueError("a network of other classes or bands")
         return cls(
             SceneBands(metadata["model"], arrays["mean_spectrum"]),
             whitening,
@@ -266,6 +306,8 @@ def _read_settings(entries: Mapping[str, Any]) -> StackSettings:
     known = set(names) <= {NETWORK, *STREAMS} and len(set(names)) == len(names) == len(shares)
     if not (names and known and (shares >= 0).all() and abs(shares.sum() - 1) < 1e-6):
         raise ValueError(f"the streams {', '.join(map(str, names))[:100]}")
+    if not 0 <= settings.seed < 2**32:
+        raise ValueError(f"the seed {settings.seed}")
     if not 0 < settings.sharpness < 1e6:
         raise ValueError(f"the sharpness {settings.sharpness}")
     if not 0 <= settings.usual < np.inf:

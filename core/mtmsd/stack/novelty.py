@@ -45,5 +45,5 @@ def strangeness(where: np.ndarray, known: KDTree, usual: float) -> np.ndarray:
     """Share (n,) of the probability that is spread over all classes: 1 from twice the usual."""
     if not usual > 0:
         return np.zeros(len(where))
-    distance = known.query(where, distance_upper_bound=2 * usual)[0]
+    distance = known.query(where, distance_upper_bound=2 * usual, workers=-1)[0]
     return np.clip(distance / usual - 1, 0, 1)

@@ -222,7 +222,7 @@ class StackTrainingSet:
             for i, name in enumerate(self.streams):
                 reporter.check_canceled()
                 if name != NETWORK:
-                    own = fit_stream(name, known_pixels, target[known], seed)
+                    own = fit_stream(name, known_pixels, target[known], seed, brief=True)
                     found = answer(name, own, asked_pixels, classes)
                 elif network is not None:
                     learnt = network.brief().fit(known, seed=seed, reporter=reporter)
@@ -286,6 +286,14 @@ class StackTrainingSet:
         order = np.argsort(answers.fold, kind="stable")
         parts = [(split.train, split.test) for split in fold_splits(self.labels, seed)]
         return parts, answers.probabilities[order]
+
+    def network_answers(self, seed: int, reporter: Reporter) -> np.ndarray | None:
+        """Return what the diffusion network alone said of the pixels of ``fold_answers``."""
+        _, answers = self.fit_and_answer(None, seed=seed, reporter=reporter)
+        if answers is None or self.network is None:
+            return None
+        order = np.argsort(answers.fold, kind="stable")
+        return np.exp(answers.streams[-1][order]).astype(np.float32)
 
 
 def fold_splits(labels: Labels, seed: int) -> tuple[Split, ...]:

@@ -95,7 +95,11 @@ class Map(EngineAlgorithm):
             (
                 "OUTPUT_MODEL",
                 tr("New diffusion model"),
-                tr("Kept to map the scene again without pretraining. Default: not kept."),
+                tr(
+                    "With this file the scene is pretrained first, which takes minutes, and the "
+                    "stack listens to the diffusion network too. Default: none; pretrained only "
+                    "if the classifier needs it."
+                ),
             ),
             (
                 "OUTPUT_CLASSIFIER",
@@ -153,6 +157,8 @@ class Map(EngineAlgorithm):
     def phases(self, arguments: dict[str, Any]) -> dict[str, float]:
         """Return the phases; the scene is learnt first only where there is no model of it."""
         kind, kept = arguments["classifier"], arguments.get("model_output")
+        if kind == "auto":
+            kind = "mtmsd" if arguments["preset"] == "paper" else "stack"
         learnt = "model" in arguments or not (kind == "mtmsd" or (kind == "stack" and kept))
         skipped = ("prepare", "pretrain") if learnt else ()
         return {name: share for name, share in self.PHASES if name not in skipped}

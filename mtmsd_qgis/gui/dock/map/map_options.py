@@ -37,9 +37,10 @@ class MapOptions(QgsCollapsibleGroupBox):
             self._classifier.addItem(f"{name} ({words})", kind)
         self._classifier.setToolTip(
             self.tr(
-                "MTMSD learns from spectra and their surroundings on the pretrained model; a stack "
-                "listens to several classifiers, and to MTMSD where there is a model; the others "
-                "see spectra only. All but MTMSD need no model and take seconds without one"
+                "The stack listens to several classifiers, and to MTMSD once the scene is "
+                "pretrained; MTMSD alone learns from spectra and their surroundings on the "
+                "pretrained model; the others see spectra only. All but MTMSD need no model and "
+                "take seconds without one"
             )
         )
         self._classifier.currentIndexChanged.connect(self._keep)
@@ -112,7 +113,7 @@ class MapOptions(QgsCollapsibleGroupBox):
         for part in parts:
             part.blockSignals(False)
         names = classifier_names()
-        words = [names.get(kept.classifier, "")] if kept.classifier != MTMSD else []
+        words = [names.get(kept.classifier, "")] if kept.classifier != STACK else []
         if kept.filters:
             words.append(self.tr("filters"))
         more = self.tr("More")

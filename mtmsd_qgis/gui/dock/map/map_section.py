@@ -142,7 +142,13 @@ class MapSection(Section):
         elif made is not None:
             self.set_state(DONE_STATE, self.tr("Map: {}").format(made.name))
         else:
-            self.set_state(NEXT, self.tr("Ready to map."))
+            self.set_state(NEXT, self._ready())
+
+    def _ready(self) -> str:
+        state = self._workspace.state
+        if there(state.model) is None and state.options.classifier == STACK:
+            return self.tr("Ready for a first map, without pretraining.")
+        return self.tr("Ready to map.")
 
     def _blocked(self) -> str:
         workspace = self._workspace
