@@ -30,7 +30,7 @@ from mtmsd.spectral.classifier import KIND, SceneBands
 from mtmsd.stack.features import SCALES, PixelFeatures
 from mtmsd.stack.novelty import places, strangeness
 from mtmsd.stack.pooling import Pool, floored
-from mtmsd.stack.streams import BRIEF_TREES, NETWORK, STREAMS
+from mtmsd.stack.streams import NETWORK, STREAMS
 
 NETWORK_PREFIX = "network."
 PART = 2048
@@ -81,12 +81,8 @@ Fitted = tuple[Union[ClassifierMixin, None], np.ndarray]
 """An estimator, and the columns of its classes among all; None where labels are too few."""
 
 
-def fit_stream(
-    name: str, pixels: PixelFeatures, target: np.ndarray, seed: int, *, brief: bool = False
-) -> Fitted:
+def fit_stream(name: str, pixels: PixelFeatures, target: np.ndarray, seed: int) -> Fitted:
     """Fit a stream to pixels of the classes ``target`` (columns among all classes).
-
-    ``brief`` takes fewer trees, for many fits.
 
     With one class, or too few pixels for this stream, there is nothing to fit: it then calls
     all its classes alike.
@@ -95,13 +91,10 @@ def fit_stream(
     if len(columns) < 2 or (stream.spread and len(target) <= len(columns)):
         return None, columns
     estimator = stream.make(seed)
-    trees = isinstance(estimator, ExtraTreesClassifier)
-    if brief and trees:
-        estimator.set_params(n_estimators=BRIEF_TREES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a class of one pixel, and of what is not converged
         estimator.fit(stream.features(pixels), target)
-    if trees:
+    if isinstance(estimator, ExtraTreesClassifier):
         estimator.set_params(n_jobs=1)  # threads would add the trees' votes in any order
     return estimator, columns
 

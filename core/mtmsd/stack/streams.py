@@ -18,8 +18,6 @@ from mtmsd.stack.features import PixelFeatures
 NETWORK = "mtmsd"
 """The stream that is the diffusion network."""
 TREES = 200
-BRIEF_TREES = 50
-"""In each fold."""
 TREE_COMPONENTS = 20
 
 

@@ -222,7 +222,7 @@ class StackTrainingSet:
             for i, name in enumerate(self.streams):
                 reporter.check_canceled()
                 if name != NETWORK:
-                    own = fit_stream(name, known_pixels, target[known], seed, brief=True)
+                    own = fit_stream(name, known_pixels, target[known], seed)
                     found = answer(name, own, asked_pixels, classes)
                 elif network is not None:
                     learnt = network.brief().fit(known, seed=seed, reporter=reporter)
