@@ -8,16 +8,16 @@
             <translation>7  Genauigkeit</translation>
         </message>
         <message>
-            <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation>Gesamt: Anteil richtiger Pixel; Mittel: Durchschnitt der Klassen; κ: nach Cohen</translation>
+            <source>Overall: share of the reference pixels that are mapped right; average: mean of the producer's accuracies; κ: Cohen's kappa, 1 at most</source>
+            <translation>Gesamt: Anteil der richtig kartierten Referenzpixel; Mittel: Mittelwert der Produzentengenauigkeiten; κ: Cohens Kappa, höchstens 1</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
             <translation>Wie die verglichenen Pixel getrennt gehalten werden</translation>
         </message>
         <message>
-            <source>Found: share of the reference that the map has; right: share of the map</source>
-            <translation>Gefunden: Anteil der Referenz, den die Karte hat; richtig: Anteil der Karte</translation>
+            <source>Producer's accuracy: share of a class's reference pixels that are mapped as it; user's accuracy: share of the pixels mapped as it that are it; F1: their harmonic mean</source>
+            <translation>Produzentengenauigkeit: Anteil der Referenzpixel einer Klasse, die als diese kartiert sind; Nutzergenauigkeit: Anteil der als Klasse kartierten Pixel, die es wirklich sind; F1: harmonisches Mittel der beiden</translation>
         </message>
         <message>
             <source>The same pixels by methods that see spectra only</source>
@@ -44,6 +44,10 @@
             <translation>Bericht &amp;öffnen</translation>
         </message>
         <message>
+            <source>Doubtful Polygons</source>
+            <translation>Zweifelhafte Polygone</translation>
+        </message>
+        <message>
             <source>Choose a scene first.</source>
             <translation>Wählen Sie zuerst eine Szene.</translation>
         </message>
@@ -60,36 +64,44 @@
             <translation>Die Klassenkarte mit der Referenz vergleichen und einen Bericht schreiben</translation>
         </message>
         <message>
-            <source>There is no report yet; Assess writes one.</source>
-            <translation>Es gibt noch keinen Bericht; Bewerten schreibt einen.</translation>
+            <source>Not among the map's classes, so counted as wrong: {}</source>
+            <translation>Nicht unter den Klassen der Karte, darum als falsch gezählt: {}</translation>
         </message>
         <message>
-            <source>Open the full report in the browser</source>
-            <translation>Den vollständigen Bericht im Browser öffnen</translation>
+            <source>Show the training polygons that the others call another class</source>
+            <translation>Die Trainingspolygone zeigen, die nach den übrigen zu einer anderen Klasse gehören</translation>
+        </message>
+        <message>
+            <source>Choose the stack under More and map: it tells which ones they are.</source>
+            <translation>Wählen Sie unter Mehr das Stacking und kartieren Sie: es zeigt, welche es sind.</translation>
         </message>
         <message>
             <source>Comparing the map with the reference…</source>
             <translation>Die Karte wird mit der Referenz verglichen…</translation>
         </message>
         <message>
-            <source>{} right of {} pixels</source>
-            <translation>{} von {} Pixeln richtig</translation>
+            <source>Overall accuracy {} on {} reference pixels</source>
+            <translation>Gesamtgenauigkeit {} auf {} Referenzpixeln</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
             <translation>Es wurden keine Polygone zurückgehalten; wählen Sie Referenzpolygone.</translation>
         </message>
         <message>
+            <source>Open the full report in the browser</source>
+            <translation>Den vollständigen Bericht im Browser öffnen</translation>
+        </message>
+        <message>
+            <source>Write the report of the held-out polygons and open it</source>
+            <translation>Den Bericht der zurückgehaltenen Polygone schreiben und öffnen</translation>
+        </message>
+        <message>
+            <source>There is no accuracy yet: map the scene.</source>
+            <translation>Noch keine Genauigkeit: kartieren Sie die Szene.</translation>
+        </message>
+        <message>
             <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</source>
             <translation>Gesamt &lt;b&gt;{}&lt;/b&gt; · Mittel &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</translation>
-        </message>
-        <message>
-            <source>found</source>
-            <translation>gefunden</translation>
-        </message>
-        <message>
-            <source>right</source>
-            <translation>richtig</translation>
         </message>
         <message>
             <source>Spectra alone, same pixels:</source>
@@ -100,12 +112,40 @@
             <translation>Es wurde kein spektraler Vergleich berechnet.</translation>
         </message>
         <message>
+            <source>Producer's</source>
+            <translation>Produzent</translation>
+        </message>
+        <message>
+            <source>User's</source>
+            <translation>Nutzer</translation>
+        </message>
+        <message>
+            <source>F1</source>
+            <translation>F1</translation>
+        </message>
+        <message>
             <source>Assessing the map</source>
             <translation>Karte wird bewertet</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
             <translation>Der Bericht lässt sich nicht öffnen; er liegt in {}.</translation>
+        </message>
+        <message>
+            <source>Doubtful polygons</source>
+            <translation>Zweifelhafte Polygone</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as a vector layer.</source>
+            <translation>{} kann nicht als Vektorlayer geöffnet werden.</translation>
+        </message>
+        <message>
+            <source>Polygons that disagree with their class: {}; the layer's table tells which class they fit.</source>
+            <translation>Polygone, die ihrer Klasse widersprechen: {}; die Tabelle des Layers zeigt, zu welcher sie passen.</translation>
+        </message>
+        <message>
+            <source>No polygon disagrees with its class.</source>
+            <translation>Kein Polygon widerspricht seiner Klasse.</translation>
         </message>
     </context>
     <context>
@@ -126,8 +166,51 @@
             <translation>Im Abschnitt Karte wählen und die Szene neu kartieren</translation>
         </message>
         <message>
-            <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation>Ein einfacherer Klassifikator war deutlich besser: {}, {} richtig gegenüber {}.</translation>
+            <source>A simpler classifier did clearly better: {}, overall accuracy {} against {}.</source>
+            <translation>Ein einfacherer Klassifikator war deutlich besser: {}, Gesamtgenauigkeit {} gegenüber {}.</translation>
+        </message>
+    </context>
+    <context>
+        <name>ClassSchemes</name>
+        <message>
+            <source>Class schemes (*.csv *.qml)</source>
+            <translation>Klassenschemata (*.csv *.qml)</translation>
+        </message>
+        <message>
+            <source>Load a Class Scheme…</source>
+            <translation>Klassenschema laden…</translation>
+        </message>
+        <message>
+            <source>Classes from a CSV (value, name, colour) or a style (QML)</source>
+            <translation>Klassen aus einer CSV (value, name, colour) oder einem Stil (QML)</translation>
+        </message>
+        <message>
+            <source>Save the Class Scheme…</source>
+            <translation>Klassenschema speichern…</translation>
+        </message>
+        <message>
+            <source>The classes as a CSV (value, name, colour) or a style (QML)</source>
+            <translation>Die Klassen als CSV (value, name, colour) oder Stil (QML)</translation>
+        </message>
+        <message>
+            <source>Load a Class Scheme</source>
+            <translation>Klassenschema laden</translation>
+        </message>
+        <message>
+            <source>{} classes were loaded from {}.</source>
+            <translation>{} Klassen aus {} geladen.</translation>
+        </message>
+        <message>
+            <source>Of another number than in the file: {}.</source>
+            <translation>Andere Nummer als in der Datei: {}.</translation>
+        </message>
+        <message>
+            <source>Save the Class Scheme</source>
+            <translation>Klassenschema speichern</translation>
+        </message>
+        <message>
+            <source>The classes were saved to {}.</source>
+            <translation>Die Klassen wurden in {} gespeichert.</translation>
         </message>
     </context>
     <context>
@@ -157,8 +240,16 @@
             <translation>Aus La&amp;yer</translation>
         </message>
         <message>
+            <source>Give the selected polygons this class</source>
+            <translation>Den gewählten Polygonen diese Klasse geben</translation>
+        </message>
+        <message>
             <source>Class {}; double-click to recolour</source>
             <translation>Klasse {}; Doppelklick ändert die Farbe</translation>
+        </message>
+        <message>
+            <source>{} (key {})</source>
+            <translation>{} (Taste {})</translation>
         </message>
         <message>
             <source>Too few: at least {} pixels are needed</source>
@@ -231,6 +322,10 @@
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
             <translation>Klassen und Polygone aus einem Polygonlayer oder einem Raster mit Klassennummern übernehmen</translation>
+        </message>
+        <message>
+            <source>Select polygons first.</source>
+            <translation>Wählen Sie zuerst Polygone.</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
@@ -469,6 +564,45 @@
         </message>
     </context>
     <context>
+        <name>FirstSteps</name>
+        <message>
+            <source>First steps</source>
+            <translation>Erste Schritte</translation>
+        </message>
+        <message>
+            <source>Close this card for good</source>
+            <translation>Diesen Hinweis dauerhaft schließen</translation>
+        </message>
+        <message>
+            <source>Try the Sample Scene</source>
+            <translation>Beispielszene ausprobieren</translation>
+        </message>
+        <message>
+            <source>Open the scene that comes along, with classes and polygons, as a project</source>
+            <translation>Die mitgelieferte Szene mit Klassen und Polygonen als Projekt öffnen</translation>
+        </message>
+        <message>
+            <source>Tutorial</source>
+            <translation>Tutorial</translation>
+        </message>
+        <message>
+            <source>From the sample to a map, step by step, in the browser</source>
+            <translation>Vom Beispiel zur Karte, Schritt für Schritt, im Browser</translation>
+        </message>
+        <message>
+            <source>Go to this section</source>
+            <translation>Zu diesem Abschnitt gehen</translation>
+        </message>
+        <message>
+            <source>Nothing waits for you.</source>
+            <translation>Im Moment ist nichts zu tun.</translation>
+        </message>
+        <message>
+            <source>Next, {}: {}</source>
+            <translation>Weiter mit {}: {}</translation>
+        </message>
+    </context>
+    <context>
         <name>ImportDialog</name>
         <message>
             <source>Take Polygons from {}</source>
@@ -670,6 +804,104 @@
         </message>
     </context>
     <context>
+        <name>LabellingKeys</name>
+        <message>
+            <source>MTMSD: take class {} of the table</source>
+            <translation>MTMSD: Klasse {} der Tabelle wählen</translation>
+        </message>
+        <message>
+            <source>MTMSD: {}</source>
+            <translation>MTMSD: {}</translation>
+        </message>
+        <message>
+            <source>draw a polygon</source>
+            <translation>Polygon zeichnen</translation>
+        </message>
+        <message>
+            <source>draw a rectangle</source>
+            <translation>Rechteck zeichnen</translation>
+        </message>
+        <message>
+            <source>draw freehand</source>
+            <translation>freihändig zeichnen</translation>
+        </message>
+        <message>
+            <source>grow a region</source>
+            <translation>Region wachsen lassen</translation>
+        </message>
+        <message>
+            <source>undo a step of the training polygons</source>
+            <translation>einen Schritt der Trainingspolygone rückgängig machen</translation>
+        </message>
+        <message>
+            <source>give the selected polygons the class</source>
+            <translation>den gewählten Polygonen die Klasse geben</translation>
+        </message>
+        <message>
+            <source>next point to label</source>
+            <translation>nächster vorgeschlagener Punkt</translation>
+        </message>
+        <message>
+            <source>MTMSD: end the polygon or take the region</source>
+            <translation>MTMSD: Polygon beenden oder Region übernehmen</translation>
+        </message>
+    </context>
+    <context>
+        <name>LayoutButton</name>
+        <message>
+            <source>Print Layout</source>
+            <translation>Drucklayout</translation>
+        </message>
+        <message>
+            <source>As PDF…</source>
+            <translation>Als PDF…</translation>
+        </message>
+        <message>
+            <source>As PNG…</source>
+            <translation>Als PNG…</translation>
+        </message>
+        <message>
+            <source>A page with map, legend with areas, scale, north, accuracy and attribution</source>
+            <translation>Eine Seite mit Karte, Legende samt Flächen, Maßstab, Nordpfeil, Genauigkeit und Quellenangabe</translation>
+        </message>
+        <message>
+            <source>Save the Print Layout</source>
+            <translation>Drucklayout speichern</translation>
+        </message>
+        <message>
+            <source>The page was saved to {}.</source>
+            <translation>Die Seite wurde in {} gespeichert.</translation>
+        </message>
+        <message>
+            <source>{} cannot be written.</source>
+            <translation>{} kann nicht geschrieben werden.</translation>
+        </message>
+        <message>
+            <source>Class map of {}</source>
+            <translation>Klassenkarte von {}</translation>
+        </message>
+        <message>
+            <source>{} px</source>
+            <translation>{} px</translation>
+        </message>
+        <message>
+            <source>The accuracy of this map was not assessed.</source>
+            <translation>Die Genauigkeit dieser Karte wurde nicht bewertet.</translation>
+        </message>
+        <message>
+            <source>Overall accuracy {overall}, kappa {kappa}, on {n} reference pixels.</source>
+            <translation>Gesamtgenauigkeit {overall}, Kappa {kappa}, auf {n} Referenzpixeln.</translation>
+        </message>
+        <message>
+            <source>Data: {}</source>
+            <translation>Daten: {}</translation>
+        </message>
+        <message>
+            <source>Classified by MTMSD for QGIS, {}</source>
+            <translation>Klassifiziert mit MTMSD für QGIS, {}</translation>
+        </message>
+    </context>
+    <context>
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
@@ -830,6 +1062,26 @@
         <message>
             <source>unknown</source>
             <translation>unbekannt</translation>
+        </message>
+        <message>
+            <source>First map, without the diffusion model that is there now: map once more.</source>
+            <translation>Erste Karte, noch ohne das nun vorhandene Diffusionsmodell: kartieren Sie erneut.</translation>
+        </message>
+        <message>
+            <source>First map, without a diffusion model. How much pretraining adds here, the left-out polygons tell after it.</source>
+            <translation>Erste Karte, ohne Diffusionsmodell. Was das Vortraining hier bringt, zeigen danach die zurückgehaltenen Polygone.</translation>
+        </message>
+        <message>
+            <source>Map with the diffusion model, which has {} of the say.</source>
+            <translation>Karte mit dem Diffusionsmodell; sein Gewicht ist {}.</translation>
+        </message>
+        <message>
+            <source>Left-out pixels that are right: {}, {} without it.</source>
+            <translation>Zurückgehaltene Pixel, die richtig sind: {}, ohne Modell {}.</translation>
+        </message>
+        <message>
+            <source>Classes and areas</source>
+            <translation>Klassen und Flächen</translation>
         </message>
         <message>
             <source>None of the {} lies in the scene.</source>
@@ -1028,6 +1280,18 @@
             <translation>Das MTMSD-Bedienfeld ein- oder ausblenden</translation>
         </message>
         <message>
+            <source>Try the &amp;Sample Scene</source>
+            <translation>&amp;Beispielszene ausprobieren</translation>
+        </message>
+        <message>
+            <source>&amp;Tutorial</source>
+            <translation>&amp;Tutorial</translation>
+        </message>
+        <message>
+            <source>&amp;Help</source>
+            <translation>&amp;Hilfe</translation>
+        </message>
+        <message>
             <source>&amp;Engine…</source>
             <translation>&amp;Engine…</translation>
         </message>
@@ -1056,6 +1320,10 @@
             <translation>Der Layer '{layer}' hat kein Feld '{field}'; er hat {fields}.</translation>
         </message>
         <message>
+            <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
+            <translation>'{part}' in Klassenzuordnung hat nicht die Form REFERENZ=KARTE.</translation>
+        </message>
+        <message>
             <source>Assess a class map</source>
             <translation>Klassenkarte bewerten</translation>
         </message>
@@ -1068,8 +1336,12 @@
             <translation>Klassenkarte</translation>
         </message>
         <message>
-            <source>Reference that was not used for training.</source>
-            <translation>Referenz, die nicht zum Training benutzt wurde.</translation>
+            <source>Reference that was not used for training. Default: none; the report is then that of the polygons held out while the map's classifier was trained.</source>
+            <translation>Referenz, die nicht zum Training benutzt wurde. Vorgabe: keine; der Bericht ist dann der über die Polygone, die beim Training des Klassifikators der Karte zurückgehalten wurden.</translation>
+        </message>
+        <message>
+            <source>Classes to match</source>
+            <translation>Klassenzuordnung</translation>
         </message>
         <message>
             <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
@@ -1088,6 +1360,10 @@
             <translation>Referenzpolygone</translation>
         </message>
         <message>
+            <source>The map's class for classes of the reference that are called otherwise, by name or number, with semicolons between: 'Wald=forest; 7=water'. 'Weg=' leaves one out, 'Weg=-' counts it as wrong. Default: names and numbers are the map's.</source>
+            <translation>Die Klasse der Karte für anders benannte Klassen der Referenz, nach Name oder Nummer, durch Semikolon getrennt: 'forest=Wald; 7=Wasser'. 'Weg=' lässt eine aus, 'Weg=-' zählt sie als falsch. Vorgabe: Namen und Nummern sind die der Karte.</translation>
+        </message>
+        <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
             <translation>Die Szene der Karte. Mit ihr und den Trainingspolygonen werden zum Vergleich auch eine Support Vector Machine und ein Random Forest auf den reinen Spektren bewertet. Vorgabe: keine.</translation>
         </message>
@@ -1102,6 +1378,98 @@
         <message>
             <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
             <translation>Spektrale Vergleiche brauchen die Szene und die Trainingspolygone; geben Sie beide an oder keines von beiden.</translation>
+        </message>
+        <message>
+            <source>Change between two class maps</source>
+            <translation>Veränderung zwischen zwei Klassenkarten</translation>
+        </message>
+        <message>
+            <source>What became what, as a map and as a table with areas and standard errors.</source>
+            <translation>Was zu was wurde, als Karte und als Tabelle mit Flächen und Standardfehlern.</translation>
+        </message>
+        <message>
+            <source>Earlier class map</source>
+            <translation>Frühere Klassenkarte</translation>
+        </message>
+        <message>
+            <source>The class map of the earlier date.</source>
+            <translation>Die Klassenkarte des früheren Zeitpunkts.</translation>
+        </message>
+        <message>
+            <source>Later class map</source>
+            <translation>Spätere Klassenkarte</translation>
+        </message>
+        <message>
+            <source>The class map of the later date, on the grid of the earlier one.</source>
+            <translation>Die Klassenkarte des späteren Zeitpunkts, auf dem Gitter der früheren.</translation>
+        </message>
+        <message>
+            <source>Change map</source>
+            <translation>Veränderungskarte</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with a class for each pair of classes: pale where nothing changed, else in a shade of the later class's colour.</source>
+            <translation>GeoTIFF mit einer Klasse für jedes Klassenpaar: blass, wo sich nichts geändert hat, sonst in einem Ton der Farbe der späteren Klasse.</translation>
+        </message>
+        <message>
+            <source>From-to table</source>
+            <translation>Übergangstabelle</translation>
+        </message>
+        <message>
+            <source>Pixels, areas and their standard errors of each pair of classes as CSV.</source>
+            <translation>Pixel, Flächen und deren Standardfehler für jedes Klassenpaar als CSV.</translation>
+        </message>
+        <message>
+            <source>Written with the map. Default: none.</source>
+            <translation>Mit der Karte geschrieben. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Unknown below a confidence of</source>
+            <translation>Unbekannt unter einer Konfidenz von</translation>
+        </message>
+        <message>
+            <source>Confidence of the earlier map</source>
+            <translation>Konfidenz der früheren Karte</translation>
+        </message>
+        <message>
+            <source>Confidence of the later map</source>
+            <translation>Konfidenz der späteren Karte</translation>
+        </message>
+        <message>
+            <source>Pixels of lower confidence in one of the maps are counted apart. Default: 0.5.</source>
+            <translation>Pixel, deren Konfidenz in einer der Karten geringer ist, werden getrennt gezählt. Vorgabe: 0.5.</translation>
+        </message>
+        <message>
+            <source>Table of equal classes</source>
+            <translation>Tabelle gleicher Klassen</translation>
+        </message>
+        <message>
+            <source>Reference of the change</source>
+            <translation>Referenz der Veränderung</translation>
+        </message>
+        <message>
+            <source>Field with the class before</source>
+            <translation>Feld mit der Klasse vorher</translation>
+        </message>
+        <message>
+            <source>Field with the class after</source>
+            <translation>Feld mit der Klasse nachher</translation>
+        </message>
+        <message>
+            <source>Columns before,after: classes that are the same though they are called differently. Default: classes of one name are the same.</source>
+            <translation>Spalten before,after: Klassen, die trotz verschiedener Namen dieselben sind. Vorgabe: Klassen gleichen Namens sind dieselben.</translation>
+        </message>
+        <message>
+            <source>Points or polygons with the true class before and after; areas and their standard errors then rest on them. Default: on the held-out polygons of both maps.</source>
+            <translation>Punkte oder Polygone mit der wahren Klasse vorher und nachher; Flächen und deren Standardfehler beruhen dann auf ihnen. Vorgabe: auf den zurückgehaltenen Polygonen beider Karten.</translation>
+        </message>
+        <message>
+            <source>A field of the reference. Default: none.</source>
+            <translation>Ein Feld der Referenz. Vorgabe: keines.</translation>
+        </message>
+        <message>
+            <source>The reference of the change needs its two fields, of before and after.</source>
+            <translation>Die Referenz der Veränderung braucht ihre beiden Felder, für vorher und nachher.</translation>
         </message>
         <message>
             <source>Classify a scene</source>
@@ -1184,8 +1552,8 @@
             <translation>Neues Diffusionsmodell</translation>
         </message>
         <message>
-            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation>Wird behalten, um die Szene ohne Vortraining neu zu kartieren. Vorgabe: nicht behalten.</translation>
+            <source>With this file the scene is pretrained first, which takes minutes, and the stack listens to the diffusion network too. Default: none; pretrained only if the classifier needs it.</source>
+            <translation>Mit dieser Datei wird die Szene zuerst vortrainiert, was Minuten dauert, und das Stacking bezieht auch das Diffusionsnetz ein. Vorgabe: keine; vortrainiert wird nur, wenn der Klassifikator es braucht.</translation>
         </message>
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
@@ -1332,8 +1700,28 @@
             <translation>Der Layer '{name}' konnte nicht für die Engine geschrieben werden: {reason}</translation>
         </message>
         <message>
-            <source>mtmsd (default): the diffusion network alone. stack: several simple classifiers, and the network where there is a diffusion model, weighed by polygons that were left out; without a model it takes seconds. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation>mtmsd (Vorgabe): das Diffusionsnetz allein. stack: mehrere einfache Klassifikatoren und, wo es ein Diffusionsmodell gibt, das Netz, gewichtet nach zurückgehaltenen Polygonen; ohne Modell dauert es Sekunden. Oder einer der reinen Spektren: svm (Support Vector Machine), svm-polygons (dieselbe, über ganze Polygone abgestimmt), rf (Random Forest). Der Genauigkeitsbericht sagt, wenn einer davon besser ist.</translation>
+            <source>Automatic: the stack, with the preset paper MTMSD alone</source>
+            <translation>Automatisch: Stacking, mit der Voreinstellung paper MTMSD allein</translation>
+        </message>
+        <message>
+            <source>auto (default): stack; with the preset paper, mtmsd. stack: several simple classifiers, and the diffusion network where there is a model, weighed by polygons that were left out; without a model it takes seconds. mtmsd: the network alone. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
+            <translation>auto (Vorgabe): stack; mit der Voreinstellung paper: mtmsd. stack: mehrere einfache Klassifikatoren, dazu das Diffusionsnetz, wo es ein Modell gibt, gewichtet nach zurückgehaltenen Polygonen; ohne Modell dauert es Sekunden. mtmsd: das Netz allein. Oder einer, der nur Spektren sieht: svm (Support Vector Machine), svm-polygons (ebenso, über ganze Polygone abgestimmt), rf (Random Forest). Der Genauigkeitsbericht sagt, wenn einer davon besser ist.</translation>
+        </message>
+        <message>
+            <source>Automatic</source>
+            <translation>Automatisch</translation>
+        </message>
+        <message>
+            <source>Whole polygons</source>
+            <translation>Ganze Polygone</translation>
+        </message>
+        <message>
+            <source>Spatial cross-validation</source>
+            <translation>Räumliche Kreuzvalidierung</translation>
+        </message>
+        <message>
+            <source>Single pixels (optimistic)</source>
+            <translation>Einzelne Pixel (optimistisch)</translation>
         </message>
         <message>
             <source>How polygons are held out</source>
@@ -1358,10 +1746,6 @@
         <message>
             <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
             <translation>Trainingspixel, die näher an einem zurückgehaltenen liegen, werden ausgelassen. Vorgabe: 0.</translation>
-        </message>
-        <message>
-            <source>Unknown below a confidence of</source>
-            <translation>Unbekannt unter einer Konfidenz von</translation>
         </message>
         <message>
             <source>Majority filter, side in pixels</source>
@@ -1402,6 +1786,14 @@
         <message>
             <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
             <translation>GeoTIFF: wie weit die Mitglieder des Ensembles auseinanderliegen, 0 bis 1; nicht für die einfachen Klassifikatoren. Vorgabe: wird nicht geschrieben.</translation>
+        </message>
+        <message>
+            <source>Doubtful polygons</source>
+            <translation>Zweifelhafte Polygone</translation>
+        </message>
+        <message>
+            <source>GeoPackage with the training polygons that the other polygons call another class: their class, the one that the map would give, and the share of their pixels that are called so. By the classifier 'stack' only. Default: not written.</source>
+            <translation>GeoPackage mit den Trainingspolygonen, die nach den übrigen Polygonen zu einer anderen Klasse gehören: ihre Klasse, die Klasse, die sie in der Karte bekämen, und der Anteil ihrer Pixel, der für diese spricht. Nur vom Klassifikator 'stack'. Vorgabe: wird nicht geschrieben.</translation>
         </message>
         <message>
             <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
@@ -1448,12 +1840,40 @@
             <translation>Damit entfällt das Vortraining. Vorgabe: keines.</translation>
         </message>
         <message>
+            <source>Quick: a first look</source>
+            <translation>Schnell: ein erster Blick</translation>
+        </message>
+        <message>
+            <source>Balanced: good maps</source>
+            <translation>Ausgewogen: gute Karten</translation>
+        </message>
+        <message>
+            <source>Paper: as published, on a GPU</source>
+            <translation>Paper: wie veröffentlicht, auf GPU</translation>
+        </message>
+        <message>
             <source>Preset</source>
             <translation>Voreinstellung</translation>
         </message>
         <message>
             <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
             <translation>quick: etwa 3 Minuten Vortraining auf zwei CPU-Kernen, für einen ersten Blick. balanced (Vorgabe): etwa 10 bis 15 Minuten, die Karte, die man behält. paper: Netz und Dauer wie veröffentlicht; braucht eine GPU.</translation>
+        </message>
+        <message>
+            <source>Processor (CPU)</source>
+            <translation>Prozessor (CPU)</translation>
+        </message>
+        <message>
+            <source>Graphics card (CUDA)</source>
+            <translation>Grafikkarte (CUDA)</translation>
+        </message>
+        <message>
+            <source>Graphics card {} (CUDA)</source>
+            <translation>Grafikkarte {} (CUDA)</translation>
+        </message>
+        <message>
+            <source>Apple graphics (MPS)</source>
+            <translation>Apple-Grafik (MPS)</translation>
         </message>
         <message>
             <source>Device</source>
@@ -1518,6 +1938,14 @@
         <message>
             <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
             <translation>'{path}' ist kein GeoPackage, das einzige Format, das geschrieben wird; lassen Sie den Namen auf .gpkg enden.</translation>
+        </message>
+        <message>
+            <source>Engine {version} on {device}</source>
+            <translation>Engine {version} auf {device}</translation>
+        </message>
+        <message>
+            <source>Engine {version}</source>
+            <translation>Engine {version}</translation>
         </message>
         <message>
             <source>{title}: {done} of {total} {unit}</source>
@@ -1960,8 +2388,56 @@
             <translation>Es gibt keinen Ordner zum Schreiben: {} kann nicht angelegt werden.</translation>
         </message>
         <message>
+            <source>{} holds no classes.</source>
+            <translation>{} enthält keine Klassen.</translation>
+        </message>
+        <message>
+            <source>number</source>
+            <translation>Nummer</translation>
+        </message>
+        <message>
+            <source>name</source>
+            <translation>Name</translation>
+        </message>
+        <message>
+            <source>{file} has the {what} {value} twice.</source>
+            <translation>{file}: {what} {value} kommt zweimal vor.</translation>
+        </message>
+        <message>
+            <source>{} needs the columns value, name and colour.</source>
+            <translation>{} braucht die Spalten value, name und colour.</translation>
+        </message>
+        <message>
+            <source>line {}</source>
+            <translation>Zeile {}</translation>
+        </message>
+        <message>
+            <source>{}, {}: a cell is missing.</source>
+            <translation>{}, {}: eine Zelle fehlt.</translation>
+        </message>
+        <message>
+            <source>{file}, {place}: '{value}' is no class number from 1 to {most}.</source>
+            <translation>{file}, {place}: '{value}' ist keine Klassennummer von 1 bis {most}.</translation>
+        </message>
+        <message>
+            <source>{file}, {place}: '{color}' is no colour; write it like #1a7837.</source>
+            <translation>{file}, {place}: '{color}' ist keine Farbe; schreiben Sie sie wie #1a7837.</translation>
+        </message>
+        <message>
             <source>class {}</source>
             <translation>Klasse {}</translation>
+        </message>
+        <message>
+            <source>{} is no style of QGIS.</source>
+            <translation>{} ist kein QGIS-Stil.</translation>
+        </message>
+        <message>
+            <source>{} is a style of another kind: it has neither categories nor a palette.</source>
+            <translation>{} ist ein Stil anderer Art: er hat weder Kategorien noch eine Palette.</translation>
+        </message>
+        <message>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} kann nicht geschrieben werden: {}.</translation>
         </message>
         <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
@@ -1992,8 +2468,8 @@
             <translation>{} kann nicht gelesen werden.</translation>
         </message>
         <message>
-            <source>{} cannot be written: {}.</source>
-            <translation>{} kann nicht geschrieben werden: {}.</translation>
+            <source>{} is not written; choose .csv, .sli or .gpkg.</source>
+            <translation>{} wird nicht geschrieben; wählen Sie .csv, .sli oder .gpkg.</translation>
         </message>
         <message>
             <source>{} cannot be opened as training polygons.</source>
@@ -2007,6 +2483,26 @@
     <context>
         <name>MapOptions</name>
         <message>
+            <source>Stack of several</source>
+            <translation>Stacking mehrerer</translation>
+        </message>
+        <message>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Support vector machine</source>
+            <translation>Support Vector Machine</translation>
+        </message>
+        <message>
+            <source>SVM, tuned by polygons</source>
+            <translation>SVM, nach Polygonen abgestimmt</translation>
+        </message>
+        <message>
+            <source>Random forest</source>
+            <translation>Random Forest</translation>
+        </message>
+        <message>
             <source>Another classifier, and filters for the finished map</source>
             <translation>Ein anderer Klassifikator und Filter für die fertige Karte</translation>
         </message>
@@ -2019,8 +2515,8 @@
             <translation>nur Spektren</translation>
         </message>
         <message>
-            <source>MTMSD learns from spectra and their surroundings on the pretrained model; a stack listens to several classifiers, and to MTMSD where there is a model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
-            <translation>MTMSD lernt mit dem vortrainierten Modell aus Spektren und ihrer Umgebung; Stacking verbindet mehrere Klassifikatoren, und MTMSD dazu, wo es ein Modell gibt; die anderen sehen nur Spektren. Außer MTMSD braucht keiner ein Modell, und ohne Modell dauert es nur Sekunden</translation>
+            <source>The stack listens to several classifiers, and to MTMSD once the scene is pretrained; MTMSD alone learns from spectra and their surroundings on the pretrained model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
+            <translation>Das Stacking hört auf mehrere Klassifikatoren und, sobald die Szene vortrainiert ist, auch auf MTMSD; MTMSD allein lernt auf dem vortrainierten Modell aus Spektren und ihrer Umgebung; die anderen sehen nur Spektren. Alle außer MTMSD kommen ohne Modell aus und brauchen dann nur Sekunden</translation>
         </message>
         <message>
             <source> %</source>
@@ -2069,26 +2565,6 @@
         <message>
             <source>More</source>
             <translation>Mehr</translation>
-        </message>
-        <message>
-            <source>MTMSD</source>
-            <translation>MTMSD</translation>
-        </message>
-        <message>
-            <source>Stack of several</source>
-            <translation>Stacking mehrerer</translation>
-        </message>
-        <message>
-            <source>Support vector machine</source>
-            <translation>Support Vector Machine</translation>
-        </message>
-        <message>
-            <source>SVM, tuned by polygons</source>
-            <translation>SVM, nach Polygonen abgestimmt</translation>
-        </message>
-        <message>
-            <source>Random forest</source>
-            <translation>Random Forest</translation>
         </message>
     </context>
     <context>
@@ -2181,6 +2657,10 @@
             <translation>Karte: {}</translation>
         </message>
         <message>
+            <source>Ready for a first map, without pretraining.</source>
+            <translation>Bereit für eine erste Karte, ohne Vortraining.</translation>
+        </message>
+        <message>
             <source>Ready to map.</source>
             <translation>Bereit zum Kartieren.</translation>
         </message>
@@ -2244,16 +2724,16 @@
     <context>
         <name>MapView</name>
         <message>
+            <source>What the map was made with</source>
+            <translation>Womit die Karte erstellt wurde</translation>
+        </message>
+        <message>
             <source>Opacity of the map over the scene</source>
             <translation>Deckkraft der Karte über der Szene</translation>
         </message>
         <message>
             <source>Flic&amp;ker</source>
             <translation>Blin&amp;ken</translation>
-        </message>
-        <message>
-            <source>Show the map and the scene in turn</source>
-            <translation>Karte und Szene abwechselnd zeigen</translation>
         </message>
         <message>
             <source>Con&amp;fidence</source>
@@ -2282,6 +2762,14 @@
         <message>
             <source>Opacit&amp;y</source>
             <translation>&amp;Deckkraft</translation>
+        </message>
+        <message>
+            <source>Show the map and the scene in turn</source>
+            <translation>Karte und Szene abwechselnd zeigen</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Zuerst kommt Szene kartieren.</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
@@ -2347,6 +2835,38 @@
         <message>
             <source>MTMSD</source>
             <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>choose a hyperspectral raster, or open one.</source>
+            <translation>ein Hyperspektralraster wählen oder öffnen.</translation>
+        </message>
+        <message>
+            <source>learn the scene without labels, in the background.</source>
+            <translation>die Szene ohne Trainingspolygone lernen, im Hintergrund.</translation>
+        </message>
+        <message>
+            <source>add classes, or take them from a layer.</source>
+            <translation>Klassen hinzufügen oder aus einem Layer übernehmen.</translation>
+        </message>
+        <message>
+            <source>draw some polygons of each class.</source>
+            <translation>einige Polygone jeder Klasse zeichnen.</translation>
+        </message>
+        <message>
+            <source>see whether the classes can be told apart.</source>
+            <translation>prüfen, ob sich die Klassen trennen lassen.</translation>
+        </message>
+        <message>
+            <source>preview what you see, then map the scene.</source>
+            <translation>erst den Ausschnitt als Vorschau, dann die Szene kartieren.</translation>
+        </message>
+        <message>
+            <source>how far the map can be trusted.</source>
+            <translation>wie weit der Karte zu trauen ist.</translation>
+        </message>
+        <message>
+            <source>No browser opens the page; it is {}.</source>
+            <translation>Kein Browser öffnet die Seite; sie liegt unter {}.</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
@@ -2603,6 +3123,10 @@
             <translation>{}; Rechtsklick oder Region hinzufügen übernimmt die Region.</translation>
         </message>
         <message>
+            <source>There is no region yet: press the tool that grows, then click a pixel.</source>
+            <translation>Es gibt noch keine Region: wählen Sie das Werkzeug, das sie wachsen lässt, und klicken Sie auf ein Pixel.</translation>
+        </message>
+        <message>
             <source>Select polygons first.</source>
             <translation>Wählen Sie zuerst Polygone.</translation>
         </message>
@@ -2786,6 +3310,41 @@
         </message>
     </context>
     <context>
+        <name>ReferenceClasses</name>
+        <message>
+            <source>The field of the reference that holds the class</source>
+            <translation>Das Feld der Referenz, in dem die Klasse steht</translation>
+        </message>
+        <message>
+            <source>Reference</source>
+            <translation>Referenz</translation>
+        </message>
+        <message>
+            <source>Map</source>
+            <translation>Karte</translation>
+        </message>
+        <message>
+            <source>Which class of the map each class of the reference is</source>
+            <translation>Welcher Klasse der Karte jede Klasse der Referenz entspricht</translation>
+        </message>
+        <message>
+            <source>Class field</source>
+            <translation>Klassenfeld</translation>
+        </message>
+        <message>
+            <source>none: counts as wrong</source>
+            <translation>keine: zählt als falsch</translation>
+        </message>
+        <message>
+            <source>left out</source>
+            <translation>ausgelassen</translation>
+        </message>
+        <message>
+            <source>The map's class for {}</source>
+            <translation>Die Klasse der Karte für {}</translation>
+        </message>
+    </context>
+    <context>
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
@@ -2798,6 +3357,37 @@
         <message>
             <source>The algorithm failed; see its log.</source>
             <translation>Der Algorithmus ist fehlgeschlagen; siehe sein Protokoll.</translation>
+        </message>
+    </context>
+    <context>
+        <name>SampleProject</name>
+        <message>
+            <source>The sample cannot be copied: {}</source>
+            <translation>Das Beispiel kann nicht kopiert werden: {}</translation>
+        </message>
+        <message>
+            <source>The sample, as you left it; delete {} to begin anew.</source>
+            <translation>Das Beispiel, wie Sie es verlassen haben; löschen Sie {}, um neu zu beginnen.</translation>
+        </message>
+        <message>
+            <source>EnMAP Potsdam</source>
+            <translation>EnMAP Potsdam</translation>
+        </message>
+        <message>
+            <source>Validation polygons</source>
+            <translation>Validierungspolygone</translation>
+        </message>
+        <message>
+            <source>MTMSD sample: EnMAP Potsdam</source>
+            <translation>MTMSD-Beispiel: EnMAP Potsdam</translation>
+        </message>
+        <message>
+            <source>{path} cannot be written: {reason}</source>
+            <translation>{path} kann nicht geschrieben werden: {reason}</translation>
+        </message>
+        <message>
+            <source>The sample is in {}, with classes and polygons: press Pretrain.</source>
+            <translation>Das Beispiel liegt in {}, mit Klassen und Polygonen: klicken Sie auf Vortrainieren.</translation>
         </message>
     </context>
     <context>
@@ -2819,8 +3409,12 @@
             <translation>Dem Layerbaum folgen: das aktive Raster wird zur Szene</translation>
         </message>
         <message>
-            <source>Open a raster file…</source>
-            <translation>Eine Rasterdatei öffnen…</translation>
+            <source>Open a raster, its header, a product's METADATA.XML or zip…</source>
+            <translation>Ein Raster, seinen Header, METADATA.XML oder ZIP eines Produkts öffnen…</translation>
+        </message>
+        <message>
+            <source>Open the folder of a satellite product…</source>
+            <translation>Den Ordner eines Satellitenprodukts öffnen…</translation>
         </message>
         <message>
             <source>&amp;True Colour</source>
@@ -2897,6 +3491,14 @@
         <message>
             <source>Open a Hyperspectral Raster</source>
             <translation>Ein Hyperspektralraster öffnen</translation>
+        </message>
+        <message>
+            <source>Open the Folder of a Product</source>
+            <translation>Den Ordner eines Produkts öffnen</translation>
+        </message>
+        <message>
+            <source>Looking for the scene of {}…</source>
+            <translation>Die Szene von {} wird gesucht…</translation>
         </message>
         <message>
             <source>{} is not a raster that QGIS can read.</source>
@@ -3018,6 +3620,61 @@
         </message>
     </context>
     <context>
+        <name>SpectraPins</name>
+        <message>
+            <source>Pin</source>
+            <translation>Anpinnen</translation>
+        </message>
+        <message>
+            <source>Remove Pins</source>
+            <translation>Pins entfernen</translation>
+        </message>
+        <message>
+            <source>Export Spectra…</source>
+            <translation>Spektren exportieren…</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Wählen Sie zuerst eine Szene.</translation>
+        </message>
+        <message>
+            <source>Click pixels in the map: their spectra stay in the plot</source>
+            <translation>Pixel in der Karte anklicken: ihre Spektren bleiben im Diagramm</translation>
+        </message>
+        <message>
+            <source>There are no pinned spectra.</source>
+            <translation>Es gibt keine angepinnten Spektren.</translation>
+        </message>
+        <message>
+            <source>Take the pinned spectra out of the plot</source>
+            <translation>Die angepinnten Spektren aus dem Diagramm nehmen</translation>
+        </message>
+        <message>
+            <source>Classes (mean, standard deviation) and pins as CSV, .sli or GeoPackage</source>
+            <translation>Klassen (Mittelwert, Standardabweichung) und Pins als CSV, .sli oder GeoPackage</translation>
+        </message>
+        <message>
+            <source>There are no spectra yet: draw polygons, or pin pixels.</source>
+            <translation>Noch keine Spektren: zeichnen Sie Polygone oder pinnen Sie Pixel an.</translation>
+        </message>
+        <message>
+            <source>There is no data at that place.</source>
+            <translation>An dieser Stelle gibt es keine Daten.</translation>
+        </message>
+        <message>
+            <source>pin {}</source>
+            <translation>Pin {}</translation>
+        </message>
+        <message>
+            <source>Export Spectra</source>
+            <translation>Spektren exportieren</translation>
+        </message>
+        <message>
+            <source>{} spectra were written to {}.</source>
+            <translation>{} Spektren in {} geschrieben.</translation>
+        </message>
+    </context>
+    <context>
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
@@ -3105,6 +3762,10 @@
             <translation>Klasse umfärben</translation>
         </message>
         <message>
+            <source>Load classes</source>
+            <translation>Klassen laden</translation>
+        </message>
+        <message>
             <source>Merge classes</source>
             <translation>Klassen zusammenführen</translation>
         </message>
@@ -3115,6 +3776,10 @@
         <message>
             <source>Add polygon</source>
             <translation>Polygon hinzufügen</translation>
+        </message>
+        <message>
+            <source>Change class</source>
+            <translation>Klasse ändern</translation>
         </message>
         <message>
             <source>Import polygons</source>

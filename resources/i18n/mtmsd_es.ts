@@ -8,16 +8,16 @@
             <translation>7  Exactitud</translation>
         </message>
         <message>
-            <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation>Global: parte de píxeles acertados; media: promedio de las clases; κ: de Cohen</translation>
+            <source>Overall: share of the reference pixels that are mapped right; average: mean of the producer's accuracies; κ: Cohen's kappa, 1 at most</source>
+            <translation>Global: parte de los píxeles de referencia bien cartografiados; media: promedio de las exactitudes del productor; κ: kappa de Cohen, 1 como máximo</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
             <translation>Cómo se mantienen aparte los píxeles comparados</translation>
         </message>
         <message>
-            <source>Found: share of the reference that the map has; right: share of the map</source>
-            <translation>Hallado: parte de la referencia que tiene el mapa; acertado: parte del mapa</translation>
+            <source>Producer's accuracy: share of a class's reference pixels that are mapped as it; user's accuracy: share of the pixels mapped as it that are it; F1: their harmonic mean</source>
+            <translation>Exactitud del productor: parte de los píxeles de referencia de una clase cartografiados como tal; exactitud del usuario: parte de los píxeles cartografiados como una clase que lo son de verdad; F1: la media armónica de ambas</translation>
         </message>
         <message>
             <source>The same pixels by methods that see spectra only</source>
@@ -44,6 +44,10 @@
             <translation>A&amp;brir informe</translation>
         </message>
         <message>
+            <source>Doubtful Polygons</source>
+            <translation>Polígonos dudosos</translation>
+        </message>
+        <message>
             <source>Choose a scene first.</source>
             <translation>Elija primero una escena.</translation>
         </message>
@@ -60,36 +64,44 @@
             <translation>Comparar el mapa de clases con la referencia y escribir un informe</translation>
         </message>
         <message>
-            <source>There is no report yet; Assess writes one.</source>
-            <translation>Aún no hay informe; Evaluar escribe uno.</translation>
+            <source>Not among the map's classes, so counted as wrong: {}</source>
+            <translation>No están entre las clases del mapa, así que cuentan como error: {}</translation>
         </message>
         <message>
-            <source>Open the full report in the browser</source>
-            <translation>Abrir el informe completo en el navegador</translation>
+            <source>Show the training polygons that the others call another class</source>
+            <translation>Mostrar los polígonos de entrenamiento que los demás asignan a otra clase</translation>
+        </message>
+        <message>
+            <source>Choose the stack under More and map: it tells which ones they are.</source>
+            <translation>Elija el stacking en Más y cartografíe: así se sabe cuáles son.</translation>
         </message>
         <message>
             <source>Comparing the map with the reference…</source>
             <translation>Comparando el mapa con la referencia…</translation>
         </message>
         <message>
-            <source>{} right of {} pixels</source>
-            <translation>{} acertados de {} píxeles</translation>
+            <source>Overall accuracy {} on {} reference pixels</source>
+            <translation>Exactitud global {} en {} píxeles de referencia</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
             <translation>No se reservaron polígonos; elija polígonos de referencia.</translation>
         </message>
         <message>
+            <source>Open the full report in the browser</source>
+            <translation>Abrir el informe completo en el navegador</translation>
+        </message>
+        <message>
+            <source>Write the report of the held-out polygons and open it</source>
+            <translation>Escribir el informe de los polígonos reservados y abrirlo</translation>
+        </message>
+        <message>
+            <source>There is no accuracy yet: map the scene.</source>
+            <translation>Aún no hay exactitud: cartografíe la escena.</translation>
+        </message>
+        <message>
             <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</source>
             <translation>Global &lt;b&gt;{}&lt;/b&gt; · media &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</translation>
-        </message>
-        <message>
-            <source>found</source>
-            <translation>hallado</translation>
-        </message>
-        <message>
-            <source>right</source>
-            <translation>acertado</translation>
         </message>
         <message>
             <source>Spectra alone, same pixels:</source>
@@ -100,12 +112,40 @@
             <translation>No se calculó ninguna comparación espectral.</translation>
         </message>
         <message>
+            <source>Producer's</source>
+            <translation>Productor</translation>
+        </message>
+        <message>
+            <source>User's</source>
+            <translation>Usuario</translation>
+        </message>
+        <message>
+            <source>F1</source>
+            <translation>F1</translation>
+        </message>
+        <message>
             <source>Assessing the map</source>
             <translation>Evaluando el mapa</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
             <translation>No se puede abrir el informe; está en {}.</translation>
+        </message>
+        <message>
+            <source>Doubtful polygons</source>
+            <translation>Polígonos dudosos</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as a vector layer.</source>
+            <translation>{} no se puede abrir como capa vectorial.</translation>
+        </message>
+        <message>
+            <source>Polygons that disagree with their class: {}; the layer's table tells which class they fit.</source>
+            <translation>Polígonos que no concuerdan con su clase: {}; la tabla de la capa indica a qué clase se ajustan.</translation>
+        </message>
+        <message>
+            <source>No polygon disagrees with its class.</source>
+            <translation>Todos los polígonos concuerdan con su clase.</translation>
         </message>
     </context>
     <context>
@@ -126,8 +166,51 @@
             <translation>Elegirlo en la sección Mapa y volver a cartografiar la escena</translation>
         </message>
         <message>
-            <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation>Un clasificador más simple acertó claramente más: {}, {} acertados frente a {}.</translation>
+            <source>A simpler classifier did clearly better: {}, overall accuracy {} against {}.</source>
+            <translation>Un clasificador más simple fue claramente mejor: {}, exactitud global {} frente a {}.</translation>
+        </message>
+    </context>
+    <context>
+        <name>ClassSchemes</name>
+        <message>
+            <source>Class schemes (*.csv *.qml)</source>
+            <translation>Esquemas de clases (*.csv *.qml)</translation>
+        </message>
+        <message>
+            <source>Load a Class Scheme…</source>
+            <translation>Cargar esquema de clases…</translation>
+        </message>
+        <message>
+            <source>Classes from a CSV (value, name, colour) or a style (QML)</source>
+            <translation>Clases de un CSV (value, name, color) o de un estilo (QML)</translation>
+        </message>
+        <message>
+            <source>Save the Class Scheme…</source>
+            <translation>Guardar esquema de clases…</translation>
+        </message>
+        <message>
+            <source>The classes as a CSV (value, name, colour) or a style (QML)</source>
+            <translation>Las clases como CSV (value, name, color) o como estilo (QML)</translation>
+        </message>
+        <message>
+            <source>Load a Class Scheme</source>
+            <translation>Cargar un esquema de clases</translation>
+        </message>
+        <message>
+            <source>{} classes were loaded from {}.</source>
+            <translation>Se cargaron {} clases de {}.</translation>
+        </message>
+        <message>
+            <source>Of another number than in the file: {}.</source>
+            <translation>Con un número distinto al del archivo: {}.</translation>
+        </message>
+        <message>
+            <source>Save the Class Scheme</source>
+            <translation>Guardar el esquema de clases</translation>
+        </message>
+        <message>
+            <source>The classes were saved to {}.</source>
+            <translation>Las clases se guardaron en {}.</translation>
         </message>
     </context>
     <context>
@@ -157,8 +240,16 @@
             <translation>&amp;De una capa</translation>
         </message>
         <message>
+            <source>Give the selected polygons this class</source>
+            <translation>Dar esta clase a los polígonos seleccionados</translation>
+        </message>
+        <message>
             <source>Class {}; double-click to recolour</source>
             <translation>Clase {}; doble clic para cambiar el color</translation>
+        </message>
+        <message>
+            <source>{} (key {})</source>
+            <translation>{} (tecla {})</translation>
         </message>
         <message>
             <source>Too few: at least {} pixels are needed</source>
@@ -231,6 +322,10 @@
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
             <translation>Tomar clases y polígonos de una capa de polígonos o de un ráster de etiquetas</translation>
+        </message>
+        <message>
+            <source>Select polygons first.</source>
+            <translation>Seleccione primero polígonos.</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
@@ -469,6 +564,45 @@
         </message>
     </context>
     <context>
+        <name>FirstSteps</name>
+        <message>
+            <source>First steps</source>
+            <translation>Primeros pasos</translation>
+        </message>
+        <message>
+            <source>Close this card for good</source>
+            <translation>Cerrar esta tarjeta para siempre</translation>
+        </message>
+        <message>
+            <source>Try the Sample Scene</source>
+            <translation>Probar la escena de ejemplo</translation>
+        </message>
+        <message>
+            <source>Open the scene that comes along, with classes and polygons, as a project</source>
+            <translation>Abrir como proyecto la escena incluida, con clases y polígonos</translation>
+        </message>
+        <message>
+            <source>Tutorial</source>
+            <translation>Tutorial</translation>
+        </message>
+        <message>
+            <source>From the sample to a map, step by step, in the browser</source>
+            <translation>Del ejemplo a un mapa, paso a paso, en el navegador</translation>
+        </message>
+        <message>
+            <source>Go to this section</source>
+            <translation>Ir a esta sección</translation>
+        </message>
+        <message>
+            <source>Nothing waits for you.</source>
+            <translation>No queda nada pendiente.</translation>
+        </message>
+        <message>
+            <source>Next, {}: {}</source>
+            <translation>A continuación, {}: {}</translation>
+        </message>
+    </context>
+    <context>
         <name>ImportDialog</name>
         <message>
             <source>Take Polygons from {}</source>
@@ -670,6 +804,104 @@
         </message>
     </context>
     <context>
+        <name>LabellingKeys</name>
+        <message>
+            <source>MTMSD: take class {} of the table</source>
+            <translation>MTMSD: elegir la clase {} de la tabla</translation>
+        </message>
+        <message>
+            <source>MTMSD: {}</source>
+            <translation>MTMSD: {}</translation>
+        </message>
+        <message>
+            <source>draw a polygon</source>
+            <translation>dibujar un polígono</translation>
+        </message>
+        <message>
+            <source>draw a rectangle</source>
+            <translation>dibujar un rectángulo</translation>
+        </message>
+        <message>
+            <source>draw freehand</source>
+            <translation>dibujar a mano alzada</translation>
+        </message>
+        <message>
+            <source>grow a region</source>
+            <translation>hacer crecer una región</translation>
+        </message>
+        <message>
+            <source>undo a step of the training polygons</source>
+            <translation>deshacer un paso de los polígonos de entrenamiento</translation>
+        </message>
+        <message>
+            <source>give the selected polygons the class</source>
+            <translation>dar la clase a los polígonos seleccionados</translation>
+        </message>
+        <message>
+            <source>next point to label</source>
+            <translation>punto siguiente para etiquetar</translation>
+        </message>
+        <message>
+            <source>MTMSD: end the polygon or take the region</source>
+            <translation>MTMSD: terminar el polígono o tomar la región</translation>
+        </message>
+    </context>
+    <context>
+        <name>LayoutButton</name>
+        <message>
+            <source>Print Layout</source>
+            <translation>Composición de impresión</translation>
+        </message>
+        <message>
+            <source>As PDF…</source>
+            <translation>Como PDF…</translation>
+        </message>
+        <message>
+            <source>As PNG…</source>
+            <translation>Como PNG…</translation>
+        </message>
+        <message>
+            <source>A page with map, legend with areas, scale, north, accuracy and attribution</source>
+            <translation>Una página con mapa, leyenda con áreas, escala, norte, exactitud y créditos</translation>
+        </message>
+        <message>
+            <source>Save the Print Layout</source>
+            <translation>Guardar la composición de impresión</translation>
+        </message>
+        <message>
+            <source>The page was saved to {}.</source>
+            <translation>La página se guardó en {}.</translation>
+        </message>
+        <message>
+            <source>{} cannot be written.</source>
+            <translation>{} no se puede escribir.</translation>
+        </message>
+        <message>
+            <source>Class map of {}</source>
+            <translation>Mapa de clases de {}</translation>
+        </message>
+        <message>
+            <source>{} px</source>
+            <translation>{} px</translation>
+        </message>
+        <message>
+            <source>The accuracy of this map was not assessed.</source>
+            <translation>No se ha evaluado la exactitud de este mapa.</translation>
+        </message>
+        <message>
+            <source>Overall accuracy {overall}, kappa {kappa}, on {n} reference pixels.</source>
+            <translation>Exactitud global {overall}, kappa {kappa}, en {n} píxeles de referencia.</translation>
+        </message>
+        <message>
+            <source>Data: {}</source>
+            <translation>Datos: {}</translation>
+        </message>
+        <message>
+            <source>Classified by MTMSD for QGIS, {}</source>
+            <translation>Clasificado con MTMSD para QGIS, {}</translation>
+        </message>
+    </context>
+    <context>
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
@@ -830,6 +1062,26 @@
         <message>
             <source>unknown</source>
             <translation>desconocida</translation>
+        </message>
+        <message>
+            <source>First map, without the diffusion model that is there now: map once more.</source>
+            <translation>Primer mapa, sin el modelo de difusión que ya existe: cartografíe otra vez.</translation>
+        </message>
+        <message>
+            <source>First map, without a diffusion model. How much pretraining adds here, the left-out polygons tell after it.</source>
+            <translation>Primer mapa, sin modelo de difusión. Tras el preentrenamiento, los polígonos apartados dirán cuánto aporta aquí.</translation>
+        </message>
+        <message>
+            <source>Map with the diffusion model, which has {} of the say.</source>
+            <translation>Mapa con el modelo de difusión, con un peso del {}.</translation>
+        </message>
+        <message>
+            <source>Left-out pixels that are right: {}, {} without it.</source>
+            <translation>Píxeles apartados bien clasificados: {}; sin él, {}.</translation>
+        </message>
+        <message>
+            <source>Classes and areas</source>
+            <translation>Clases y áreas</translation>
         </message>
         <message>
             <source>None of the {} lies in the scene.</source>
@@ -1028,6 +1280,18 @@
             <translation>Mostrar u ocultar el panel MTMSD</translation>
         </message>
         <message>
+            <source>Try the &amp;Sample Scene</source>
+            <translation>Probar la &amp;escena de ejemplo</translation>
+        </message>
+        <message>
+            <source>&amp;Tutorial</source>
+            <translation>&amp;Tutorial</translation>
+        </message>
+        <message>
+            <source>&amp;Help</source>
+            <translation>A&amp;yuda</translation>
+        </message>
+        <message>
             <source>&amp;Engine…</source>
             <translation>M&amp;otor…</translation>
         </message>
@@ -1056,6 +1320,10 @@
             <translation>La capa '{layer}' no tiene el campo '{field}'; tiene {fields}.</translation>
         </message>
         <message>
+            <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
+            <translation>'{part}' en Correspondencia de clases no tiene la forma REFERENCIA=MAPA.</translation>
+        </message>
+        <message>
             <source>Assess a class map</source>
             <translation>Evaluar un mapa de clases</translation>
         </message>
@@ -1068,8 +1336,12 @@
             <translation>Mapa de clases</translation>
         </message>
         <message>
-            <source>Reference that was not used for training.</source>
-            <translation>Referencia que no se usó para entrenar.</translation>
+            <source>Reference that was not used for training. Default: none; the report is then that of the polygons held out while the map's classifier was trained.</source>
+            <translation>Referencia que no se usó para entrenar. Predeterminado: ninguna; el informe es entonces el de los polígonos reservados al entrenar el clasificador del mapa.</translation>
+        </message>
+        <message>
+            <source>Classes to match</source>
+            <translation>Correspondencia de clases</translation>
         </message>
         <message>
             <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
@@ -1088,6 +1360,10 @@
             <translation>Polígonos de referencia</translation>
         </message>
         <message>
+            <source>The map's class for classes of the reference that are called otherwise, by name or number, with semicolons between: 'Wald=forest; 7=water'. 'Weg=' leaves one out, 'Weg=-' counts it as wrong. Default: names and numbers are the map's.</source>
+            <translation>La clase del mapa para las clases de la referencia que se llaman de otro modo, por nombre o número, separadas por punto y coma: 'Wald=bosque; 7=agua'. 'Weg=' excluye una, 'Weg=-' la cuenta como error. Predeterminado: los nombres y números son los del mapa.</translation>
+        </message>
+        <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
             <translation>La escena del mapa. Con ella y los polígonos de entrenamiento se informa, junto al mapa, de una máquina de vectores de soporte y un bosque aleatorio sobre los espectros solos. Predeterminado: ninguna.</translation>
         </message>
@@ -1102,6 +1378,98 @@
         <message>
             <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
             <translation>Las comparaciones espectrales necesitan la escena y los polígonos de entrenamiento; dé ambos o ninguno.</translation>
+        </message>
+        <message>
+            <source>Change between two class maps</source>
+            <translation>Cambios entre dos mapas de clases</translation>
+        </message>
+        <message>
+            <source>What became what, as a map and as a table with areas and standard errors.</source>
+            <translation>Qué pasó a ser qué, como mapa y como tabla con áreas y errores estándar.</translation>
+        </message>
+        <message>
+            <source>Earlier class map</source>
+            <translation>Mapa de clases anterior</translation>
+        </message>
+        <message>
+            <source>The class map of the earlier date.</source>
+            <translation>El mapa de clases de la fecha anterior.</translation>
+        </message>
+        <message>
+            <source>Later class map</source>
+            <translation>Mapa de clases posterior</translation>
+        </message>
+        <message>
+            <source>The class map of the later date, on the grid of the earlier one.</source>
+            <translation>El mapa de clases de la fecha posterior, en la cuadrícula del anterior.</translation>
+        </message>
+        <message>
+            <source>Change map</source>
+            <translation>Mapa de cambios</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with a class for each pair of classes: pale where nothing changed, else in a shade of the later class's colour.</source>
+            <translation>GeoTIFF con una clase por cada par de clases: pálida donde nada cambió; si no, en un tono del color de la clase posterior.</translation>
+        </message>
+        <message>
+            <source>From-to table</source>
+            <translation>Tabla de transiciones</translation>
+        </message>
+        <message>
+            <source>Pixels, areas and their standard errors of each pair of classes as CSV.</source>
+            <translation>Píxeles, áreas y sus errores estándar de cada par de clases como CSV.</translation>
+        </message>
+        <message>
+            <source>Written with the map. Default: none.</source>
+            <translation>Escrita con el mapa. Predeterminado: ninguna.</translation>
+        </message>
+        <message>
+            <source>Unknown below a confidence of</source>
+            <translation>Desconocido por debajo de una confianza de</translation>
+        </message>
+        <message>
+            <source>Confidence of the earlier map</source>
+            <translation>Confianza del mapa anterior</translation>
+        </message>
+        <message>
+            <source>Confidence of the later map</source>
+            <translation>Confianza del mapa posterior</translation>
+        </message>
+        <message>
+            <source>Pixels of lower confidence in one of the maps are counted apart. Default: 0.5.</source>
+            <translation>Los píxeles de menor confianza en uno de los mapas se cuentan aparte. Predeterminado: 0.5.</translation>
+        </message>
+        <message>
+            <source>Table of equal classes</source>
+            <translation>Tabla de clases equivalentes</translation>
+        </message>
+        <message>
+            <source>Reference of the change</source>
+            <translation>Referencia de los cambios</translation>
+        </message>
+        <message>
+            <source>Field with the class before</source>
+            <translation>Campo con la clase de antes</translation>
+        </message>
+        <message>
+            <source>Field with the class after</source>
+            <translation>Campo con la clase de después</translation>
+        </message>
+        <message>
+            <source>Columns before,after: classes that are the same though they are called differently. Default: classes of one name are the same.</source>
+            <translation>Columnas before,after: clases que son la misma aunque se llamen de otro modo. Predeterminado: son la misma las clases del mismo nombre.</translation>
+        </message>
+        <message>
+            <source>Points or polygons with the true class before and after; areas and their standard errors then rest on them. Default: on the held-out polygons of both maps.</source>
+            <translation>Puntos o polígonos con la clase verdadera de antes y de después; las áreas y sus errores estándar se basan entonces en ellos. Predeterminado: en los polígonos reservados de ambos mapas.</translation>
+        </message>
+        <message>
+            <source>A field of the reference. Default: none.</source>
+            <translation>Un campo de la referencia. Predeterminado: ninguno.</translation>
+        </message>
+        <message>
+            <source>The reference of the change needs its two fields, of before and after.</source>
+            <translation>La referencia de los cambios necesita sus dos campos, el de antes y el de después.</translation>
         </message>
         <message>
             <source>Classify a scene</source>
@@ -1184,8 +1552,8 @@
             <translation>Nuevo modelo de difusión</translation>
         </message>
         <message>
-            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation>Se conserva para volver a cartografiar la escena sin preentrenar. Predeterminado: no se conserva.</translation>
+            <source>With this file the scene is pretrained first, which takes minutes, and the stack listens to the diffusion network too. Default: none; pretrained only if the classifier needs it.</source>
+            <translation>Con este archivo la escena se preentrena primero, lo que lleva minutos, y el stacking escucha también a la red de difusión. Por defecto: ninguno; solo se preentrena si el clasificador lo necesita.</translation>
         </message>
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
@@ -1332,8 +1700,28 @@
             <translation>La capa '{name}' no se pudo escribir para el motor: {reason}</translation>
         </message>
         <message>
-            <source>mtmsd (default): the diffusion network alone. stack: several simple classifiers, and the network where there is a diffusion model, weighed by polygons that were left out; without a model it takes seconds. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation>mtmsd (predeterminado): solo la red de difusión. stack: varios clasificadores simples, y la red si hay un modelo de difusión, ponderados con polígonos apartados; sin modelo tarda segundos. O uno de espectros solos: svm (máquina de vectores de soporte), svm-polygons (la misma, ajustada con polígonos enteros), rf (bosque aleatorio). El informe de exactitud dice cuándo uno de ellos es mejor.</translation>
+            <source>Automatic: the stack, with the preset paper MTMSD alone</source>
+            <translation>Automático: el stacking; con el preajuste paper, solo MTMSD</translation>
+        </message>
+        <message>
+            <source>auto (default): stack; with the preset paper, mtmsd. stack: several simple classifiers, and the diffusion network where there is a model, weighed by polygons that were left out; without a model it takes seconds. mtmsd: the network alone. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
+            <translation>auto (por defecto): stack; con el preajuste paper, mtmsd. stack: varios clasificadores sencillos, y la red de difusión si hay un modelo, ponderados según polígonos reservados; sin modelo tarda segundos. mtmsd: solo la red. O uno puramente espectral: svm (máquina de vectores de soporte), svm-polygons (la misma, ajustada por polígonos enteros), rf (bosque aleatorio). El informe de exactitud dice cuándo uno de ellos es mejor.</translation>
+        </message>
+        <message>
+            <source>Automatic</source>
+            <translation>Automático</translation>
+        </message>
+        <message>
+            <source>Whole polygons</source>
+            <translation>Polígonos enteros</translation>
+        </message>
+        <message>
+            <source>Spatial cross-validation</source>
+            <translation>Validación cruzada espacial</translation>
+        </message>
+        <message>
+            <source>Single pixels (optimistic)</source>
+            <translation>Píxeles sueltos (optimista)</translation>
         </message>
         <message>
             <source>How polygons are held out</source>
@@ -1358,10 +1746,6 @@
         <message>
             <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
             <translation>Los píxeles de entrenamiento más cercanos que esto a uno reservado se dejan fuera. Predeterminado: 0.</translation>
-        </message>
-        <message>
-            <source>Unknown below a confidence of</source>
-            <translation>Desconocido por debajo de una confianza de</translation>
         </message>
         <message>
             <source>Majority filter, side in pixels</source>
@@ -1402,6 +1786,14 @@
         <message>
             <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
             <translation>GeoTIFF: cuánto difieren los miembros del conjunto, de 0 a 1; no para los clasificadores simples. Predeterminado: no se escribe.</translation>
+        </message>
+        <message>
+            <source>Doubtful polygons</source>
+            <translation>Polígonos dudosos</translation>
+        </message>
+        <message>
+            <source>GeoPackage with the training polygons that the other polygons call another class: their class, the one that the map would give, and the share of their pixels that are called so. By the classifier 'stack' only. Default: not written.</source>
+            <translation>GeoPackage con los polígonos de entrenamiento que los demás asignan a otra clase: su clase, la que les daría el mapa y la parte de sus píxeles asignada a ella. Solo con el clasificador 'stack'. Predeterminado: no se escribe.</translation>
         </message>
         <message>
             <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
@@ -1448,12 +1840,40 @@
             <translation>Con él se omite el preentrenamiento. Predeterminado: ninguno.</translation>
         </message>
         <message>
+            <source>Quick: a first look</source>
+            <translation>Rápido: un primer vistazo</translation>
+        </message>
+        <message>
+            <source>Balanced: good maps</source>
+            <translation>Equilibrado: buenos mapas</translation>
+        </message>
+        <message>
+            <source>Paper: as published, on a GPU</source>
+            <translation>Artículo: como se publicó, con GPU</translation>
+        </message>
+        <message>
             <source>Preset</source>
             <translation>Preajuste</translation>
         </message>
         <message>
             <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
             <translation>quick: unos 3 minutos de preentrenamiento en dos núcleos de CPU, para un primer vistazo. balanced (predeterminado): unos 10 a 15 minutos, el mapa para conservar. paper: la red y la duración publicadas; necesita una GPU.</translation>
+        </message>
+        <message>
+            <source>Processor (CPU)</source>
+            <translation>Procesador (CPU)</translation>
+        </message>
+        <message>
+            <source>Graphics card (CUDA)</source>
+            <translation>Tarjeta gráfica (CUDA)</translation>
+        </message>
+        <message>
+            <source>Graphics card {} (CUDA)</source>
+            <translation>Tarjeta gráfica {} (CUDA)</translation>
+        </message>
+        <message>
+            <source>Apple graphics (MPS)</source>
+            <translation>GPU Apple (MPS)</translation>
         </message>
         <message>
             <source>Device</source>
@@ -1518,6 +1938,14 @@
         <message>
             <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
             <translation>'{path}' no es un GeoPackage, el único formato que se escribe; termínelo en .gpkg.</translation>
+        </message>
+        <message>
+            <source>Engine {version} on {device}</source>
+            <translation>Motor {version} en {device}</translation>
+        </message>
+        <message>
+            <source>Engine {version}</source>
+            <translation>Motor {version}</translation>
         </message>
         <message>
             <source>{title}: {done} of {total} {unit}</source>
@@ -1960,8 +2388,56 @@
             <translation>No hay carpeta donde escribir: no se puede crear {}.</translation>
         </message>
         <message>
+            <source>{} holds no classes.</source>
+            <translation>{} no contiene clases.</translation>
+        </message>
+        <message>
+            <source>number</source>
+            <translation>número</translation>
+        </message>
+        <message>
+            <source>name</source>
+            <translation>nombre</translation>
+        </message>
+        <message>
+            <source>{file} has the {what} {value} twice.</source>
+            <translation>{file} tiene dos veces el {what} {value}.</translation>
+        </message>
+        <message>
+            <source>{} needs the columns value, name and colour.</source>
+            <translation>{} necesita las columnas value, name y color.</translation>
+        </message>
+        <message>
+            <source>line {}</source>
+            <translation>línea {}</translation>
+        </message>
+        <message>
+            <source>{}, {}: a cell is missing.</source>
+            <translation>{}, {}: falta una celda.</translation>
+        </message>
+        <message>
+            <source>{file}, {place}: '{value}' is no class number from 1 to {most}.</source>
+            <translation>{file}, {place}: '{value}' no es un número de clase de 1 a {most}.</translation>
+        </message>
+        <message>
+            <source>{file}, {place}: '{color}' is no colour; write it like #1a7837.</source>
+            <translation>{file}, {place}: '{color}' no es un color; escríbalo como #1a7837.</translation>
+        </message>
+        <message>
             <source>class {}</source>
             <translation>clase {}</translation>
+        </message>
+        <message>
+            <source>{} is no style of QGIS.</source>
+            <translation>{} no es un estilo de QGIS.</translation>
+        </message>
+        <message>
+            <source>{} is a style of another kind: it has neither categories nor a palette.</source>
+            <translation>{} es un estilo de otro tipo: no tiene ni categorías ni paleta.</translation>
+        </message>
+        <message>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} no se puede escribir: {}.</translation>
         </message>
         <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
@@ -1992,8 +2468,8 @@
             <translation>{} no se puede leer.</translation>
         </message>
         <message>
-            <source>{} cannot be written: {}.</source>
-            <translation>{} no se puede escribir: {}.</translation>
+            <source>{} is not written; choose .csv, .sli or .gpkg.</source>
+            <translation>{} no tiene un formato admitido; elija .csv, .sli o .gpkg.</translation>
         </message>
         <message>
             <source>{} cannot be opened as training polygons.</source>
@@ -2007,6 +2483,26 @@
     <context>
         <name>MapOptions</name>
         <message>
+            <source>Stack of several</source>
+            <translation>Stacking de varios</translation>
+        </message>
+        <message>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Support vector machine</source>
+            <translation>Máquina de vectores de soporte</translation>
+        </message>
+        <message>
+            <source>SVM, tuned by polygons</source>
+            <translation>SVM, ajustada por polígonos</translation>
+        </message>
+        <message>
+            <source>Random forest</source>
+            <translation>Bosque aleatorio</translation>
+        </message>
+        <message>
             <source>Another classifier, and filters for the finished map</source>
             <translation>Otro clasificador, y filtros para el mapa terminado</translation>
         </message>
@@ -2019,8 +2515,8 @@
             <translation>solo espectros</translation>
         </message>
         <message>
-            <source>MTMSD learns from spectra and their surroundings on the pretrained model; a stack listens to several classifiers, and to MTMSD where there is a model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
-            <translation>MTMSD aprende de los espectros y su entorno con el modelo preentrenado; el stacking combina varios clasificadores, y también MTMSD si hay un modelo; los otros solo ven espectros. Salvo MTMSD, ninguno necesita modelo, y sin él tardan segundos</translation>
+            <source>The stack listens to several classifiers, and to MTMSD once the scene is pretrained; MTMSD alone learns from spectra and their surroundings on the pretrained model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
+            <translation>El stacking escucha a varios clasificadores, y a MTMSD en cuanto la escena está preentrenada; MTMSD solo aprende de los espectros y su entorno sobre el modelo preentrenado; los demás solo ven espectros. Todos menos MTMSD prescinden de modelo y entonces tardan segundos</translation>
         </message>
         <message>
             <source> %</source>
@@ -2069,26 +2565,6 @@
         <message>
             <source>More</source>
             <translation>Más</translation>
-        </message>
-        <message>
-            <source>MTMSD</source>
-            <translation>MTMSD</translation>
-        </message>
-        <message>
-            <source>Stack of several</source>
-            <translation>Stacking de varios</translation>
-        </message>
-        <message>
-            <source>Support vector machine</source>
-            <translation>Máquina de vectores de soporte</translation>
-        </message>
-        <message>
-            <source>SVM, tuned by polygons</source>
-            <translation>SVM, ajustada por polígonos</translation>
-        </message>
-        <message>
-            <source>Random forest</source>
-            <translation>Bosque aleatorio</translation>
         </message>
     </context>
     <context>
@@ -2181,6 +2657,10 @@
             <translation>Mapa: {}</translation>
         </message>
         <message>
+            <source>Ready for a first map, without pretraining.</source>
+            <translation>Listo para un primer mapa, sin preentrenamiento.</translation>
+        </message>
+        <message>
             <source>Ready to map.</source>
             <translation>Listo para cartografiar.</translation>
         </message>
@@ -2244,16 +2724,16 @@
     <context>
         <name>MapView</name>
         <message>
+            <source>What the map was made with</source>
+            <translation>Con qué se hizo el mapa</translation>
+        </message>
+        <message>
             <source>Opacity of the map over the scene</source>
             <translation>Opacidad del mapa sobre la escena</translation>
         </message>
         <message>
             <source>Flic&amp;ker</source>
             <translation>Al&amp;ternar</translation>
-        </message>
-        <message>
-            <source>Show the map and the scene in turn</source>
-            <translation>Mostrar por turnos el mapa y la escena</translation>
         </message>
         <message>
             <source>Con&amp;fidence</source>
@@ -2282,6 +2762,14 @@
         <message>
             <source>Opacit&amp;y</source>
             <translation>&amp;Opacidad</translation>
+        </message>
+        <message>
+            <source>Show the map and the scene in turn</source>
+            <translation>Mostrar por turnos el mapa y la escena</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Primero va Cartografiar.</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
@@ -2347,6 +2835,38 @@
         <message>
             <source>MTMSD</source>
             <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>choose a hyperspectral raster, or open one.</source>
+            <translation>elegir un ráster hiperespectral o abrir uno.</translation>
+        </message>
+        <message>
+            <source>learn the scene without labels, in the background.</source>
+            <translation>aprender la escena sin etiquetas, en segundo plano.</translation>
+        </message>
+        <message>
+            <source>add classes, or take them from a layer.</source>
+            <translation>añadir clases o tomarlas de una capa.</translation>
+        </message>
+        <message>
+            <source>draw some polygons of each class.</source>
+            <translation>dibujar algunos polígonos de cada clase.</translation>
+        </message>
+        <message>
+            <source>see whether the classes can be told apart.</source>
+            <translation>ver si las clases se distinguen entre sí.</translation>
+        </message>
+        <message>
+            <source>preview what you see, then map the scene.</source>
+            <translation>previsualizar lo visible y luego cartografiar la escena.</translation>
+        </message>
+        <message>
+            <source>how far the map can be trusted.</source>
+            <translation>hasta qué punto es fiable el mapa.</translation>
+        </message>
+        <message>
+            <source>No browser opens the page; it is {}.</source>
+            <translation>Ningún navegador abre la página; está en {}.</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
@@ -2603,6 +3123,10 @@
             <translation>{}; el clic derecho o Añadir región toma la región.</translation>
         </message>
         <message>
+            <source>There is no region yet: press the tool that grows, then click a pixel.</source>
+            <translation>Aún no hay región: pulse la herramienta de crecimiento y haga clic en un píxel.</translation>
+        </message>
+        <message>
             <source>Select polygons first.</source>
             <translation>Seleccione primero polígonos.</translation>
         </message>
@@ -2786,6 +3310,41 @@
         </message>
     </context>
     <context>
+        <name>ReferenceClasses</name>
+        <message>
+            <source>The field of the reference that holds the class</source>
+            <translation>El campo de la referencia que contiene la clase</translation>
+        </message>
+        <message>
+            <source>Reference</source>
+            <translation>Referencia</translation>
+        </message>
+        <message>
+            <source>Map</source>
+            <translation>Mapa</translation>
+        </message>
+        <message>
+            <source>Which class of the map each class of the reference is</source>
+            <translation>Qué clase del mapa es cada clase de la referencia</translation>
+        </message>
+        <message>
+            <source>Class field</source>
+            <translation>Campo de clase</translation>
+        </message>
+        <message>
+            <source>none: counts as wrong</source>
+            <translation>ninguna: cuenta como error</translation>
+        </message>
+        <message>
+            <source>left out</source>
+            <translation>excluida</translation>
+        </message>
+        <message>
+            <source>The map's class for {}</source>
+            <translation>La clase del mapa para {}</translation>
+        </message>
+    </context>
+    <context>
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
@@ -2798,6 +3357,37 @@
         <message>
             <source>The algorithm failed; see its log.</source>
             <translation>El algoritmo falló; vea su registro.</translation>
+        </message>
+    </context>
+    <context>
+        <name>SampleProject</name>
+        <message>
+            <source>The sample cannot be copied: {}</source>
+            <translation>No se puede copiar el ejemplo: {}</translation>
+        </message>
+        <message>
+            <source>The sample, as you left it; delete {} to begin anew.</source>
+            <translation>El ejemplo, tal como lo dejó; borre {} para empezar de nuevo.</translation>
+        </message>
+        <message>
+            <source>EnMAP Potsdam</source>
+            <translation>EnMAP Potsdam</translation>
+        </message>
+        <message>
+            <source>Validation polygons</source>
+            <translation>Polígonos de validación</translation>
+        </message>
+        <message>
+            <source>MTMSD sample: EnMAP Potsdam</source>
+            <translation>Ejemplo de MTMSD: EnMAP Potsdam</translation>
+        </message>
+        <message>
+            <source>{path} cannot be written: {reason}</source>
+            <translation>{path} no se puede escribir: {reason}</translation>
+        </message>
+        <message>
+            <source>The sample is in {}, with classes and polygons: press Pretrain.</source>
+            <translation>El ejemplo está en {}, con clases y polígonos: pulse Preentrenar.</translation>
         </message>
     </context>
     <context>
@@ -2819,8 +3409,12 @@
             <translation>Seguir el árbol de capas: el ráster activo pasa a ser la escena</translation>
         </message>
         <message>
-            <source>Open a raster file…</source>
-            <translation>Abrir un archivo ráster…</translation>
+            <source>Open a raster, its header, a product's METADATA.XML or zip…</source>
+            <translation>Abrir un ráster, su cabecera o el METADATA.XML o zip de un producto…</translation>
+        </message>
+        <message>
+            <source>Open the folder of a satellite product…</source>
+            <translation>Abrir la carpeta de un producto de satélite…</translation>
         </message>
         <message>
             <source>&amp;True Colour</source>
@@ -2897,6 +3491,14 @@
         <message>
             <source>Open a Hyperspectral Raster</source>
             <translation>Abrir un ráster hiperespectral</translation>
+        </message>
+        <message>
+            <source>Open the Folder of a Product</source>
+            <translation>Abrir la carpeta de un producto</translation>
+        </message>
+        <message>
+            <source>Looking for the scene of {}…</source>
+            <translation>Buscando la escena de {}…</translation>
         </message>
         <message>
             <source>{} is not a raster that QGIS can read.</source>
@@ -3018,6 +3620,61 @@
         </message>
     </context>
     <context>
+        <name>SpectraPins</name>
+        <message>
+            <source>Pin</source>
+            <translation>Fijar</translation>
+        </message>
+        <message>
+            <source>Remove Pins</source>
+            <translation>Quitar fijados</translation>
+        </message>
+        <message>
+            <source>Export Spectra…</source>
+            <translation>Exportar espectros…</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Elija primero una escena.</translation>
+        </message>
+        <message>
+            <source>Click pixels in the map: their spectra stay in the plot</source>
+            <translation>Haga clic en píxeles del mapa: sus espectros quedan en el gráfico</translation>
+        </message>
+        <message>
+            <source>There are no pinned spectra.</source>
+            <translation>No hay espectros fijados.</translation>
+        </message>
+        <message>
+            <source>Take the pinned spectra out of the plot</source>
+            <translation>Quitar del gráfico los espectros fijados</translation>
+        </message>
+        <message>
+            <source>Classes (mean, standard deviation) and pins as CSV, .sli or GeoPackage</source>
+            <translation>Clases (media, desviación típica) y espectros fijados como CSV, .sli o GeoPackage</translation>
+        </message>
+        <message>
+            <source>There are no spectra yet: draw polygons, or pin pixels.</source>
+            <translation>Aún no hay espectros: dibuje polígonos o fije píxeles.</translation>
+        </message>
+        <message>
+            <source>There is no data at that place.</source>
+            <translation>No hay datos en ese lugar.</translation>
+        </message>
+        <message>
+            <source>pin {}</source>
+            <translation>fijado {}</translation>
+        </message>
+        <message>
+            <source>Export Spectra</source>
+            <translation>Exportar espectros</translation>
+        </message>
+        <message>
+            <source>{} spectra were written to {}.</source>
+            <translation>Se escribieron {} espectros en {}.</translation>
+        </message>
+    </context>
+    <context>
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
@@ -3105,6 +3762,10 @@
             <translation>Cambiar el color de la clase</translation>
         </message>
         <message>
+            <source>Load classes</source>
+            <translation>Cargar clases</translation>
+        </message>
+        <message>
             <source>Merge classes</source>
             <translation>Fusionar clases</translation>
         </message>
@@ -3115,6 +3776,10 @@
         <message>
             <source>Add polygon</source>
             <translation>Añadir polígono</translation>
+        </message>
+        <message>
+            <source>Change class</source>
+            <translation>Cambiar clase</translation>
         </message>
         <message>
             <source>Import polygons</source>

@@ -8,16 +8,16 @@
             <translation>7  Précision</translation>
         </message>
         <message>
-            <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation>Globale : part des pixels corrects ; moyenne : sur les classes ; κ : de Cohen</translation>
+            <source>Overall: share of the reference pixels that are mapped right; average: mean of the producer's accuracies; κ: Cohen's kappa, 1 at most</source>
+            <translation>Globale : part des pixels de référence bien cartographiés ; moyenne : moyenne des précisions du producteur ; κ : kappa de Cohen, 1 au plus</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
             <translation>Comment les pixels comparés sont tenus à l'écart</translation>
         </message>
         <message>
-            <source>Found: share of the reference that the map has; right: share of the map</source>
-            <translation>Trouvé : part de la référence que la carte contient ; juste : part de la carte</translation>
+            <source>Producer's accuracy: share of a class's reference pixels that are mapped as it; user's accuracy: share of the pixels mapped as it that are it; F1: their harmonic mean</source>
+            <translation>Précision du producteur : part des pixels de référence d'une classe qui sont cartographiés dans cette classe ; précision de l'utilisateur : part des pixels cartographiés dans la classe qui en font vraiment partie ; F1 : leur moyenne harmonique</translation>
         </message>
         <message>
             <source>The same pixels by methods that see spectra only</source>
@@ -44,6 +44,10 @@
             <translation>Ouvrir &amp;le rapport</translation>
         </message>
         <message>
+            <source>Doubtful Polygons</source>
+            <translation>Polygones douteux</translation>
+        </message>
+        <message>
             <source>Choose a scene first.</source>
             <translation>Choisissez d'abord une scène.</translation>
         </message>
@@ -60,36 +64,44 @@
             <translation>Comparer la carte des classes à la référence et écrire un rapport</translation>
         </message>
         <message>
-            <source>There is no report yet; Assess writes one.</source>
-            <translation>Il n'y a pas encore de rapport ; Évaluer en écrit un.</translation>
+            <source>Not among the map's classes, so counted as wrong: {}</source>
+            <translation>Absentes des classes de la carte, donc comptées comme fausses : {}</translation>
         </message>
         <message>
-            <source>Open the full report in the browser</source>
-            <translation>Ouvrir le rapport complet dans le navigateur</translation>
+            <source>Show the training polygons that the others call another class</source>
+            <translation>Montrer les polygones d'entraînement que les autres rangent dans une autre classe</translation>
+        </message>
+        <message>
+            <source>Choose the stack under More and map: it tells which ones they are.</source>
+            <translation>Choisissez le stacking sous Plus et cartographiez : il indique lesquels.</translation>
         </message>
         <message>
             <source>Comparing the map with the reference…</source>
             <translation>Comparaison de la carte à la référence…</translation>
         </message>
         <message>
-            <source>{} right of {} pixels</source>
-            <translation>{} corrects sur {} pixels</translation>
+            <source>Overall accuracy {} on {} reference pixels</source>
+            <translation>Précision globale de {} sur {} pixels de référence</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
             <translation>Aucun polygone n'a été réservé ; choisissez des polygones de référence.</translation>
         </message>
         <message>
+            <source>Open the full report in the browser</source>
+            <translation>Ouvrir le rapport complet dans le navigateur</translation>
+        </message>
+        <message>
+            <source>Write the report of the held-out polygons and open it</source>
+            <translation>Écrire le rapport des polygones réservés et l'ouvrir</translation>
+        </message>
+        <message>
+            <source>There is no accuracy yet: map the scene.</source>
+            <translation>Pas encore de précision : cartographiez la scène.</translation>
+        </message>
+        <message>
             <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</source>
             <translation>Globale &lt;b&gt;{}&lt;/b&gt; · moyenne &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</translation>
-        </message>
-        <message>
-            <source>found</source>
-            <translation>trouvé</translation>
-        </message>
-        <message>
-            <source>right</source>
-            <translation>juste</translation>
         </message>
         <message>
             <source>Spectra alone, same pixels:</source>
@@ -100,12 +112,40 @@
             <translation>Aucune comparaison spectrale n'a été calculée.</translation>
         </message>
         <message>
+            <source>Producer's</source>
+            <translation>Producteur</translation>
+        </message>
+        <message>
+            <source>User's</source>
+            <translation>Utilisateur</translation>
+        </message>
+        <message>
+            <source>F1</source>
+            <translation>F1</translation>
+        </message>
+        <message>
             <source>Assessing the map</source>
             <translation>Évaluation de la carte</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
             <translation>Le rapport ne peut pas être ouvert ; il se trouve ici : {}.</translation>
+        </message>
+        <message>
+            <source>Doubtful polygons</source>
+            <translation>Polygones douteux</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as a vector layer.</source>
+            <translation>{} ne peut pas être ouvert comme couche vectorielle.</translation>
+        </message>
+        <message>
+            <source>Polygons that disagree with their class: {}; the layer's table tells which class they fit.</source>
+            <translation>Polygones en désaccord avec leur classe : {} ; la table de la couche indique celle qui leur convient.</translation>
+        </message>
+        <message>
+            <source>No polygon disagrees with its class.</source>
+            <translation>Aucun polygone n'est en désaccord avec sa classe.</translation>
         </message>
     </context>
     <context>
@@ -126,8 +166,51 @@
             <translation>Le choisir dans la section Carte et cartographier de nouveau la scène</translation>
         </message>
         <message>
-            <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation>Un classificateur plus simple a fait nettement mieux : {}, {} justes contre {}.</translation>
+            <source>A simpler classifier did clearly better: {}, overall accuracy {} against {}.</source>
+            <translation>Un classificateur plus simple fait nettement mieux : {}, précision globale {} contre {}.</translation>
+        </message>
+    </context>
+    <context>
+        <name>ClassSchemes</name>
+        <message>
+            <source>Class schemes (*.csv *.qml)</source>
+            <translation>Nomenclatures (*.csv *.qml)</translation>
+        </message>
+        <message>
+            <source>Load a Class Scheme…</source>
+            <translation>Charger une nomenclature…</translation>
+        </message>
+        <message>
+            <source>Classes from a CSV (value, name, colour) or a style (QML)</source>
+            <translation>Classes d'un CSV (value, name, color) ou d'un style (QML)</translation>
+        </message>
+        <message>
+            <source>Save the Class Scheme…</source>
+            <translation>Enregistrer la nomenclature…</translation>
+        </message>
+        <message>
+            <source>The classes as a CSV (value, name, colour) or a style (QML)</source>
+            <translation>Les classes en CSV (value, name, color) ou en style (QML)</translation>
+        </message>
+        <message>
+            <source>Load a Class Scheme</source>
+            <translation>Charger une nomenclature</translation>
+        </message>
+        <message>
+            <source>{} classes were loaded from {}.</source>
+            <translation>{} classes chargées depuis {}.</translation>
+        </message>
+        <message>
+            <source>Of another number than in the file: {}.</source>
+            <translation>Numéro différent de celui du fichier : {}.</translation>
+        </message>
+        <message>
+            <source>Save the Class Scheme</source>
+            <translation>Enregistrer la nomenclature</translation>
+        </message>
+        <message>
+            <source>The classes were saved to {}.</source>
+            <translation>Les classes ont été enregistrées dans {}.</translation>
         </message>
     </context>
     <context>
@@ -157,8 +240,16 @@
             <translation>Depuis une couc&amp;he</translation>
         </message>
         <message>
+            <source>Give the selected polygons this class</source>
+            <translation>Donner cette classe aux polygones sélectionnés</translation>
+        </message>
+        <message>
             <source>Class {}; double-click to recolour</source>
             <translation>Classe {} ; double-cliquez pour changer la couleur</translation>
+        </message>
+        <message>
+            <source>{} (key {})</source>
+            <translation>{} (touche {})</translation>
         </message>
         <message>
             <source>Too few: at least {} pixels are needed</source>
@@ -231,6 +322,10 @@
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
             <translation>Prendre classes et polygones d'une couche de polygones ou d'un raster d'étiquettes</translation>
+        </message>
+        <message>
+            <source>Select polygons first.</source>
+            <translation>Sélectionnez d'abord des polygones.</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
@@ -469,6 +564,45 @@
         </message>
     </context>
     <context>
+        <name>FirstSteps</name>
+        <message>
+            <source>First steps</source>
+            <translation>Premiers pas</translation>
+        </message>
+        <message>
+            <source>Close this card for good</source>
+            <translation>Fermer cet encart définitivement</translation>
+        </message>
+        <message>
+            <source>Try the Sample Scene</source>
+            <translation>Essayer l'exemple</translation>
+        </message>
+        <message>
+            <source>Open the scene that comes along, with classes and polygons, as a project</source>
+            <translation>Ouvrir comme projet la scène fournie, avec classes et polygones</translation>
+        </message>
+        <message>
+            <source>Tutorial</source>
+            <translation>Tutoriel</translation>
+        </message>
+        <message>
+            <source>From the sample to a map, step by step, in the browser</source>
+            <translation>De l'exemple à une carte, pas à pas, dans le navigateur</translation>
+        </message>
+        <message>
+            <source>Go to this section</source>
+            <translation>Aller à cette section</translation>
+        </message>
+        <message>
+            <source>Nothing waits for you.</source>
+            <translation>Rien à faire pour l'instant.</translation>
+        </message>
+        <message>
+            <source>Next, {}: {}</source>
+            <translation>Ensuite, {} : {}</translation>
+        </message>
+    </context>
+    <context>
         <name>ImportDialog</name>
         <message>
             <source>Take Polygons from {}</source>
@@ -670,6 +804,104 @@
         </message>
     </context>
     <context>
+        <name>LabellingKeys</name>
+        <message>
+            <source>MTMSD: take class {} of the table</source>
+            <translation>MTMSD : prendre la classe {} du tableau</translation>
+        </message>
+        <message>
+            <source>MTMSD: {}</source>
+            <translation>MTMSD : {}</translation>
+        </message>
+        <message>
+            <source>draw a polygon</source>
+            <translation>dessiner un polygone</translation>
+        </message>
+        <message>
+            <source>draw a rectangle</source>
+            <translation>tracer un rectangle</translation>
+        </message>
+        <message>
+            <source>draw freehand</source>
+            <translation>dessiner à main levée</translation>
+        </message>
+        <message>
+            <source>grow a region</source>
+            <translation>faire croître une région</translation>
+        </message>
+        <message>
+            <source>undo a step of the training polygons</source>
+            <translation>annuler une étape des polygones d'entraînement</translation>
+        </message>
+        <message>
+            <source>give the selected polygons the class</source>
+            <translation>donner la classe aux polygones sélectionnés</translation>
+        </message>
+        <message>
+            <source>next point to label</source>
+            <translation>point à étiqueter suivant</translation>
+        </message>
+        <message>
+            <source>MTMSD: end the polygon or take the region</source>
+            <translation>MTMSD : terminer le polygone ou prendre la région</translation>
+        </message>
+    </context>
+    <context>
+        <name>LayoutButton</name>
+        <message>
+            <source>Print Layout</source>
+            <translation>Mise en page</translation>
+        </message>
+        <message>
+            <source>As PDF…</source>
+            <translation>En PDF…</translation>
+        </message>
+        <message>
+            <source>As PNG…</source>
+            <translation>En PNG…</translation>
+        </message>
+        <message>
+            <source>A page with map, legend with areas, scale, north, accuracy and attribution</source>
+            <translation>Une page avec carte, légende et surfaces, échelle, nord, précision et source des données</translation>
+        </message>
+        <message>
+            <source>Save the Print Layout</source>
+            <translation>Enregistrer la mise en page</translation>
+        </message>
+        <message>
+            <source>The page was saved to {}.</source>
+            <translation>La page a été enregistrée dans {}.</translation>
+        </message>
+        <message>
+            <source>{} cannot be written.</source>
+            <translation>{} ne peut pas être écrit.</translation>
+        </message>
+        <message>
+            <source>Class map of {}</source>
+            <translation>Carte des classes de {}</translation>
+        </message>
+        <message>
+            <source>{} px</source>
+            <translation>{} px</translation>
+        </message>
+        <message>
+            <source>The accuracy of this map was not assessed.</source>
+            <translation>La précision de cette carte n'a pas été évaluée.</translation>
+        </message>
+        <message>
+            <source>Overall accuracy {overall}, kappa {kappa}, on {n} reference pixels.</source>
+            <translation>Précision globale {overall}, kappa {kappa}, sur {n} pixels de référence.</translation>
+        </message>
+        <message>
+            <source>Data: {}</source>
+            <translation>Données : {}</translation>
+        </message>
+        <message>
+            <source>Classified by MTMSD for QGIS, {}</source>
+            <translation>Classé par MTMSD pour QGIS, {}</translation>
+        </message>
+    </context>
+    <context>
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
@@ -830,6 +1062,26 @@
         <message>
             <source>unknown</source>
             <translation>inconnue</translation>
+        </message>
+        <message>
+            <source>First map, without the diffusion model that is there now: map once more.</source>
+            <translation>Première carte, sans le modèle de diffusion désormais disponible : cartographiez de nouveau.</translation>
+        </message>
+        <message>
+            <source>First map, without a diffusion model. How much pretraining adds here, the left-out polygons tell after it.</source>
+            <translation>Première carte, sans modèle de diffusion. Après un préentraînement, les polygones mis de côté diront ce qu'il apporte ici.</translation>
+        </message>
+        <message>
+            <source>Map with the diffusion model, which has {} of the say.</source>
+            <translation>Carte avec le modèle de diffusion, dont le poids est de {}.</translation>
+        </message>
+        <message>
+            <source>Left-out pixels that are right: {}, {} without it.</source>
+            <translation>Pixels mis de côté bien classés : {}, {} sans lui.</translation>
+        </message>
+        <message>
+            <source>Classes and areas</source>
+            <translation>Classes et surfaces</translation>
         </message>
         <message>
             <source>None of the {} lies in the scene.</source>
@@ -1028,6 +1280,18 @@
             <translation>Afficher ou masquer le panneau MTMSD</translation>
         </message>
         <message>
+            <source>Try the &amp;Sample Scene</source>
+            <translation>E&amp;ssayer la scène d'exemple</translation>
+        </message>
+        <message>
+            <source>&amp;Tutorial</source>
+            <translation>&amp;Tutoriel</translation>
+        </message>
+        <message>
+            <source>&amp;Help</source>
+            <translation>&amp;Aide</translation>
+        </message>
+        <message>
             <source>&amp;Engine…</source>
             <translation>Mot&amp;eur…</translation>
         </message>
@@ -1056,6 +1320,10 @@
             <translation>La couche '{layer}' n'a pas de champ '{field}' ; elle a {fields}.</translation>
         </message>
         <message>
+            <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
+            <translation>'{part}' dans Classes à apparier n'a pas la forme RÉFÉRENCE=CARTE.</translation>
+        </message>
+        <message>
             <source>Assess a class map</source>
             <translation>Évaluer une carte des classes</translation>
         </message>
@@ -1068,8 +1336,12 @@
             <translation>Carte des classes</translation>
         </message>
         <message>
-            <source>Reference that was not used for training.</source>
-            <translation>Référence qui n'a pas servi à l'entraînement.</translation>
+            <source>Reference that was not used for training. Default: none; the report is then that of the polygons held out while the map's classifier was trained.</source>
+            <translation>Référence qui n'a pas servi à l'entraînement. Par défaut : aucune ; le rapport est alors celui des polygones réservés pendant l'entraînement du classificateur de la carte.</translation>
+        </message>
+        <message>
+            <source>Classes to match</source>
+            <translation>Classes à apparier</translation>
         </message>
         <message>
             <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
@@ -1088,6 +1360,10 @@
             <translation>Polygones de référence</translation>
         </message>
         <message>
+            <source>The map's class for classes of the reference that are called otherwise, by name or number, with semicolons between: 'Wald=forest; 7=water'. 'Weg=' leaves one out, 'Weg=-' counts it as wrong. Default: names and numbers are the map's.</source>
+            <translation>La classe de la carte pour les classes de la référence nommées autrement, par nom ou numéro, séparées par des points-virgules : 'Bois=forêt; 7=eau'. 'Chemin=' en exclut une, 'Chemin=-' la compte comme fausse. Par défaut : noms et numéros sont ceux de la carte.</translation>
+        </message>
+        <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
             <translation>La scène de la carte. Avec elle et les polygones d'entraînement, une machine à vecteurs de support et une forêt aléatoire sur les spectres seuls sont rapportées à côté de la carte. Par défaut : aucune.</translation>
         </message>
@@ -1102,6 +1378,98 @@
         <message>
             <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
             <translation>Les comparaisons spectrales demandent la scène et les polygones d'entraînement ; donnez les deux ou aucun.</translation>
+        </message>
+        <message>
+            <source>Change between two class maps</source>
+            <translation>Changements entre deux cartes des classes</translation>
+        </message>
+        <message>
+            <source>What became what, as a map and as a table with areas and standard errors.</source>
+            <translation>Ce qui est devenu quoi, en carte et en tableau avec surfaces et erreurs types.</translation>
+        </message>
+        <message>
+            <source>Earlier class map</source>
+            <translation>Carte des classes antérieure</translation>
+        </message>
+        <message>
+            <source>The class map of the earlier date.</source>
+            <translation>La carte des classes de la première date.</translation>
+        </message>
+        <message>
+            <source>Later class map</source>
+            <translation>Carte des classes ultérieure</translation>
+        </message>
+        <message>
+            <source>The class map of the later date, on the grid of the earlier one.</source>
+            <translation>La carte des classes de la seconde date, sur la grille de la première.</translation>
+        </message>
+        <message>
+            <source>Change map</source>
+            <translation>Carte des changements</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with a class for each pair of classes: pale where nothing changed, else in a shade of the later class's colour.</source>
+            <translation>GeoTIFF avec une classe par couple de classes : pâle où rien n'a changé, sinon dans une nuance de la couleur de la classe ultérieure.</translation>
+        </message>
+        <message>
+            <source>From-to table</source>
+            <translation>Tableau des transitions</translation>
+        </message>
+        <message>
+            <source>Pixels, areas and their standard errors of each pair of classes as CSV.</source>
+            <translation>Pixels, surfaces et leurs erreurs types pour chaque couple de classes, en CSV.</translation>
+        </message>
+        <message>
+            <source>Written with the map. Default: none.</source>
+            <translation>Écrite avec la carte. Par défaut : aucune.</translation>
+        </message>
+        <message>
+            <source>Unknown below a confidence of</source>
+            <translation>Inconnu sous une confiance de</translation>
+        </message>
+        <message>
+            <source>Confidence of the earlier map</source>
+            <translation>Confiance de la carte antérieure</translation>
+        </message>
+        <message>
+            <source>Confidence of the later map</source>
+            <translation>Confiance de la carte ultérieure</translation>
+        </message>
+        <message>
+            <source>Pixels of lower confidence in one of the maps are counted apart. Default: 0.5.</source>
+            <translation>Les pixels de confiance moindre dans l'une des cartes sont comptés à part. Par défaut : 0,5.</translation>
+        </message>
+        <message>
+            <source>Table of equal classes</source>
+            <translation>Table des classes équivalentes</translation>
+        </message>
+        <message>
+            <source>Reference of the change</source>
+            <translation>Référence du changement</translation>
+        </message>
+        <message>
+            <source>Field with the class before</source>
+            <translation>Champ de la classe avant</translation>
+        </message>
+        <message>
+            <source>Field with the class after</source>
+            <translation>Champ de la classe après</translation>
+        </message>
+        <message>
+            <source>Columns before,after: classes that are the same though they are called differently. Default: classes of one name are the same.</source>
+            <translation>Colonnes before,after : classes identiques bien que nommées différemment. Par défaut : les classes de même nom sont identiques.</translation>
+        </message>
+        <message>
+            <source>Points or polygons with the true class before and after; areas and their standard errors then rest on them. Default: on the held-out polygons of both maps.</source>
+            <translation>Points ou polygones avec la vraie classe avant et après ; les surfaces et leurs erreurs types reposent alors sur eux. Par défaut : sur les polygones réservés des deux cartes.</translation>
+        </message>
+        <message>
+            <source>A field of the reference. Default: none.</source>
+            <translation>Un champ de la référence. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>The reference of the change needs its two fields, of before and after.</source>
+            <translation>La référence du changement demande ses deux champs, celui d'avant et celui d'après.</translation>
         </message>
         <message>
             <source>Classify a scene</source>
@@ -1184,8 +1552,8 @@
             <translation>Nouveau modèle de diffusion</translation>
         </message>
         <message>
-            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation>Gardé pour cartographier de nouveau la scène sans préentraînement. Par défaut : non gardé.</translation>
+            <source>With this file the scene is pretrained first, which takes minutes, and the stack listens to the diffusion network too. Default: none; pretrained only if the classifier needs it.</source>
+            <translation>Avec ce fichier, la scène est d'abord préentraînée, ce qui prend des minutes, et le stacking tient compte aussi du réseau de diffusion. Par défaut : aucun ; préentraînée seulement si le classificateur le demande.</translation>
         </message>
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
@@ -1332,8 +1700,28 @@
             <translation>La couche '{name}' n'a pas pu être écrite pour le moteur : {reason}</translation>
         </message>
         <message>
-            <source>mtmsd (default): the diffusion network alone. stack: several simple classifiers, and the network where there is a diffusion model, weighed by polygons that were left out; without a model it takes seconds. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation>mtmsd (par défaut) : le réseau de diffusion seul. stack : plusieurs classificateurs simples, et le réseau s'il y a un modèle de diffusion, pondérés d'après des polygones mis de côté ; sans modèle, quelques secondes suffisent. Ou un classificateur des spectres seuls : svm (machine à vecteurs de support), svm-polygons (la même, réglée sur des polygones entiers), rf (forêt aléatoire). Le rapport de précision dit quand l'un d'eux est meilleur.</translation>
+            <source>Automatic: the stack, with the preset paper MTMSD alone</source>
+            <translation>Automatique : le stacking ; avec le préréglage paper, MTMSD seul</translation>
+        </message>
+        <message>
+            <source>auto (default): stack; with the preset paper, mtmsd. stack: several simple classifiers, and the diffusion network where there is a model, weighed by polygons that were left out; without a model it takes seconds. mtmsd: the network alone. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
+            <translation>auto (par défaut) : stack ; avec le préréglage paper, mtmsd. stack : plusieurs classificateurs simples, et le réseau de diffusion s'il y a un modèle, pondérés d'après des polygones mis de côté ; sans modèle, quelques secondes suffisent. mtmsd : le réseau seul. Ou un classificateur des spectres seuls : svm (machine à vecteurs de support), svm-polygons (la même, réglée sur des polygones entiers), rf (forêt aléatoire). Le rapport de précision dit quand l'un d'eux est meilleur.</translation>
+        </message>
+        <message>
+            <source>Automatic</source>
+            <translation>Automatique</translation>
+        </message>
+        <message>
+            <source>Whole polygons</source>
+            <translation>Polygones entiers</translation>
+        </message>
+        <message>
+            <source>Spatial cross-validation</source>
+            <translation>Validation croisée spatiale</translation>
+        </message>
+        <message>
+            <source>Single pixels (optimistic)</source>
+            <translation>Pixels isolés (optimiste)</translation>
         </message>
         <message>
             <source>How polygons are held out</source>
@@ -1358,10 +1746,6 @@
         <message>
             <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
             <translation>Les pixels d'entraînement plus proches que cela d'un pixel réservé sont laissés de côté. Par défaut : 0.</translation>
-        </message>
-        <message>
-            <source>Unknown below a confidence of</source>
-            <translation>Inconnu sous une confiance de</translation>
         </message>
         <message>
             <source>Majority filter, side in pixels</source>
@@ -1402,6 +1786,14 @@
         <message>
             <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
             <translation>GeoTIFF : à quel point les membres de l'ensemble diffèrent, de 0 à 1 ; pas pour les classificateurs simples. Par défaut : non écrit.</translation>
+        </message>
+        <message>
+            <source>Doubtful polygons</source>
+            <translation>Polygones douteux</translation>
+        </message>
+        <message>
+            <source>GeoPackage with the training polygons that the other polygons call another class: their class, the one that the map would give, and the share of their pixels that are called so. By the classifier 'stack' only. Default: not written.</source>
+            <translation>GeoPackage des polygones d'entraînement que les autres polygones rangent dans une autre classe : leur classe, celle que la carte donnerait, et la part de leurs pixels qui la reçoivent. Seulement avec le classificateur 'stack'. Par défaut : non écrit.</translation>
         </message>
         <message>
             <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
@@ -1448,12 +1840,40 @@
             <translation>Avec lui, le préentraînement est omis. Par défaut : aucun.</translation>
         </message>
         <message>
+            <source>Quick: a first look</source>
+            <translation>Rapide : un premier aperçu</translation>
+        </message>
+        <message>
+            <source>Balanced: good maps</source>
+            <translation>Équilibré : de bonnes cartes</translation>
+        </message>
+        <message>
+            <source>Paper: as published, on a GPU</source>
+            <translation>Article : comme publié, avec GPU</translation>
+        </message>
+        <message>
             <source>Preset</source>
             <translation>Préréglage</translation>
         </message>
         <message>
             <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
             <translation>quick : environ 3 minutes de préentraînement sur deux cœurs de CPU, pour un premier aperçu. balanced (par défaut) : environ 10 à 15 minutes, la carte à garder. paper : le réseau et la durée publiés ; demande un GPU.</translation>
+        </message>
+        <message>
+            <source>Processor (CPU)</source>
+            <translation>Processeur (CPU)</translation>
+        </message>
+        <message>
+            <source>Graphics card (CUDA)</source>
+            <translation>Carte graphique (CUDA)</translation>
+        </message>
+        <message>
+            <source>Graphics card {} (CUDA)</source>
+            <translation>Carte graphique {} (CUDA)</translation>
+        </message>
+        <message>
+            <source>Apple graphics (MPS)</source>
+            <translation>GPU Apple (MPS)</translation>
         </message>
         <message>
             <source>Device</source>
@@ -1518,6 +1938,14 @@
         <message>
             <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
             <translation>'{path}' n'est pas un GeoPackage, le seul format écrit ; terminez-le par .gpkg.</translation>
+        </message>
+        <message>
+            <source>Engine {version} on {device}</source>
+            <translation>Moteur {version} sur {device}</translation>
+        </message>
+        <message>
+            <source>Engine {version}</source>
+            <translation>Moteur {version}</translation>
         </message>
         <message>
             <source>{title}: {done} of {total} {unit}</source>
@@ -1960,8 +2388,56 @@
             <translation>Il n'y a pas de dossier où écrire : {} ne peut pas être créé.</translation>
         </message>
         <message>
+            <source>{} holds no classes.</source>
+            <translation>{} ne contient pas de classes.</translation>
+        </message>
+        <message>
+            <source>number</source>
+            <translation>numéro</translation>
+        </message>
+        <message>
+            <source>name</source>
+            <translation>nom</translation>
+        </message>
+        <message>
+            <source>{file} has the {what} {value} twice.</source>
+            <translation>{file} contient deux fois le {what} {value}.</translation>
+        </message>
+        <message>
+            <source>{} needs the columns value, name and colour.</source>
+            <translation>Il faut à {} les colonnes value, name et color.</translation>
+        </message>
+        <message>
+            <source>line {}</source>
+            <translation>ligne {}</translation>
+        </message>
+        <message>
+            <source>{}, {}: a cell is missing.</source>
+            <translation>{}, {} : il manque une cellule.</translation>
+        </message>
+        <message>
+            <source>{file}, {place}: '{value}' is no class number from 1 to {most}.</source>
+            <translation>{file}, {place} : '{value}' n'est pas un numéro de classe de 1 à {most}.</translation>
+        </message>
+        <message>
+            <source>{file}, {place}: '{color}' is no colour; write it like #1a7837.</source>
+            <translation>{file}, {place} : '{color}' n'est pas une couleur ; écrivez-la comme #1a7837.</translation>
+        </message>
+        <message>
             <source>class {}</source>
             <translation>classe {}</translation>
+        </message>
+        <message>
+            <source>{} is no style of QGIS.</source>
+            <translation>{} n'est pas un style de QGIS.</translation>
+        </message>
+        <message>
+            <source>{} is a style of another kind: it has neither categories nor a palette.</source>
+            <translation>{} est un style d'un autre type : il n'a ni catégories ni palette.</translation>
+        </message>
+        <message>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} ne peut pas être écrit : {}.</translation>
         </message>
         <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
@@ -1992,8 +2468,8 @@
             <translation>{} ne peut pas être lu.</translation>
         </message>
         <message>
-            <source>{} cannot be written: {}.</source>
-            <translation>{} ne peut pas être écrit : {}.</translation>
+            <source>{} is not written; choose .csv, .sli or .gpkg.</source>
+            <translation>{} ne peut pas être écrit ; choisissez .csv, .sli ou .gpkg.</translation>
         </message>
         <message>
             <source>{} cannot be opened as training polygons.</source>
@@ -2007,6 +2483,26 @@
     <context>
         <name>MapOptions</name>
         <message>
+            <source>Stack of several</source>
+            <translation>Stacking de plusieurs</translation>
+        </message>
+        <message>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Support vector machine</source>
+            <translation>Machine à vecteurs de support</translation>
+        </message>
+        <message>
+            <source>SVM, tuned by polygons</source>
+            <translation>SVM, réglée par polygones</translation>
+        </message>
+        <message>
+            <source>Random forest</source>
+            <translation>Forêt aléatoire</translation>
+        </message>
+        <message>
             <source>Another classifier, and filters for the finished map</source>
             <translation>Un autre classificateur, et des filtres pour la carte finie</translation>
         </message>
@@ -2019,8 +2515,8 @@
             <translation>spectres seuls</translation>
         </message>
         <message>
-            <source>MTMSD learns from spectra and their surroundings on the pretrained model; a stack listens to several classifiers, and to MTMSD where there is a model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
-            <translation>MTMSD apprend des spectres et de leur voisinage sur le modèle préentraîné ; le stacking combine plusieurs classificateurs, et MTMSD s'il y a un modèle ; les autres ne voient que les spectres. Tous sauf MTMSD se passent de modèle et ne prennent alors que des secondes</translation>
+            <source>The stack listens to several classifiers, and to MTMSD once the scene is pretrained; MTMSD alone learns from spectra and their surroundings on the pretrained model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
+            <translation>Le stacking combine plusieurs classificateurs, et MTMSD une fois la scène préentraînée ; MTMSD seul apprend des spectres et de leur voisinage sur le modèle préentraîné ; les autres ne voient que les spectres. Tous sauf MTMSD se passent de modèle et ne prennent alors que des secondes</translation>
         </message>
         <message>
             <source> %</source>
@@ -2069,26 +2565,6 @@
         <message>
             <source>More</source>
             <translation>Plus</translation>
-        </message>
-        <message>
-            <source>MTMSD</source>
-            <translation>MTMSD</translation>
-        </message>
-        <message>
-            <source>Stack of several</source>
-            <translation>Stacking de plusieurs</translation>
-        </message>
-        <message>
-            <source>Support vector machine</source>
-            <translation>Machine à vecteurs de support</translation>
-        </message>
-        <message>
-            <source>SVM, tuned by polygons</source>
-            <translation>SVM, réglée par polygones</translation>
-        </message>
-        <message>
-            <source>Random forest</source>
-            <translation>Forêt aléatoire</translation>
         </message>
     </context>
     <context>
@@ -2181,6 +2657,10 @@
             <translation>Carte : {}</translation>
         </message>
         <message>
+            <source>Ready for a first map, without pretraining.</source>
+            <translation>Prêt pour une première carte, sans préentraînement.</translation>
+        </message>
+        <message>
             <source>Ready to map.</source>
             <translation>Prêt à cartographier.</translation>
         </message>
@@ -2244,16 +2724,16 @@
     <context>
         <name>MapView</name>
         <message>
+            <source>What the map was made with</source>
+            <translation>Ce avec quoi la carte a été faite</translation>
+        </message>
+        <message>
             <source>Opacity of the map over the scene</source>
             <translation>Opacité de la carte sur la scène</translation>
         </message>
         <message>
             <source>Flic&amp;ker</source>
             <translation>&amp;Basculer</translation>
-        </message>
-        <message>
-            <source>Show the map and the scene in turn</source>
-            <translation>Montrer tour à tour la carte et la scène</translation>
         </message>
         <message>
             <source>Con&amp;fidence</source>
@@ -2282,6 +2762,14 @@
         <message>
             <source>Opacit&amp;y</source>
             <translation>Opaci&amp;té</translation>
+        </message>
+        <message>
+            <source>Show the map and the scene in turn</source>
+            <translation>Montrer tour à tour la carte et la scène</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Cliquez d'abord sur Cartographier.</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
@@ -2347,6 +2835,38 @@
         <message>
             <source>MTMSD</source>
             <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>choose a hyperspectral raster, or open one.</source>
+            <translation>choisir un raster hyperspectral, ou en ouvrir un.</translation>
+        </message>
+        <message>
+            <source>learn the scene without labels, in the background.</source>
+            <translation>apprendre la scène sans étiquettes, en arrière-plan.</translation>
+        </message>
+        <message>
+            <source>add classes, or take them from a layer.</source>
+            <translation>ajouter des classes, ou les prendre d'une couche.</translation>
+        </message>
+        <message>
+            <source>draw some polygons of each class.</source>
+            <translation>dessiner quelques polygones de chaque classe.</translation>
+        </message>
+        <message>
+            <source>see whether the classes can be told apart.</source>
+            <translation>voir si les classes se distinguent.</translation>
+        </message>
+        <message>
+            <source>preview what you see, then map the scene.</source>
+            <translation>prévisualiser la vue, puis cartographier la scène.</translation>
+        </message>
+        <message>
+            <source>how far the map can be trusted.</source>
+            <translation>voir à quel point se fier à la carte.</translation>
+        </message>
+        <message>
+            <source>No browser opens the page; it is {}.</source>
+            <translation>Aucun navigateur n'ouvre la page ; elle se trouve ici : {}.</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
@@ -2603,6 +3123,10 @@
             <translation>{} ; clic droit ou Ajouter la région prend la région.</translation>
         </message>
         <message>
+            <source>There is no region yet: press the tool that grows, then click a pixel.</source>
+            <translation>Pas encore de région : choisissez l'outil de croissance, puis cliquez sur un pixel.</translation>
+        </message>
+        <message>
             <source>Select polygons first.</source>
             <translation>Sélectionnez d'abord des polygones.</translation>
         </message>
@@ -2786,6 +3310,41 @@
         </message>
     </context>
     <context>
+        <name>ReferenceClasses</name>
+        <message>
+            <source>The field of the reference that holds the class</source>
+            <translation>Le champ de la référence qui contient la classe</translation>
+        </message>
+        <message>
+            <source>Reference</source>
+            <translation>Référence</translation>
+        </message>
+        <message>
+            <source>Map</source>
+            <translation>Carte</translation>
+        </message>
+        <message>
+            <source>Which class of the map each class of the reference is</source>
+            <translation>À quelle classe de la carte correspond chaque classe de la référence</translation>
+        </message>
+        <message>
+            <source>Class field</source>
+            <translation>Champ de classe</translation>
+        </message>
+        <message>
+            <source>none: counts as wrong</source>
+            <translation>aucune : compte comme fausse</translation>
+        </message>
+        <message>
+            <source>left out</source>
+            <translation>exclue</translation>
+        </message>
+        <message>
+            <source>The map's class for {}</source>
+            <translation>La classe de la carte pour {}</translation>
+        </message>
+    </context>
+    <context>
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
@@ -2798,6 +3357,37 @@
         <message>
             <source>The algorithm failed; see its log.</source>
             <translation>L'algorithme a échoué ; voyez son journal.</translation>
+        </message>
+    </context>
+    <context>
+        <name>SampleProject</name>
+        <message>
+            <source>The sample cannot be copied: {}</source>
+            <translation>L'exemple ne peut pas être copié : {}</translation>
+        </message>
+        <message>
+            <source>The sample, as you left it; delete {} to begin anew.</source>
+            <translation>L'exemple, tel que vous l'avez laissé ; supprimez {} pour repartir de zéro.</translation>
+        </message>
+        <message>
+            <source>EnMAP Potsdam</source>
+            <translation>EnMAP Potsdam</translation>
+        </message>
+        <message>
+            <source>Validation polygons</source>
+            <translation>Polygones de validation</translation>
+        </message>
+        <message>
+            <source>MTMSD sample: EnMAP Potsdam</source>
+            <translation>Exemple MTMSD : EnMAP Potsdam</translation>
+        </message>
+        <message>
+            <source>{path} cannot be written: {reason}</source>
+            <translation>{path} ne peut pas être écrit : {reason}</translation>
+        </message>
+        <message>
+            <source>The sample is in {}, with classes and polygons: press Pretrain.</source>
+            <translation>L'exemple est dans {}, avec classes et polygones : cliquez sur Préentraîner.</translation>
         </message>
     </context>
     <context>
@@ -2819,8 +3409,12 @@
             <translation>Suivre l'arbre des couches : le raster actif devient la scène</translation>
         </message>
         <message>
-            <source>Open a raster file…</source>
-            <translation>Ouvrir un fichier raster…</translation>
+            <source>Open a raster, its header, a product's METADATA.XML or zip…</source>
+            <translation>Ouvrir un raster, son en-tête, le METADATA.XML ou le zip d'un produit…</translation>
+        </message>
+        <message>
+            <source>Open the folder of a satellite product…</source>
+            <translation>Ouvrir le dossier d'un produit satellite…</translation>
         </message>
         <message>
             <source>&amp;True Colour</source>
@@ -2897,6 +3491,14 @@
         <message>
             <source>Open a Hyperspectral Raster</source>
             <translation>Ouvrir un raster hyperspectral</translation>
+        </message>
+        <message>
+            <source>Open the Folder of a Product</source>
+            <translation>Ouvrir le dossier d'un produit</translation>
+        </message>
+        <message>
+            <source>Looking for the scene of {}…</source>
+            <translation>Recherche de la scène de {}…</translation>
         </message>
         <message>
             <source>{} is not a raster that QGIS can read.</source>
@@ -3018,6 +3620,61 @@
         </message>
     </context>
     <context>
+        <name>SpectraPins</name>
+        <message>
+            <source>Pin</source>
+            <translation>Épingler</translation>
+        </message>
+        <message>
+            <source>Remove Pins</source>
+            <translation>Tout désépingler</translation>
+        </message>
+        <message>
+            <source>Export Spectra…</source>
+            <translation>Exporter…</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Choisissez d'abord une scène.</translation>
+        </message>
+        <message>
+            <source>Click pixels in the map: their spectra stay in the plot</source>
+            <translation>Cliquez sur des pixels de la carte : leurs spectres restent dans le graphique</translation>
+        </message>
+        <message>
+            <source>There are no pinned spectra.</source>
+            <translation>Il n'y a pas de spectres épinglés.</translation>
+        </message>
+        <message>
+            <source>Take the pinned spectra out of the plot</source>
+            <translation>Retirer du graphique les spectres épinglés</translation>
+        </message>
+        <message>
+            <source>Classes (mean, standard deviation) and pins as CSV, .sli or GeoPackage</source>
+            <translation>Classes (moyenne, écart-type) et spectres épinglés en CSV, .sli ou GeoPackage</translation>
+        </message>
+        <message>
+            <source>There are no spectra yet: draw polygons, or pin pixels.</source>
+            <translation>Pas encore de spectres : dessinez des polygones ou épinglez des pixels.</translation>
+        </message>
+        <message>
+            <source>There is no data at that place.</source>
+            <translation>Il n'y a pas de données à cet endroit.</translation>
+        </message>
+        <message>
+            <source>pin {}</source>
+            <translation>épingle {}</translation>
+        </message>
+        <message>
+            <source>Export Spectra</source>
+            <translation>Exporter les spectres</translation>
+        </message>
+        <message>
+            <source>{} spectra were written to {}.</source>
+            <translation>{} spectres écrits dans {}.</translation>
+        </message>
+    </context>
+    <context>
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
@@ -3105,6 +3762,10 @@
             <translation>Changer la couleur de la classe</translation>
         </message>
         <message>
+            <source>Load classes</source>
+            <translation>Charger des classes</translation>
+        </message>
+        <message>
             <source>Merge classes</source>
             <translation>Fusionner des classes</translation>
         </message>
@@ -3115,6 +3776,10 @@
         <message>
             <source>Add polygon</source>
             <translation>Ajouter un polygone</translation>
+        </message>
+        <message>
+            <source>Change class</source>
+            <translation>Changer de classe</translation>
         </message>
         <message>
             <source>Import polygons</source>

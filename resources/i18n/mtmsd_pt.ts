@@ -8,16 +8,16 @@
             <translation>7  Acurácia</translation>
         </message>
         <message>
-            <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation>Global: parcela de pixels certos; média: sobre as classes; κ: de Cohen</translation>
+            <source>Overall: share of the reference pixels that are mapped right; average: mean of the producer's accuracies; κ: Cohen's kappa, 1 at most</source>
+            <translation>Global: parcela dos pixels de referência mapeados corretamente; média: média das acurácias do produtor; κ: kappa de Cohen, no máximo 1</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
             <translation>Como os pixels comparados são mantidos à parte</translation>
         </message>
         <message>
-            <source>Found: share of the reference that the map has; right: share of the map</source>
-            <translation>Achado: parcela da referência que o mapa tem; certo: parcela do mapa</translation>
+            <source>Producer's accuracy: share of a class's reference pixels that are mapped as it; user's accuracy: share of the pixels mapped as it that are it; F1: their harmonic mean</source>
+            <translation>Acurácia do produtor: parcela dos pixels de referência de uma classe mapeados como ela; acurácia do usuário: parcela dos pixels mapeados como a classe que de fato o são; F1: média harmônica das duas</translation>
         </message>
         <message>
             <source>The same pixels by methods that see spectra only</source>
@@ -44,6 +44,10 @@
             <translation>A&amp;brir relatório</translation>
         </message>
         <message>
+            <source>Doubtful Polygons</source>
+            <translation>Polígonos duvidosos</translation>
+        </message>
+        <message>
             <source>Choose a scene first.</source>
             <translation>Escolha primeiro uma cena.</translation>
         </message>
@@ -60,36 +64,44 @@
             <translation>Comparar o mapa de classes com a referência e escrever um relatório</translation>
         </message>
         <message>
-            <source>There is no report yet; Assess writes one.</source>
-            <translation>Ainda não há relatório; Avaliar escreve um.</translation>
+            <source>Not among the map's classes, so counted as wrong: {}</source>
+            <translation>Não estão entre as classes do mapa e contam como erro: {}</translation>
         </message>
         <message>
-            <source>Open the full report in the browser</source>
-            <translation>Abrir o relatório completo no navegador</translation>
+            <source>Show the training polygons that the others call another class</source>
+            <translation>Mostrar os polígonos de treinamento que os outros atribuem a outra classe</translation>
+        </message>
+        <message>
+            <source>Choose the stack under More and map: it tells which ones they are.</source>
+            <translation>Escolha o stacking em Mais e mapeie: ele diz quais são.</translation>
         </message>
         <message>
             <source>Comparing the map with the reference…</source>
             <translation>Comparando o mapa com a referência…</translation>
         </message>
         <message>
-            <source>{} right of {} pixels</source>
-            <translation>{} certos de {} pixels</translation>
+            <source>Overall accuracy {} on {} reference pixels</source>
+            <translation>Acurácia global {} em {} pixels de referência</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
             <translation>Nenhum polígono foi reservado; escolha polígonos de referência.</translation>
         </message>
         <message>
+            <source>Open the full report in the browser</source>
+            <translation>Abrir o relatório completo no navegador</translation>
+        </message>
+        <message>
+            <source>Write the report of the held-out polygons and open it</source>
+            <translation>Escrever o relatório dos polígonos reservados e abri-lo</translation>
+        </message>
+        <message>
+            <source>There is no accuracy yet: map the scene.</source>
+            <translation>Ainda não há acurácia: mapeie a cena.</translation>
+        </message>
+        <message>
             <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</source>
             <translation>Global &lt;b&gt;{}&lt;/b&gt; · média &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</translation>
-        </message>
-        <message>
-            <source>found</source>
-            <translation>achado</translation>
-        </message>
-        <message>
-            <source>right</source>
-            <translation>certo</translation>
         </message>
         <message>
             <source>Spectra alone, same pixels:</source>
@@ -100,12 +112,40 @@
             <translation>Nenhuma comparação espectral foi calculada.</translation>
         </message>
         <message>
+            <source>Producer's</source>
+            <translation>Produtor</translation>
+        </message>
+        <message>
+            <source>User's</source>
+            <translation>Usuário</translation>
+        </message>
+        <message>
+            <source>F1</source>
+            <translation>F1</translation>
+        </message>
+        <message>
             <source>Assessing the map</source>
             <translation>Avaliando o mapa</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
             <translation>O relatório não pode ser aberto; está em {}.</translation>
+        </message>
+        <message>
+            <source>Doubtful polygons</source>
+            <translation>Polígonos duvidosos</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as a vector layer.</source>
+            <translation>{} não pode ser aberto como camada vetorial.</translation>
+        </message>
+        <message>
+            <source>Polygons that disagree with their class: {}; the layer's table tells which class they fit.</source>
+            <translation>Polígonos que destoam da sua classe: {}; a tabela da camada diz a que classe se ajustam.</translation>
+        </message>
+        <message>
+            <source>No polygon disagrees with its class.</source>
+            <translation>Nenhum polígono destoa da sua classe.</translation>
         </message>
     </context>
     <context>
@@ -126,8 +166,51 @@
             <translation>Escolhê-lo na seção Mapa e mapear a cena de novo</translation>
         </message>
         <message>
-            <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation>Um classificador mais simples foi claramente melhor: {}, {} certos contra {}.</translation>
+            <source>A simpler classifier did clearly better: {}, overall accuracy {} against {}.</source>
+            <translation>Um classificador mais simples foi claramente melhor: {}, acurácia global {} contra {}.</translation>
+        </message>
+    </context>
+    <context>
+        <name>ClassSchemes</name>
+        <message>
+            <source>Class schemes (*.csv *.qml)</source>
+            <translation>Esquemas de classes (*.csv *.qml)</translation>
+        </message>
+        <message>
+            <source>Load a Class Scheme…</source>
+            <translation>Carregar esquema de classes…</translation>
+        </message>
+        <message>
+            <source>Classes from a CSV (value, name, colour) or a style (QML)</source>
+            <translation>Classes de um CSV (valor, nome, cor) ou de um estilo (QML)</translation>
+        </message>
+        <message>
+            <source>Save the Class Scheme…</source>
+            <translation>Salvar esquema de classes…</translation>
+        </message>
+        <message>
+            <source>The classes as a CSV (value, name, colour) or a style (QML)</source>
+            <translation>As classes como CSV (valor, nome, cor) ou estilo (QML)</translation>
+        </message>
+        <message>
+            <source>Load a Class Scheme</source>
+            <translation>Carregar esquema de classes</translation>
+        </message>
+        <message>
+            <source>{} classes were loaded from {}.</source>
+            <translation>{} classes foram carregadas de {}.</translation>
+        </message>
+        <message>
+            <source>Of another number than in the file: {}.</source>
+            <translation>Com número diferente do que têm no arquivo: {}.</translation>
+        </message>
+        <message>
+            <source>Save the Class Scheme</source>
+            <translation>Salvar esquema de classes</translation>
+        </message>
+        <message>
+            <source>The classes were saved to {}.</source>
+            <translation>As classes foram salvas em {}.</translation>
         </message>
     </context>
     <context>
@@ -157,8 +240,16 @@
             <translation>De &amp;uma camada</translation>
         </message>
         <message>
+            <source>Give the selected polygons this class</source>
+            <translation>Dar esta classe aos polígonos selecionados</translation>
+        </message>
+        <message>
             <source>Class {}; double-click to recolour</source>
             <translation>Classe {}; clique duas vezes para mudar a cor</translation>
+        </message>
+        <message>
+            <source>{} (key {})</source>
+            <translation>{} (tecla {})</translation>
         </message>
         <message>
             <source>Too few: at least {} pixels are needed</source>
@@ -231,6 +322,10 @@
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
             <translation>Tomar classes e polígonos de uma camada de polígonos ou de um raster de rótulos</translation>
+        </message>
+        <message>
+            <source>Select polygons first.</source>
+            <translation>Selecione primeiro polígonos.</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
@@ -469,6 +564,45 @@
         </message>
     </context>
     <context>
+        <name>FirstSteps</name>
+        <message>
+            <source>First steps</source>
+            <translation>Primeiros passos</translation>
+        </message>
+        <message>
+            <source>Close this card for good</source>
+            <translation>Fechar este cartão de vez</translation>
+        </message>
+        <message>
+            <source>Try the Sample Scene</source>
+            <translation>Testar a cena de exemplo</translation>
+        </message>
+        <message>
+            <source>Open the scene that comes along, with classes and polygons, as a project</source>
+            <translation>Abrir como projeto a cena que vem junto, com classes e polígonos</translation>
+        </message>
+        <message>
+            <source>Tutorial</source>
+            <translation>Tutorial</translation>
+        </message>
+        <message>
+            <source>From the sample to a map, step by step, in the browser</source>
+            <translation>Do exemplo ao mapa, passo a passo, no navegador</translation>
+        </message>
+        <message>
+            <source>Go to this section</source>
+            <translation>Ir a esta seção</translation>
+        </message>
+        <message>
+            <source>Nothing waits for you.</source>
+            <translation>Nada espera por você.</translation>
+        </message>
+        <message>
+            <source>Next, {}: {}</source>
+            <translation>A seguir, {}: {}</translation>
+        </message>
+    </context>
+    <context>
         <name>ImportDialog</name>
         <message>
             <source>Take Polygons from {}</source>
@@ -670,6 +804,104 @@
         </message>
     </context>
     <context>
+        <name>LabellingKeys</name>
+        <message>
+            <source>MTMSD: take class {} of the table</source>
+            <translation>MTMSD: escolher a classe {} da tabela</translation>
+        </message>
+        <message>
+            <source>MTMSD: {}</source>
+            <translation>MTMSD: {}</translation>
+        </message>
+        <message>
+            <source>draw a polygon</source>
+            <translation>desenhar um polígono</translation>
+        </message>
+        <message>
+            <source>draw a rectangle</source>
+            <translation>desenhar um retângulo</translation>
+        </message>
+        <message>
+            <source>draw freehand</source>
+            <translation>desenhar à mão livre</translation>
+        </message>
+        <message>
+            <source>grow a region</source>
+            <translation>expandir uma região</translation>
+        </message>
+        <message>
+            <source>undo a step of the training polygons</source>
+            <translation>desfazer um passo dos polígonos de treinamento</translation>
+        </message>
+        <message>
+            <source>give the selected polygons the class</source>
+            <translation>dar a classe aos polígonos selecionados</translation>
+        </message>
+        <message>
+            <source>next point to label</source>
+            <translation>próximo ponto a rotular</translation>
+        </message>
+        <message>
+            <source>MTMSD: end the polygon or take the region</source>
+            <translation>MTMSD: terminar o polígono ou tomar a região</translation>
+        </message>
+    </context>
+    <context>
+        <name>LayoutButton</name>
+        <message>
+            <source>Print Layout</source>
+            <translation>Layout de impressão</translation>
+        </message>
+        <message>
+            <source>As PDF…</source>
+            <translation>Como PDF…</translation>
+        </message>
+        <message>
+            <source>As PNG…</source>
+            <translation>Como PNG…</translation>
+        </message>
+        <message>
+            <source>A page with map, legend with areas, scale, north, accuracy and attribution</source>
+            <translation>Uma página com mapa, legenda com áreas, escala, norte, acurácia e créditos</translation>
+        </message>
+        <message>
+            <source>Save the Print Layout</source>
+            <translation>Salvar layout de impressão</translation>
+        </message>
+        <message>
+            <source>The page was saved to {}.</source>
+            <translation>A página foi salva em {}.</translation>
+        </message>
+        <message>
+            <source>{} cannot be written.</source>
+            <translation>{} não pode ser escrito.</translation>
+        </message>
+        <message>
+            <source>Class map of {}</source>
+            <translation>Mapa de classes de {}</translation>
+        </message>
+        <message>
+            <source>{} px</source>
+            <translation>{} px</translation>
+        </message>
+        <message>
+            <source>The accuracy of this map was not assessed.</source>
+            <translation>A acurácia deste mapa não foi avaliada.</translation>
+        </message>
+        <message>
+            <source>Overall accuracy {overall}, kappa {kappa}, on {n} reference pixels.</source>
+            <translation>Acurácia global {overall}, kappa {kappa}, em {n} pixels de referência.</translation>
+        </message>
+        <message>
+            <source>Data: {}</source>
+            <translation>Dados: {}</translation>
+        </message>
+        <message>
+            <source>Classified by MTMSD for QGIS, {}</source>
+            <translation>Classificado com MTMSD para QGIS, {}</translation>
+        </message>
+    </context>
+    <context>
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
@@ -830,6 +1062,26 @@
         <message>
             <source>unknown</source>
             <translation>desconhecida</translation>
+        </message>
+        <message>
+            <source>First map, without the diffusion model that is there now: map once more.</source>
+            <translation>Primeiro mapa, sem o modelo de difusão que agora existe: mapeie de novo.</translation>
+        </message>
+        <message>
+            <source>First map, without a diffusion model. How much pretraining adds here, the left-out polygons tell after it.</source>
+            <translation>Primeiro mapa, sem modelo de difusão. Quanto o pré-treinamento acrescenta aqui, os polígonos reservados dirão depois dele.</translation>
+        </message>
+        <message>
+            <source>Map with the diffusion model, which has {} of the say.</source>
+            <translation>Mapa com o modelo de difusão, que pesa {} na decisão.</translation>
+        </message>
+        <message>
+            <source>Left-out pixels that are right: {}, {} without it.</source>
+            <translation>Pixels reservados corretos: {}, sem o modelo {}.</translation>
+        </message>
+        <message>
+            <source>Classes and areas</source>
+            <translation>Classes e áreas</translation>
         </message>
         <message>
             <source>None of the {} lies in the scene.</source>
@@ -1028,6 +1280,18 @@
             <translation>Mostrar ou ocultar o painel MTMSD</translation>
         </message>
         <message>
+            <source>Try the &amp;Sample Scene</source>
+            <translation>Testar a cena de &amp;exemplo</translation>
+        </message>
+        <message>
+            <source>&amp;Tutorial</source>
+            <translation>&amp;Tutorial</translation>
+        </message>
+        <message>
+            <source>&amp;Help</source>
+            <translation>&amp;Ajuda</translation>
+        </message>
+        <message>
             <source>&amp;Engine…</source>
             <translation>M&amp;otor…</translation>
         </message>
@@ -1056,6 +1320,10 @@
             <translation>A camada '{layer}' não tem o campo '{field}'; ela tem {fields}.</translation>
         </message>
         <message>
+            <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
+            <translation>'{part}' em 'Correspondência de classes' não tem a forma REFERÊNCIA=MAPA.</translation>
+        </message>
+        <message>
             <source>Assess a class map</source>
             <translation>Avaliar um mapa de classes</translation>
         </message>
@@ -1068,8 +1336,12 @@
             <translation>Mapa de classes</translation>
         </message>
         <message>
-            <source>Reference that was not used for training.</source>
-            <translation>Referência que não foi usada no treinamento.</translation>
+            <source>Reference that was not used for training. Default: none; the report is then that of the polygons held out while the map's classifier was trained.</source>
+            <translation>Referência que não foi usada no treinamento. Padrão: nenhuma; o relatório é então o dos polígonos reservados ao treinar o classificador do mapa.</translation>
+        </message>
+        <message>
+            <source>Classes to match</source>
+            <translation>Correspondência de classes</translation>
         </message>
         <message>
             <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
@@ -1088,6 +1360,10 @@
             <translation>Polígonos de referência</translation>
         </message>
         <message>
+            <source>The map's class for classes of the reference that are called otherwise, by name or number, with semicolons between: 'Wald=forest; 7=water'. 'Weg=' leaves one out, 'Weg=-' counts it as wrong. Default: names and numbers are the map's.</source>
+            <translation>A classe do mapa para classes da referência que têm outro nome, por nome ou número, separadas por ponto e vírgula: 'Wald=floresta; 7=água'. 'Weg=' deixa uma de fora, 'Weg=-' a conta como erro. Padrão: nomes e números são os do mapa.</translation>
+        </message>
+        <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
             <translation>A cena do mapa. Com ela e os polígonos de treinamento, uma máquina de vetores de suporte e uma floresta aleatória sobre os espectros puros são relatadas ao lado do mapa. Padrão: nenhuma.</translation>
         </message>
@@ -1102,6 +1378,98 @@
         <message>
             <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
             <translation>Comparações espectrais precisam da cena e dos polígonos de treinamento; dê ambos ou nenhum.</translation>
+        </message>
+        <message>
+            <source>Change between two class maps</source>
+            <translation>Mudança entre dois mapas de classes</translation>
+        </message>
+        <message>
+            <source>What became what, as a map and as a table with areas and standard errors.</source>
+            <translation>O que virou o quê, como mapa e como tabela com áreas e erros padrão.</translation>
+        </message>
+        <message>
+            <source>Earlier class map</source>
+            <translation>Mapa de classes anterior</translation>
+        </message>
+        <message>
+            <source>The class map of the earlier date.</source>
+            <translation>O mapa de classes da data anterior.</translation>
+        </message>
+        <message>
+            <source>Later class map</source>
+            <translation>Mapa de classes posterior</translation>
+        </message>
+        <message>
+            <source>The class map of the later date, on the grid of the earlier one.</source>
+            <translation>O mapa de classes da data posterior, na grade do anterior.</translation>
+        </message>
+        <message>
+            <source>Change map</source>
+            <translation>Mapa de mudanças</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with a class for each pair of classes: pale where nothing changed, else in a shade of the later class's colour.</source>
+            <translation>GeoTIFF com uma classe para cada par de classes: pálida onde nada mudou, senão num tom da cor da classe posterior.</translation>
+        </message>
+        <message>
+            <source>From-to table</source>
+            <translation>Tabela de transição</translation>
+        </message>
+        <message>
+            <source>Pixels, areas and their standard errors of each pair of classes as CSV.</source>
+            <translation>Pixels, áreas e seus erros padrão de cada par de classes como CSV.</translation>
+        </message>
+        <message>
+            <source>Written with the map. Default: none.</source>
+            <translation>Escrita com o mapa. Padrão: nenhuma.</translation>
+        </message>
+        <message>
+            <source>Unknown below a confidence of</source>
+            <translation>Desconhecido abaixo da confiança de</translation>
+        </message>
+        <message>
+            <source>Confidence of the earlier map</source>
+            <translation>Confiança do mapa anterior</translation>
+        </message>
+        <message>
+            <source>Confidence of the later map</source>
+            <translation>Confiança do mapa posterior</translation>
+        </message>
+        <message>
+            <source>Pixels of lower confidence in one of the maps are counted apart. Default: 0.5.</source>
+            <translation>Pixels de confiança menor num dos mapas são contados à parte. Padrão: 0.5.</translation>
+        </message>
+        <message>
+            <source>Table of equal classes</source>
+            <translation>Tabela de classes equivalentes</translation>
+        </message>
+        <message>
+            <source>Reference of the change</source>
+            <translation>Referência da mudança</translation>
+        </message>
+        <message>
+            <source>Field with the class before</source>
+            <translation>Campo com a classe antes</translation>
+        </message>
+        <message>
+            <source>Field with the class after</source>
+            <translation>Campo com a classe depois</translation>
+        </message>
+        <message>
+            <source>Columns before,after: classes that are the same though they are called differently. Default: classes of one name are the same.</source>
+            <translation>Colunas before,after: classes que são as mesmas embora tenham nomes diferentes. Padrão: classes de mesmo nome são as mesmas.</translation>
+        </message>
+        <message>
+            <source>Points or polygons with the true class before and after; areas and their standard errors then rest on them. Default: on the held-out polygons of both maps.</source>
+            <translation>Pontos ou polígonos com a classe verdadeira antes e depois; as áreas e seus erros padrão baseiam-se então neles. Padrão: nos polígonos reservados dos dois mapas.</translation>
+        </message>
+        <message>
+            <source>A field of the reference. Default: none.</source>
+            <translation>Um campo da referência. Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>The reference of the change needs its two fields, of before and after.</source>
+            <translation>A referência da mudança precisa dos seus dois campos, de antes e de depois.</translation>
         </message>
         <message>
             <source>Classify a scene</source>
@@ -1184,8 +1552,8 @@
             <translation>Novo modelo de difusão</translation>
         </message>
         <message>
-            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation>Guardado para mapear a cena de novo sem pré-treinamento. Padrão: não guardado.</translation>
+            <source>With this file the scene is pretrained first, which takes minutes, and the stack listens to the diffusion network too. Default: none; pretrained only if the classifier needs it.</source>
+            <translation>Com este arquivo, a cena é primeiro pré-treinada, o que leva minutos, e o stacking também ouve a rede de difusão. Padrão: nenhum; o pré-treinamento só ocorre se o classificador precisar.</translation>
         </message>
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
@@ -1332,8 +1700,28 @@
             <translation>A camada '{name}' não pôde ser escrita para o motor: {reason}</translation>
         </message>
         <message>
-            <source>mtmsd (default): the diffusion network alone. stack: several simple classifiers, and the network where there is a diffusion model, weighed by polygons that were left out; without a model it takes seconds. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation>mtmsd (padrão): só a rede de difusão. stack: vários classificadores simples, e a rede se houver um modelo de difusão, ponderados com polígonos deixados de fora; sem modelo leva segundos. Ou um de espectros puros: svm (máquina de vetores de suporte), svm-polygons (a mesma, ajustada com polígonos inteiros), rf (floresta aleatória). O relatório de acurácia diz quando um deles é melhor.</translation>
+            <source>Automatic: the stack, with the preset paper MTMSD alone</source>
+            <translation>Automático: o stacking; com a predefinição paper, só MTMSD</translation>
+        </message>
+        <message>
+            <source>auto (default): stack; with the preset paper, mtmsd. stack: several simple classifiers, and the diffusion network where there is a model, weighed by polygons that were left out; without a model it takes seconds. mtmsd: the network alone. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
+            <translation>auto (padrão): stack; com a predefinição paper, mtmsd. stack: vários classificadores simples, e a rede de difusão onde houver um modelo, ponderados por polígonos reservados; sem modelo leva segundos. mtmsd: só a rede. Ou um puramente espectral: svm (máquina de vetores de suporte), svm-polygons (o mesmo, ajustado por polígonos inteiros), rf (floresta aleatória). O relatório de acurácia diz quando um deles é melhor.</translation>
+        </message>
+        <message>
+            <source>Automatic</source>
+            <translation>Automático</translation>
+        </message>
+        <message>
+            <source>Whole polygons</source>
+            <translation>Polígonos inteiros</translation>
+        </message>
+        <message>
+            <source>Spatial cross-validation</source>
+            <translation>Validação cruzada espacial</translation>
+        </message>
+        <message>
+            <source>Single pixels (optimistic)</source>
+            <translation>Pixels isolados (otimista)</translation>
         </message>
         <message>
             <source>How polygons are held out</source>
@@ -1358,10 +1746,6 @@
         <message>
             <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
             <translation>Pixels de treinamento mais próximos que isto de um reservado são deixados de fora. Padrão: 0.</translation>
-        </message>
-        <message>
-            <source>Unknown below a confidence of</source>
-            <translation>Desconhecido abaixo da confiança de</translation>
         </message>
         <message>
             <source>Majority filter, side in pixels</source>
@@ -1402,6 +1786,14 @@
         <message>
             <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
             <translation>GeoTIFF: quanto os membros do conjunto diferem, de 0 a 1; não para os classificadores simples. Padrão: não escrito.</translation>
+        </message>
+        <message>
+            <source>Doubtful polygons</source>
+            <translation>Polígonos duvidosos</translation>
+        </message>
+        <message>
+            <source>GeoPackage with the training polygons that the other polygons call another class: their class, the one that the map would give, and the share of their pixels that are called so. By the classifier 'stack' only. Default: not written.</source>
+            <translation>GeoPackage com os polígonos de treinamento que os outros atribuem a outra classe: sua classe, a que o mapa daria e a parcela dos seus pixels assim classificados. Só com o classificador 'stack'. Padrão: não escrito.</translation>
         </message>
         <message>
             <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
@@ -1448,12 +1840,40 @@
             <translation>Com ele, o pré-treinamento é pulado. Padrão: nenhum.</translation>
         </message>
         <message>
+            <source>Quick: a first look</source>
+            <translation>Rápido: uma primeira olhada</translation>
+        </message>
+        <message>
+            <source>Balanced: good maps</source>
+            <translation>Equilibrado: bons mapas</translation>
+        </message>
+        <message>
+            <source>Paper: as published, on a GPU</source>
+            <translation>Artigo: como publicado, em GPU</translation>
+        </message>
+        <message>
             <source>Preset</source>
             <translation>Predefinição</translation>
         </message>
         <message>
             <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
             <translation>quick: uns 3 minutos de pré-treinamento em dois núcleos de CPU, para uma primeira olhada. balanced (padrão): uns 10 a 15 minutos, o mapa para guardar. paper: a rede e a duração publicadas; precisa de GPU.</translation>
+        </message>
+        <message>
+            <source>Processor (CPU)</source>
+            <translation>Processador (CPU)</translation>
+        </message>
+        <message>
+            <source>Graphics card (CUDA)</source>
+            <translation>Placa gráfica (CUDA)</translation>
+        </message>
+        <message>
+            <source>Graphics card {} (CUDA)</source>
+            <translation>Placa gráfica {} (CUDA)</translation>
+        </message>
+        <message>
+            <source>Apple graphics (MPS)</source>
+            <translation>GPU Apple (MPS)</translation>
         </message>
         <message>
             <source>Device</source>
@@ -1518,6 +1938,14 @@
         <message>
             <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
             <translation>'{path}' não é um GeoPackage, o único formato escrito; termine-o em .gpkg.</translation>
+        </message>
+        <message>
+            <source>Engine {version} on {device}</source>
+            <translation>Motor {version} em {device}</translation>
+        </message>
+        <message>
+            <source>Engine {version}</source>
+            <translation>Motor {version}</translation>
         </message>
         <message>
             <source>{title}: {done} of {total} {unit}</source>
@@ -1960,8 +2388,56 @@
             <translation>Não há pasta onde escrever: {} não pode ser criado.</translation>
         </message>
         <message>
+            <source>{} holds no classes.</source>
+            <translation>{} não contém classes.</translation>
+        </message>
+        <message>
+            <source>number</source>
+            <translation>número</translation>
+        </message>
+        <message>
+            <source>name</source>
+            <translation>nome</translation>
+        </message>
+        <message>
+            <source>{file} has the {what} {value} twice.</source>
+            <translation>{file} contém duas vezes o {what} {value}.</translation>
+        </message>
+        <message>
+            <source>{} needs the columns value, name and colour.</source>
+            <translation>{} precisa das colunas value, name e color.</translation>
+        </message>
+        <message>
+            <source>line {}</source>
+            <translation>linha {}</translation>
+        </message>
+        <message>
+            <source>{}, {}: a cell is missing.</source>
+            <translation>{}, {}: falta uma célula.</translation>
+        </message>
+        <message>
+            <source>{file}, {place}: '{value}' is no class number from 1 to {most}.</source>
+            <translation>{file}, {place}: '{value}' não é um número de classe de 1 a {most}.</translation>
+        </message>
+        <message>
+            <source>{file}, {place}: '{color}' is no colour; write it like #1a7837.</source>
+            <translation>{file}, {place}: '{color}' não é uma cor; escreva-a como #1a7837.</translation>
+        </message>
+        <message>
             <source>class {}</source>
             <translation>classe {}</translation>
+        </message>
+        <message>
+            <source>{} is no style of QGIS.</source>
+            <translation>{} não é um estilo do QGIS.</translation>
+        </message>
+        <message>
+            <source>{} is a style of another kind: it has neither categories nor a palette.</source>
+            <translation>{} é um estilo de outro tipo: não tem categorias nem paleta.</translation>
+        </message>
+        <message>
+            <source>{} cannot be written: {}.</source>
+            <translation>{} não pode ser escrito: {}.</translation>
         </message>
         <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
@@ -1992,8 +2468,8 @@
             <translation>{} não pode ser lido.</translation>
         </message>
         <message>
-            <source>{} cannot be written: {}.</source>
-            <translation>{} não pode ser escrito: {}.</translation>
+            <source>{} is not written; choose .csv, .sli or .gpkg.</source>
+            <translation>{} não pode ser escrito nesse formato; escolha .csv, .sli ou .gpkg.</translation>
         </message>
         <message>
             <source>{} cannot be opened as training polygons.</source>
@@ -2007,6 +2483,26 @@
     <context>
         <name>MapOptions</name>
         <message>
+            <source>Stack of several</source>
+            <translation>Stacking de vários</translation>
+        </message>
+        <message>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Support vector machine</source>
+            <translation>Máquina de vetores de suporte</translation>
+        </message>
+        <message>
+            <source>SVM, tuned by polygons</source>
+            <translation>SVM, ajustada por polígonos</translation>
+        </message>
+        <message>
+            <source>Random forest</source>
+            <translation>Floresta aleatória</translation>
+        </message>
+        <message>
             <source>Another classifier, and filters for the finished map</source>
             <translation>Outro classificador, e filtros para o mapa pronto</translation>
         </message>
@@ -2019,8 +2515,8 @@
             <translation>só espectros</translation>
         </message>
         <message>
-            <source>MTMSD learns from spectra and their surroundings on the pretrained model; a stack listens to several classifiers, and to MTMSD where there is a model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
-            <translation>O MTMSD aprende dos espectros e de sua vizinhança com o modelo pré-treinado; o stacking combina vários classificadores, e também o MTMSD se houver um modelo; os outros só veem espectros. Exceto o MTMSD, nenhum precisa de modelo, e sem ele levam segundos</translation>
+            <source>The stack listens to several classifiers, and to MTMSD once the scene is pretrained; MTMSD alone learns from spectra and their surroundings on the pretrained model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
+            <translation>O stacking ouve vários classificadores, e o MTMSD assim que a cena estiver pré-treinada; o MTMSD sozinho aprende com os espectros e seu entorno sobre o modelo pré-treinado; os outros só veem espectros. Todos, menos o MTMSD, dispensam modelo e então levam segundos</translation>
         </message>
         <message>
             <source> %</source>
@@ -2069,26 +2565,6 @@
         <message>
             <source>More</source>
             <translation>Mais</translation>
-        </message>
-        <message>
-            <source>MTMSD</source>
-            <translation>MTMSD</translation>
-        </message>
-        <message>
-            <source>Stack of several</source>
-            <translation>Stacking de vários</translation>
-        </message>
-        <message>
-            <source>Support vector machine</source>
-            <translation>Máquina de vetores de suporte</translation>
-        </message>
-        <message>
-            <source>SVM, tuned by polygons</source>
-            <translation>SVM, ajustada por polígonos</translation>
-        </message>
-        <message>
-            <source>Random forest</source>
-            <translation>Floresta aleatória</translation>
         </message>
     </context>
     <context>
@@ -2181,6 +2657,10 @@
             <translation>Mapa: {}</translation>
         </message>
         <message>
+            <source>Ready for a first map, without pretraining.</source>
+            <translation>Pronto para um primeiro mapa, sem pré-treinamento.</translation>
+        </message>
+        <message>
             <source>Ready to map.</source>
             <translation>Pronto para mapear.</translation>
         </message>
@@ -2244,16 +2724,16 @@
     <context>
         <name>MapView</name>
         <message>
+            <source>What the map was made with</source>
+            <translation>Com que o mapa foi feito</translation>
+        </message>
+        <message>
             <source>Opacity of the map over the scene</source>
             <translation>Opacidade do mapa sobre a cena</translation>
         </message>
         <message>
             <source>Flic&amp;ker</source>
             <translation>A&amp;lternar</translation>
-        </message>
-        <message>
-            <source>Show the map and the scene in turn</source>
-            <translation>Mostrar o mapa e a cena por turnos</translation>
         </message>
         <message>
             <source>Con&amp;fidence</source>
@@ -2282,6 +2762,14 @@
         <message>
             <source>Opacit&amp;y</source>
             <translation>&amp;Opacidade</translation>
+        </message>
+        <message>
+            <source>Show the map and the scene in turn</source>
+            <translation>Mostrar o mapa e a cena por turnos</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Primeiro vem Mapear cena.</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
@@ -2347,6 +2835,38 @@
         <message>
             <source>MTMSD</source>
             <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>choose a hyperspectral raster, or open one.</source>
+            <translation>escolha um raster hiperespectral, ou abra um.</translation>
+        </message>
+        <message>
+            <source>learn the scene without labels, in the background.</source>
+            <translation>aprenda a cena sem rótulos, em segundo plano.</translation>
+        </message>
+        <message>
+            <source>add classes, or take them from a layer.</source>
+            <translation>adicione classes ou tome-as de uma camada.</translation>
+        </message>
+        <message>
+            <source>draw some polygons of each class.</source>
+            <translation>desenhe alguns polígonos de cada classe.</translation>
+        </message>
+        <message>
+            <source>see whether the classes can be told apart.</source>
+            <translation>veja se as classes são separáveis.</translation>
+        </message>
+        <message>
+            <source>preview what you see, then map the scene.</source>
+            <translation>veja uma prévia da vista, depois mapeie a cena.</translation>
+        </message>
+        <message>
+            <source>how far the map can be trusted.</source>
+            <translation>até que ponto se pode confiar no mapa.</translation>
+        </message>
+        <message>
+            <source>No browser opens the page; it is {}.</source>
+            <translation>Nenhum navegador abre a página; ela está em {}.</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
@@ -2603,6 +3123,10 @@
             <translation>{}; o clique direito ou Adicionar região toma a região.</translation>
         </message>
         <message>
+            <source>There is no region yet: press the tool that grows, then click a pixel.</source>
+            <translation>Ainda não há região: ative a ferramenta que expande, depois clique num pixel.</translation>
+        </message>
+        <message>
             <source>Select polygons first.</source>
             <translation>Selecione primeiro polígonos.</translation>
         </message>
@@ -2786,6 +3310,41 @@
         </message>
     </context>
     <context>
+        <name>ReferenceClasses</name>
+        <message>
+            <source>The field of the reference that holds the class</source>
+            <translation>O campo da referência que contém a classe</translation>
+        </message>
+        <message>
+            <source>Reference</source>
+            <translation>Referência</translation>
+        </message>
+        <message>
+            <source>Map</source>
+            <translation>Mapa</translation>
+        </message>
+        <message>
+            <source>Which class of the map each class of the reference is</source>
+            <translation>Que classe do mapa é cada classe da referência</translation>
+        </message>
+        <message>
+            <source>Class field</source>
+            <translation>Campo de classe</translation>
+        </message>
+        <message>
+            <source>none: counts as wrong</source>
+            <translation>nenhuma: conta como erro</translation>
+        </message>
+        <message>
+            <source>left out</source>
+            <translation>deixada de fora</translation>
+        </message>
+        <message>
+            <source>The map's class for {}</source>
+            <translation>A classe do mapa para {}</translation>
+        </message>
+    </context>
+    <context>
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
@@ -2798,6 +3357,37 @@
         <message>
             <source>The algorithm failed; see its log.</source>
             <translation>O algoritmo falhou; veja seu registro.</translation>
+        </message>
+    </context>
+    <context>
+        <name>SampleProject</name>
+        <message>
+            <source>The sample cannot be copied: {}</source>
+            <translation>O exemplo não pode ser copiado: {}</translation>
+        </message>
+        <message>
+            <source>The sample, as you left it; delete {} to begin anew.</source>
+            <translation>O exemplo, como você o deixou; exclua {} para começar de novo.</translation>
+        </message>
+        <message>
+            <source>EnMAP Potsdam</source>
+            <translation>EnMAP Potsdam</translation>
+        </message>
+        <message>
+            <source>Validation polygons</source>
+            <translation>Polígonos de validação</translation>
+        </message>
+        <message>
+            <source>MTMSD sample: EnMAP Potsdam</source>
+            <translation>Exemplo do MTMSD: EnMAP Potsdam</translation>
+        </message>
+        <message>
+            <source>{path} cannot be written: {reason}</source>
+            <translation>{path} não pode ser escrito: {reason}</translation>
+        </message>
+        <message>
+            <source>The sample is in {}, with classes and polygons: press Pretrain.</source>
+            <translation>O exemplo está em {}, com classes e polígonos: clique em Pré-treinar.</translation>
         </message>
     </context>
     <context>
@@ -2819,8 +3409,12 @@
             <translation>Seguir a árvore de camadas: o raster ativo passa a ser a cena</translation>
         </message>
         <message>
-            <source>Open a raster file…</source>
-            <translation>Abrir um arquivo raster…</translation>
+            <source>Open a raster, its header, a product's METADATA.XML or zip…</source>
+            <translation>Abrir um raster, seu cabeçalho, o METADATA.XML ou o zip de um produto…</translation>
+        </message>
+        <message>
+            <source>Open the folder of a satellite product…</source>
+            <translation>Abrir a pasta de um produto de satélite…</translation>
         </message>
         <message>
             <source>&amp;True Colour</source>
@@ -2897,6 +3491,14 @@
         <message>
             <source>Open a Hyperspectral Raster</source>
             <translation>Abrir um raster hiperespectral</translation>
+        </message>
+        <message>
+            <source>Open the Folder of a Product</source>
+            <translation>Abrir a pasta de um produto</translation>
+        </message>
+        <message>
+            <source>Looking for the scene of {}…</source>
+            <translation>Procurando a cena de {}…</translation>
         </message>
         <message>
             <source>{} is not a raster that QGIS can read.</source>
@@ -3018,6 +3620,61 @@
         </message>
     </context>
     <context>
+        <name>SpectraPins</name>
+        <message>
+            <source>Pin</source>
+            <translation>Fixar</translation>
+        </message>
+        <message>
+            <source>Remove Pins</source>
+            <translation>Remover fixados</translation>
+        </message>
+        <message>
+            <source>Export Spectra…</source>
+            <translation>Exportar espectros…</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Escolha primeiro uma cena.</translation>
+        </message>
+        <message>
+            <source>Click pixels in the map: their spectra stay in the plot</source>
+            <translation>Clique em pixels no mapa: seus espectros ficam no gráfico</translation>
+        </message>
+        <message>
+            <source>There are no pinned spectra.</source>
+            <translation>Não há espectros fixados.</translation>
+        </message>
+        <message>
+            <source>Take the pinned spectra out of the plot</source>
+            <translation>Tirar do gráfico os espectros fixados</translation>
+        </message>
+        <message>
+            <source>Classes (mean, standard deviation) and pins as CSV, .sli or GeoPackage</source>
+            <translation>Classes (média, desvio padrão) e fixados como CSV, .sli ou GeoPackage</translation>
+        </message>
+        <message>
+            <source>There are no spectra yet: draw polygons, or pin pixels.</source>
+            <translation>Ainda não há espectros: desenhe polígonos ou fixe pixels.</translation>
+        </message>
+        <message>
+            <source>There is no data at that place.</source>
+            <translation>Não há dados nesse lugar.</translation>
+        </message>
+        <message>
+            <source>pin {}</source>
+            <translation>fixado {}</translation>
+        </message>
+        <message>
+            <source>Export Spectra</source>
+            <translation>Exportar espectros</translation>
+        </message>
+        <message>
+            <source>{} spectra were written to {}.</source>
+            <translation>{} espectros foram escritos em {}.</translation>
+        </message>
+    </context>
+    <context>
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
@@ -3105,6 +3762,10 @@
             <translation>Mudar a cor da classe</translation>
         </message>
         <message>
+            <source>Load classes</source>
+            <translation>Carregar classes</translation>
+        </message>
+        <message>
             <source>Merge classes</source>
             <translation>Unir classes</translation>
         </message>
@@ -3115,6 +3776,10 @@
         <message>
             <source>Add polygon</source>
             <translation>Adicionar polígono</translation>
+        </message>
+        <message>
+            <source>Change class</source>
+            <translation>Mudar classe</translation>
         </message>
         <message>
             <source>Import polygons</source>

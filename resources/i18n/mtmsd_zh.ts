@@ -8,16 +8,16 @@
             <translation>7  精度</translation>
         </message>
         <message>
-            <source>Overall: share of right pixels; average: mean over the classes; κ: Cohen's</source>
-            <translation>总体：正确像元的比例；平均：各类别的均值；κ：Cohen 系数</translation>
+            <source>Overall: share of the reference pixels that are mapped right; average: mean of the producer's accuracies; κ: Cohen's kappa, 1 at most</source>
+            <translation>总体：制图正确的参考像元所占比例；平均：各类生产者精度的均值；κ：Cohen kappa 系数，最大为 1</translation>
         </message>
         <message>
             <source>How the pixels that were compared are held apart</source>
             <translation>参与比较的像元如何隔开</translation>
         </message>
         <message>
-            <source>Found: share of the reference that the map has; right: share of the map</source>
-            <translation>查出：参考中被地图标出的比例；正确：地图中正确的比例</translation>
+            <source>Producer's accuracy: share of a class's reference pixels that are mapped as it; user's accuracy: share of the pixels mapped as it that are it; F1: their harmonic mean</source>
+            <translation>生产者精度：某类参考像元中被正确归入该类的比例；用户精度：归入某类的像元中确属该类的比例；F1：两者的调和平均</translation>
         </message>
         <message>
             <source>The same pixels by methods that see spectra only</source>
@@ -44,6 +44,10 @@
             <translation>打开报告(&amp;N)</translation>
         </message>
         <message>
+            <source>Doubtful Polygons</source>
+            <translation>存疑多边形</translation>
+        </message>
+        <message>
             <source>Choose a scene first.</source>
             <translation>请先选择影像。</translation>
         </message>
@@ -60,36 +64,44 @@
             <translation>将类别图与参考比较并写出报告</translation>
         </message>
         <message>
-            <source>There is no report yet; Assess writes one.</source>
-            <translation>尚无报告；“评估”会写出一份。</translation>
+            <source>Not among the map's classes, so counted as wrong: {}</source>
+            <translation>不在地图类别之中，因此按错误计：{}</translation>
         </message>
         <message>
-            <source>Open the full report in the browser</source>
-            <translation>在浏览器中打开完整报告</translation>
+            <source>Show the training polygons that the others call another class</source>
+            <translation>显示被其他多边形判为另一类别的训练多边形</translation>
+        </message>
+        <message>
+            <source>Choose the stack under More and map: it tells which ones they are.</source>
+            <translation>请在“更多”下选择堆叠并制图：它会指出是哪些多边形。</translation>
         </message>
         <message>
             <source>Comparing the map with the reference…</source>
             <translation>正在将地图与参考比较…</translation>
         </message>
         <message>
-            <source>{} right of {} pixels</source>
-            <translation>{} 正确，共 {} 个像元</translation>
+            <source>Overall accuracy {} on {} reference pixels</source>
+            <translation>总体精度 {}，基于 {} 个参考像元</translation>
         </message>
         <message>
             <source>No polygons were held out; choose reference polygons.</source>
             <translation>没有预留多边形；请选择参考多边形。</translation>
         </message>
         <message>
+            <source>Open the full report in the browser</source>
+            <translation>在浏览器中打开完整报告</translation>
+        </message>
+        <message>
+            <source>Write the report of the held-out polygons and open it</source>
+            <translation>写出预留多边形的报告并打开</translation>
+        </message>
+        <message>
+            <source>There is no accuracy yet: map the scene.</source>
+            <translation>尚无精度：请对影像制图。</translation>
+        </message>
+        <message>
             <source>Overall &lt;b&gt;{}&lt;/b&gt; · average &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</source>
             <translation>总体 &lt;b&gt;{}&lt;/b&gt; · 平均 &lt;b&gt;{}&lt;/b&gt; · κ &lt;b&gt;{}&lt;/b&gt;</translation>
-        </message>
-        <message>
-            <source>found</source>
-            <translation>查出</translation>
-        </message>
-        <message>
-            <source>right</source>
-            <translation>正确</translation>
         </message>
         <message>
             <source>Spectra alone, same pixels:</source>
@@ -100,12 +112,40 @@
             <translation>未计算光谱基线。</translation>
         </message>
         <message>
+            <source>Producer's</source>
+            <translation>生产者精度</translation>
+        </message>
+        <message>
+            <source>User's</source>
+            <translation>用户精度</translation>
+        </message>
+        <message>
+            <source>F1</source>
+            <translation>F1</translation>
+        </message>
+        <message>
             <source>Assessing the map</source>
             <translation>正在评估地图</translation>
         </message>
         <message>
             <source>The report cannot be opened; it is {}.</source>
             <translation>无法打开报告；报告位于 {}。</translation>
+        </message>
+        <message>
+            <source>Doubtful polygons</source>
+            <translation>存疑多边形</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as a vector layer.</source>
+            <translation>无法将 {} 作为矢量图层打开。</translation>
+        </message>
+        <message>
+            <source>Polygons that disagree with their class: {}; the layer's table tells which class they fit.</source>
+            <translation>与自身类别不符的多边形：{}；图层属性表列出其相符的类别。</translation>
+        </message>
+        <message>
+            <source>No polygon disagrees with its class.</source>
+            <translation>没有与自身类别不符的多边形。</translation>
         </message>
     </context>
     <context>
@@ -126,8 +166,51 @@
             <translation>在“地图”部分选择它并重新制图</translation>
         </message>
         <message>
-            <source>A simpler classifier did clearly better: {}, {} right against {}.</source>
-            <translation>更简单的分类器明显更好：{}，正确率 {}，对比 {}。</translation>
+            <source>A simpler classifier did clearly better: {}, overall accuracy {} against {}.</source>
+            <translation>更简单的分类器明显更好：{}，总体精度 {}，当前为 {}。</translation>
+        </message>
+    </context>
+    <context>
+        <name>ClassSchemes</name>
+        <message>
+            <source>Class schemes (*.csv *.qml)</source>
+            <translation>类别方案 (*.csv *.qml)</translation>
+        </message>
+        <message>
+            <source>Load a Class Scheme…</source>
+            <translation>加载类别方案…</translation>
+        </message>
+        <message>
+            <source>Classes from a CSV (value, name, colour) or a style (QML)</source>
+            <translation>从 CSV（值、名称、颜色）或样式（QML）加载类别</translation>
+        </message>
+        <message>
+            <source>Save the Class Scheme…</source>
+            <translation>保存类别方案…</translation>
+        </message>
+        <message>
+            <source>The classes as a CSV (value, name, colour) or a style (QML)</source>
+            <translation>将类别保存为 CSV（值、名称、颜色）或样式（QML）</translation>
+        </message>
+        <message>
+            <source>Load a Class Scheme</source>
+            <translation>加载类别方案</translation>
+        </message>
+        <message>
+            <source>{} classes were loaded from {}.</source>
+            <translation>已加载 {} 个类别，来自 {}。</translation>
+        </message>
+        <message>
+            <source>Of another number than in the file: {}.</source>
+            <translation>编号与文件中不同：{}。</translation>
+        </message>
+        <message>
+            <source>Save the Class Scheme</source>
+            <translation>保存类别方案</translation>
+        </message>
+        <message>
+            <source>The classes were saved to {}.</source>
+            <translation>类别已保存到 {}。</translation>
         </message>
     </context>
     <context>
@@ -157,8 +240,16 @@
             <translation>来自图层(&amp;L)</translation>
         </message>
         <message>
+            <source>Give the selected polygons this class</source>
+            <translation>将所选多边形归入此类别</translation>
+        </message>
+        <message>
             <source>Class {}; double-click to recolour</source>
             <translation>类别 {}；双击可更改颜色</translation>
+        </message>
+        <message>
+            <source>{} (key {})</source>
+            <translation>{}（按键 {}）</translation>
         </message>
         <message>
             <source>Too few: at least {} pixels are needed</source>
@@ -231,6 +322,10 @@
         <message>
             <source>Take classes and polygons from a polygon layer or a label raster</source>
             <translation>从多边形图层或标签栅格取得类别和多边形</translation>
+        </message>
+        <message>
+            <source>Select polygons first.</source>
+            <translation>请先选择多边形。</translation>
         </message>
         <message>
             <source>Deleted {} with all polygons; Undo brings them back.</source>
@@ -469,6 +564,45 @@
         </message>
     </context>
     <context>
+        <name>FirstSteps</name>
+        <message>
+            <source>First steps</source>
+            <translation>入门步骤</translation>
+        </message>
+        <message>
+            <source>Close this card for good</source>
+            <translation>不再显示此卡片</translation>
+        </message>
+        <message>
+            <source>Try the Sample Scene</source>
+            <translation>试用示例影像</translation>
+        </message>
+        <message>
+            <source>Open the scene that comes along, with classes and polygons, as a project</source>
+            <translation>以工程形式打开自带的影像，含类别和多边形</translation>
+        </message>
+        <message>
+            <source>Tutorial</source>
+            <translation>教程</translation>
+        </message>
+        <message>
+            <source>From the sample to a map, step by step, in the browser</source>
+            <translation>在浏览器中逐步了解从示例到地图的过程</translation>
+        </message>
+        <message>
+            <source>Go to this section</source>
+            <translation>转到此部分</translation>
+        </message>
+        <message>
+            <source>Nothing waits for you.</source>
+            <translation>没有待办事项。</translation>
+        </message>
+        <message>
+            <source>Next, {}: {}</source>
+            <translation>下一步（{}）：{}</translation>
+        </message>
+    </context>
+    <context>
         <name>ImportDialog</name>
         <message>
             <source>Take Polygons from {}</source>
@@ -670,6 +804,104 @@
         </message>
     </context>
     <context>
+        <name>LabellingKeys</name>
+        <message>
+            <source>MTMSD: take class {} of the table</source>
+            <translation>MTMSD：选用表中的类别 {}</translation>
+        </message>
+        <message>
+            <source>MTMSD: {}</source>
+            <translation>MTMSD：{}</translation>
+        </message>
+        <message>
+            <source>draw a polygon</source>
+            <translation>绘制多边形</translation>
+        </message>
+        <message>
+            <source>draw a rectangle</source>
+            <translation>绘制矩形</translation>
+        </message>
+        <message>
+            <source>draw freehand</source>
+            <translation>徒手绘制</translation>
+        </message>
+        <message>
+            <source>grow a region</source>
+            <translation>区域生长</translation>
+        </message>
+        <message>
+            <source>undo a step of the training polygons</source>
+            <translation>撤销训练多边形的一步操作</translation>
+        </message>
+        <message>
+            <source>give the selected polygons the class</source>
+            <translation>将所选多边形归入该类别</translation>
+        </message>
+        <message>
+            <source>next point to label</source>
+            <translation>下一个待标注的点</translation>
+        </message>
+        <message>
+            <source>MTMSD: end the polygon or take the region</source>
+            <translation>MTMSD：结束多边形或取得区域</translation>
+        </message>
+    </context>
+    <context>
+        <name>LayoutButton</name>
+        <message>
+            <source>Print Layout</source>
+            <translation>打印布局</translation>
+        </message>
+        <message>
+            <source>As PDF…</source>
+            <translation>导出为 PDF…</translation>
+        </message>
+        <message>
+            <source>As PNG…</source>
+            <translation>导出为 PNG…</translation>
+        </message>
+        <message>
+            <source>A page with map, legend with areas, scale, north, accuracy and attribution</source>
+            <translation>含地图、带面积的图例、比例尺、指北针、精度和数据来源的页面</translation>
+        </message>
+        <message>
+            <source>Save the Print Layout</source>
+            <translation>保存打印布局</translation>
+        </message>
+        <message>
+            <source>The page was saved to {}.</source>
+            <translation>页面已保存到 {}。</translation>
+        </message>
+        <message>
+            <source>{} cannot be written.</source>
+            <translation>无法写入 {}。</translation>
+        </message>
+        <message>
+            <source>Class map of {}</source>
+            <translation>{} 的类别图</translation>
+        </message>
+        <message>
+            <source>{} px</source>
+            <translation>{} 像元</translation>
+        </message>
+        <message>
+            <source>The accuracy of this map was not assessed.</source>
+            <translation>此地图的精度未经评估。</translation>
+        </message>
+        <message>
+            <source>Overall accuracy {overall}, kappa {kappa}, on {n} reference pixels.</source>
+            <translation>总体精度 {overall}，kappa {kappa}，基于 {n} 个参考像元。</translation>
+        </message>
+        <message>
+            <source>Data: {}</source>
+            <translation>数据：{}</translation>
+        </message>
+        <message>
+            <source>Classified by MTMSD for QGIS, {}</source>
+            <translation>由 MTMSD for QGIS 分类，{}</translation>
+        </message>
+    </context>
+    <context>
         <name>LossCurve</name>
         <message>
             <source>Loss: waiting for the first steps</source>
@@ -827,6 +1059,26 @@
         <message>
             <source>unknown</source>
             <translation>未知</translation>
+        </message>
+        <message>
+            <source>First map, without the diffusion model that is there now: map once more.</source>
+            <translation>首幅地图，未使用现已具备的扩散模型：请再次制图。</translation>
+        </message>
+        <message>
+            <source>First map, without a diffusion model. How much pretraining adds here, the left-out polygons tell after it.</source>
+            <translation>首幅地图，未使用扩散模型。预训练在此带来多少提升，之后由留出的多边形给出。</translation>
+        </message>
+        <message>
+            <source>Map with the diffusion model, which has {} of the say.</source>
+            <translation>使用扩散模型的地图，该模型的权重为 {}。</translation>
+        </message>
+        <message>
+            <source>Left-out pixels that are right: {}, {} without it.</source>
+            <translation>留出像元的正确率：{}，不用该模型时为 {}。</translation>
+        </message>
+        <message>
+            <source>Classes and areas</source>
+            <translation>类别与面积</translation>
         </message>
         <message>
             <source>None of the {} lies in the scene.</source>
@@ -1025,6 +1277,18 @@
             <translation>显示或隐藏 MTMSD 面板</translation>
         </message>
         <message>
+            <source>Try the &amp;Sample Scene</source>
+            <translation>试用示例影像(&amp;S)</translation>
+        </message>
+        <message>
+            <source>&amp;Tutorial</source>
+            <translation>教程(&amp;T)</translation>
+        </message>
+        <message>
+            <source>&amp;Help</source>
+            <translation>帮助(&amp;H)</translation>
+        </message>
+        <message>
             <source>&amp;Engine…</source>
             <translation>引擎(&amp;E)…</translation>
         </message>
@@ -1053,6 +1317,10 @@
             <translation>图层“{layer}”没有字段“{field}”；它有 {fields}。</translation>
         </message>
         <message>
+            <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
+            <translation>“待匹配的类别”中的“{part}”不符合 THEIRS=OURS 的形式。</translation>
+        </message>
+        <message>
             <source>Assess a class map</source>
             <translation>评估类别图</translation>
         </message>
@@ -1065,8 +1333,12 @@
             <translation>类别图</translation>
         </message>
         <message>
-            <source>Reference that was not used for training.</source>
-            <translation>未用于训练的参考。</translation>
+            <source>Reference that was not used for training. Default: none; the report is then that of the polygons held out while the map's classifier was trained.</source>
+            <translation>未用于训练的参考。默认：无；此时报告取自训练该地图的分类器时预留的多边形。</translation>
+        </message>
+        <message>
+            <source>Classes to match</source>
+            <translation>待匹配的类别</translation>
         </message>
         <message>
             <source>The polygons that trained the map; the baselines learn from them. Default: none.</source>
@@ -1085,6 +1357,10 @@
             <translation>参考多边形</translation>
         </message>
         <message>
+            <source>The map's class for classes of the reference that are called otherwise, by name or number, with semicolons between: 'Wald=forest; 7=water'. 'Weg=' leaves one out, 'Weg=-' counts it as wrong. Default: names and numbers are the map's.</source>
+            <translation>参考中名称不同的类别在地图中对应的类别，用名称或编号表示，以分号分隔：'Wald=forest; 7=water'。'Weg=' 表示舍去该类别，'Weg=-' 表示按错误计。默认：名称和编号与地图相同。</translation>
+        </message>
+        <message>
             <source>The scene of the map. With it and the training polygons, a support vector machine and a random forest on the plain spectra are reported beside the map. Default: none.</source>
             <translation>地图所对应的影像。有了它和训练多边形，会在地图之外报告基于纯光谱的支持向量机和随机森林。默认：无。</translation>
         </message>
@@ -1099,6 +1375,98 @@
         <message>
             <source>Spectral baselines need both the scene and the training polygons; give both or neither.</source>
             <translation>光谱基线同时需要影像和训练多边形；请都给出或都不给。</translation>
+        </message>
+        <message>
+            <source>Change between two class maps</source>
+            <translation>两幅类别图之间的变化</translation>
+        </message>
+        <message>
+            <source>What became what, as a map and as a table with areas and standard errors.</source>
+            <translation>各类别变为何种类别，以地图以及含面积和标准误差的表格给出。</translation>
+        </message>
+        <message>
+            <source>Earlier class map</source>
+            <translation>前期类别图</translation>
+        </message>
+        <message>
+            <source>The class map of the earlier date.</source>
+            <translation>前一时期的类别图。</translation>
+        </message>
+        <message>
+            <source>Later class map</source>
+            <translation>后期类别图</translation>
+        </message>
+        <message>
+            <source>The class map of the later date, on the grid of the earlier one.</source>
+            <translation>后一时期的类别图，与前期类别图的网格一致。</translation>
+        </message>
+        <message>
+            <source>Change map</source>
+            <translation>变化图</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with a class for each pair of classes: pale where nothing changed, else in a shade of the later class's colour.</source>
+            <translation>每一对类别对应一个类别的 GeoTIFF：未变化处为浅色，其余为后期类别颜色的深浅色调。</translation>
+        </message>
+        <message>
+            <source>From-to table</source>
+            <translation>转移表</translation>
+        </message>
+        <message>
+            <source>Pixels, areas and their standard errors of each pair of classes as CSV.</source>
+            <translation>每一对类别的像元数、面积及其标准误差的 CSV。</translation>
+        </message>
+        <message>
+            <source>Written with the map. Default: none.</source>
+            <translation>随地图写出。默认：无。</translation>
+        </message>
+        <message>
+            <source>Unknown below a confidence of</source>
+            <translation>低于此置信度为未知</translation>
+        </message>
+        <message>
+            <source>Confidence of the earlier map</source>
+            <translation>前期地图的置信度</translation>
+        </message>
+        <message>
+            <source>Confidence of the later map</source>
+            <translation>后期地图的置信度</translation>
+        </message>
+        <message>
+            <source>Pixels of lower confidence in one of the maps are counted apart. Default: 0.5.</source>
+            <translation>在任一地图中低于此置信度的像元单独统计。默认：0.5。</translation>
+        </message>
+        <message>
+            <source>Table of equal classes</source>
+            <translation>同类对照表</translation>
+        </message>
+        <message>
+            <source>Reference of the change</source>
+            <translation>变化参考</translation>
+        </message>
+        <message>
+            <source>Field with the class before</source>
+            <translation>变化前类别的字段</translation>
+        </message>
+        <message>
+            <source>Field with the class after</source>
+            <translation>变化后类别的字段</translation>
+        </message>
+        <message>
+            <source>Columns before,after: classes that are the same though they are called differently. Default: classes of one name are the same.</source>
+            <translation>列 before,after：名称不同但实为相同的类别。默认：同名类别视为相同。</translation>
+        </message>
+        <message>
+            <source>Points or polygons with the true class before and after; areas and their standard errors then rest on them. Default: on the held-out polygons of both maps.</source>
+            <translation>含变化前后真实类别的点或多边形；此时面积及其标准误差以此为依据。默认：以两幅地图的预留多边形为依据。</translation>
+        </message>
+        <message>
+            <source>A field of the reference. Default: none.</source>
+            <translation>参考的一个字段。默认：无。</translation>
+        </message>
+        <message>
+            <source>The reference of the change needs its two fields, of before and after.</source>
+            <translation>变化参考需要变化前和变化后两个字段。</translation>
         </message>
         <message>
             <source>Classify a scene</source>
@@ -1181,8 +1549,8 @@
             <translation>新的扩散模型</translation>
         </message>
         <message>
-            <source>Kept to map the scene again without pretraining. Default: not kept.</source>
-            <translation>保留以便不经预训练再次对影像制图。默认：不保留。</translation>
+            <source>With this file the scene is pretrained first, which takes minutes, and the stack listens to the diffusion network too. Default: none; pretrained only if the classifier needs it.</source>
+            <translation>给出此文件时先对影像进行预训练（需要数分钟），堆叠也会采用扩散网络。默认：无；仅在分类器需要时才预训练。</translation>
         </message>
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
@@ -1329,8 +1697,28 @@
             <translation>无法为引擎写出图层“{name}”：{reason}</translation>
         </message>
         <message>
-            <source>mtmsd (default): the diffusion network alone. stack: several simple classifiers, and the network where there is a diffusion model, weighed by polygons that were left out; without a model it takes seconds. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
-            <translation>mtmsd（默认）：仅用扩散网络。stack：多个简单分类器，有扩散模型时再加上该网络，按留出的多边形加权；没有模型时只需数秒。或基于纯光谱的一种：svm（支持向量机）、svm-polygons（同上，按整个多边形调参）、rf（随机森林）。精度报告会说明其中哪个更好。</translation>
+            <source>Automatic: the stack, with the preset paper MTMSD alone</source>
+            <translation>自动：堆叠；使用 paper 预设时仅用 MTMSD</translation>
+        </message>
+        <message>
+            <source>auto (default): stack; with the preset paper, mtmsd. stack: several simple classifiers, and the diffusion network where there is a model, weighed by polygons that were left out; without a model it takes seconds. mtmsd: the network alone. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
+            <translation>auto（默认）：stack；使用 paper 预设时为 mtmsd。stack：多个简单分类器，有模型时再加上扩散网络，按留出的多边形加权；没有模型时只需数秒。mtmsd：仅用该网络。或仅用光谱的分类器：svm（支持向量机）、svm-polygons（同上，按整个多边形调参）、rf（随机森林）。精度报告会说明其中哪个更好。</translation>
+        </message>
+        <message>
+            <source>Automatic</source>
+            <translation>自动</translation>
+        </message>
+        <message>
+            <source>Whole polygons</source>
+            <translation>整个多边形</translation>
+        </message>
+        <message>
+            <source>Spatial cross-validation</source>
+            <translation>空间交叉验证</translation>
+        </message>
+        <message>
+            <source>Single pixels (optimistic)</source>
+            <translation>单个像元（偏乐观）</translation>
         </message>
         <message>
             <source>How polygons are held out</source>
@@ -1355,10 +1743,6 @@
         <message>
             <source>Training pixels nearer than this to a held-out one are left out. Default: 0.</source>
             <translation>距预留像元小于此值的训练像元会被舍去。默认：0。</translation>
-        </message>
-        <message>
-            <source>Unknown below a confidence of</source>
-            <translation>低于此置信度为未知</translation>
         </message>
         <message>
             <source>Majority filter, side in pixels</source>
@@ -1399,6 +1783,14 @@
         <message>
             <source>GeoTIFF: how far the members of the ensemble differ, 0 to 1; not for the simple classifiers. Default: not written.</source>
             <translation>GeoTIFF：集成成员之间的差异，0 到 1；不适用于简单分类器。默认：不写出。</translation>
+        </message>
+        <message>
+            <source>Doubtful polygons</source>
+            <translation>存疑多边形</translation>
+        </message>
+        <message>
+            <source>GeoPackage with the training polygons that the other polygons call another class: their class, the one that the map would give, and the share of their pixels that are called so. By the classifier 'stack' only. Default: not written.</source>
+            <translation>含被其他多边形判为另一类别的训练多边形的 GeoPackage：其类别、地图会给出的类别，以及其像元被如此判定的比例。仅限分类器 'stack'。默认：不写出。</translation>
         </message>
         <message>
             <source>GeoPackage with the map's regions, as by 'Turn a class map into polygons'. Default: not written.</source>
@@ -1445,12 +1837,40 @@
             <translation>有了它就跳过预训练。默认：无。</translation>
         </message>
         <message>
+            <source>Quick: a first look</source>
+            <translation>快速：初看</translation>
+        </message>
+        <message>
+            <source>Balanced: good maps</source>
+            <translation>均衡：好的地图</translation>
+        </message>
+        <message>
+            <source>Paper: as published, on a GPU</source>
+            <translation>论文：按发表，使用 GPU</translation>
+        </message>
+        <message>
             <source>Preset</source>
             <translation>预设</translation>
         </message>
         <message>
             <source>quick: about 3 minutes of pretraining on two CPU cores, for a first look. balanced (default): about 10 to 15 minutes, the map to keep. paper: the published network and length; needs a GPU.</source>
             <translation>quick：在两个 CPU 核上预训练约 3 分钟，用于初看。balanced（默认）：约 10 到 15 分钟，可供使用的地图。paper：论文的网络和时长；需要 GPU。</translation>
+        </message>
+        <message>
+            <source>Processor (CPU)</source>
+            <translation>处理器（CPU）</translation>
+        </message>
+        <message>
+            <source>Graphics card (CUDA)</source>
+            <translation>显卡（CUDA）</translation>
+        </message>
+        <message>
+            <source>Graphics card {} (CUDA)</source>
+            <translation>显卡 {}（CUDA）</translation>
+        </message>
+        <message>
+            <source>Apple graphics (MPS)</source>
+            <translation>Apple GPU（MPS）</translation>
         </message>
         <message>
             <source>Device</source>
@@ -1515,6 +1935,14 @@
         <message>
             <source>'{path}' is not a GeoPackage, the one format that is written; end it in .gpkg.</source>
             <translation>“{path}”不是 GeoPackage（唯一可写的格式）；请以 .gpkg 结尾。</translation>
+        </message>
+        <message>
+            <source>Engine {version} on {device}</source>
+            <translation>引擎 {version}，运行于 {device}</translation>
+        </message>
+        <message>
+            <source>Engine {version}</source>
+            <translation>引擎 {version}</translation>
         </message>
         <message>
             <source>{title}: {done} of {total} {unit}</source>
@@ -1957,8 +2385,56 @@
             <translation>没有可写入的文件夹：无法创建 {}。</translation>
         </message>
         <message>
+            <source>{} holds no classes.</source>
+            <translation>{} 不含类别。</translation>
+        </message>
+        <message>
+            <source>number</source>
+            <translation>编号</translation>
+        </message>
+        <message>
+            <source>name</source>
+            <translation>名称</translation>
+        </message>
+        <message>
+            <source>{file} has the {what} {value} twice.</source>
+            <translation>{file} 中的{what} {value} 出现了两次。</translation>
+        </message>
+        <message>
+            <source>{} needs the columns value, name and colour.</source>
+            <translation>{} 需要 value、name 和 color 列。</translation>
+        </message>
+        <message>
+            <source>line {}</source>
+            <translation>第 {} 行</translation>
+        </message>
+        <message>
+            <source>{}, {}: a cell is missing.</source>
+            <translation>{}，{}：缺少单元格。</translation>
+        </message>
+        <message>
+            <source>{file}, {place}: '{value}' is no class number from 1 to {most}.</source>
+            <translation>{file}，{place}：“{value}”不是 1 到 {most} 的类别编号。</translation>
+        </message>
+        <message>
+            <source>{file}, {place}: '{color}' is no colour; write it like #1a7837.</source>
+            <translation>{file}，{place}：“{color}”不是颜色；请写成 #1a7837 的形式。</translation>
+        </message>
+        <message>
             <source>class {}</source>
             <translation>类别 {}</translation>
+        </message>
+        <message>
+            <source>{} is no style of QGIS.</source>
+            <translation>{} 不是 QGIS 样式。</translation>
+        </message>
+        <message>
+            <source>{} is a style of another kind: it has neither categories nor a palette.</source>
+            <translation>{} 是另一种样式：既无分类也无调色板。</translation>
+        </message>
+        <message>
+            <source>{} cannot be written: {}.</source>
+            <translation>无法写入 {}：{}。</translation>
         </message>
         <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
@@ -1989,8 +2465,8 @@
             <translation>无法读取 {}。</translation>
         </message>
         <message>
-            <source>{} cannot be written: {}.</source>
-            <translation>无法写入 {}：{}。</translation>
+            <source>{} is not written; choose .csv, .sli or .gpkg.</source>
+            <translation>无法写出 {}；请选择 .csv、.sli 或 .gpkg。</translation>
         </message>
         <message>
             <source>{} cannot be opened as training polygons.</source>
@@ -2004,6 +2480,26 @@
     <context>
         <name>MapOptions</name>
         <message>
+            <source>Stack of several</source>
+            <translation>多分类器堆叠</translation>
+        </message>
+        <message>
+            <source>MTMSD</source>
+            <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>Support vector machine</source>
+            <translation>支持向量机</translation>
+        </message>
+        <message>
+            <source>SVM, tuned by polygons</source>
+            <translation>SVM（按多边形调参）</translation>
+        </message>
+        <message>
+            <source>Random forest</source>
+            <translation>随机森林</translation>
+        </message>
+        <message>
             <source>Another classifier, and filters for the finished map</source>
             <translation>其他分类器，以及对成图的滤波</translation>
         </message>
@@ -2016,8 +2512,8 @@
             <translation>仅光谱</translation>
         </message>
         <message>
-            <source>MTMSD learns from spectra and their surroundings on the pretrained model; a stack listens to several classifiers, and to MTMSD where there is a model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
-            <translation>MTMSD 在预训练模型上从光谱及其邻域学习；堆叠结合多个分类器，有模型时也包括 MTMSD；其他分类器只看光谱。除 MTMSD 外均无需模型，没有模型时只需数秒</translation>
+            <source>The stack listens to several classifiers, and to MTMSD once the scene is pretrained; MTMSD alone learns from spectra and their surroundings on the pretrained model; the others see spectra only. All but MTMSD need no model and take seconds without one</source>
+            <translation>堆叠综合多个分类器，影像预训练后也包括 MTMSD；MTMSD 单独使用时，在预训练模型上学习光谱及其周围；其他分类器只看光谱。除 MTMSD 外都不需要模型，此时只需数秒</translation>
         </message>
         <message>
             <source> %</source>
@@ -2066,26 +2562,6 @@
         <message>
             <source>More</source>
             <translation>更多</translation>
-        </message>
-        <message>
-            <source>MTMSD</source>
-            <translation>MTMSD</translation>
-        </message>
-        <message>
-            <source>Stack of several</source>
-            <translation>多分类器堆叠</translation>
-        </message>
-        <message>
-            <source>Support vector machine</source>
-            <translation>支持向量机</translation>
-        </message>
-        <message>
-            <source>SVM, tuned by polygons</source>
-            <translation>SVM（按多边形调参）</translation>
-        </message>
-        <message>
-            <source>Random forest</source>
-            <translation>随机森林</translation>
         </message>
     </context>
     <context>
@@ -2178,6 +2654,10 @@
             <translation>地图：{}</translation>
         </message>
         <message>
+            <source>Ready for a first map, without pretraining.</source>
+            <translation>可以制作第一幅图，无需预训练。</translation>
+        </message>
+        <message>
             <source>Ready to map.</source>
             <translation>可以制图。</translation>
         </message>
@@ -2241,16 +2721,16 @@
     <context>
         <name>MapView</name>
         <message>
+            <source>What the map was made with</source>
+            <translation>制图所用的模型</translation>
+        </message>
+        <message>
             <source>Opacity of the map over the scene</source>
             <translation>地图叠加于影像的不透明度</translation>
         </message>
         <message>
             <source>Flic&amp;ker</source>
             <translation>闪烁(&amp;K)</translation>
-        </message>
-        <message>
-            <source>Show the map and the scene in turn</source>
-            <translation>交替显示地图和影像</translation>
         </message>
         <message>
             <source>Con&amp;fidence</source>
@@ -2279,6 +2759,14 @@
         <message>
             <source>Opacit&amp;y</source>
             <translation>不透明度(&amp;Y)</translation>
+        </message>
+        <message>
+            <source>Show the map and the scene in turn</source>
+            <translation>交替显示地图和影像</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>请先“影像制图”。</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
@@ -2344,6 +2832,38 @@
         <message>
             <source>MTMSD</source>
             <translation>MTMSD</translation>
+        </message>
+        <message>
+            <source>choose a hyperspectral raster, or open one.</source>
+            <translation>选择高光谱栅格，或打开一个。</translation>
+        </message>
+        <message>
+            <source>learn the scene without labels, in the background.</source>
+            <translation>在后台无标签地学习影像。</translation>
+        </message>
+        <message>
+            <source>add classes, or take them from a layer.</source>
+            <translation>添加类别，或从图层取得。</translation>
+        </message>
+        <message>
+            <source>draw some polygons of each class.</source>
+            <translation>为每个类别绘制一些多边形。</translation>
+        </message>
+        <message>
+            <source>see whether the classes can be told apart.</source>
+            <translation>查看各类别能否区分。</translation>
+        </message>
+        <message>
+            <source>preview what you see, then map the scene.</source>
+            <translation>预览当前视图，然后对影像制图。</translation>
+        </message>
+        <message>
+            <source>how far the map can be trusted.</source>
+            <translation>了解地图的可信程度。</translation>
+        </message>
+        <message>
+            <source>No browser opens the page; it is {}.</source>
+            <translation>没有浏览器能打开该页面；页面位于 {}。</translation>
         </message>
         <message>
             <source>The engine is ready.</source>
@@ -2600,6 +3120,10 @@
             <translation>{}；右键或“添加区域”可取得区域。</translation>
         </message>
         <message>
+            <source>There is no region yet: press the tool that grows, then click a pixel.</source>
+            <translation>尚无区域：请单击区域生长工具，再单击一个像元。</translation>
+        </message>
+        <message>
             <source>Select polygons first.</source>
             <translation>请先选择多边形。</translation>
         </message>
@@ -2783,6 +3307,41 @@
         </message>
     </context>
     <context>
+        <name>ReferenceClasses</name>
+        <message>
+            <source>The field of the reference that holds the class</source>
+            <translation>参考中含类别的字段</translation>
+        </message>
+        <message>
+            <source>Reference</source>
+            <translation>参考</translation>
+        </message>
+        <message>
+            <source>Map</source>
+            <translation>地图</translation>
+        </message>
+        <message>
+            <source>Which class of the map each class of the reference is</source>
+            <translation>参考的各个类别对应地图的哪个类别</translation>
+        </message>
+        <message>
+            <source>Class field</source>
+            <translation>类别字段</translation>
+        </message>
+        <message>
+            <source>none: counts as wrong</source>
+            <translation>无：按错误计</translation>
+        </message>
+        <message>
+            <source>left out</source>
+            <translation>舍去</translation>
+        </message>
+        <message>
+            <source>The map's class for {}</source>
+            <translation>{} 在地图中对应的类别</translation>
+        </message>
+    </context>
+    <context>
         <name>Run</name>
         <message>
             <source>The Processing provider of MTMSD is not loaded.</source>
@@ -2795,6 +3354,37 @@
         <message>
             <source>The algorithm failed; see its log.</source>
             <translation>算法失败；请查看其日志。</translation>
+        </message>
+    </context>
+    <context>
+        <name>SampleProject</name>
+        <message>
+            <source>The sample cannot be copied: {}</source>
+            <translation>无法复制示例：{}</translation>
+        </message>
+        <message>
+            <source>The sample, as you left it; delete {} to begin anew.</source>
+            <translation>这是您上次留下的示例；删除 {} 可重新开始。</translation>
+        </message>
+        <message>
+            <source>EnMAP Potsdam</source>
+            <translation>EnMAP 波茨坦</translation>
+        </message>
+        <message>
+            <source>Validation polygons</source>
+            <translation>验证多边形</translation>
+        </message>
+        <message>
+            <source>MTMSD sample: EnMAP Potsdam</source>
+            <translation>MTMSD 示例：EnMAP 波茨坦</translation>
+        </message>
+        <message>
+            <source>{path} cannot be written: {reason}</source>
+            <translation>无法写入 {path}：{reason}</translation>
+        </message>
+        <message>
+            <source>The sample is in {}, with classes and polygons: press Pretrain.</source>
+            <translation>示例位于 {}，含类别和多边形：请单击“预训练”。</translation>
         </message>
     </context>
     <context>
@@ -2816,8 +3406,12 @@
             <translation>跟随图层树：活动栅格成为影像</translation>
         </message>
         <message>
-            <source>Open a raster file…</source>
-            <translation>打开栅格文件…</translation>
+            <source>Open a raster, its header, a product's METADATA.XML or zip…</source>
+            <translation>打开栅格、其头文件、产品的 METADATA.XML 或 zip…</translation>
+        </message>
+        <message>
+            <source>Open the folder of a satellite product…</source>
+            <translation>打开卫星产品文件夹…</translation>
         </message>
         <message>
             <source>&amp;True Colour</source>
@@ -2894,6 +3488,14 @@
         <message>
             <source>Open a Hyperspectral Raster</source>
             <translation>打开高光谱栅格</translation>
+        </message>
+        <message>
+            <source>Open the Folder of a Product</source>
+            <translation>打开产品文件夹</translation>
+        </message>
+        <message>
+            <source>Looking for the scene of {}…</source>
+            <translation>正在查找 {} 的影像…</translation>
         </message>
         <message>
             <source>{} is not a raster that QGIS can read.</source>
@@ -3015,6 +3617,61 @@
         </message>
     </context>
     <context>
+        <name>SpectraPins</name>
+        <message>
+            <source>Pin</source>
+            <translation>固定</translation>
+        </message>
+        <message>
+            <source>Remove Pins</source>
+            <translation>移除固定点</translation>
+        </message>
+        <message>
+            <source>Export Spectra…</source>
+            <translation>导出光谱…</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>请先选择影像。</translation>
+        </message>
+        <message>
+            <source>Click pixels in the map: their spectra stay in the plot</source>
+            <translation>单击地图中的像元：其光谱会留在图中</translation>
+        </message>
+        <message>
+            <source>There are no pinned spectra.</source>
+            <translation>没有固定的光谱。</translation>
+        </message>
+        <message>
+            <source>Take the pinned spectra out of the plot</source>
+            <translation>将固定的光谱从图中移除</translation>
+        </message>
+        <message>
+            <source>Classes (mean, standard deviation) and pins as CSV, .sli or GeoPackage</source>
+            <translation>类别（均值、标准差）和固定点，导出为 CSV、.sli 或 GeoPackage</translation>
+        </message>
+        <message>
+            <source>There are no spectra yet: draw polygons, or pin pixels.</source>
+            <translation>尚无光谱：请绘制多边形或固定像元。</translation>
+        </message>
+        <message>
+            <source>There is no data at that place.</source>
+            <translation>该处没有数据。</translation>
+        </message>
+        <message>
+            <source>pin {}</source>
+            <translation>固定点 {}</translation>
+        </message>
+        <message>
+            <source>Export Spectra</source>
+            <translation>导出光谱</translation>
+        </message>
+        <message>
+            <source>{} spectra were written to {}.</source>
+            <translation>已写出 {} 条光谱到 {}。</translation>
+        </message>
+    </context>
+    <context>
         <name>SpectraPlot</name>
         <message>
             <source>Point at the scene on the map</source>
@@ -3102,6 +3759,10 @@
             <translation>更改类别颜色</translation>
         </message>
         <message>
+            <source>Load classes</source>
+            <translation>加载类别</translation>
+        </message>
+        <message>
             <source>Merge classes</source>
             <translation>合并类别</translation>
         </message>
@@ -3112,6 +3773,10 @@
         <message>
             <source>Add polygon</source>
             <translation>添加多边形</translation>
+        </message>
+        <message>
+            <source>Change class</source>
+            <translation>更改类别</translation>
         </message>
         <message>
             <source>Import polygons</source>
