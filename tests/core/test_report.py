@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from mtmsd.postprocess.filters import unknown_below
 from mtmsd.reporting import Reporter
 from mtmsd.scene.output import class_map
 from mtmsd.scene.raster import Scene
+from page import Page
 from small_files import GRID, rectangle, write_polygons, write_raster
 
 HEIGHT, WIDTH = 40, 60
@@ -38,22 +38,6 @@ METADATA = {
         "values": [[0.1, 0.2, 0.3], [0.3, 0.05, 0.05]],
     },
 }
-
-
-class _Page(HTMLParser):
-    """Collects what a page links to, and its text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.links += [str(v) for k, v in attrs if k in ("src", "href", "data", "action")]
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 class _Heard(Reporter):
@@ -165,7 +149,7 @@ def test_the_report_is_one_file_whose_first_sentence_is_the_verdict(
     out = tmp_path / "out.html"
     result = assess_map(mapped, reference, report=out, json_out=tmp_path / "figures.json")
     page = out.read_text(encoding="utf-8")
-    parsed = _Page(page)
+    parsed = Page(page)
     assert parsed.links
     assert all(link.startswith("data:image/") for link in parsed.links)
     assert not re.search(r"@import|url\(|<script|<link", page)
@@ -402,7 +386,7 @@ def test_folds_are_drawn_and_nothing_held_out_still_gives_a_report(
     assert titles == [("tested in fold 1", len(one)), ("tested in fold 2", len(two))]
     assert nothing["verdict"].startswith("How accurate the map is cannot be said")
     assert [part["title"] for part in nothing["split_legend"]] == ["training"]
-    page = _Page((tmp_path / "b.html").read_text(encoding="utf-8"))
+    page = Page((tmp_path / "b.html").read_text(encoding="utf-8"))
     assert "Spectra of the reference classes" in page.text
     assert "Confusion matrix" not in page.text
     assert sum(c["mapped"] for c in nothing["area"]["classes"]) == pytest.approx(21.0)
