@@ -310,8 +310,9 @@ def test_what_is_no_number_fails_the_training_step(monkeypatch: pytest.MonkeyPat
     """A driver may compute nonsense without an error."""
     broken = copy.copy(torch.autograd.grad)
 
-    def grad(*given: object) -> list[torch.Tensor]:
-        return [gradient * float("nan") for gradient in broken(*given)]
+    def grad(*given: object, **named: object) -> list[torch.Tensor | None]:
+        found = broken(*given, **named)
+        return [None if gradient is None else gradient * float("nan") for gradient in found]
 
     monkeypatch.setattr(torch.autograd, "grad", grad)
     with pytest.raises(RuntimeError, match="a training step gave nan"):

@@ -173,7 +173,7 @@ def test_a_stacks_map_is_the_same_to_the_byte_also_where_it_broke(unbroken, tmp_
 
     assert main([str(word) for word in line("here")]) == 0
     assert end(start(*line("there")))[0] == 0
-    killed_in("baseline", line("broken"))
+    killed_in("baseline", [*line("broken"), "--json"])
     assert end(start(*line("broken"), "--resume"))[0] == 0
     assert made("here") == made("there") == made("broken")
     assert set(pixels(tmp_path / "here.tif")) == {1, 2}

@@ -82,7 +82,7 @@ def test_another_fusion_and_head_are_a_line_in_their_tables(
     settings = words(TINY | {"fusion": "last", "head": "linear", "channels": 7})
     line = ["train", scene, trained / "labels.gpkg", "-o", path]
     line += ["--model", trained / "model.safetensors", "--holdout", "0", *settings]
-    assert main([str(word) for word in line]) == 0
+    assert main([str(word) for word in [*line, "--classifier", "mtmsd"]]) == 0
     classifier = load_classifier(path)
     (member,) = classifier.members
     assert member.fusion.stages == (64, 64, 64, 64, 64), "all of every stage, not 7 channels"

@@ -227,7 +227,7 @@ def test_a_canceled_training_is_resumed_with_what_was_found_out(run, scene, poly
     model, output = (str(tmp_path / f"{name}.safetensors") for name in ("model", "classifier"))
     run("pretrain", {"INPUT": str(scene), "PRESET": "quick", "SETTINGS": LEARN, "OUTPUT": model})
     given = {"INPUT": str(scene), "LABELS": str(polygons), "MODEL": model, "OUTPUT": output}
-    given["SETTINGS"] = f"{FIT} epochs=30"
+    given |= {"CLASSIFIER": "mtmsd", "SETTINGS": f"{FIT} epochs=30"}
 
     class AtFit(Feedback):
         def job_message(self, message):

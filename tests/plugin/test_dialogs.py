@@ -56,7 +56,7 @@ def test_lists_show_readable_names_and_give_the_values_that_scripts_use(dialog):
     wrappers = dialog("map").mainWidget().wrappers
     expected = {
         "PRESET": ("balanced", {"quick": "Quick: a first look", "paper": "Paper: as published"}),
-        "CLASSIFIER": ("mtmsd", {"svm": "Support vector machine", "rf": "Random forest"}),
+        "CLASSIFIER": ("auto", {"svm": "Support vector machine", "rf": "Random forest"}),
         "SPLIT": ("auto", {"cross": "Spatial cross-validation"}),
         "DEVICE": ("auto", {"cpu": "Processor (CPU)", "cuda:1": "Graphics card 2 (CUDA)"}),
     }
