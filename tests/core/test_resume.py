@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from pathlib import Path
@@ -167,9 +168,13 @@ def test_a_stacks_map_is_the_same_to_the_byte_also_where_it_broke(unbroken, tmp_
         files = ["-o", tmp_path / f"{name}.tif", "--confidence", tmp_path / f"{name}-c.tif"]
         return ["map", scene, labels, *files, "--seed", "5"]
 
-    def made(name: str) -> list[bytes]:
-        names = (f"{name}.tif", f"{name}-c.tif", f"{name}.classifier.safetensors")
-        return [(tmp_path / file).read_bytes() for file in names]
+    def made(name: str) -> list[object]:
+        classifier = tmp_path / f"{name}.classifier.safetensors"
+        with safe_open(classifier, "np") as file:
+            told = json.loads(file.metadata()["mtmsd"])
+            numbers = {key: file.get_tensor(key).tobytes() for key in file.keys()}  # noqa: SIM118
+        maps = [(tmp_path / file).read_bytes() for file in (f"{name}.tif", f"{name}-c.tif")]
+        return [*maps, told, numbers]
 
     assert main([str(word) for word in line("here")]) == 0
     assert end(start(*line("there")))[0] == 0

@@ -139,7 +139,9 @@ def test_a_clearly_better_baseline_is_said_and_one_button_maps_with_it(drawn):
     for name in ("mtmsdMapBetter", "mtmsdAccuracyBetter"):
         assert not drawn.part(f"{name}Use").isVisible()
     drawn.workspace.change(accuracy=accuracy)
-    said = "did clearly better: Random forest, overall accuracy 93.0\N{NO-BREAK SPACE}% against 61.0"
+    said = (
+        "did clearly better: Random forest, overall accuracy 93.0\N{NO-BREAK SPACE}% against 61.0"
+    )
     for name in ("mtmsdMapBetter", "mtmsdAccuracyBetter"):
         assert said in drawn.text(f"{name}Sentence")
     drawn.click("mtmsdMapBetterUse")
