@@ -67,7 +67,7 @@ def take_polygons(screen: Screen, layer: str = "training_polygons") -> None:
     screen.choose_action("mtmsdImportMenu", f"{layer}…")
     screen.wait_text("mtmsdImportNotes", r"\w\W+\d+ \w", 40)
     screen.click("mtmsdImportTake")
-    screen.wait_text("mtmsdClassesState", r"^6 \w+, 2\D?\d", 40)
+    screen.wait_text("mtmsdClassesState", r"^6 \w+, 524 ", 40)
 
 
 def pretrain_settings(screen: Screen, numbers: str) -> None:
