@@ -67,7 +67,8 @@ def take_polygons(screen: Screen, layer: str = "training_polygons") -> None:
     screen.choose_action("mtmsdImportMenu", f"{layer}…")
     screen.wait_text("mtmsdImportNotes", r"\w\W+\d+ \w", 40)
     screen.click("mtmsdImportTake")
-    screen.wait_text("mtmsdClassesState", r"^6 \w+, 524 ", 40)
+    pixels = {"training_polygons": "524", "validation_polygons": r"2\D?966"}[layer]
+    screen.wait_text("mtmsdClassesState", rf"^6 \w+, {pixels} ", 40)
 
 
 def pretrain_settings(screen: Screen, numbers: str) -> None:

@@ -113,9 +113,9 @@ def test_a_job_outlives_a_crash_of_qgis_and_its_own_is_told(start, sample: Path)
 def test_a_map_that_is_being_made_goes_on_without_qgis_and_is_shown_by_the_next(
     start, sample: Path
 ) -> None:
-    screen = start("training_polygons.gpkg")
+    screen = start("validation_polygons.gpkg")  # many, so that it takes a while
     open_scene(screen, sample)
-    take_polygons(screen)
+    take_polygons(screen, "validation_polygons")
     screen.click("mtmsdEdit_save")  # else QGIS asks for the unsaved polygons first
     screen.click_title("mtmsdMapOptions")
     screen.choose("mtmsdClassifier", "Random forest")
