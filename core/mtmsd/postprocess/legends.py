@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from mtmsd.classes import ClassInfo, name_key, with_colors
 from mtmsd.errors import InputError
+from mtmsd.files.csv_table import read_csv_table
 from mtmsd.scene.class_map import ClassMap
 
 COLUMNS = ("before", "after")
@@ -129,27 +129,11 @@ def _rows(
     table: Path, legends: Sequence[Sequence[ClassInfo]], names: tuple[str, str]
 ) -> list[tuple[int, int]]:
     """Return the pairs of class values in the rows of a table."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            columns = [text.strip().casefold() for text in reader.fieldnames or ()]
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"The table {table} cannot be read ({error}).", hint="Give a CSV file in UTF-8."
-        ) from error
-    missing = [column for column in COLUMNS if column not in columns]
-    if missing:
-        raise InputError(
-            f"The table {table} has no column '{missing[0]}'; it has "
-            f"{', '.join(columns) or 'none'}.",
-            hint="Its first line is: before,after",
-        )
+    rows = read_csv_table(table, COLUMNS, what="The table", header=",".join(COLUMNS))
     pairs = []
     for number, row in enumerate(rows, 2):
-        plain = {str(key).strip().casefold(): str(text or "").strip() for key, text in row.items()}
         pair = [
-            _value(plain[column], legend, f"line {number} of {table}", name)
+            _value(row[column], legend, f"line {number} of {table}", name)
             for column, legend, name in zip(COLUMNS, legends, names, strict=True)
         ]
         pairs.append((pair[0], pair[1]))
