@@ -38,6 +38,7 @@ class LabellingKeys(QObject):
         self._workspace, self._dock = workspace, dock
         self._classes, self._window = classes, iface.mainWindow()
         self._is_seen = False
+        self._shown: list[str] = []
         self._classes_keys = [
             self._add(
                 self.tr("MTMSD: take class {} of the table").format(place + 1),
@@ -102,7 +103,11 @@ class LabellingKeys(QObject):
             button.click()  # one that is disabled does nothing
 
     def _show_keys(self) -> None:
-        """Say the keys in the tooltips."""
+        """Say the keys in the tooltips, if they are others; actions change for much else."""
+        shown = [_text(action) for action in self._actions]
+        if shown == self._shown:
+            return
+        self._shown = shown
         self._classes.show_keys([_text(action) for action in self._classes_keys])
         for name, action in self._pressing.items():
             button = self._dock.findChild(QAbstractButton, name)
