@@ -15,6 +15,7 @@ import rasterio
 from mtmsd.classes import ClassInfo
 from mtmsd.classify.classifier import load_classifier
 from mtmsd.cli.main import main
+from mtmsd.commands import train
 from mtmsd.commands.map import Arguments
 from mtmsd.commands.train import classifier_for
 from mtmsd.errors import InputError
@@ -317,6 +318,24 @@ def test_settings_that_nothing_uses_are_named(
     assert main([str(word) for word in [*line, "--holdout", "0", "--set", "members=3"]]) == 0
     told = " ".join(capsys.readouterr().err.split())
     assert "Without a diffusion model these settings change nothing: members." in told
+
+
+class Phases(Reporter):
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+
+    def phase(self, name: str, title: str) -> None:
+        self.titles += [title] if name == "holdout" else []
+
+
+def test_where_others_judge_the_folds_of_the_weights_calibrate_too(
+    trained: Path, tmp_path: Path
+) -> None:
+    path, heard = tmp_path / "c.safetensors", Phases()
+    files = {"scene": trained / "scene.tif", "labels": trained / "labels.gpkg", "output": path}
+    train.run(train.Arguments(**files, holdout=0, calibrate=True), heard)
+    assert len(heard.titles) == len(set(heard.titles)) > 1, "each fold is learnt once"
+    assert load_classifier(path).metadata["temperature"] > 0
 
 
 def test_a_first_map_loads_no_torch(trained: Path, tmp_path: Path) -> None:

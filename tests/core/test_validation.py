@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mtmsd.assess.independence import distances
-from mtmsd.assess.validation import crossed_temperature, hold_out, judge
+from mtmsd.assess.validation import held_out_temperature, hold_out, judge
 from mtmsd.cli.main import main
 from mtmsd.files.tensor_file import load_tensors
 from mtmsd.labels.labels import Labels
@@ -133,13 +133,16 @@ def test_without_held_out_polygons_the_confidence_is_calibrated_by_cross_validat
     with Scene.open(given[0]) as scene:
         labels = read_labels(given[1], scene)
         samples = SpectralTrainingSet.extract(scene, labels, "rf", Reporter())
-        found = crossed_temperature(samples, 0, 1, Reporter())
+        found = held_out_temperature(samples, hold_out(labels, "cross", 0.0, 0, 1), 1, Reporter())
         assert found == result["calibration"]["temperature"]
         assert found != 1
         single = labels.subset(np.isin(labels.groups, [labels.groups[0], labels.groups[-1]]))
         assert single.counts() == {1: 20, 2: 20}
         lonely = SpectralTrainingSet.extract(scene, single, "rf", Reporter())
-        assert crossed_temperature(lonely, 0, 1, Reporter()) is None
+        assert (
+            held_out_temperature(lonely, hold_out(single, "cross", 0.0, 0, 1), 1, Reporter())
+            is None
+        )
 
 
 def test_who_judges_with_other_polygons_gets_a_calibrated_map_and_who_does_not_is_told(

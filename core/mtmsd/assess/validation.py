@@ -227,17 +227,16 @@ def judge(
     return result
 
 
-def crossed_temperature(
-    learner: Learner, guard: float, seed: int, reporter: Reporter
+def held_out_temperature(
+    learner: Learner, held: HeldOut, seed: int, reporter: Reporter
 ) -> float | None:
-    """Find the temperature by cross-validation over polygons, where none are held out.
+    """Find the temperature by the labels that are held out, where no accuracy is asked for.
 
     Returns
     -------
     float or None
         None with one polygon per class, or if it failed, which then is told.
     """
-    held = hold_out(learner.labels, "cross", 0.0, guard, seed)
     informing = Informing(reporter)
     answers = _answers(learner, held, seed, informing, reporter)
     if answers is None:

@@ -292,11 +292,15 @@ def held_out(arguments: Arguments, labels: Labels) -> HeldOut:
     """
     from mtmsd.assess.validation import OWN_FOLDS, HeldOut, hold_out
 
-    if arguments.classifier == STACK and arguments.split == "auto" and not arguments.guard:
+    if _has_own_folds(arguments):
         from mtmsd.stack.training import fold_splits
 
         return HeldOut(OWN_FOLDS, fold_splits(labels, arguments.seed))
     return hold_out(labels, arguments.split, arguments.holdout, arguments.guard, arguments.seed)
+
+
+def _has_own_folds(arguments: Arguments) -> bool:
+    return arguments.classifier == STACK and arguments.split == "auto" and not arguments.guard
 
 
 def _accuracy(
@@ -334,11 +338,13 @@ def _accuracy(
 
 
 def _temperature(arguments: Arguments, samples: AnyTrainingSet, reporter: Reporter) -> float | None:
-    from mtmsd.assess.validation import crossed_temperature
+    from mtmsd.assess.validation import held_out_temperature
 
     found = None
     if arguments.calibrate:
-        found = crossed_temperature(samples, arguments.guard, arguments.seed, reporter)
+        parted = arguments if _has_own_folds(arguments) else replace(arguments, split="cross")
+        held = held_out(parted, samples.labels)
+        found = held_out_temperature(samples, held, arguments.seed, reporter)
     if found is None:
         reporter.warning(
             "The confidence is not calibrated, for no polygons were held out: take it as a rank, "
