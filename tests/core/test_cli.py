@@ -138,6 +138,8 @@ EVERY_ARGUMENT: dict[str, dict[str, Any]] = {
     "change": {"before": "a", "after": "b", "output": "o", "table": "t", "legend": "l",
                "below": 0.4, "before_confidence": "f", "after_confidence": "g", "reference": "r",
                "from_field": "x", "to_field": "y"},
+    "library": {"scene": "s", "library": ["a b.sli", "c.asd"], "output": "o", "exclude": "1",
+                "library_factor": 100.0},
     "import": {"source": "c.mat", "output": "o", "variable": "v", "wavelengths": "w"},
     "doctor": {},
     "export": {"classifier": "c", "output": "o.onnx"},

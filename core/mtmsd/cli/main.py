@@ -27,6 +27,7 @@ from mtmsd.cli.options import (
     init,
     json_messages,
     kind,
+    library_factor,
     method,
     output,
     pairs,
@@ -296,6 +297,22 @@ def change(as_json: bool, **values: Any) -> int:
     Both lie on one grid; where they cover different parts of it, the common one is compared.
     """
     return _run("change", values, as_json)
+
+
+@cli.command("library", cls=Command)
+@click.argument("scene")
+@click.argument("library", nargs=-1, required=True, metavar="LIBRARY…")
+@click.option("-o", "--output", metavar="FILE.csv", help="The resampled spectra as a table.")
+@exclude
+@library_factor
+@json_messages
+def spectral_library(as_json: bool, library: tuple[str, ...], **values: Any) -> int:
+    """Bring the spectra of LIBRARY to the bands and units of SCENE.
+
+    ENVI (.sli), CSV (a spectrum a column or a row), text of the USGS (splib07) and of ECOSTRESS
+    or ASTER, ASD (.asd); resampled by wavelength and band width.
+    """
+    return _run("library", {**values, "library": list(library)}, as_json)
 
 
 @cli.command("import", cls=Command)

@@ -167,6 +167,13 @@ doubtful = click.option(
     metavar="FILE.gpkg",
     help="Also the polygons that disagree with their class; stack only.",
 )
+library_factor = click.option(
+    "--library-factor",
+    type=float,
+    metavar="NUMBER",
+    help="Multiply the values of spectral libraries by it.  [default: told by file or numbers, and "
+    "said]",
+)
 resume = click.option(
     "--resume", is_flag=True, help="Continue where the last run with this output ended."
 )

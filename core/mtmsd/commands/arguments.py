@@ -140,6 +140,7 @@ _POSITIONAL = {
     "vectorize": ("map",),
     "nextlabels": ("probabilities",),
     "change": ("before", "after"),
+    "library": ("scene", "library"),
 }
 _OPTIONS = {
     "output": "-o",

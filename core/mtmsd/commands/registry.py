@@ -12,6 +12,7 @@ from mtmsd.commands import (
     export,
     import_raster,
     info,
+    library,
     map,
     nextlabels,
     pretrain,
@@ -30,6 +31,7 @@ COMMANDS: dict[str, ModuleType] = {
     "vectorize": vectorize,
     "nextlabels": nextlabels,
     "change": change,
+    "library": library,
     "import": import_raster,
     "doctor": doctor,
 }

@@ -89,16 +89,21 @@ def match_bands(
     return matched
 
 
-def band_weights(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def band_weights(
+    source: np.ndarray, target: np.ndarray, widths: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return how bands at ``target`` wavelengths come of bands at ``source`` wavelengths.
 
     Where the source samples finer than the target, its bands are averaged under a Gaussian as
-    wide as the target's spacing; else the two neighbours are interpolated.
+    wide as the target's band, or spacing; else the two neighbours are interpolated.
 
     Parameters
     ----------
     source, target : float64 arrays (S,) and (T,)
         Nanometres.
+    widths : float64 array (T,), optional
+        Full width at half maximum of the target's bands; NaN, like all if not given, where the
+        spacing stands for it.
 
     Returns
     -------
@@ -109,7 +114,10 @@ def band_weights(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np
     """
     weights = np.zeros((len(target), len(source)))
     reached = np.zeros(len(target), bool)
-    for i, (wavelength, space) in enumerate(zip(target, _spacing(target), strict=True)):
+    spaces = _spacing(target)
+    if widths is not None:
+        spaces = np.where(np.isfinite(widths), widths, spaces)
+    for i, (wavelength, space) in enumerate(zip(target, spaces, strict=True)):
         distance = source - wavelength
         wide = min(space, distance.max(), -distance.min())  # as far on one side as on the other
         near = np.abs(distance) <= wide

@@ -1,0 +1,1 @@
+"""Spectral libraries of others: read, and brought to a scene's bands and units."""
