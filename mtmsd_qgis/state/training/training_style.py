@@ -8,6 +8,7 @@ from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsFillSymbol,
     QgsRendererCategory,
+    QgsSimpleLineSymbolLayer,
     QgsSymbol,
     QgsVectorLayer,
 )
@@ -22,6 +23,7 @@ STYLED = "mtmsd/styled"
 
 
 GREY = "#808080"
+HALO, INK = "#ffffff", "#202020"
 
 
 def restyle(
@@ -81,21 +83,37 @@ def _category(
 
 
 def symbol_of(color: str) -> QgsFillSymbol:
-    """Return the symbol of a class: its outline, and a thin veil of it inside."""
+    """Return the symbol of a class: a thin veil of it within an outline seen on any ground.
+
+    A dark line on a light one lies in the middle of the wide outline in the colour of the class.
+    """
+    symbol = _veiled(color, "1.7")
+    for ink, width in ((HALO, "1.0"), (INK, "0.5")):
+        line = QgsSimpleLineSymbolLayer.create({"line_color": ink, "line_width": width})
+        line.setLocked(True)  # another colour for the symbol is one for the class
+        symbol.appendSymbolLayer(line)
+    return symbol
+
+
+def _veiled(color: str, width: str) -> QgsFillSymbol:
     fill = QColor(color)
     return QgsFillSymbol.createSimple(
         {
             "color": f"{fill.red()},{fill.green()},{fill.blue()},90",
             "outline_color": color,
-            "outline_width": "0.5",
+            "outline_width": width,
         }
     )
 
 
 def _is_plain(symbol: QgsSymbol) -> bool:
-    """Whether a symbol is one of :func:`symbol_of`."""
-    if symbol.symbolLayerCount() != 1 or not hasattr(symbol.symbolLayer(0), "strokeColor"):
+    """Whether a symbol is one of :func:`symbol_of`, or as earlier versions made them."""
+    if not hasattr(symbol.symbolLayer(0), "strokeColor"):
         return False
-    plain = symbol_of(symbol.symbolLayer(0).strokeColor().name())
-    same = plain.symbolLayer(0).properties() == symbol.symbolLayer(0).properties()
-    return same and plain.opacity() == symbol.opacity()
+    color = symbol.symbolLayer(0).strokeColor().name()
+    return _shown(symbol) in (_shown(symbol_of(color)), _shown(_veiled(color, "0.5")))
+
+
+def _shown(symbol: QgsSymbol) -> tuple[float, list[tuple[bool, dict[str, str]]]]:
+    layers = symbol.symbolLayers()
+    return symbol.opacity(), [(layer.enabled(), layer.properties()) for layer in layers]
