@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 common.check_is_geopackage(parameters[name])
         if self.parameterDefinition("SETTINGS") is not None:
             common.parse_settings(self.parameterAsString(parameters, "SETTINGS", context))
+        if self.parameterDefinition("MASKS") is not None:
+            self.masks(parameters, context)
         self._check_labels(parameters, context)
 
     def prepareAlgorithm(
@@ -241,6 +244,39 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         asked = name == "LABELS" and self.parameterDefinition("SELECTED") is not None
         selected = asked and self.parameterAsBool(parameters, "SELECTED", context)
         return labels_file(layer, selected=selected)
+
+    def masks(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> Callable[[Path], dict[str, Any]]:
+        """Return how to get the arguments that leave pixels out, given a folder for files.
+
+        Raises
+        ------
+        QgsProcessingException
+            If a mask cannot be opened, or it is not clear what of it is meant.
+        """
+        layers = self.parameterAsLayerList(parameters, "MASKS", context) or []
+        given = parameters.get("MASKS") or []
+        given = given if isinstance(given, (list, tuple)) else str(given).split(";")
+        if len(layers) < len(given):
+            raise QgsProcessingException(
+                tr("{lost} of {count} masks cannot be opened: {names}.").format(
+                    lost=len(given) - len(layers),
+                    count=len(given),
+                    names=", ".join(str(name) for name in given),
+                )
+            )
+        files = [labels_file(layer) for layer in layers]
+        product = self.parameterAsBool(parameters, "PRODUCT_MASKS", context)
+        which = self.parameterAsString(parameters, "MASK_CHOICE", context)
+        chosen = common.parse_mask_choice(which)
+        word = ["product"] if product else []
+
+        def arguments(folder: Path) -> dict[str, Any]:
+            mask = [*word, *(file(folder) for file in files)]
+            return {"mask": mask, **chosen} if mask or chosen else {}
+
+        return arguments
 
     def method_arguments(
         self, parameters: dict[str, Any], context: QgsProcessingContext

@@ -16,6 +16,7 @@ from qgis.core import (
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterMapLayer,
+    QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
@@ -193,6 +194,68 @@ def exclude() -> QgsProcessingParameterDefinition:
         "'1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none."
     )
     return advanced(with_help(parameter, text))
+
+
+def masks() -> tuple[QgsProcessingParameterDefinition, ...]:
+    """Declare what is left out of the scene."""
+    layers = QgsProcessingParameterMultipleLayers(
+        "MASKS", tr("Masks"), QgsProcessing.SourceType.TypeMapLayer, optional=True
+    )
+    which = QgsProcessingParameterString(
+        "MASK_CHOICE", tr("Bits or values of masks"), optional=True
+    )
+    product = QgsProcessingParameterBoolean(
+        "PRODUCT_MASKS", tr("Masks of the product"), defaultValue=False
+    )
+    return (
+        advanced(
+            with_help(
+                layers,
+                tr(
+                    "Clouds, shadow, water: pixels in their polygons (any CRS), or not 0 in their "
+                    "rasters (on the scene's grid), are left out as if they had no data. "
+                    "Default: none."
+                ),
+            )
+        ),
+        advanced(
+            with_help(
+                which,
+                tr(
+                    "What of a raster mask is meant: 'bits=10,11' of a bit mask, 'values=3,8,9' "
+                    "of a class raster. Default: all but 0."
+                ),
+            )
+        ),
+        advanced(
+            with_help(
+                product,
+                tr(
+                    "Also the masks of clouds, shadow and cirrus that come with a scene of EnMAP, "
+                    "EMIT or PRISMA. Default: no."
+                ),
+            )
+        ),
+    )
+
+
+def parse_mask_choice(text: str | None) -> dict[str, str]:
+    """Return the engine's arguments in ``bits=10,11`` or ``values=3,8``.
+
+    Raises
+    ------
+    QgsProcessingException
+        If it is neither.
+    """
+    if not (text or "").strip():
+        return {}
+    key, _, numbers = str(text).strip().partition("=")
+    if key.strip() not in ("bits", "values") or not numbers.strip():
+        raise QgsProcessingException(
+            tr("'{text}' does not say what of a mask is meant; write bits=10,11 or values=3,8.")
+            .format(text=text)
+        )  # fmt: skip
+    return {f"mask_{key.strip()}": numbers.strip()}
 
 
 def resume() -> QgsProcessingParameterDefinition:

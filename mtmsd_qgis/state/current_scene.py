@@ -26,6 +26,7 @@ CHANGES = {
     "map_changed": ("map", "confidence", "probabilities", "map_filters", "pixels"),
     "accuracy_changed": ("accuracy", "report", "doubtful"),
     "points_changed": ("points",),
+    "mask_changed": ("mask", "mask_choice", "product_masks"),
     "options_changed": ("options", "preset", "seed", "exclude", "settings", "paused"),
 }
 """Which signal tells of which fields; the others are told by none."""
@@ -49,6 +50,7 @@ class CurrentScene(QObject):
     """The class map, or what was made with it."""
     accuracy_changed = pyqtSignal()
     points_changed = pyqtSignal()
+    mask_changed = pyqtSignal()
     options_changed = pyqtSignal()
     """What the next run will be started with."""
     device_changed = pyqtSignal()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, pyqtSignal
@@ -22,8 +23,8 @@ class Facts(QObject):
         super().__init__(parent)
         self._process: QProcess | None = None
 
-    def ask(self, python: str, path: str) -> None:
-        """Start the question; :attr:`answered` tells its answer."""
+    def ask(self, python: str, path: str, words: Sequence[str] = ()) -> None:
+        """Start the question, with more words of ``mtmsd info``; :attr:`answered` tells."""
         self.stop()
         process = QProcess(QCoreApplication.instance())  # a killed one needs time to go
         environment = QProcessEnvironment()
@@ -33,7 +34,7 @@ class Facts(QObject):
         process.finished.connect(lambda *_: self._finished(process, path))
         process.errorOccurred.connect(lambda *_: self._failed(process, path))
         self._process = process
-        process.start(python, ["-m", "mtmsd", "info", path, "--json"])
+        process.start(python, ["-m", "mtmsd", "info", path, *words, "--json"])
 
     def stop(self) -> None:
         """Drop a question that has no answer yet."""

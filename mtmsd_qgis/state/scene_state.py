@@ -80,6 +80,12 @@ class SceneState:
         Pixels of each class in the map, by name.
     matches : dict
         The map's class for each class of a reference, by its layer and field.
+    mask : Path or None
+        What is left out of the scene, as a layer's source names it.
+    mask_choice : str
+        ``bits=10,11`` or ``values=3,8`` of it.
+    product_masks : bool
+        Whether the masks that come with the scene are used.
     points_at : int
         The point to label that is looked at.
     changed : float
@@ -101,6 +107,9 @@ class SceneState:
     seed: int = 0
     exclude: str = ""
     settings: str = ""
+    mask: Path | None = None
+    mask_choice: str = ""
+    product_masks: bool = False
     options: MapOptions = MapOptions()
     classifier_key: str = ""
     classifier_mapped: bool = False
@@ -172,7 +181,7 @@ def from_plain(entries: Any, read: Callable[[str], Path]) -> SceneState:
 
 
 def _typed(name: str, value: Any, read: Callable[[str], Path]) -> Any:
-    if name == "folder" or name in FILES:
+    if name in ("folder", "mask") or name in FILES:
         return read(str(value))
     if name in JOBS:
         return JobNote(

@@ -28,16 +28,18 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication, QUrl
 
 NAMES = {
-    "pretrain": "INPUT PRESET DEVICE SEED SETTINGS EXCLUDE RESUME OUTPUT",
+    "pretrain": "INPUT PRESET DEVICE SEED SETTINGS EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS "
+    "RESUME OUTPUT",
     "train": "INPUT LABELS CLASS_FIELD SELECTED MODEL CLASSIFIER DEVICE SEED SETTINGS "
-    "EXCLUDE RESUME OUTPUT SPLIT HOLDOUT GUARD DOUBTFUL",
-    "classify": "INPUT CLASSIFIER EXTENT DEVICE RESUME OUTPUT CONFIDENCE PROBABILITIES ENTROPY "
-    "DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE",
-    "assess": "MAP LABELS CLASS_FIELD MATCH SELECTED SCENE TRAINING OUTPUT OUTPUT_JSON",
+    "EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS RESUME OUTPUT SPLIT HOLDOUT GUARD DOUBTFUL",
+    "classify": "INPUT CLASSIFIER EXTENT MASKS MASK_CHOICE PRODUCT_MASKS DEVICE RESUME OUTPUT "
+    "CONFIDENCE PROBABILITIES ENTROPY DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE",
+    "assess": "MAP LABELS CLASS_FIELD MATCH SELECTED SCENE TRAINING MASKS "
+    "MASK_CHOICE PRODUCT_MASKS OUTPUT OUTPUT_JSON",
     "map": "INPUT LABELS CLASS_FIELD SELECTED VALIDATION MODEL CLASSIFIER PRESET DEVICE SEED "
-    "SETTINGS EXCLUDE RESUME OUTPUT CONFIDENCE REPORT OUTPUT_MODEL OUTPUT_CLASSIFIER SPLIT "
-    "HOLDOUT GUARD PROBABILITIES ENTROPY DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE POLYGONS "
-    "NEXT_LABELS DOUBTFUL",
+    "SETTINGS EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS RESUME OUTPUT CONFIDENCE REPORT "
+    "OUTPUT_MODEL OUTPUT_CLASSIFIER SPLIT HOLDOUT GUARD PROBABILITIES ENTROPY DISAGREEMENT "
+    "UNKNOWN_BELOW MAJORITY SIEVE POLYGONS NEXT_LABELS DOUBTFUL",
     "vectorize": "MAP CONFIDENCE OUTPUT AREAS",
     "export": "CLASSIFIER OUTPUT",
     "nextlabels": "PROBABILITIES COUNT LABELS CLASS_FIELD OUTPUT",
@@ -107,7 +109,8 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
         "INPUT": str(scene), "LABELS": str(polygons), "CLASS_FIELD": "class_id",
         "MATCH": "grass=3; 7=",
         "PRESET": "quick", "DEVICE": "cpu", "SEED": 5, "SETTINGS": "iterations=10; members=1",
-        "EXCLUDE": "1-2", "RESUME": True, "MODEL": str(model),
+        "EXCLUDE": "1-2", "MASKS": [str(polygons)], "MASK_CHOICE": "bits=10,11",
+        "PRODUCT_MASKS": True, "RESUME": True, "MODEL": str(model),
         "CLASSIFIER": str(model) if name in ("classify", "export") else "rf",
         "SPLIT": "cross", "HOLDOUT": 0.3, "GUARD": 2, "COUNT": 7,
         "UNKNOWN_BELOW": 0.4, "MAJORITY": 3, "SIEVE": 9,
@@ -161,7 +164,10 @@ def test_the_engine_understands_every_argument(
         "scene": str(scene), "output": str(tmp_path / "o.safetensors"), "resume": True,
         "preset": "quick", "device": "cpu", "seed": 5, "exclude": "1-2",
         "settings": {"iterations": "10", "members": "1"},
+        "mask": ["product", f"{polygons}|layername=training"], "mask_bits": "10,11",
     }  # fmt: skip
+    masked = ("train", "classify", "map", "assess")
+    assert {sent[name]["mask_bits"] for name in masked} == {"10,11"}
     assert {sent[name]["resume"] for name in ("train", "classify", "map")} == {True}
     filters = {name: sent["map"][name] for name in ("unknown_below", "majority", "sieve")}
     assert filters == {"unknown_below": 0.4, "majority": 3, "sieve": 9}

@@ -21,6 +21,7 @@ from mtmsd.assess.validation import joined
 from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
 from mtmsd.labels.labels import Labels
+from mtmsd.labels.mask import MaskFile
 from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import Split
 from mtmsd.labels.thinning import thinning_sentence
@@ -48,6 +49,7 @@ def assess_map(
     scene_path: AnyPath | None = None,
     training_path: AnyPath | None = None,
     exclude: str = "",
+    masks: Sequence[MaskFile] = (),
     confidence_path: AnyPath | None = None,
     commands: Sequence[str] = (),
     reporter: Reporter | None = None,
@@ -71,6 +73,8 @@ def assess_map(
         pixels that were trained on are at least taken out.
     exclude : str
         Bands of the scene to leave out.
+    masks : sequence of MaskFile
+        Pixels of the scene to leave out.
     confidence_path : path, optional
         The map's confidence, for its reliability.
     commands : sequence of str
@@ -98,7 +102,7 @@ def assess_map(
         warnings = [*reference.warnings, *_check_classes(class_map, reference, labels_path)]
         scene, shift = None, (0, 0)
         if scene_path:
-            opened = stack.enter_context(Scene.open(scene_path, exclude=exclude))
+            opened = stack.enter_context(Scene.open(scene_path, exclude=exclude, masks=masks))
             warnings += opened.warnings
             scene, shift = _placed(class_map, opened, warnings)
         train = None

@@ -12,6 +12,7 @@ import numpy as np
 from mtmsd.assess.assess import AnyPath, report_held_out
 from mtmsd.errors import InputError
 from mtmsd.labels.labels import Labels
+from mtmsd.labels.mask import MaskFile
 from mtmsd.labels.read import read_labels
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import ClassMap
@@ -27,6 +28,7 @@ def report_of_map(
     training_path: AnyPath | None = None,
     class_field: str | None = None,
     exclude: str = "",
+    masks: Sequence[MaskFile] = (),
     commands: Sequence[str] = (),
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def report_of_map(
     with ExitStack() as stack:
         scene, labels = None, _none(classes)
         if scene_path and training_path:
-            scene = stack.enter_context(Scene.open(scene_path, exclude=exclude))
+            scene = stack.enter_context(Scene.open(scene_path, exclude=exclude, masks=masks))
             labels = read_labels(
                 training_path, scene, class_field=class_field, minimum=0, classes=classes
             )

@@ -28,6 +28,7 @@ from mtmsd.cli.options import (
     json_messages,
     kind,
     library_factor,
+    masks,
     method,
     output,
     pairs,
@@ -54,6 +55,7 @@ def cli() -> None:
 @cli.command(cls=Command)
 @click.argument("scene")
 @exclude
+@masks
 @json_messages
 def info(as_json: bool, **values: Any) -> int:
     """Show size, bands, wavelengths, nodata and grid of SCENE as the engine sees them."""
@@ -66,6 +68,7 @@ def info(as_json: bool, **values: Any) -> int:
 @preset
 @method
 @exclude
+@masks
 @init
 @resume
 @json_messages
@@ -86,6 +89,7 @@ def pretrain(as_json: bool, **values: Any) -> int:
 @kind
 @class_field
 @exclude
+@masks
 @click.option(
     "--preset",
     type=click.Choice(["quick", "balanced", "paper"]),
@@ -122,6 +126,7 @@ def train(as_json: bool, features: str | None, **values: Any) -> int:
     metavar="xmin,ymin,xmax,ymax",
     help="Map this part only, in the scene's coordinates.",
 )
+@masks
 @device
 @click.option(
     "--runtime",
@@ -136,7 +141,7 @@ def classify(as_json: bool, scenes: tuple[str, ...], **values: Any) -> int:
 
     Finished blocks are kept beside MAP until it is complete; --resume continues from them. With
     several scenes, MAP and each layer are folders with a file for each. A table scenes.csv with
-    the columns scene,output stands for its scenes.
+    the columns scene,output,mask stands for its scenes.
     """
     more = list(scenes[1:])
     return _run("classify", {**values, "scene": scenes[0], "more": more}, as_json)
@@ -172,6 +177,7 @@ def export(as_json: bool, **values: Any) -> int:
 @click.option("--training", metavar="LABELS", help="The labels that trained the map.")
 @click.option("--confidence", metavar="FILE", help="The map's confidence, to tell its reliability.")
 @exclude
+@masks
 @json_messages
 def assess(as_json: bool, **values: Any) -> int:
     """Compare a class MAP with reference LABELS that did not train it.
@@ -217,6 +223,7 @@ def assess(as_json: bool, **values: Any) -> int:
 @features
 @holdout
 @exclude
+@masks
 @init
 @resume
 @json_messages

@@ -71,6 +71,19 @@ exclude = click.option(
     help="Leave out bands beside the bad ones that are found: numbers and ranges (1-5,130), "
     "wavelengths (1340-1460nm), or 'water' for the water vapour bands.",
 )
+masks = together(
+    click.option(
+        "--mask",
+        multiple=True,
+        metavar="FILE",
+        help="Leave out the pixels that a raster on the scene's grid (nonzero) or polygons in any "
+        "CRS cover: clouds, shadow, water. 'product' takes the masks that come with an EnMAP, EMIT "
+        "or PRISMA scene. Once for each mask; FILE|bits=10,11, FILE|values=3,8 and FILE|band=2 say "
+        "what of a raster is meant.",
+    ),
+    click.option("--mask-bits", default="", metavar="BITS", help="Of bit masks: 10,11."),
+    click.option("--mask-values", default="", metavar="VALUES", help="Of class rasters: 3,8,9."),
+)
 device = click.option(
     "--device",
     default="auto",

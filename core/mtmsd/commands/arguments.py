@@ -7,11 +7,14 @@ import shlex
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NewType, TypeVar, Union, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, NewType, TypeVar, Union, get_origin
 
 from mtmsd.errors import InputError
 from mtmsd.fields import Limits, hints_of, parts, rule
 from mtmsd.settings import Settings, preset
+
+if TYPE_CHECKING:
+    from mtmsd.labels.mask import MaskFile
 
 Source = NewType("Source", str)
 """What GDAL can open: a file, a sub-dataset, or ``file.gpkg|layername=fields``."""
@@ -49,6 +52,36 @@ class Method:
             For an unknown preset, key, or value.
         """
         return preset(self.preset, self.settings)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Masked:
+    """What every command that takes a scene may leave out of it."""
+
+    mask: list[Source] = dataclasses.field(default_factory=list)
+    """Rasters on the scene's grid, polygons, or ``product``; see labels/mask.py."""
+    mask_bits: str = ""
+    """Bits that are left out where a mask says none itself."""
+    mask_values: str = ""
+    """Values that are left out where a mask says none itself."""
+
+    def masks(self) -> tuple[MaskFile, ...]:
+        """Return the masks.
+
+        Raises
+        ------
+        InputError
+            If their bits or values cannot be read.
+        """
+        if not (self.mask or self.mask_bits or self.mask_values):
+            return ()
+        from mtmsd.labels.mask import parse_masks
+
+        return parse_masks(self.mask, self.mask_bits, self.mask_values)
+
+    def mask_arguments(self) -> dict[str, Any]:
+        """Return the same arguments for another command."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(Masked)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,6 +159,8 @@ def command_line(command: str, arguments: Any) -> str:
             options.append(f"--{name}")
         elif isinstance(value, dict):
             options += [word for pair in value.items() for word in ("--set", "=".join(pair))]
+        elif isinstance(value, list):
+            options += [word for item in value for word in (f"--{name}", str(item))]
         elif value is not None and value != field.default:
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             options += [_OPTIONS.get(name, f"--{name.replace('_', '-')}"), text]

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mtmsd.commands.arguments import Source
+from mtmsd.commands.arguments import Masked, Source
 from mtmsd.commands.outputs import check_outputs
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments:
+class Arguments(Masked):
     """What ``assess`` needs."""
 
     map: Source
@@ -67,6 +67,7 @@ def run(arguments: Arguments, reporter: Reporter, commands: Sequence[str] = ()) 
             training_path=arguments.training,
             class_field=arguments.class_field,
             exclude=arguments.exclude,
+            masks=arguments.masks(),
             commands=commands,
             reporter=reporter,
         )
@@ -82,6 +83,7 @@ def run(arguments: Arguments, reporter: Reporter, commands: Sequence[str] = ()) 
         scene_path=arguments.scene,
         training_path=arguments.training,
         exclude=arguments.exclude,
+        masks=arguments.masks(),
         confidence_path=arguments.confidence,
         commands=commands,
         reporter=reporter,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmsd.commands.arguments import Extent, Processes, Rasters, Source
+from mtmsd.commands.arguments import Extent, Masked, Processes, Rasters, Source
 from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_scene_for
 from mtmsd.commands.manifest import SceneRow, is_manifest, listed_scenes
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Rasters):
+class Arguments(Rasters, Masked):
     """What ``classify`` needs."""
 
     scene: Source
@@ -64,7 +64,9 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     if arguments.several:
         return _run_several(arguments, reporter)
     others = list(arguments.layers().values())
-    check_outputs([arguments.scene, arguments.classifier], [arguments.output, *others])
+    check_outputs(
+        [arguments.scene, arguments.classifier, *arguments.mask], [arguments.output, *others]
+    )
     check_rasters(arguments.output, *others)
     check_after(arguments)
     with work_folder(arguments.output, arguments.resume, reporter, beside=others) as work:
@@ -87,6 +89,7 @@ def _run_several(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         if not path.is_dir():
             check_outputs([], [path])
     read: list[str | Path | None] = [arguments.classifier, *(job.scene for job in jobs)]
+    read += [mask for job in jobs for mask in job.mask]
     written = [path for job in jobs for path in (job.output, *job.layers().values())]
     check_rasters(*written)
     arguments.chosen_runtime().files.checksum_of(arguments.classifier)  # told once, not per scene
@@ -98,7 +101,7 @@ def _run_several(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     with work_folder(folder / "scenes", arguments.resume, reporter) as work:
         for number, job in enumerate(jobs, 1):
             reporter.phase("scene", f"Scene {number} of {len(jobs)}: {Path(job.scene).name}")
-            files: list[str | Path | None] = [job.scene, job.classifier, job.output]
+            files: list[str | Path | None] = [job.scene, job.classifier, job.output, *job.mask]
             files += job.layers().values()
             try:
                 done[str(job.scene)] = Steps(work).run(
@@ -121,7 +124,10 @@ def _of_scene(arguments: Arguments, row: SceneRow) -> Arguments:
     output = arguments.output / name
     resume = arguments.resume and work_path(output).is_dir()
     layers: dict[str, Any] = {layer: path / name.name for layer, path in arguments.layers().items()}
-    return replace(arguments, scene=row.scene, output=output, more=[], resume=resume, **layers)
+    mask = [row.mask] if row.mask else arguments.mask
+    return replace(
+        arguments, scene=row.scene, mask=mask, output=output, more=[], resume=resume, **layers
+    )
 
 
 def check_after(arguments: Rasters) -> None:
@@ -167,7 +173,7 @@ def _mapped(
     from mtmsd.mapping.mapper import classify
 
     classifier = arguments.chosen_runtime().classifiers.load_classifier(arguments.classifier)
-    with open_scene_for(classifier.model, arguments.scene, reporter) as scene:
+    with open_scene_for(classifier.model, arguments.scene, reporter, arguments.masks()) as scene:
         store = _block_store(work, arguments, scene)
         if arguments.resume and store.others:
             reporter.warning(
@@ -207,6 +213,7 @@ def _map_on_cluster(
         arguments.runtime,
         arguments.device,
         names,
+        tuple(mask.absolute() for mask in arguments.masks()),
     )
     window = pixel_window(scene, arguments.extent) if arguments.extent else whole
     map_blocks(Cluster(arguments.workers, arguments.scheduler), job, window, store, reporter)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mtmsd.commands.arguments import Source
+from mtmsd.commands.arguments import Masked, Source
 from mtmsd.commands.inputs import open_scene
 from mtmsd.reporting import Reporter
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments:
+class Arguments(Masked):
     """What ``info`` needs."""
 
     scene: Source
@@ -24,7 +24,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     Beside :meth:`Scene.summary`: ``used_bands`` (numbers from 1), ``wavelengths`` of all bands
     (nm, None where unknown), and ``fingerprint``, by which a model knows its scene.
     """
-    with open_scene(arguments.scene, arguments.exclude, reporter) as scene:
+    with open_scene(arguments.scene, arguments.exclude, reporter, arguments.masks()) as scene:
         return {
             **scene.summary(),
             "used_bands": list(scene.used),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mtmsd.commands.arguments import Source
@@ -10,21 +11,29 @@ from mtmsd.reporting import Reporter
 if TYPE_CHECKING:
     from mtmsd.diffusion.model import DiffusionModel
     from mtmsd.labels.labels import Labels
+    from mtmsd.labels.mask import MaskFile
     from mtmsd.scene.raster import Scene
     from mtmsd.spectral.classifier import SceneBands
 
 
-def open_scene(path: Source, exclude: str, reporter: Reporter) -> Scene:
+def open_scene(
+    path: Source, exclude: str, reporter: Reporter, masks: Sequence[MaskFile] = ()
+) -> Scene:
     """Open a scene and pass its warnings on."""
     from mtmsd.scene.raster import Scene
 
-    scene = Scene.open(path, exclude=exclude)
+    scene = Scene.open(path, exclude=exclude, masks=masks)
     for sentence in scene.warnings:
         reporter.warning(sentence)
     return scene
 
 
-def open_scene_for(model: DiffusionModel | SceneBands, path: Source, reporter: Reporter) -> Scene:
+def open_scene_for(
+    model: DiffusionModel | SceneBands,
+    path: Source,
+    reporter: Reporter,
+    masks: Sequence[MaskFile] = (),
+) -> Scene:
     """Open a scene with the bands that a model has learnt.
 
     Bands that were left out for the model are left out again; those of another raster are
@@ -37,7 +46,7 @@ def open_scene_for(model: DiffusionModel | SceneBands, path: Source, reporter: R
     """
     from mtmsd.scene.resample import open_matched
 
-    matched = open_matched(path, model.metadata, model.mean_spectrum)
+    matched = open_matched(path, model.metadata, model.mean_spectrum, masks)
     for sentence in matched.warnings:
         reporter.warning(sentence)
     return matched

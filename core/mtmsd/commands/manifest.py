@@ -13,10 +13,11 @@ from mtmsd.files.csv_table import read_csv_table
 
 @dataclass(frozen=True)
 class SceneRow:
-    """A scene, and its output where the table has one."""
+    """A scene; its output and its mask where the table has them."""
 
     scene: Source
     output: Path | None = None
+    mask: Source | None = None
 
 
 def is_manifest(source: str) -> bool:
@@ -39,7 +40,7 @@ def listed_scenes(first: Source, more: Sequence[Source] = ()) -> list[SceneRow]:
 
 
 def read_manifest(path: Path) -> list[SceneRow]:
-    """Read a table of scenes; its columns are ``scene`` and ``output``.
+    """Read a table of scenes; its columns are ``scene``, ``output`` and ``mask``.
 
     Paths are relative to the table's folder; outputs are names.
 
@@ -62,7 +63,15 @@ def _row(path: Path, number: int, line: dict[str, str]) -> SceneRow:
         raise InputError(
             f"Line {number} of {path} has no scene.", hint="Fill it in, or remove the line."
         )
-    is_there = (path.parent / scene.split("|", 1)[0]).exists()
+    mask = line.get("mask", "")
     return SceneRow(
-        Source(str(path.parent / scene) if is_there else scene), Path(output) if output else None
+        _beside(path, scene),
+        Path(output) if output else None,
+        _beside(path, mask) if mask else None,
     )
+
+
+def _beside(table: Path, source: str) -> Source:
+    """Return what a table names, relative to its folder where it is there."""
+    is_there = (table.parent / source.split("|", 1)[0]).exists()
+    return Source(str(table.parent / source) if is_there else source)

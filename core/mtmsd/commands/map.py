@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmsd.commands import assess, classify, nextlabels, pretrain, regions, train, vectorize
-from mtmsd.commands.arguments import Method, Pixels, Rasters, Source, command_line
+from mtmsd.commands.arguments import Masked, Method, Pixels, Rasters, Source, command_line
 from mtmsd.commands.inputs import open_labels, open_scene
 from mtmsd.commands.method import check_backbone, check_method
 from mtmsd.commands.outputs import check_outputs, check_rasters, check_vectors
@@ -24,7 +24,7 @@ _NETWORK_MODULES = ("mtmsd.diffusion.pretrain", "mtmsd.classify.training")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Rasters, Method):
+class Arguments(Rasters, Method, Masked):
     """What ``map`` needs."""
 
     scene: Source
@@ -107,6 +107,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
             arguments.model,
             arguments.init,
             arguments.validation,
+            *arguments.mask,
         ],
         [
             arguments.output,
@@ -147,7 +148,7 @@ def _check_labels(arguments: Arguments) -> None:
     from mtmsd.labels.read import read_labels
 
     silent = Reporter()  # each step tells its own warnings
-    with open_scene(arguments.scene, arguments.exclude, silent) as scene:
+    with open_scene(arguments.scene, arguments.exclude, silent, arguments.masks()) as scene:
         labels = open_labels(arguments.labels, scene, arguments.class_field, silent)
         if arguments.regions:
             from mtmsd.regions.learner import check_size
@@ -215,13 +216,14 @@ class _Sequence:
             output=output,
             exclude=given.exclude,
             init=given.init,
+            **given.mask_arguments(),
             resume=given.resume and work_path(output).is_dir(),
             **self._method,
         )
         return self._steps.run(
             "pretrain",
             arguments,
-            [given.scene, given.init, output],
+            [given.scene, given.init, output, *given.mask],
             lambda: pretrain.run(arguments, self._reporter),
         )
 
@@ -231,7 +233,14 @@ class _Sequence:
         return self._steps.run(
             "train",
             arguments,
-            [given.scene, given.labels, arguments.model, arguments.output, given.doubtful],
+            [
+                given.scene,
+                given.labels,
+                arguments.model,
+                arguments.output,
+                given.doubtful,
+                *given.mask,
+            ],
             lambda: train.run(arguments, self._reporter),
         )
 
@@ -251,6 +260,7 @@ class _Sequence:
             guard=given.guard,
             split=given.split,
             doubtful=given.doubtful,
+            **given.mask_arguments(),
             resume=given.resume and work_path(output).is_dir(),
             **self._method,
         )
@@ -263,6 +273,7 @@ class _Sequence:
         arguments = classify.Arguments(
             scene=given.scene,
             classifier=Path(results["classifier"]),
+            **given.mask_arguments(),
             **rasters,
             device=given.device,
             resume=given.resume,
@@ -270,7 +281,13 @@ class _Sequence:
         return self._steps.run(
             "classify",
             arguments,
-            [given.scene, arguments.classifier, given.output, *arguments.layers().values()],
+            [
+                given.scene,
+                arguments.classifier,
+                given.output,
+                *arguments.layers().values(),
+                *given.mask,
+            ],
             lambda: classify.run_in(self._work, arguments, self._reporter),
         )
 
@@ -285,6 +302,7 @@ class _Sequence:
             raster=raster,
             kind=given.regions,
             size=given.region_size,
+            **given.mask_arguments(),
             class_field=given.class_field,
             exclude=given.exclude,
             seed=given.seed,
@@ -318,6 +336,7 @@ class _Sequence:
                 class_field=given.class_field,
                 scene=given.scene,
                 training=given.labels,
+                **given.mask_arguments(),
                 exclude=given.exclude,
                 confidence=Source(str(given.confidence)) if given.confidence else None,
             )
@@ -359,9 +378,10 @@ class _Sequence:
         given = self._given
         silent = Reporter()  # the warnings of both files were told before
         model = train.load_model(Path(results["model"]) if results["model"] else None)
-        with train.scene_of(model, given.scene, given.exclude, silent) as scene:
+        parted = self._train_arguments(results["model"])
+        with train.scene_of(model, parted, silent) as scene:
             labels = open_labels(given.labels, scene, given.class_field, silent)
-            held = train.held_out(self._train_arguments(results["model"]), labels)
+            held = train.held_out(parted, labels)
             told = results["accuracy"]
             if told and "region_figures" in results:
                 told = told | {"regions": results["region_figures"]}

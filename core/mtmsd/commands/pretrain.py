@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtmsd.commands.arguments import Method, Source
+from mtmsd.commands.arguments import Masked, Method, Source
 from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_scene
 from mtmsd.commands.method import check_backbone
@@ -16,7 +16,7 @@ from mtmsd.reporting import Reporter
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Method):
+class Arguments(Method, Masked):
     """What ``pretrain`` needs."""
 
     scene: Source
@@ -32,13 +32,13 @@ class Arguments(Method):
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Pretrain, write the model, and say where it is."""
     settings = arguments.chosen()
-    check_outputs([arguments.scene, arguments.init], [arguments.output])
+    check_outputs([arguments.scene, arguments.init, *arguments.mask], [arguments.output])
     from mtmsd.diffusion import devices
     from mtmsd.diffusion.pretrain import pretrain
 
     check_backbone(settings.pretrain)
     with (
-        open_scene(arguments.scene, arguments.exclude, reporter) as scene,
+        open_scene(arguments.scene, arguments.exclude, reporter, arguments.masks()) as scene,
         work_folder(arguments.output, arguments.resume, reporter) as work,
     ):
         model = on_device(

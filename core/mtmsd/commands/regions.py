@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmsd.commands.arguments import Pixels, Seed, Source
+from mtmsd.commands.arguments import Masked, Pixels, Seed, Source
 from mtmsd.commands.inputs import open_labels, open_scene
 from mtmsd.reporting import Reporter
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments:
+class Arguments(Masked):
     """What regions need."""
 
     scene: Source
@@ -54,7 +54,7 @@ def make_regions(
     from mtmsd.regions.methods import held_out_figures, regions_named
 
     silent = Reporter()  # the warnings of both files were told before
-    with open_scene(arguments.scene, arguments.exclude, silent) as scene:
+    with open_scene(arguments.scene, arguments.exclude, silent, arguments.masks()) as scene:
         labels = open_labels(arguments.labels, scene, arguments.class_field, silent)
         method = regions_named(arguments.kind).of(
             scene, labels, arguments.size, arguments.seed, reporter

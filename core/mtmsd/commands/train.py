@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from mtmsd.commands.arguments import Method, Pixels, Source
+from mtmsd.commands.arguments import Masked, Method, Pixels, Source
 from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_labels, open_scene, open_scene_for
 from mtmsd.commands.method import check_method
@@ -47,7 +47,7 @@ def classifier_for(name: str, preset: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Method):
+class Arguments(Method, Masked):
     """What ``train`` needs."""
 
     preset: str = ""
@@ -93,7 +93,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         )
     check_doubtful(meant, arguments.doubtful)
     check_outputs(
-        [arguments.scene, arguments.labels, arguments.model],
+        [arguments.scene, arguments.labels, arguments.model, *arguments.mask],
         [arguments.output, arguments.doubtful],
     )
     with work_folder(arguments.output, arguments.resume, reporter) as work:
@@ -127,7 +127,7 @@ def _run_in(
         )
     if model and arguments.classifier in (METHOD, STACK):
         check_method(arguments.chosen().classifier, model.patch_size)
-    with scene_of(model, arguments.scene, arguments.exclude, reporter) as scene:
+    with scene_of(model, arguments, reporter) as scene:
         labels = open_labels(arguments.labels, scene, arguments.class_field, reporter)
         place = scene.transform, scene.crs
         samples = _samples(work, arguments, model, device, scene, labels, reporter)
@@ -135,7 +135,7 @@ def _run_in(
         accuracy = Steps(work).run(
             "accuracy",
             arguments,
-            [arguments.scene, arguments.labels, arguments.model],
+            [arguments.scene, arguments.labels, arguments.model, *arguments.mask],
             lambda: {"figures": _accuracy(arguments, scene, samples, patch, reporter)},
         )["figures"]
         temperature = None
@@ -143,7 +143,7 @@ def _run_in(
             temperature = Steps(work).run(
                 "calibration",
                 arguments,
-                [arguments.scene, arguments.labels, arguments.model],
+                [arguments.scene, arguments.labels, arguments.model, *arguments.mask],
                 lambda: {"temperature": _temperature(arguments, samples, reporter)},
             )["temperature"]
     reporter.phase("fit", "Learning the classes from all polygons")
@@ -194,12 +194,12 @@ def device_for(name: str, network: bool, warn: Callable[[str], None]) -> str:
 
 
 def scene_of(
-    model: DiffusionModel | None, path: Source, exclude: str, reporter: Reporter
+    model: DiffusionModel | None, arguments: Arguments, reporter: Reporter
 ) -> AbstractContextManager[Scene]:
     """Open a scene with a model's bands, or, without one, with all but the excluded ones."""
     if model:
-        return open_scene_for(model, path, reporter)
-    return open_scene(path, exclude, reporter)
+        return open_scene_for(model, arguments.scene, reporter, arguments.masks())
+    return open_scene(arguments.scene, arguments.exclude, reporter, arguments.masks())
 
 
 def _samples(

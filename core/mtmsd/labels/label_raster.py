@@ -6,11 +6,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Union
 
 import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
@@ -27,13 +29,16 @@ from mtmsd.labels.groups import TOUCHING, connected
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.unlabelled import Meaning, meaning_of
 from mtmsd.scene.categories import read_categories
-from mtmsd.scene.formats.source import GDAL_ERRORS, one_line
+from mtmsd.scene.formats.source import GDAL_ERRORS, Source, one_line
+from mtmsd.scene.mask import Grid
 from mtmsd.scene.raster import Scene
 
 GRID_TOLERANCE = 0.01
 """How far, in pixels, the corners of two grids may lie apart and still be one grid."""
+GRID_HINT = "Warp it to the scene's grid with nearest neighbour, or give polygons."
 STRIP = 1024
 """Rows read at a time."""
+Raster = Union[rasterio.DatasetReader, Source]
 
 
 def is_raster(path: str) -> bool:
@@ -60,7 +65,12 @@ def read_label_raster(path: str, scene: Scene, known: Sequence[ClassInfo]) -> La
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as dataset:
-                _check_grid(dataset, scene, name)
+                if dataset.count > 1:
+                    raise InputError(
+                        f"The label raster '{name}' has {dataset.count} bands; it must have one.",
+                        hint="Give a raster of class values.",
+                    )
+                check_grid(dataset, scene, f"The label raster '{name}'", GRID_HINT)
                 found = read_categories(dataset)
                 name_of_zero = found.get(0, ("", None))[0]
                 meaning = meaning_of(dataset, name, _strips(dataset), name_of_zero)
@@ -111,29 +121,29 @@ def _as_known(
     return replace(meaning, zero=value, warnings=(*meaning.warnings[:-1], told))
 
 
-def _check_grid(dataset: rasterio.DatasetReader, scene: Scene, name: str) -> None:
-    if dataset.count > 1:
-        raise InputError(
-            f"The label raster '{name}' has {dataset.count} bands; it must have one.",
-            hint="Give a raster of class values.",
-        )
-    same = (dataset.width, dataset.height) == (scene.width, scene.height)
-    if same and dataset.transform != scene.transform:
+def check_grid(raster: Raster, scene: Scene | Grid, what: str, hint: str) -> None:
+    """Refuse a raster that does not lie on a scene's grid; ``what`` begins the sentence.
+
+    Raises
+    ------
+    InputError
+        With both grids.
+    """
+    same = (raster.width, raster.height) == (scene.width, scene.height)
+    if same and raster.transform != scene.transform:
         corners = [(0, 0), (scene.width, 0), (0, scene.height), (scene.width, scene.height)]
-        there = ~scene.transform * dataset.transform
+        there = ~scene.transform * raster.transform
         same = all(
             max(abs(there * corner - np.array(corner))) <= GRID_TOLERANCE for corner in corners
         )
-    same = same and _same_crs(dataset, scene)
-    if not same:
+    if not (same and _same_crs(raster, scene)):
         raise InputError(
-            f"The label raster '{name}' ({_grid(dataset)}) is not on the grid of '{scene.name}' "
-            f"({_grid(scene)}).",
-            hint="Warp it to the scene's grid with nearest neighbour, or give polygons.",
+            f"{what} ({_grid(raster)}) is not on the grid of '{scene.name}' ({_grid(scene)}).",
+            hint=hint,
         )
 
 
-def _grid(raster: rasterio.DatasetReader | Scene) -> str:
+def _grid(raster: Raster | Scene | Grid) -> str:
     crs = raster.crs.to_string() if raster.crs else "no coordinate system"
     size = f"{raster.width}×{raster.height} px"
     if raster.transform == Affine.identity():
@@ -175,12 +185,14 @@ def _labelled(
     return result
 
 
-def _same_crs(dataset: rasterio.DatasetReader, scene: Scene) -> bool:
+def _same_crs(raster: Raster, scene: Scene | Grid) -> bool:
     """Whether the corners lie at one place in both systems, however these are written."""
-    if not dataset.crs or not scene.crs or dataset.crs == scene.crs:
+    if not raster.crs or not scene.crs or raster.crs == scene.crs:
         return True
+    bounds = array_bounds(raster.height, raster.width, raster.transform)
     try:
-        there = transform_bounds(dataset.crs, scene.crs, *dataset.bounds, densify_pts=2)
+        there = transform_bounds(raster.crs, scene.crs, *bounds, densify_pts=2)
     except GDAL_ERRORS:
         return False
-    return np.allclose(there, dataset.bounds, rtol=0, atol=1e-3 * abs(dataset.res[0]))
+    pixel = np.hypot(raster.transform.a, raster.transform.d)
+    return np.allclose(there, bounds, rtol=0, atol=1e-3 * pixel)

@@ -18,6 +18,7 @@ from mtmsd.labels.class_fields import Legend, read_legend
 from mtmsd.labels.labels import Labels, Overlap
 from mtmsd.labels.layer import Layer, read_layer
 from mtmsd.scene.formats.source import GDAL_ERRORS
+from mtmsd.scene.mask import Grid
 from mtmsd.scene.raster import Scene
 
 CHUNK = 2048
@@ -38,14 +39,14 @@ def read_polygons(
     content = read_layer(path, layer)
     legend = read_legend(content.name, content.fields, class_field, known)
     warnings = [*content.warnings, *legend.warnings]
-    geometries, repaired = _repair(content)
+    geometries, repaired = repair(content)
     if repaired:
         warnings.append(
             f"{_features(repaired)} of '{content.name}' {_was(len(repaired))} "
             "invalid (such as crossing itself) and repaired."
         )
     warnings += _shapeless(content)
-    pixels, note = _to_pixels(geometries, content, scene)
+    pixels, note = to_pixels(geometries, content, scene)
     warnings += [*note, *_check_inside(pixels, content, scene)]
     rows, cols, features, parts = _rasterise(pixels, legend.values, scene)
     values = legend.values[features]
@@ -72,7 +73,7 @@ def read_polygons(
     )
 
 
-def _repair(content: Layer) -> tuple[np.ndarray, list[int]]:
+def repair(content: Layer) -> tuple[np.ndarray, list[int]]:
     """Mend invalid geometries; return them and the numbers of the mended features."""
     geometries = content.geometries.copy()
     invalid = ~shapely.is_missing(geometries) & ~shapely.is_valid(geometries)
@@ -91,8 +92,8 @@ def _shapeless(content: Layer) -> list[str]:
     ]
 
 
-def _to_pixels(
-    geometries: np.ndarray, content: Layer, scene: Scene
+def to_pixels(
+    geometries: np.ndarray, content: Layer, scene: Scene | Grid
 ) -> tuple[np.ndarray, list[str]]:
     """Return geometries in pixel coordinates: x = column, y = row, corners at whole numbers."""
     notes = []
@@ -126,7 +127,7 @@ def _to_pixels(
     return shapely.transform(geometries, convert), notes
 
 
-def _check_related(content: Layer, scene: Scene) -> None:
+def _check_related(content: Layer, scene: Scene | Grid) -> None:
     """Refuse two coordinate systems of which one is local, on no place of the Earth."""
     for crs in (scene.crs, content.crs):
         if crs is not None and crs.to_wkt().startswith(("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS")):

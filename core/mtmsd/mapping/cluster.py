@@ -21,6 +21,7 @@ import numpy as np
 
 from mtmsd import __version__
 from mtmsd.errors import MachineError, MtmsdError
+from mtmsd.labels.mask import MaskFile
 from mtmsd.mapping.block_store import BlockStore
 from mtmsd.mapping.decision import Window
 from mtmsd.mapping.mapper import blocks, mapper_of
@@ -63,6 +64,7 @@ class BlockJob:
     runtime: str | None
     device: str
     names: tuple[str, ...]
+    masks: tuple[MaskFile, ...] = ()
     version: str = __version__
 
 
@@ -72,7 +74,9 @@ class _Opened:
     def __init__(self, job: BlockJob) -> None:
         runtime = runtime_for(job.classifier, job.runtime)
         classifier = runtime.classifiers.load_classifier(job.classifier)
-        scene = open_matched(job.scene, classifier.model.metadata, classifier.model.mean_spectrum)
+        scene = open_matched(
+            job.scene, classifier.model.metadata, classifier.model.mean_spectrum, job.masks
+        )
         device = runtime.devices.choose_device(job.device)
         self.mapper = mapper_of(scene, classifier, device, compare="disagreement" in job.names)
         self.lock = threading.Lock()

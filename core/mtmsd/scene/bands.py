@@ -10,6 +10,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from mtmsd.scene.formats.source import Source
+from mtmsd.scene.mask import SceneMask
 
 HUGE = 1e30
 """Values beyond this are fill values that nobody declared, such as -3.4e38."""
@@ -70,8 +71,10 @@ class Sample:
     fills: tuple[tuple[float, float], ...] = ()
 
 
-def draw_sample(source: Source) -> Sample:
+def draw_sample(source: Source, mask: SceneMask | None = None) -> Sample:
     """Read a fixed, bounded number of blocks, whatever the size of the scene.
+
+    What a mask leaves out is not ``ok``; the digest does not depend on it.
 
     Notes
     -----
@@ -84,17 +87,22 @@ def draw_sample(source: Source) -> Sample:
     raws: list[np.ndarray] = []
     oks: list[np.ndarray] = []
     zeros = zero_fills(source.nodata)
-    found = 0
+    found = kept = 0
     for number, window in enumerate(_windows(source, whole)):
-        if not whole and number >= _planned(source) and found >= ENOUGH_PIXELS:
+        planned = whole or number < _planned(source) or found < ENOUGH_PIXELS
+        if not planned and kept >= ENOUGH_PIXELS:
             break
         raw = source.read(indexes, window)
-        digest.update(np.ascontiguousarray(raw).tobytes())
+        if planned:
+            digest.update(np.ascontiguousarray(raw).tobytes())
         outside = source.outside(indexes, window)
         ok = has_data(raw, source.nodata, outside, zeros=zeros)
+        found += int(ok.any(axis=0).sum())
+        if mask is not None:
+            ok &= ~mask.covers(window.row_off, window.col_off, window.height, window.width)
         raws.append(raw.reshape(source.count, -1))
         oks.append(ok.reshape(source.count, -1))
-        found += int(ok.any(axis=0).sum())
+        kept += int(ok.any(axis=0).sum())
     values, ok = np.concatenate(raws, 1), np.concatenate(oks, 1)
     fills = _fills_in(values, ok, source.nodata)
     return Sample(values, ok, whole, digest.hexdigest(), fills)

@@ -21,6 +21,7 @@ from mtmsd.scene.bands import HUGE, Band, Sample, draw_sample, has_data, zero_fi
 from mtmsd.scene.choice import Choice, choose, close_gaps, left_out, wavelengths_of
 from mtmsd.scene.formats.source import GDAL_ERRORS, Source, one_line
 from mtmsd.scene.locate import open_source
+from mtmsd.scene.mask import Grid, MaskChoice, SceneMask
 
 __all__ = ["Band", "Scene"]
 
@@ -48,8 +49,16 @@ class Scene:
         Sentences that the user should read.
     """
 
-    def __init__(self, source: Source, path: Path, sample: Sample, choice: Choice) -> None:
+    def __init__(
+        self,
+        source: Source,
+        path: Path,
+        sample: Sample,
+        choice: Choice,
+        mask: SceneMask | None = None,
+    ) -> None:
         self._source = source
+        self._mask = mask
         self._sample = sample
         self._choice = choice
         self._stamp = _stamp(path)
@@ -61,7 +70,9 @@ class Scene:
         self.warnings: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, path: str | Path, *, exclude: str = "") -> Scene:
+    def open(
+        cls, path: str | Path, *, exclude: str = "", masks: Sequence[MaskChoice] = ()
+    ) -> Scene:
         """Open a raster.
 
         Parameters
@@ -71,28 +82,42 @@ class Scene:
         exclude : str
             Bands to leave out beside the bad ones that are found: ``"1-5,130-135"``,
             ``"1340-1460nm"``, ``"water"``.
+        masks : sequence of MaskChoice
+            What they cover is left out, as if it had no data.
 
         Raises
         ------
         InputError
             If it is not a raster, has one band, holds complex numbers, has no valid pixel, or
-            lies on no grid.
+            lies on no grid; if a mask does not fit it, or leaves no pixel.
         """
         source, file = open_source(os.fspath(path))
+        mask = None
         try:
             if source.count < 2:
                 raise InputError(
                     f"'{file.name}' has one band; a scene needs several.",
                     hint="Choose the multi- or hyperspectral raster itself.",
                 )
-            sample = _guarded(file, lambda: draw_sample(source))
+            grid = Grid(file, file.stem, source.width, source.height, source.transform, source.crs)
+            mask = SceneMask.open(masks, grid)
+            sample = _guarded(file, lambda: draw_sample(source, mask))
+            if mask and sample.whole and not sample.ok.any():
+                raise InputError(
+                    f"No pixel of '{file.name}' is left: those with data are all left out by "
+                    "masks.",
+                    hint="Choose another mask, or none.",
+                )
             sample, nodata, notes = close_gaps(source, sample)
             choice, warnings = choose(source, sample, nodata, exclude, file.name)
-            scene = cls(source, file, sample, choice)
+            scene = cls(source, file, sample, choice, mask)
         except BaseException:
             source.close()
+            if mask:
+                mask.close()
             raise
-        scene.warnings = (*warnings, *notes, *left_out(sample, choice))
+        masked = mask.notes if mask else ()
+        scene.warnings = (*warnings, *notes, *left_out(sample, choice), *masked)
         return scene
 
     @property
@@ -141,7 +166,7 @@ class Scene:
         if wavelengths is None:
             wavelengths = wavelengths_of(bands, used)
         choice = Choice(bands, used, wavelengths, read, self._choice.nodata, weights)
-        scene = Scene(self._source, self.path, self._sample, choice)
+        scene = Scene(self._source, self.path, self._sample, choice, self._mask)
         scene.warnings = (*self.warnings, *filter(None, (warning,)))
         return scene
 
@@ -171,8 +196,10 @@ class Scene:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and its masks."""
         self._source.close()
+        if self._mask:
+            self._mask.close()
 
     def read(self, row: int, col: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Read a window, which may reach outside the scene.
@@ -182,7 +209,7 @@ class Scene:
         values : float32 array (len(used), height, width)
             With the file's scale and offset applied; 0 at invalid pixels.
         valid : bool array (height, width)
-            False outside the scene and where any used band has no data.
+            False outside the scene, where any used band has no data, and where a mask says so.
 
         Raises
         ------
@@ -219,6 +246,8 @@ class Scene:
                 values *= scales[:, None, None]
                 values += offsets[:, None, None]
                 valid &= (np.abs(values) <= HUGE).all(axis=0)
+        if self._mask:
+            valid &= ~self._mask.covers(window.row_off, window.col_off, window.height, window.width)
         np.copyto(values, 0, where=~valid)
         if self._choice.weights is not None:
             values = np.tensordot(self._choice.weights, values, axes=1)
@@ -234,7 +263,7 @@ class Scene:
         """Return what tells this scene from others, wherever its file lies; JSON-able.
 
         ``pixels`` is a hash over a fixed sample of raw values, ``header`` one over grid, bands
-        and number format.
+        and number format; ``mask``, if there is one, over the pixels that it leaves out.
         """
         header = {
             "size": [self.width, self.height],
@@ -250,12 +279,14 @@ class Scene:
             "dtype": str(self._source.dtype),
             "header": hashlib.sha256(json.dumps(header).encode()).hexdigest(),
             "pixels": self._sample.digest,
+            **({"mask": self._mask.digest} if self._mask else {}),
         }
 
     def summary(self) -> dict[str, Any]:
         """Return what ``mtmsd info`` shows; JSON-able.
 
-        ``nodata_share`` is the share of pixels without data in a used band, exact if
+        ``nodata_share`` is the share of pixels without data in a used band or left out by a mask
+        (``masked`` of them, where the scene has one), exact if
         ``nodata_exact``, else estimated from a fixed sample. ``nodata_values`` mean no data in
         any band, ``fill_values`` in all bands of a pixel.
         """
@@ -280,6 +311,7 @@ class Scene:
             "wavelength_range": [min(known), max(known)] if known else None,
             "nodata_share": round(float(1 - ok.all(axis=0).mean()), 6),
             "nodata_exact": self._sample.whole,
+            **({"masked": self._mask.pixels} if self._mask else {}),
             "nodata_values": sorted({float(n) for n in nodata if n is not None}),
             "fill_values": sorted(value for value, _ in self._sample.fills),
             "crs": _crs_name(self.crs),

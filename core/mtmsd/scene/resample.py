@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtmsd.errors import InputError
+from mtmsd.scene.mask import MaskChoice
 from mtmsd.scene.raster import Scene
 
 SAME = 0.1
@@ -26,13 +27,18 @@ EQUAL = 1e-6
 NO_DATA = ("no data", "alpha")
 
 
-def open_matched(path: str | Path, model: Mapping[str, Any], mean: np.ndarray) -> Scene:
+def open_matched(
+    path: str | Path,
+    model: Mapping[str, Any],
+    mean: np.ndarray,
+    masks: Sequence[MaskChoice] = (),
+) -> Scene:
     """Open a scene with the bands that a model has learnt.
 
     ``model`` is its metadata: ``bands``, ``wavelengths`` and the fingerprint of its scene; ``mean``
-    its mean spectrum. Raises as :func:`match_bands` does.
+    its mean spectrum. Raises as :meth:`Scene.open` and :func:`match_bands` do.
     """
-    scene = Scene.open(path)
+    scene = Scene.open(path, masks=masks)
     try:
         return match_bands(
             scene,

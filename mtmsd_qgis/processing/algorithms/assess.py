@@ -108,6 +108,7 @@ class Assess(EngineAlgorithm):
             common.advanced(
                 common.labels("TRAINING", tr("Training polygons"), training, optional=True)
             ),
+            *common.masks(),
             common.report("OUTPUT"),
             common.advanced(
                 common.with_help(data, tr("The figures as JSON. Default: beside the report."))
@@ -133,6 +134,7 @@ class Assess(EngineAlgorithm):
         self._scene = self.optional_raster_source(parameters, "SCENE", context)
         self._labels = self.labels(parameters, "LABELS", context)
         self._training = self.labels(parameters, "TRAINING", context)
+        self._masks = self.masks(parameters, context)
 
     def arguments(
         self, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path
@@ -144,6 +146,7 @@ class Assess(EngineAlgorithm):
             "class_field": self.parameterAsString(parameters, "CLASS_FIELD", context),
             "match": parse_match(self.parameterAsString(parameters, "MATCH", context)),
             "scene": self._scene,
+            **self._masks(folder),
             "training": self._training(folder),
             "output": self.file_output(parameters, "OUTPUT", context),
             "json_output": self.file_output(parameters, "OUTPUT_JSON", context),

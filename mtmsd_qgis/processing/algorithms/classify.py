@@ -62,6 +62,7 @@ class Classify(EngineAlgorithm):
                     "Default: the whole scene."
                 ),
             ),
+            *common.masks(),
             common.device(),
             common.resume(),
             common.with_help(
@@ -103,6 +104,7 @@ class Classify(EngineAlgorithm):
         self._scene = raster_source(layer)
         self._title = layer.name()
         self._extent = self._extent_in(parameters, context, layer)
+        self._masks = self.masks(parameters, context)
 
     def arguments(
         self, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path
@@ -114,6 +116,7 @@ class Classify(EngineAlgorithm):
 
         return {
             "scene": self._scene,
+            **self._masks(folder),
             "classifier": self.file_input(parameters, "CLASSIFIER", context),
             "extent": self._extent,
             "device": self.parameterAsEnumString(parameters, "DEVICE", context),

@@ -69,6 +69,7 @@ class Map(EngineAlgorithm):
             common.seed(),
             common.settings(),
             common.exclude(),
+            *common.masks(),
             common.resume(),
             common.with_help(
                 class_map,
@@ -123,6 +124,7 @@ class Map(EngineAlgorithm):
         self._scene, self._title = raster_source(layer), layer.name()
         self._labels = self.labels(parameters, "LABELS", context)
         self._validation = self.labels(parameters, "VALIDATION", context)
+        self._masks = self.masks(parameters, context)
 
     def arguments(
         self, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path
@@ -130,6 +132,7 @@ class Map(EngineAlgorithm):
         """Return the job's arguments."""
         return {
             "scene": self._scene,
+            **self._masks(folder),
             "labels": self._labels(folder),
             "class_field": self.parameterAsString(parameters, "CLASS_FIELD", context),
             "validation": self._validation(folder),

@@ -40,6 +40,7 @@ class Pretrain(EngineAlgorithm):
             common.seed(),
             common.settings(),
             common.exclude(),
+            *common.masks(),
             common.resume(),
             common.with_help(
                 output,
@@ -53,6 +54,7 @@ class Pretrain(EngineAlgorithm):
     def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take the scene's file."""
         self._scene = raster_source(self.raster(parameters, "INPUT", context))
+        self._masks = self.masks(parameters, context)
 
     def arguments(
         self, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path
@@ -60,6 +62,7 @@ class Pretrain(EngineAlgorithm):
         """Return the job's arguments."""
         return {
             "scene": self._scene,
+            **self._masks(folder),
             "output": self.file_output(parameters, "OUTPUT", context),
             "resume": self.parameterAsBool(parameters, "RESUME", context),
             **self.method_arguments(parameters, context),

@@ -50,6 +50,7 @@ class Train(EngineAlgorithm):
             common.seed(),
             common.settings(),
             common.exclude(),
+            *common.masks(),
             common.resume(),
             common.with_help(
                 output,
@@ -80,6 +81,7 @@ class Train(EngineAlgorithm):
         layer = self.raster(parameters, "INPUT", context)
         self._scene, self._title = raster_source(layer), layer.name()
         self._labels = self.labels(parameters, "LABELS", context)
+        self._masks = self.masks(parameters, context)
 
     def arguments(
         self, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path
@@ -87,6 +89,7 @@ class Train(EngineAlgorithm):
         """Return the job's arguments."""
         return {
             "scene": self._scene,
+            **self._masks(folder),
             "labels": self._labels(folder),
             "class_field": self.parameterAsString(parameters, "CLASS_FIELD", context),
             "model": self.file_input(parameters, "MODEL", context),

@@ -13,6 +13,7 @@ from mtmsd.scene.wavelengths import BandMetadata
 
 EMIT_CUBES = ("reflectance", "radiance")
 EMIT_FILL = -9999.0
+EMIT_MASK = "EMIT mask"
 
 
 def is_emit(file: h5py.File) -> bool:
@@ -36,11 +37,43 @@ def open_emit(file: h5py.File, name: str) -> HdfSource:
         tuple(np.asarray(bands["fwhm"], float).tolist()),
         tuple((good != 0).tolist()) if good is not None else (True,) * len(centres),
     )
-    tables = (file["location/glt_x"], file["location/glt_y"])
-    height, width = tables[0].shape
-    geotransform = [float(v) for v in np.asarray(file.attrs["geotransform"]).ravel()]
-    reference = file.attrs["spatial_ref"]
-    text = reference.decode() if isinstance(reference, bytes) else str(reference)
-    grid = (height, width, Affine.from_gdal(*geotransform), CRS.from_wkt(text))
     cubes = [Cube(file[cube], "rcb", np.arange(len(centres)))]
+    tables = _tables(file)
+    grid = _grid(file, tables[0])
     return HdfSource(file, "EMIT", cubes, metadata, grid, nodata=EMIT_FILL, lookup=tables)
+
+
+def open_emit_mask(file: h5py.File) -> HdfSource:
+    """EMIT L2A mask: flags of clouds, cirrus, water and more, in the swath of the reflectance."""
+    names = [_text(name) for name in file["sensor_band_parameters/mask_bands"]]
+    tables = _tables(file)
+    source = HdfSource(
+        file,
+        EMIT_MASK,
+        [Cube(file["mask"], "rcb", np.arange(len(names)))],
+        BandMetadata.unknown(len(names)),
+        _grid(file, tables[0]),
+        nodata=EMIT_FILL,
+        lookup=tables,
+    )
+    source.descriptions = tuple(names)
+    return source
+
+
+def _tables(file: h5py.File) -> tuple[h5py.Dataset, h5py.Dataset]:
+    return file["location/glt_x"], file["location/glt_y"]
+
+
+def _grid(file: h5py.File, table: h5py.Dataset) -> tuple[int, int, Affine, CRS]:
+    height, width = table.shape
+    geotransform = [float(v) for v in np.asarray(file.attrs["geotransform"]).ravel()]
+    return (
+        height,
+        width,
+        Affine.from_gdal(*geotransform),
+        CRS.from_wkt(_text(file.attrs["spatial_ref"])),
+    )
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

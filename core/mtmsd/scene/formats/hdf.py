@@ -8,11 +8,11 @@ import h5py
 from rasterio.errors import CRSError
 
 from mtmsd.errors import InputError
-from mtmsd.scene.formats.emit import is_emit, open_emit
+from mtmsd.scene.formats.emit import is_emit, open_emit, open_emit_mask
 from mtmsd.scene.formats.hdf_cube import open_cube
 from mtmsd.scene.formats.hdf_source import HdfSource
 from mtmsd.scene.formats.neon import is_neon, open_neon
-from mtmsd.scene.formats.prisma import is_prisma, open_prisma
+from mtmsd.scene.formats.prisma import PRISMA_FIELDS, is_prisma, open_prisma, open_prisma_mask
 
 READERS = (
     ("PRISMA", is_prisma, open_prisma),
@@ -62,3 +62,26 @@ def open_hdf(path: Path, inner: str = "") -> HdfSource | None:
     if source is None:
         file.close()
     return source
+
+
+def open_mask(path: Path) -> HdfSource | None:
+    """Open the mask that is in a product's file; None if none is known.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    file = h5py.File(path, "r")
+    try:
+        if is_emit(file) and "mask" in file:
+            return open_emit_mask(file)
+        if f"{PRISMA_FIELDS}/VNIR_PIXEL_L2_ERR_MATRIX" in file:
+            return open_prisma_mask(file)
+    except (KeyError, ValueError, TypeError, CRSError) as error:
+        raise InputError(
+            f"The mask in '{path.name}' lacks a part: {error}.",
+            hint="The file is damaged or not complete; download it again.",
+        ) from error
+    file.close()
+    return None

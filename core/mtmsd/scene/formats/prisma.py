@@ -13,6 +13,7 @@ from mtmsd.scene.wavelengths import BandMetadata
 
 PRISMA_SWATHS = "HDFEOS/SWATHS"
 PRISMA_FIELDS = f"{PRISMA_SWATHS}/PRS_L2D_HCO/Data Fields"
+PRISMA_MASK = "PRISMA L2D mask"
 PRISMA_PIXEL = 30.0
 """Metres."""
 
@@ -51,6 +52,16 @@ def open_prisma(file: h5py.File, name: str) -> HdfSource:
     metadata = BandMetadata(tuple(centres), tuple(widths), (True,) * len(centres))
     grid = (rows, cols, _prisma_grid(file, rows, cols), _prisma_crs(file))
     return HdfSource(file, "PRISMA L2D", cubes, metadata, grid, scales=scales, offsets=offsets)
+
+
+def open_prisma_mask(file: h5py.File) -> HdfSource:
+    """PRISMA L2D error matrices: for each pixel and band 0, or the number of an error."""
+    names = [f"{PRISMA_FIELDS}/{region}_PIXEL_L2_ERR_MATRIX" for region in ("VNIR", "SWIR")]
+    cubes = [Cube(file[name], "rbc", np.arange(file[name].shape[1])) for name in names]
+    rows, _, cols = cubes[0].data.shape
+    grid = (rows, cols, _prisma_grid(file, rows, cols), _prisma_crs(file))
+    metadata = BandMetadata.unknown(sum(len(cube.bands) for cube in cubes))
+    return HdfSource(file, PRISMA_MASK, cubes, metadata, grid)
 
 
 def _prisma_grid(file: h5py.File, rows: int, cols: int) -> Affine:

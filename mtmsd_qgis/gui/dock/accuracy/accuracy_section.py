@@ -33,6 +33,7 @@ from ....state import layers
 from ....state.layer_roles import DOUBTFUL, role
 from ....state.model_header import read_header
 from ....state.paths import there
+from ....state.scene_mask import mask_parameters
 from ....state.training.classes import LandClass
 from ....state.training.training_file import VALUE
 from ....state.workspace import Workspace
@@ -294,6 +295,7 @@ class AccuracySection(Section):
             }
             if workspace.training is not None and field == VALUE:
                 parameters["SCENE"] = workspace.scene.id()
+                parameters |= mask_parameters(workspace.state)
                 parameters["TRAINING"] = workspace.training.layer.id()
             self._job.start("mtmsd:assess", parameters, {"report": str(report)})
 
@@ -304,6 +306,7 @@ class AccuracySection(Section):
             parameters = {"MAP": str(self._workspace.state.map), "OUTPUT": str(report)}
             if self._workspace.training is not None:
                 parameters["SCENE"] = self._workspace.scene.id()
+                parameters |= mask_parameters(self._workspace.state)
                 parameters["TRAINING"] = self._workspace.training.layer.id()
                 parameters["CLASS_FIELD"] = VALUE
             step = {"report": str(report), "opens": True}

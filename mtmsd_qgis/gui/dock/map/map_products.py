@@ -21,6 +21,7 @@ from ....processing.styling import class_entries, layer_title, style_points, sty
 from ....state import layers
 from ....state.layer_roles import MAP, POINTS, REGIONS
 from ....state.paths import there
+from ....state.scene_mask import mask_parameters
 from ....state.training.training_file import VALUE
 from ....state.workspace import Workspace
 from ...map_tools.label_points import LabelPoints
@@ -120,6 +121,7 @@ class MapProducts(QWidget):
             "INPUT": workspace.scene.id(),
             "CLASSIFIER": str(classifier),
             "DEVICE": workspace.device,
+            **mask_parameters(workspace.state),
             "PROBABILITIES": str(output),
             "OUTPUT": str(workspace.new_file("probabilities_map", ".tif")),
         }

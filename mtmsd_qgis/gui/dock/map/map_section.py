@@ -29,6 +29,7 @@ from ....processing.styling import layer_title, style_class_map
 from ....state import layers
 from ....state.layer_roles import DOUBTFUL, MAP, PREVIEW
 from ....state.paths import there
+from ....state.scene_mask import mask_key, mask_parameters
 from ....state.training.classes import FEWEST_PIXELS, to_json
 from ....state.training.training_file import VALUE
 from ....state.training_samples import TrainingSamples
@@ -209,6 +210,7 @@ class MapSection(Section):
             "MODEL": str(model) if model is not None else None,
             "CLASSIFIER": state.options.classifier,
             "EXCLUDE": state.exclude,
+            **mask_parameters(state),
             "DEVICE": workspace.device,
             "SEED": state.seed,
             "SETTINGS": state.settings,
@@ -227,6 +229,7 @@ class MapSection(Section):
             "CLASSIFIER": str(classifier),
             "DEVICE": workspace.device,
             "OUTPUT": output,
+            **mask_parameters(workspace.state),
             **filters,
         }
         step = {"output": output, "extent": extent, "filters": filters}
@@ -341,6 +344,7 @@ class MapSection(Section):
         model = there(state.model)
         known = f"{model.name} {model.stat().st_size}" if model is not None else ""  # if moved, too
         parts = [known, state.seed, state.settings, state.options.classifier, state.exclude]
+        parts += filter(None, [mask_key(state)])
         for part in (Path(workspace.scene_path).name, to_json(workspace.training.classes), *parts):
             digest.update(f"{part}\n".encode())
         for value, wkb in sorted(workspace.training.rows()):

@@ -24,6 +24,7 @@ from ....jobs.runs import DONE, Ended, Run
 from ....jobs.section_job import SectionJob, Step
 from ....state.model_header import DIFFUSION, find_models, fits, read_header
 from ....state.paths import there
+from ....state.scene_mask import mask_parameters
 from ....state.scene_state import PausedPretraining
 from ....state.workspace import Workspace
 from ...widgets.line_plot import LossCurve
@@ -216,6 +217,7 @@ class PretrainingSection(Section):
             "SEED": state.seed,
             "SETTINGS": state.settings,
             "EXCLUDE": state.exclude,
+            **mask_parameters(state),
             "RESUME": resume,
             "OUTPUT": str(output),
         }

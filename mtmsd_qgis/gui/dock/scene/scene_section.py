@@ -33,11 +33,13 @@ from ....engine.interpreter import CHECKING, OUTDATED, READY
 from ....state.layer_roles import role
 from ....state.scene_crs import overridden_crs
 from ....state.scene_info import Facts
+from ....state.scene_mask import mask_words
 from ....state.workspace import Workspace
 from ...widgets.flow import Flow
 from ...widgets.section import BUSY, DONE, NEXT, WARNED, WRONG, Section, row
 from ...widgets.state_line import StateLine
 from .band_display import COMBINATIONS, Display, bands_for, read_display, show
+from .mask_row import MaskRow
 
 FOLLOW_SETTING = "mtmsd/dock/follow"
 SCENE_BANDS = 3
@@ -104,6 +106,7 @@ class SceneSection(Section):
         folder.clicked.connect(self._open_folder)
         self.rows.addLayout(row(self._combo, self._following, self._open, folder, stretch=0))
 
+        self._mask = MaskRow(workspace)
         self._form = QFormLayout()
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.setVerticalSpacing(2)
@@ -116,6 +119,7 @@ class SceneSection(Section):
             label = QLabel(title)
             label.setToolTip(tip)
             self._form.addRow(label, value)
+        self._form.addRow(self.tr("Mask"), self._mask)
         self.rows.addLayout(self._form)
 
         titles = {
@@ -136,6 +140,7 @@ class SceneSection(Section):
 
         workspace.scene_changed.connect(self._scene_changed)
         workspace.facts_changed.connect(self._facts_changed)
+        workspace.mask_changed.connect(self._mask_changed)
         iface.currentLayerChanged.connect(self._follow)
         QgsProject.instance().layersAdded.connect(self._except_outputs)
         self._scene_changed()
@@ -146,7 +151,7 @@ class SceneSection(Section):
             ("bands", self.tr("Bands"), self.tr("Bands used, of all in the file")),
             ("range", self.tr("Wavelengths"), self.tr("From the first to the last used band")),
             ("left_out", self.tr("Left out"), self.tr("Bands that are not used, and why")),
-            ("nodata", self.tr("No data"), self.tr("Share of pixels without data")),
+            ("nodata", self.tr("No data"), self.tr("Share of pixels without data or masked")),
             ("crs", self.tr("CRS"), self.tr("Coordinate reference system")),
         ]
 
@@ -154,6 +159,7 @@ class SceneSection(Section):
         """Let go of QGIS's signals."""
         self._facts.stop()
         self._finding.stop()
+        self._mask.release()
         self._watch(None)
         self._iface.currentLayerChanged.disconnect(self._follow)
         QgsProject.instance().layersAdded.disconnect(self._except_outputs)
@@ -252,6 +258,10 @@ class SceneSection(Section):
         self.set_state(BUSY, self.tr("Looking at the raster…"))
         self._ask()
 
+    def _mask_changed(self) -> None:
+        self._workspace.set_facts(None)
+        self._scene_changed()
+
     def _ask(self) -> None:
         engine = self._workspace.engine.state()
         if engine.status == CHECKING:
@@ -261,7 +271,8 @@ class SceneSection(Section):
         if engine.status not in (READY, OUTDATED):
             self._workspace.set_facts(None, engine.sentence)
         elif self._workspace.scene is not None:
-            self._facts.ask(engine.python, self._workspace.scene_path)
+            words = mask_words(self._workspace.state)
+            self._facts.ask(engine.python, self._workspace.scene_path, words)
 
     def _answered(self, path: str, facts: Any, error: str) -> None:
         if path == self._workspace.scene_path:
@@ -314,9 +325,13 @@ class SceneSection(Section):
             "bands": self.tr("{} of {}").format(len(facts["used"]), facts["bands"]),
             "range": span,
             "left_out": _left_out(facts) or self.tr("none"),
-            "nodata": percent(facts.get("nodata_share", 0), 0),
+            "nodata": percent(facts.get("nodata_share", 0), 0) + self._masked(facts),
             "crs": facts.get("crs") or self.tr("none"),
         }
+
+    def _masked(self, facts: dict[str, Any]) -> str:
+        masked = facts.get("masked")
+        return "" if masked is None else " · " + self.tr("{} px masked").format(masked)
 
     def _unit(self) -> str:
         """Return the unit of the scene's coordinates, with a blank before it."""
