@@ -17,7 +17,7 @@ from ..common.translation import tr
 from ..common.unused_files import remove
 from ..processing.styling import distinct
 from .current_scene import CurrentScene
-from .layer_roles import ROLE, role
+from .layer_roles import MAP, PREVIEW, ROLE, role
 from .paths import file_of
 
 Layer = TypeVar("Layer", bound=QgsMapLayer)
@@ -33,6 +33,15 @@ def of_role(kind: str, scene: CurrentScene) -> QgsMapLayer | None:
     layers = QgsProject.instance().mapLayers().values()
     fits = (layer for layer in layers if role(layer) == kind and scene.is_of_scene(layer))
     return next(fits, None)
+
+
+def shown_map(scene: CurrentScene) -> QgsRasterLayer | None:
+    """Return the scene's preview, else its map that is highest in the layer tree."""
+    found: dict[str, QgsRasterLayer] = {}
+    for layer in QgsProject.instance().layerTreeRoot().layerOrder():
+        if isinstance(layer, QgsRasterLayer) and scene.is_of_scene(layer):
+            found.setdefault(role(layer), layer)
+    return found.get(PREVIEW) or found.get(MAP)
 
 
 def add(layer: Layer, kind: str, above: QgsMapLayer | QgsLayerTreeNode | None) -> Layer:

@@ -12,7 +12,8 @@ from osgeo import gdal
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.gui import QgsFieldComboBox
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QCoreApplication, QEvent, QPoint, Qt
+from qgis.PyQt.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt
+from qgis.PyQt.QtGui import QMouseEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QDialog, QLabel, QMenu, QPushButton, QTableWidget, QWidget
 
@@ -130,6 +131,22 @@ class Docked:
 
     def wait_said(self, words: str, seconds: float = 20) -> None:
         self.wait(lambda: any(words in text for text in self.said), f"not said: {words}", seconds)
+
+
+def move_mouse(widget: QWidget, place: QPoint, *, held: bool = False) -> None:
+    """Move the mouse to a place of a widget, with its left button held or not.
+
+    QTest.mouseMove() moves the cursor, which there is none of without a screen.
+    """
+    event = QMouseEvent(
+        QEvent.Type.MouseMove,
+        QPointF(place),
+        QPointF(widget.mapToGlobal(place)),
+        Qt.MouseButton.NoButton,
+        Qt.MouseButton.LeftButton if held else Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QCoreApplication.sendEvent(widget, event)
 
 
 def rows_of(path: Path) -> int:

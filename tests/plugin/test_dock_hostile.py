@@ -14,7 +14,7 @@ from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 
-from mtmsd_qgis.gui.dock.map.map_view import pixel_area
+from mtmsd_qgis.gui.dock.map.areas import pixel_area
 
 pytestmark = pytest.mark.slow
 

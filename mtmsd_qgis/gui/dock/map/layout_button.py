@@ -14,7 +14,7 @@ from ....processing.styling import class_entries, shown_names, style_class_map
 from ....state.layer_roles import MAP, role
 from ....state.paths import same_file, there
 from ....state.workspace import Workspace
-from .map_view import area_text, pixel_area
+from .areas import area_text, pixel_area
 from .print_layout import LegendRow, export, make_layout
 
 

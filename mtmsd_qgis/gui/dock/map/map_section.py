@@ -28,6 +28,7 @@ from ....jobs.section_job import SectionJob, Step
 from ....processing.styling import layer_title, style_class_map
 from ....state import layers
 from ....state.layer_roles import DOUBTFUL, MAP, PREVIEW
+from ....state.map_classes import replace_file
 from ....state.paths import there
 from ....state.scene_mask import mask_key, mask_parameters
 from ....state.training.classes import FEWEST_PIXELS, to_json
@@ -81,7 +82,7 @@ class MapSection(Section):
         self.rows.addLayout(Flow(self._preview, self._whole))
         self._options = MapOptions(workspace)
         self.rows.addWidget(self._options)
-        self._view_box = MapView(workspace)
+        self._view_box = MapView(workspace, iface.mapCanvas())
         products = MapProducts(workspace, iface, running)
         products.warned.connect(partial(self._warn_of, "products"))
         self._better = BetterBaseline(workspace, "mtmsdMapBetter")
@@ -107,6 +108,7 @@ class MapSection(Section):
         project = QgsProject.instance()
         project.layersAdded.disconnect(self._view_box.refresh)
         project.layersRemoved.disconnect(self._view_box.refresh)
+        self._view_box.comparison.end()
 
     def _warn_of(self, part: str, sentences: tuple[str, ...]) -> None:
         """Show what the engine warned of in the map and in what was made of it."""
@@ -119,7 +121,7 @@ class MapSection(Section):
 
     def _map_changed(self) -> None:
         self._view_box.refresh()
-        self._view_box.show_counts(self._workspace.state.pixels)
+        self._view_box.legend.show_counts(self._workspace.state.pixels)
         self.refresh()
 
     def refresh(self, *_: Any) -> None:
@@ -272,7 +274,7 @@ class MapSection(Section):
         pixels = answer.get("pixels") or {}
         if step["extent"]:
             self._view_box.refresh()
-            self._view_box.show_counts(pixels)
+            self._view_box.legend.show_counts(pixels)
             return
         old, probabilities = there(workspace.state.probabilities), step.get("probabilities")
         workspace.change(
@@ -308,8 +310,7 @@ class MapSection(Section):
         old = layers.of_role(PREVIEW, self._workspace)
         if old is not None and kind == PREVIEW:
             replaced = old.source()
-            old.setDataSource(path, old.name(), "gdal")
-            style_class_map(old)
+            replace_file(old, path)
             Background(lambda: remove(replaced)).start()
             return
         layer = QgsRasterLayer(path, layer_title(names[kind], self._workspace.scene.name()))
@@ -319,6 +320,7 @@ class MapSection(Section):
             return
         style_class_map(layer)
         layers.drop(old)
+        self._view_box.comparison.end()  # what it has hidden is shown before it is the earlier one
         layers.add_newest(layer, kind, self._workspace)
 
     # what it depends on

@@ -1,58 +1,36 @@
-"""How a finished map is looked at: opacity, flicker, confidence, legend with areas."""
+"""How a finished map is looked at: opacity, beside the scene, confidence, legend."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from osgeo import gdal
-from qgis.core import (
-    QgsDistanceArea,
-    QgsGeometry,
-    QgsMapLayer,
-    QgsPointXY,
-    QgsProject,
-    QgsRasterLayer,
-    QgsUnitTypes,
-)
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QHideEvent
-from qgis.PyQt.QtWidgets import (
-    QAbstractItemView,
-    QCheckBox,
-    QHeaderView,
-    QSizePolicy,
-    QSlider,
-    QTableWidget,
-    QTableWidgetItem,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qgis.PyQt.QtWidgets import QCheckBox, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
-from ....common.numbers import number
-from ....processing.styling import class_entries, layer_title, shown_names, style_confidence
+from ....processing.styling import layer_title, style_confidence
 from ....state import layers
-from ....state.layer_roles import CONFIDENCE, MAP, PREVIEW, role
+from ....state.layer_roles import CONFIDENCE, MAP, role
 from ....state.paths import same_file, there
-from ....state.training.spectra import map_transform
 from ....state.workspace import Workspace
-from ...widgets.section import caption, color_icon, keep_place, row
+from ...widgets.flow import Flow
+from ...widgets.section import caption, row
 from ...widgets.state_line import StateLine
+from .comparison import Comparison
+from .legend import MapLegend
 from .map_kind import kind_text
-
-FLICKER_MS = 700
-ROW_HEIGHT = 22
-SHOWN_CLASSES = 6
-"""More are scrolled to, so that what is below stays where it is."""
 
 
 class MapView(QWidget):
     """Controls of the newest map layer, and its ``legend``, which is placed by the section."""
 
-    def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, canvas: QgsMapCanvas, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._workspace = workspace
-        self._pixels: dict[str, int] = {}
         self._kind = StateLine(2, self.tr("What the map was made with"))
         self._kind.setObjectName("mtmsdMapKind")
         self._opacity = QSlider(Qt.Orientation.Horizontal)
@@ -61,61 +39,31 @@ class MapView(QWidget):
         self._opacity.setValue(100)
         self._opacity.setToolTip(self.tr("Opacity of the map over the scene"))
         self._opacity.valueChanged.connect(self._set_opacity)
-        self._flicker = QToolButton()
-        self._flicker.setObjectName("mtmsdFlicker")
-        self._flicker.setText(self.tr("Flic&ker"))
-        self._flicker.setCheckable(True)
-        self._flicker.toggled.connect(self._set_flicker)
+        self.comparison = Comparison(canvas, self)
         self._confidence = QCheckBox(self.tr("Con&fidence"))
         self._confidence.setObjectName("mtmsdConfidence")
         self._confidence.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._confidence.setToolTip(self.tr("Map Scene writes the confidence too."))
         self._confidence.toggled.connect(self._set_confidence)
-        self._timer = QTimer(self)
-        self._timer.setInterval(FLICKER_MS)
-        self._timer.timeout.connect(self._swap)
-        self.legend = QTableWidget(0, 4)
-        self.legend.setObjectName("mtmsdLegend")
-        self.legend.setHorizontalHeaderLabels(
-            ["", self.tr("Class"), self.tr("Pixels"), self.tr("Area")]
-        )
-        self.legend.verticalHeader().hide()
-        self.legend.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
-        header = self.legend.horizontalHeader()
-        header.setMinimumSectionSize(24)
-        for column in (0, 2, 3):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        self.legend.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.legend.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.legend.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.legend.setToolTip(self.tr("Pixels and area of each class in the map"))
-        line = self.fontMetrics().height() + 12  # the header's hint is too small while it is hidden
-        self.legend.setFixedHeight(line + ROW_HEIGHT * SHOWN_CLASSES)
-        keep_place(self.legend)
+        self.legend = MapLegend()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addWidget(self._kind)
-        layout.addLayout(
-            row(
-                caption(self.tr("Opacit&y"), self._opacity), self._opacity, self._flicker, stretch=1
-            )
-        )
-        layout.addWidget(self._confidence)
+        layout.addLayout(row(caption(self.tr("Opacit&y"), self._opacity), self._opacity, stretch=1))
+        compared = self.comparison
+        layout.addLayout(Flow(self._confidence, compared.flicker_button, compared.swipe_button))
         self.refresh()
 
     def refresh(self, *_: Any) -> None:
         """Follow the layers of the project."""
         layer = self.layer()
-        self.legend.setVisible(layer is not None)
-        for control in (self._opacity, self._flicker, self._confidence):
+        self.legend.follow(layer)
+        self.comparison.follow(layer)
+        for control in (self._opacity, self._confidence):
             control.setEnabled(layer is not None)
-        shown = self.tr("Show the map and the scene in turn")
-        self._flicker.setToolTip(shown if layer is not None else self.tr("Map Scene comes first."))
         self._kind.setText(self._kind_of(layer) if layer is not None else "")
         if layer is None:
-            self._flicker.setChecked(False)
             return
         self._opacity.blockSignals(True)
         self._opacity.setValue(round(100 * layer.opacity()))
@@ -145,38 +93,13 @@ class MapView(QWidget):
         return [x for x in made if role(x) == CONFIDENCE and self._workspace.is_of_scene(x)]
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Nobody sees the map and the scene in turn any more."""
-        self._flicker.setChecked(False)
+        """Nobody compares the map with the scene any more."""
+        self.comparison.end()
         super().hideEvent(event)
 
     def layer(self) -> QgsRasterLayer | None:
-        """Return the scene's preview, else its map that is highest in the layer tree."""
-        found: dict[str, QgsRasterLayer] = {}
-        for layer in QgsProject.instance().layerTreeRoot().layerOrder():
-            if isinstance(layer, QgsRasterLayer) and self._workspace.is_of_scene(layer):
-                found.setdefault(role(layer), layer)
-        return found.get(PREVIEW) or found.get(MAP)
-
-    def show_counts(self, pixels: dict[str, int]) -> None:
-        """Show pixels (by class name) and areas."""
-        layer = self.layer()
-        if layer is None:
-            return
-        colors = {name: color for _, name, color in class_entries(layer.source())}
-        shown = shown_names(layer.source())
-        each = pixel_area(layer)
-        self.legend.setRowCount(len(pixels))
-        for index, (written, count) in enumerate(pixels.items()):
-            name = shown.get(written, written)
-            swatch = QTableWidgetItem()
-            swatch.setIcon(color_icon(colors.get(name, "#888888")))
-            cells = [swatch, QTableWidgetItem(name), QTableWidgetItem(number(count))]
-            cells.append(QTableWidgetItem(area_text(count * each) if each else ""))
-            for column, cell in enumerate(cells):
-                if column > 1:
-                    right = int(Qt.AlignmentFlag.AlignRight) | int(Qt.AlignmentFlag.AlignVCenter)
-                    cell.setTextAlignment(right)
-                self.legend.setItem(index, column, cell)
+        """Return the scene's map that is looked at."""
+        return layers.shown_map(self._workspace)
 
     # what is pressed
 
@@ -185,25 +108,6 @@ class MapView(QWidget):
         if layer is not None:
             layer.setOpacity(percent / 100)
             layer.triggerRepaint()
-
-    def _set_flicker(self, on: bool) -> None:
-        if on:
-            self._timer.start()
-            return
-        self._timer.stop()
-        self._show_layer(True)
-
-    def _swap(self) -> None:
-        node = layers.node(self.layer())
-        if node is None:
-            self._flicker.setChecked(False)
-        else:
-            self._show_layer(not node.itemVisibilityChecked())
-
-    def _show_layer(self, on: bool) -> None:
-        node = layers.node(self.layer())
-        if node is not None:
-            node.setItemVisibilityChecked(on)
 
     def _set_confidence(self, on: bool) -> None:
         project = QgsProject.instance()
@@ -223,34 +127,3 @@ class MapView(QWidget):
         style_confidence(layer)
         layers.add(layer, CONFIDENCE, above=self.layer())
         self.refresh()  # what followed the new layer came before its place in the tree
-
-
-def pixel_area(layer: QgsRasterLayer) -> float | None:
-    """Return the area (m²) of the pixel in the middle of a map; None without a CRS.
-
-    In degrees it is measured on the ellipsoid. QGIS's own size of a pixel would be wrong for a
-    rotated raster, which it shows resampled.
-    """
-    crs, dataset = layer.crs(), gdal.Open(layer.source())
-    if not crs.isValid() or dataset is None:
-        return None
-    transform = map_transform(dataset)
-    col, row = dataset.RasterXSize // 2, dataset.RasterYSize // 2
-    corners = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1)]
-    ring = [QgsPointXY(*gdal.ApplyGeoTransform(transform, x, y)) for x, y in corners]
-    measure = QgsDistanceArea()
-    measure.setSourceCrs(crs, QgsProject.instance().transformContext())
-    if crs.isGeographic():
-        measure.setEllipsoid(crs.ellipsoidAcronym() or "WGS84")
-    square = QgsUnitTypes.AreaUnit.AreaSquareMeters
-    return measure.convertAreaMeasurement(
-        measure.measureArea(QgsGeometry.fromPolygonXY([ring])), square
-    )
-
-
-def area_text(square_metres: float) -> str:
-    """Return an area in ha or km², as the user's language writes it."""
-    unit, size = QgsUnitTypes.AreaUnit.AreaHectares, 1e4
-    if square_metres >= 1e7:
-        unit, size = QgsUnitTypes.AreaUnit.AreaSquareKilometers, 1e6
-    return QgsDistanceArea.formatArea(square_metres / size, 1, unit, keepBaseUnit=True)
