@@ -112,7 +112,9 @@ class MtmsdDock(QgsDockWidget):
         self.setWidget(whole)
         self.setMinimumWidth(300)
 
-        self.keys = LabellingKeys(self.workspace, self.classes, self.polygons, iface, self)
+        self.keys = LabellingKeys(
+            self.workspace, self.classes, self.polygons, self.map.points, iface, self
+        )
         self.visibilityChanged.connect(self.keys.set_seen)
         self._last_scene = ""
         self.workspace.scene_changed.connect(self._keep_scene)

@@ -16,18 +16,23 @@ from qgis.core import (
     QgsPointXY,
     QgsProject,
     QgsRectangle,
+    QgsSettings,
     QgsVectorLayer,
 )
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtWidgets import QMenu, QToolButton, QVBoxLayout, QWidget
+from qgis.PyQt.QtGui import QHideEvent, QShowEvent
+from qgis.PyQt.QtWidgets import QCheckBox, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from ...state.paths import there
+from ...state.see_through import SeeThrough
 from ...state.training.classes import LandClass
 from ...state.training.spectra import map_transform
 from ...state.workspace import Workspace
 from ..widgets.section import color_icon, keep_place, row
 from ..widgets.state_line import StateLine
+from .point_mark import PointMark
 
+SEE_THROUGH_SETTING = "mtmsd/dock/seeThrough"
 VIEW_PIXELS = 60
 """So many of the scene's pixels are seen across, around a point."""
 
@@ -51,7 +56,8 @@ class LabelPoints(QWidget):
         self._workspace = workspace
         self._canvas = iface.mapCanvas()
         self._points: Sequence[DoubtfulPoint] = ()
-        self._file: Path | None = None
+        self._mark = PointMark(self._canvas, self)
+        self.see_through = SeeThrough(workspace, self)
         self._text = StateLine(2, self.tr("The two classes that are in doubt there"))
         self._text.setObjectName("mtmsdPointText")
         self._label = QToolButton()
@@ -73,6 +79,14 @@ class LabelPoints(QWidget):
         self._zoom.setText(self.tr("Zoom to It"))
         self._zoom.setToolTip(self.tr("Show the point in the middle of the map window"))
         self._zoom.clicked.connect(self._show_place)
+        self._through = QCheckBox(self.tr("See-through map"))
+        self._through.setObjectName("mtmsdPointSeeThrough")
+        self._through.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self._through.setToolTip(
+            self.tr("The scene shines through the map while the points are visited")
+        )
+        self._through.setChecked(QgsSettings().value(SEE_THROUGH_SETTING, True, type=bool))
+        self._through.toggled.connect(self._set_through)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -80,10 +94,18 @@ class LabelPoints(QWidget):
         buttons = row(self._zoom, self._label, self._next)
         buttons.addStretch(1)
         layout.addLayout(buttons)
-        keep_place(self, self._zoom, self._label, self._next)
+        layout.addWidget(self._through)
+        keep_place(self, self._zoom, self._label, self._next, self._through)
+        workspace.scene_changed.connect(self.see_through.end)
+        workspace.map_changed.connect(self.see_through.end)
         workspace.scene_changed.connect(self._read)
         workspace.points_changed.connect(self._points_changed)
         self._read()
+
+    def release(self) -> None:
+        """Let go of the canvas and the project; the map is as opaque as before."""
+        self._mark.release()
+        self.see_through.release()
 
     @property
     def _at(self) -> int:
@@ -108,8 +130,13 @@ class LabelPoints(QWidget):
         """Tell which point it is, and between which classes it stands."""
         self.setVisible(bool(self._points))
         left = self._at < len(self._points)
-        for button in (self._zoom, self._label, self._next):
+        for button in (self._zoom, self._label, self._next, self._through):
             button.setVisible(left)
+        if left and self.isVisible():
+            self._mark.show(self._points[self._at].place, self._workspace.scene.crs())
+        else:
+            self._mark.hide()
+            self.see_through.end()
         if left:
             text = self.tr("Point {} of {}: {} or {}?")
             names = self._points[self._at].names
@@ -117,12 +144,32 @@ class LabelPoints(QWidget):
         else:
             self._text.setText(self.tr("That was the last point. Map anew to see what it gained."))
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Mark the point again."""
+        super().showEvent(event)
+        self.refresh()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Nobody steps through the points any more."""
+        super().hideEvent(event)
+        self._mark.hide()
+        self.see_through.end()
+
+    def _set_through(self, on: bool) -> None:
+        QgsSettings().setValue(SEE_THROUGH_SETTING, on)
+        if on:
+            self.see_through.begin()
+        else:
+            self.see_through.end()
+
     # the point
 
     def _show_place(self) -> None:
         """Show the point with its surroundings."""
         if self._at >= len(self._points):
             return
+        if self._through.isChecked() and self.isVisible():
+            self.see_through.begin()
         scene, place = self._workspace.scene, self._points[self._at].place
         half = VIEW_PIXELS / 2 * max(scene.rasterUnitsPerPixelX(), scene.rasterUnitsPerPixelY())
         around = QgsRectangle(
@@ -151,6 +198,11 @@ class LabelPoints(QWidget):
                 action = self._menu.addAction(color_icon(land_class.color), land_class.name)
                 action.triggered.connect(lambda _on=False, c=land_class: self._label_it(c))
             self._menu.addSeparator()
+
+    def label_as(self, land_class: LandClass | None) -> None:
+        """Give the point a class, if there are both."""
+        if land_class is not None and self._at < len(self._points):
+            self._label_it(land_class)
 
     def _label_it(self, land_class: LandClass) -> None:
         place = self._points[self._at].place

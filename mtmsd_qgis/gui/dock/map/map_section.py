@@ -85,9 +85,11 @@ class MapSection(Section):
         self._view_box = MapView(workspace, iface.mapCanvas())
         products = MapProducts(workspace, iface, running)
         products.warned.connect(partial(self._warn_of, "products"))
+        self.points = products.points
+        self.points.see_through.changed.connect(self._view_box.refresh)
         self._better = BetterBaseline(workspace, "mtmsdMapBetter")
         self._better.chosen.connect(self.use)
-        for part in (self._view_box, products, self._view_box.legend, products.points):
+        for part in (self._view_box, products, self._view_box.legend, self.points):
             self.rows.addWidget(part)
         self.rows.addWidget(self._better)
         workspace.scene_changed.connect(self._scene_changed)
@@ -109,6 +111,7 @@ class MapSection(Section):
         project.layersAdded.disconnect(self._view_box.refresh)
         project.layersRemoved.disconnect(self._view_box.refresh)
         self._view_box.comparison.end()
+        self.points.release()
 
     def _warn_of(self, part: str, sentences: tuple[str, ...]) -> None:
         """Show what the engine warned of in the map and in what was made of it."""

@@ -11,6 +11,7 @@ from qgis.PyQt.QtGui import QKeySequence
 from qgis.PyQt.QtWidgets import QAbstractButton, QAction, QWidget
 
 from ....state.workspace import Workspace
+from ...map_tools.label_points import LabelPoints
 from .classes_section import ClassesSection
 from .polygons_section import PolygonsSection
 
@@ -31,6 +32,7 @@ class LabellingKeys(QObject):
         workspace: Workspace,
         classes: ClassesSection,
         polygons: PolygonsSection,
+        points: LabelPoints,
         iface: QgisInterface,
         dock: QWidget,
     ) -> None:
@@ -61,6 +63,8 @@ class LabellingKeys(QObject):
         }
         end = self.tr("MTMSD: end the polygon or take the region")
         self._end = self._add(end, "E", polygons.finish)
+        label = self.tr("MTMSD: give the point to label the class")
+        self._label = self._add(label, "L", lambda: points.label_as(classes.current))
         for action in self._actions:
             action.changed.connect(self._show_keys)
         workspace.scene_changed.connect(self._enable)
@@ -69,7 +73,7 @@ class LabellingKeys(QObject):
 
     @property
     def _actions(self) -> list[QAction]:
-        return [*self._classes_keys, *self._pressing.values(), self._end]
+        return [*self._classes_keys, *self._pressing.values(), self._end, self._label]
 
     def _add(self, text: str, key: str, pressed: Callable[[], object]) -> QAction:
         action = QAction(text, self._window)
