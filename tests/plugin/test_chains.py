@@ -29,7 +29,10 @@ from qgis.PyQt.QtTest import QTest
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("engine_python")]
 
 LEARN = "iterations=10 batch_size=2 components=4"
-FIT = "timesteps=100,500 blocks=1,5 channels=32 members=1 epochs=8"
+FIT = (
+    "timesteps=100,500 blocks=1,5 channels=32 members=1 epochs=8 samples_per_epoch=500 "
+    "classifier.learning_rate=6e-3"  # none is looked for
+)
 SPECTRAL = {"CLASSIFIER": "svm", "HOLDOUT": 0}
 
 

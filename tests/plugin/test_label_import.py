@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -158,10 +159,17 @@ def test_plugin_and_engine_take_the_same_names_for_alike(
     file = tmp_path / "names.json"
     file.write_text(json.dumps(names))
     code = (
-        "import json; from pathlib import Path; from mtmsd.classes import name_key; "
+        "import json; from pathlib import Path; from unicodedata import category; "
+        "from mtmsd.classes import name_key; "
         f"names = json.loads(Path({str(file)!r}).read_text()); "
-        "print(json.dumps([name_key(name) for name in names]))"
+        "print(json.dumps([[name_key(name), category(name[3])] for name in names]))"
     )
-    keys = of_engine(engine_python, code)
-    assert keys[ord("X")] == "ssex\u0301 ryex"
-    assert [hex(c) for c, name, key in zip(odd, names, keys) if name_key(name) != key] == []
+    theirs = of_engine(engine_python, code)
+    assert theirs[ord("X")][0] == "ssex\u0301 ryex"
+    differ = [
+        hex(ord(name[3]))
+        for name, (key, category) in zip(names, theirs)
+        # a letter that the older Unicode of the two Pythons does not know has no lower case there
+        if name_key(name) != key and category == unicodedata.category(name[3])
+    ]
+    assert differ == []
