@@ -173,11 +173,27 @@ def test_a_stream_that_fails_on_held_out_pixels_is_not_listened_to() -> None:
     wrong = np.where(rng.random(300) < 0.3, truth, rng.integers(0, 3, 300))
     good = np.where((rng.random(300) < 0.85)[:, None], good, np.full(3, 1 / 3))
     bad = np.eye(3)[wrong] * 0.9 + 0.1 / 3
-    pool = fit_pool(floored(np.stack([good, bad])), truth, np.ones(300), 40)
+    pool = fit_pool(floored(np.stack([good, bad])), truth, np.arange(300) % 40)
     assert pool.shares.sum() == pytest.approx(1)
     assert pool.shares[0] > 0.85
-    few = fit_pool(floored(np.stack([good, bad]))[:, :4], truth[:4], np.ones(4), 1)
+    few = fit_pool(floored(np.stack([good, bad]))[:, :4], truth[:4], np.zeros(4))
     assert abs(few.shares[0] - 0.5) < abs(pool.shares[0] - 0.5), "few polygons move weights less"
+
+
+def test_regions_of_a_pixel_with_doubtful_labels_do_not_take_the_confidence() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.concatenate([np.repeat(np.arange(20), 100), np.arange(20, 220)])
+    single = groups >= 20
+    truth = rng.integers(0, 3, len(groups))
+    predicted = np.where(
+        rng.random(len(truth)) < np.where(single, 0.4, 0.95), truth, (truth + 1) % 3
+    )
+    stream = floored(np.eye(3)[predicted][None] * 0.8 + 0.2 / 3)
+    pool = fit_pool(stream, truth, groups)
+    confidence = np.exp(pool.log_probabilities(stream)).max(1).mean()
+    assert confidence == pytest.approx((predicted == truth).mean(), abs=0.1)
+    whole = fit_pool(stream, truth, np.where(single, groups, 0))
+    assert np.exp(whole.log_probabilities(stream)).max(1).mean() < 0.95, "a lake is not all"
 
 
 def test_streams_that_agree_do_not_differ_and_those_that_do_not_do() -> None:

@@ -243,10 +243,7 @@ class StackTrainingSet:
             return equal_pool(len(streams))
         values = [c.value for c in self.labels.classes]
         truth = np.searchsorted(values, self.labels.values[index])
-        polygons, of, size = np.unique(
-            self.labels.groups[index], return_inverse=True, return_counts=True
-        )
-        return fit_pool(streams, truth, 1 / size[of], len(polygons))
+        return fit_pool(streams, truth, self.labels.groups[index])
 
     def predict(self, classifier: StackClassifier, index: np.ndarray) -> np.ndarray:
         """Class probabilities (n, K) of labelled pixels."""
