@@ -140,7 +140,8 @@ EVERY_ARGUMENT: dict[str, dict[str, Any]] = {
                "from_field": "x", "to_field": "y"},
     "library": {"scene": "s", "library": ["a b.sli", "c.asd"], "output": "o", "exclude": "1",
                 "library_factor": 100.0},
-    "import": {"source": "c.mat", "output": "o", "variable": "v", "wavelengths": "w"},
+    "import": {"source": "c.mat", "output": "o", "variable": "v", "wavelengths": "w",
+               "scene": "s"},
     "doctor": {},
     "export": {"classifier": "c", "output": "o.onnx"},
 }  # fmt: skip

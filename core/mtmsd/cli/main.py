@@ -104,8 +104,8 @@ def pretrain(as_json: bool, **values: Any) -> int:
 def train(as_json: bool, features: str | None, **values: Any) -> int:
     """Learn the classes of LABELS, and say how accurate that is.
 
-    LABELS is any vector layer (file.gpkg|layername=x for one of several) or a label raster
-    on the scene's grid with 0 = unlabelled.
+    LABELS is any vector layer (file.gpkg|layername=x for one of several), SCP's .scpx, ENVI's ROIs
+    (.xml, or .roi as text), or a label raster on the scene's grid with 0 = unlabelled.
     """
     return _run("train", _with_features(values, features), as_json)
 
@@ -324,15 +324,18 @@ def spectral_library(as_json: bool, library: tuple[str, ...], **values: Any) -> 
 
 @cli.command("import", cls=Command)
 @click.argument("source")
-@output("RASTER", "The GeoTIFF.")
+@output("FILE", "The GeoTIFF; of training areas the polygons, .gpkg.")
 @click.option("--variable", metavar="NAME", help="Of a .mat file that holds several.")
 @click.option("--wavelengths", metavar="FILE", help="Text with a .mat cube's wavelengths in nm.")
+@click.option("--scene", metavar="RASTER", help="The scene that training areas were drawn on.")
 @exclude
 @json_messages
 def import_raster(as_json: bool, **values: Any) -> int:
     """Make a GeoTIFF of SOURCE: a .mat cube or labels, or a product that QGIS does not show.
 
-    MATLAB 4 to 7.3, PRISMA, EMIT, archives; any raster that 'mtmsd info' reads.
+    MATLAB 4 to 7.3, PRISMA, EMIT, archives; any raster that 'mtmsd info' reads. Training areas of
+    SCP (.scpx) and ENVI (.roi as text, .xml) become polygons; the other commands take them as
+    they are.
     """
     return _run("import", values, as_json)
 

@@ -30,6 +30,8 @@ NAME_FIELDS = tuple(_NAMES["name"])
 COLOR_FIELDS = tuple(_NAMES["color"])
 NAMES_BESIDE: dict[str, str] = _NAMES["names_beside"]
 """Where the names of a field of numbers stand, if it is not one of the fields above."""
+COLORS_BESIDE: dict[str, str] = _NAMES["colors_beside"]
+"""Where the colours of a field stand that has its own."""
 FEW = 5
 """Features from which on a field that tells each from each is taken for their number."""
 
@@ -102,7 +104,8 @@ def read_legend(
         check_names(found, (), layer)
         if extra:
             warnings.append(f"'{layer}' has classes that are not known so far: {', '.join(extra)}.")
-    companion = _companion(fields, field, COLOR_FIELDS)
+    own = COLORS_BESIDE.get(field.lower(), COLOR_FIELDS[0])
+    companion = _companion(fields, field, (own, *COLOR_FIELDS))
     colors = _most_common(values, fields[companion]) if companion else {}
     entries = {v: (name, _hex(colors.get(v))) for v, name in found.items()}
     return Legend(values, with_colors(entries, known), tuple(warnings), field, numbers is not None)

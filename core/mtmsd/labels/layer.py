@@ -24,7 +24,11 @@ SOURCE_OPTION = re.compile(r"\|(?=layername=|layerid=|subset=|geometrytype=|opti
 
 @dataclass(frozen=True)
 class Layer:
-    """Features of a vector layer; ``fids`` are their numbers in the file."""
+    """Features of a vector layer; ``fids`` are their numbers in the file.
+
+    ``class_field`` is the field of the class where the format says which; ``in_pixels`` whether
+    x and y are column and row of the scene, corners at whole numbers.
+    """
 
     name: str
     fids: np.ndarray
@@ -32,6 +36,8 @@ class Layer:
     fields: dict[str, np.ndarray]
     crs: CRS | None
     warnings: tuple[str, ...]
+    class_field: str | None = None
+    in_pixels: bool = False
 
 
 def has_shapes(file: str) -> bool:

@@ -15,6 +15,7 @@ from rasterio.warp import transform as transform_coordinates
 from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
 from mtmsd.labels.class_fields import Legend, read_legend
+from mtmsd.labels.foreign import is_foreign, read_foreign
 from mtmsd.labels.labels import Labels, Overlap
 from mtmsd.labels.layer import Layer, read_layer
 from mtmsd.scene.formats.source import GDAL_ERRORS
@@ -36,8 +37,13 @@ def read_polygons(
     overlap: Overlap,
 ) -> Labels:
     """Rasterise the features of a vector layer; see :func:`mtmsd.labels.read.read_labels`."""
-    content = read_layer(path, layer)
-    legend = read_legend(content.name, content.fields, class_field, known)
+    file = path.split("|")[0]
+    if is_foreign(file):
+        content = read_foreign(file, scene, class_field)
+    else:
+        content = read_layer(path, layer)
+    field = class_field or content.class_field
+    legend = read_legend(content.name, content.fields, field, known)
     warnings = [*content.warnings, *legend.warnings]
     geometries, repaired = repair(content)
     if repaired:
@@ -96,6 +102,8 @@ def to_pixels(
     geometries: np.ndarray, content: Layer, scene: Scene | Grid
 ) -> tuple[np.ndarray, list[str]]:
     """Return geometries in pixel coordinates: x = column, y = row, corners at whole numbers."""
+    if content.in_pixels:
+        return geometries, []
     notes = []
     if scene.crs is not None and content.crs is None:
         notes.append(f"'{content.name}' has no coordinate system; taken as that of '{scene.name}'.")
