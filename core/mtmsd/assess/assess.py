@@ -25,6 +25,7 @@ from mtmsd.labels.mask import MaskFile
 from mtmsd.labels.read import read_labels
 from mtmsd.labels.splits import Split
 from mtmsd.labels.thinning import thinning_sentence
+from mtmsd.libraries.training import alone_sentence
 from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import ClassMap
 from mtmsd.scene.pixel_area import pixel_area
@@ -224,6 +225,9 @@ def _finish(
     if thinned:
         sentence = thinning_sentence(thinned["kept"], thinned["of"])
         result = {**result, "warnings": [sentence, *result["warnings"]]}
+    alone = alone_sentence(material.class_map.metadata.get("library"))
+    if alone and alone not in result["warnings"]:
+        result = {**result, "warnings": [alone, *result["warnings"]]}
     result = {**result, **facts(result, material, sources, reporter), "commands": list(commands)}
     area = pixel_area(material.class_map)
     if area is not None and area.note:

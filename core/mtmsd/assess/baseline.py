@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mtmsd.assess.informing import Informing
 from mtmsd.labels.labels import Labels
+from mtmsd.libraries.training import TrainingLibrary
 from mtmsd.reporting import Reporter
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
@@ -39,6 +40,7 @@ def spectral_baselines(
     *,
     seed: int,
     leave_out: str = "",
+    library: TrainingLibrary | None = None,
     informing: Informing | None = None,
     reporter: Reporter,
 ) -> list[Baseline]:
@@ -53,6 +55,8 @@ def spectral_baselines(
         On the scene's grid; the answers for the test pixels of all parts are joined.
     leave_out : str
         Name of a baseline that is not wanted.
+    library : TrainingLibrary, optional
+        Spectra that are learnt beside the training pixels.
     informing : Informing, optional
         Told of what fails; a baseline that fails is left out.
 
@@ -73,12 +77,13 @@ def spectral_baselines(
         return []
 
     def answers(name: str) -> NDArray[np.uint16]:
-        return np.concatenate(
-            [
-                fit(name, known, train.values, seed=seed, groups=train.groups).predict(asked)
-                for (known, asked), (train, _) in zip(spectra, parts, strict=True)
-            ]
-        )
+        found = []
+        for (known, asked), (train, _) in zip(spectra, parts, strict=True):
+            learnt = known, train.values, train.groups
+            if library is not None:
+                learnt = library.added_to(*learnt, seed)
+            found.append(fit(name, *learnt[:2], seed=seed, groups=learnt[2]).predict(asked))
+        return np.concatenate(found)
 
     results: list[Baseline] = []
     for done, (name, method) in enumerate(METHODS.items()):

@@ -17,6 +17,7 @@ from mtmsd.assess.independence import distances
 from mtmsd.assess.informing import Informing
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.splits import Split, by_polygon, positions, random_stratified, spatial_folds
+from mtmsd.libraries.training import TrainingLibrary
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 
@@ -158,6 +159,7 @@ def judge(
     patch: int,
     seed: int,
     reporter: Reporter,
+    library: TrainingLibrary | None = None,
 ) -> dict[str, Any]:
     """Learn without the held-out pixels, predict them, and compare with spectral baselines.
 
@@ -167,6 +169,8 @@ def judge(
         Name of the classifier that is judged; it is no baseline of its own.
     patch : int
         Side of the patch around a test pixel in which training pixels are counted.
+    library : TrainingLibrary, optional
+        Spectra that the learner learns beside the pixels; the baselines learn them, too.
 
     Returns
     -------
@@ -189,6 +193,7 @@ def judge(
         answers.parts,
         seed=seed,
         leave_out=method,
+        library=library,
         informing=informing,
         reporter=reporter,
     )

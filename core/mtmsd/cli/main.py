@@ -27,6 +27,7 @@ from mtmsd.cli.options import (
     init,
     json_messages,
     kind,
+    libraries,
     library_factor,
     masks,
     method,
@@ -88,6 +89,7 @@ def pretrain(as_json: bool, **values: Any) -> int:
 @click.option("--model", metavar="MODEL", help="From 'mtmsd pretrain'; mtmsd needs it.")
 @kind
 @class_field
+@libraries
 @exclude
 @masks
 @click.option(
@@ -199,6 +201,7 @@ def assess(as_json: bool, **values: Any) -> int:
 )
 @class_field
 @kind
+@libraries
 @rasters
 @click.option("--report", metavar="FILE", help="The accuracy report, HTML.")
 @click.option(

@@ -175,17 +175,32 @@ kind = click.option(
     "plain spectra. auto: stack; with the preset paper mtmsd. All but mtmsd do without a "
     "diffusion model.",
 )
-doubtful = click.option(
-    "--doubtful",
-    metavar="FILE.gpkg",
-    help="Also the polygons that disagree with their class; stack only.",
-)
 library_factor = click.option(
     "--library-factor",
     type=float,
     metavar="NUMBER",
     help="Multiply the values of spectral libraries by it.  [default: told by file or numbers, and "
     "said]",
+)
+libraries = together(
+    click.option(
+        "--library",
+        multiple=True,
+        metavar="FILE[:CLASS]",
+        help="Also learn the spectra of a library (see 'mtmsd library'); without CLASS each "
+        "spectrum's name is its class. May be given several times.",
+    ),
+    click.option(
+        "--library-classes",
+        metavar="FILE.csv",
+        help="Columns name,class: the class of each spectrum; others are left out.",
+    ),
+    library_factor,
+)
+doubtful = click.option(
+    "--doubtful",
+    metavar="FILE.gpkg",
+    help="Also the polygons that disagree with their class; stack only.",
 )
 resume = click.option(
     "--resume", is_flag=True, help="Continue where the last run with this output ended."

@@ -85,6 +85,25 @@ class Masked:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Libraries:
+    """Spectral libraries that train beside the labels."""
+
+    library: list[Source] = dataclasses.field(default_factory=list)
+    """FILE or FILE:CLASS; without a class each spectrum's name is its class."""
+    library_classes: Path | None = None
+    """Table name,class: the class of each spectrum by its name."""
+    library_factor: float | None = None
+    """By which their values are multiplied; told by the numbers if not given."""
+
+    def library_files(self) -> list[Path]:
+        """Return the files of the libraries and of their classes."""
+        from mtmsd.libraries.training import split_source
+
+        table = [self.library_classes] if self.library_classes else []
+        return [*(split_source(source)[0] for source in self.library), *table]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Rasters:
     """What every mapping command writes, and what is done to the map after the classifier."""
 
@@ -157,10 +176,10 @@ def command_line(command: str, arguments: Any) -> str:
             positional += map(str, value) if isinstance(value, list) else [str(value)]
         elif value is True:
             options.append(f"--{name}")
+        elif isinstance(value, list):
+            options += [w for item in value for w in (f"--{name.replace('_', '-')}", str(item))]
         elif isinstance(value, dict):
             options += [word for pair in value.items() for word in ("--set", "=".join(pair))]
-        elif isinstance(value, list):
-            options += [word for item in value for word in (f"--{name}", str(item))]
         elif value is not None and value != field.default:
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             options += [_OPTIONS.get(name, f"--{name.replace('_', '-')}"), text]

@@ -52,11 +52,17 @@ def open_scene_for(
     return matched
 
 
-def open_labels(path: Source, scene: Scene, class_field: str | None, reporter: Reporter) -> Labels:
+def open_labels(
+    path: Source,
+    scene: Scene,
+    class_field: str | None,
+    reporter: Reporter,
+    fewest_classes: int = 2,
+) -> Labels:
     """Read labels and pass their warnings on."""
     from mtmsd.labels.read import read_labels
 
-    labels = read_labels(path, scene, class_field=class_field)
+    labels = read_labels(path, scene, class_field=class_field, fewest_classes=fewest_classes)
     for sentence in labels.warnings:
         reporter.warning(sentence)
     return labels

@@ -10,8 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from mtmsd.commands import assess, classify, nextlabels, pretrain, regions, train, vectorize
-from mtmsd.commands.arguments import Masked, Method, Pixels, Rasters, Source, command_line
-from mtmsd.commands.inputs import open_labels, open_scene
+from mtmsd.commands.arguments import (
+    Libraries,
+    Masked,
+    Method,
+    Pixels,
+    Rasters,
+    Source,
+    command_line,
+)
+from mtmsd.commands.inputs import open_scene
+from mtmsd.commands.libraries import check_library, open_training
 from mtmsd.commands.method import check_backbone, check_method
 from mtmsd.commands.outputs import check_outputs, check_rasters, check_vectors
 from mtmsd.jobs.work import Steps, work_folder, work_path
@@ -24,7 +33,7 @@ _NETWORK_MODULES = ("mtmsd.diffusion.pretrain", "mtmsd.classify.training")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Rasters, Method, Masked):
+class Arguments(Rasters, Libraries, Method, Masked):
     """What ``map`` needs."""
 
     scene: Source
@@ -108,6 +117,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
             arguments.init,
             arguments.validation,
             *arguments.mask,
+            *arguments.library_files(),
         ],
         [
             arguments.output,
@@ -122,6 +132,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     train.check_choices(arguments.classifier, arguments.split, arguments.holdout)
     meant = train.classifier_for(arguments.classifier, arguments.preset)
     train.check_doubtful(meant, arguments.doubtful)
+    check_library(meant, arguments)
     network = arguments.model is not None or arguments.pretrains
     if network or arguments.settings:
         learnt = settings.pretrain
@@ -149,7 +160,7 @@ def _check_labels(arguments: Arguments) -> None:
 
     silent = Reporter()  # each step tells its own warnings
     with open_scene(arguments.scene, arguments.exclude, silent, arguments.masks()) as scene:
-        labels = open_labels(arguments.labels, scene, arguments.class_field, silent)
+        labels, _ = open_training(arguments, arguments.labels, arguments.class_field, scene, silent)
         if arguments.regions:
             from mtmsd.regions.learner import check_size
             from mtmsd.regions.methods import regions_named
@@ -240,6 +251,7 @@ class _Sequence:
                 arguments.output,
                 given.doubtful,
                 *given.mask,
+                *given.library_files(),
             ],
             lambda: train.run(arguments, self._reporter),
         )
@@ -254,6 +266,7 @@ class _Sequence:
             model=Path(model) if model else None,
             classifier=train.classifier_for(given.classifier, given.preset),
             class_field=given.class_field,
+            **{f.name: getattr(given, f.name) for f in fields(Libraries)},
             exclude=given.exclude,
             holdout=0 if given.validation else given.holdout,
             calibrate=given.validation is not None,
@@ -380,7 +393,7 @@ class _Sequence:
         model = train.load_model(Path(results["model"]) if results["model"] else None)
         parted = self._train_arguments(results["model"])
         with train.scene_of(model, parted, silent) as scene:
-            labels = open_labels(given.labels, scene, given.class_field, silent)
+            labels, _ = open_training(given, given.labels, given.class_field, scene, silent)
             held = train.held_out(parted, labels)
             told = results["accuracy"]
             if told and "region_figures" in results:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from mtmsd.commands.arguments import Masked, Method, Pixels, Source
+from mtmsd.commands.arguments import Libraries, Masked, Method, Pixels, Source
 from mtmsd.commands.devices import on_device
-from mtmsd.commands.inputs import open_labels, open_scene, open_scene_for
+from mtmsd.commands.inputs import open_scene, open_scene_for
+from mtmsd.commands.libraries import check_library, network_sentence, open_training
 from mtmsd.commands.method import check_method
 from mtmsd.commands.outputs import check_outputs, check_vectors
 from mtmsd.errors import InputError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mtmsd.classify.training import TrainingSet
     from mtmsd.diffusion.model import DiffusionModel
     from mtmsd.labels.labels import Labels
+    from mtmsd.libraries.training import TrainingLibrary
     from mtmsd.scene.raster import Scene
     from mtmsd.spectral.classifier import SpectralTrainingSet
     from mtmsd.stack.training import StackTrainingSet
@@ -47,7 +49,7 @@ def classifier_for(name: str, preset: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Method, Masked):
+class Arguments(Libraries, Method, Masked):
     """What ``train`` needs."""
 
     preset: str = ""
@@ -92,8 +94,15 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
             hint="Give the one that pretrain has written, or choose stack, svm or rf.",
         )
     check_doubtful(meant, arguments.doubtful)
+    check_library(meant, arguments)
     check_outputs(
-        [arguments.scene, arguments.labels, arguments.model, *arguments.mask],
+        [
+            arguments.scene,
+            arguments.labels,
+            arguments.model,
+            *arguments.mask,
+            *arguments.library_files(),
+        ],
         [arguments.output, arguments.doubtful],
     )
     with work_folder(arguments.output, arguments.resume, reporter) as work:
@@ -128,22 +137,33 @@ def _run_in(
     if model and arguments.classifier in (METHOD, STACK):
         check_method(arguments.chosen().classifier, model.patch_size)
     with scene_of(model, arguments, reporter) as scene:
-        labels = open_labels(arguments.labels, scene, arguments.class_field, reporter)
+        labels, library = open_training(
+            arguments, arguments.labels, arguments.class_field, scene, reporter
+        )
+        if library and model:
+            reporter.warning(network_sentence(library))
         place = scene.transform, scene.crs
-        samples = _samples(work, arguments, model, device, scene, labels, reporter)
+        samples = _samples(work, arguments, model, device, scene, labels, library, reporter)
+        read = [
+            arguments.scene,
+            arguments.labels,
+            arguments.model,
+            *arguments.mask,
+            *arguments.library_files(),
+        ]
         patch = model.patch_size if model else PATCH
         accuracy = Steps(work).run(
             "accuracy",
             arguments,
-            [arguments.scene, arguments.labels, arguments.model, *arguments.mask],
-            lambda: {"figures": _accuracy(arguments, scene, samples, patch, reporter)},
+            read,
+            lambda: {"figures": _accuracy(arguments, scene, samples, patch, library, reporter)},
         )["figures"]
         temperature = None
         if arguments.holdout == 0:
             temperature = Steps(work).run(
                 "calibration",
                 arguments,
-                [arguments.scene, arguments.labels, arguments.model, *arguments.mask],
+                read,
                 lambda: {"temperature": _temperature(arguments, samples, reporter)},
             )["temperature"]
     reporter.phase("fit", "Learning the classes from all polygons")
@@ -209,6 +229,7 @@ def _samples(
     device: TorchDevice | None,
     scene: Scene,
     labels: Labels,
+    library: TrainingLibrary | None,
     reporter: Reporter,
 ) -> AnyTrainingSet:
     """Read what the classifier learns from."""
@@ -217,16 +238,16 @@ def _samples(
 
         network = (
             _network_samples(work, arguments, model, device, scene, labels, reporter)
-            if model and device
+            if model and device and not (library and library.alone)
             else None
         )
         return StackTrainingSet.extract(
-            scene, labels, network=network, seed=arguments.seed, reporter=reporter
+            scene, labels, network=network, library=library, seed=arguments.seed, reporter=reporter
         )
     if model is None or device is None:
         from mtmsd.spectral.classifier import SpectralTrainingSet
 
-        return SpectralTrainingSet.extract(scene, labels, arguments.classifier, reporter)
+        return SpectralTrainingSet.extract(scene, labels, arguments.classifier, reporter, library)
     return _network_samples(work, arguments, model, device, scene, labels, reporter)
 
 
@@ -308,6 +329,7 @@ def _accuracy(
     scene: Scene,
     samples: AnyTrainingSet,
     patch: int,
+    library: TrainingLibrary | None,
     reporter: Reporter,
 ) -> dict[str, Any] | None:
     """Return the figures of held-out labels; None if nothing could be held out."""
@@ -330,7 +352,12 @@ def _accuracy(
         patch=patch,
         seed=arguments.seed,
         reporter=reporter,
+        library=library,
     )
+    if library is not None:
+        from mtmsd.libraries.training import alone_sentence
+
+        accuracy["warnings"] += filter(None, (alone_sentence(library.origin),))
     if held.kind == OWN_FOLDS:
         stack = samples.fit(None, seed=arguments.seed, reporter=reporter).metadata["stack"]
         accuracy["warnings"] += stack["notes"]

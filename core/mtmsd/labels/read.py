@@ -29,6 +29,7 @@ def read_labels(
     class_field: str | None = None,
     layer: str | None = None,
     minimum: int = 3,
+    fewest_classes: int = 2,
     classes: Sequence[ClassInfo] | None = None,
     overlap: Overlap = "last",
 ) -> Labels:
@@ -44,8 +45,10 @@ def read_labels(
     layer : str, optional
         Layer of a file that has several.
     minimum : int
-        Pixels that each class must have, of two classes at least; 0 asks nothing of the classes,
-        as is right for validation labels.
+        Pixels that each class must have; 0 asks nothing of the classes, as is right for
+        validation labels.
+    fewest_classes : int
+        Classes that there must be; one is enough where a spectral library has another.
     classes : sequence of ClassInfo, optional
         Classes that are known already: text fields take their values from them.
     overlap : "last" or "refuse"
@@ -73,7 +76,7 @@ def read_labels(
     labels = with_groups_joined(labels, Path(file).name, fewest)
     labels = _where_scene_has_data(labels, scene, Path(file).name)
     if minimum > 0:
-        _check_classes(labels, minimum, Path(file).name)
+        _check_classes(labels, minimum, fewest_classes, Path(file).name)
     return labels
 
 
@@ -110,9 +113,9 @@ def _tiles(labels: Labels) -> Iterator[tuple[tuple[int, int, int, int], np.ndarr
         yield (row, col, int(rows.max()) - row + 1, int(cols.max()) - col + 1), members
 
 
-def _check_classes(labels: Labels, minimum: int, name: str) -> None:
+def _check_classes(labels: Labels, minimum: int, fewest: int, name: str) -> None:
     counts = labels.counts()
-    if len(counts) < 2:
+    if len(counts) < fewest:
         place = f" in the field '{labels.field}'" if labels.field else ""
         raise InputError(
             f"'{name}' has one class only ('{labels.classes[0].name}'){place}; a map needs two "

@@ -20,6 +20,7 @@ from mtmsd.files.model_check import check_scene, describe_bands, read_classes, r
 from mtmsd.files.tensor_file import save_arrays
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.thinning import stratified_subsample, thinning_sentence
+from mtmsd.libraries.training import TrainingLibrary
 from mtmsd.reporting import Reporter
 from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
@@ -165,10 +166,17 @@ class SpectralTrainingSet:
     labels: Labels
     spectra: np.ndarray
     model: SceneBands
+    library: TrainingLibrary | None = None
+    """Spectra that are learnt in every fit, and held out in none."""
 
     @classmethod
     def extract(
-        cls, scene: Scene, labels: Labels, method: str, reporter: Reporter
+        cls,
+        scene: Scene,
+        labels: Labels,
+        method: str,
+        reporter: Reporter,
+        library: TrainingLibrary | None = None,
     ) -> SpectralTrainingSet:
         """Read the spectra of all labelled pixels; ``method`` is a name in ``METHODS``."""
         if len(labels) > LARGEST_TRAINING:
@@ -181,7 +189,7 @@ class SpectralTrainingSet:
             **describe_bands(scene.used, scene.wavelengths),
             "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
         }
-        return cls(method, labels, spectra, SceneBands(metadata, spectra.mean(0)))
+        return cls(method, labels, spectra, SceneBands(metadata, spectra.mean(0)), library)
 
     def fit(
         self, index: np.ndarray | None = None, *, seed: int, reporter: Reporter
@@ -192,6 +200,10 @@ class SpectralTrainingSet:
         kept = rows[stratified_subsample(self.labels.values[rows], LARGEST_TRAINING, seed)]
         spectra, values = self.spectra[kept], self.labels.values[kept]
         groups = self.labels.groups[kept]
+        metadata = {"version": __version__, "seed": seed, "samples": len(kept)}
+        if self.library is not None:
+            spectra, values, groups = self.library.added_to(spectra, values, groups, seed)
+            metadata["library"] = self.library.origin
         fitted = fit(self.method, spectra, values, seed=seed, groups=groups, calibrate=True)
         classifier = SpectralClassifier(
             self.model,
@@ -200,7 +212,7 @@ class SpectralTrainingSet:
             spectra,
             values,
             groups,
-            {"version": __version__, "seed": seed, "samples": len(kept)},
+            metadata,
         )
         if len(kept) < len(rows):
             classifier.metadata["thinned"] = {"kept": len(kept), "of": len(rows)}

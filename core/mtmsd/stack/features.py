@@ -47,6 +47,21 @@ class PixelFeatures:
         """Return the pixels that a mask or an index array chooses."""
         return PixelFeatures(self.spectra[index], self.context[index])
 
+    def joined(self, other: PixelFeatures) -> PixelFeatures:
+        """Return these pixels and others behind them."""
+        return PixelFeatures(
+            np.concatenate([self.spectra, other.spectra]),
+            np.concatenate([self.context, other.context]),
+        )
+
+
+def features_alone(spectra: np.ndarray, whitening: Whitening) -> PixelFeatures:
+    """Features of spectra (n, B) without a place: the same spectrum is all around each."""
+    valid = np.ones((1, len(spectra)), bool)
+    own = whitening.apply(spectra.T[:, None], valid)[:, 0].T
+    context = np.repeat(own[:, None], len(SCALES), axis=1).astype(np.float32)
+    return PixelFeatures(spectra.astype(np.float32), context)
+
 
 @dataclass(frozen=True)
 class FeatureReader:

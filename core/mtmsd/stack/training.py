@@ -13,6 +13,7 @@ from mtmsd.errors import InputError
 from mtmsd.files.model_check import describe_bands
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.splits import Split
+from mtmsd.libraries.training import TrainingLibrary
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import Whitening, fit_whitening
@@ -20,7 +21,7 @@ from mtmsd.settings import ClassifierSettings
 from mtmsd.spectral.classifier import SceneBands
 from mtmsd.spectral.estimators import stratified_subsample
 from mtmsd.stack.classifier import StackClassifier, StackSettings, answer, fit_stream
-from mtmsd.stack.features import COMPONENTS, FeatureReader, PixelFeatures
+from mtmsd.stack.features import COMPONENTS, FeatureReader, PixelFeatures, features_alone
 from mtmsd.stack.findings import classes_alike, doubtful_polygons, listened_to
 from mtmsd.stack.folds import Folds, spatial_folds
 from mtmsd.stack.novelty import places, usual_distance
@@ -87,6 +88,8 @@ class StackTrainingSet:
     model: SceneBands
     transform: Affine
     network: NetworkTrainingSet | None = None
+    library: TrainingLibrary | None = None
+    """Spectra that are learnt in every fit, and held out in none."""
     pool: Pool | None = None
     """Weights that are given, for many fits; None: the folds choose them."""
     fits: dict[tuple[bytes, int], tuple[StackClassifier, HeldOutAnswers | None]] = field(
@@ -101,6 +104,7 @@ class StackTrainingSet:
         labels: Labels,
         *,
         network: NetworkTrainingSet | None = None,
+        library: TrainingLibrary | None = None,
         seed: int,
         reporter: Reporter,
     ) -> StackTrainingSet:
@@ -115,7 +119,7 @@ class StackTrainingSet:
             "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
         }
         model = SceneBands(metadata, whitening.mean)
-        return cls(labels, features, whitening, model, scene.transform, network)
+        return cls(labels, features, whitening, model, scene.transform, network, library)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -144,7 +148,8 @@ class StackTrainingSet:
     ) -> tuple[StackClassifier, HeldOutAnswers | None]:
         reporter.check_canceled()
         values = self.labels.values
-        if len(np.unique(values[rows])) < 2:
+        shared = np.zeros(0, np.uint16) if self.library is None else self.library.values
+        if len(np.unique(np.concatenate([values[rows], shared]))) < 2:
             raise InputError(
                 "The classes cannot be learnt: there are labelled pixels of one class only.",
                 hint="Draw training polygons of another class.",
@@ -158,6 +163,12 @@ class StackTrainingSet:
             pool = self._fitted_pool(answers.streams, answers.index)
             where = places(self.features.subset(kept), self.whitening)
             usual = usual_distance(where, folds.fold)
+        if self.library is not None and usual:
+            usual = 0.0
+            notes.append(
+                "Spectra of a library are farther from pixels than pixels from each other, so no "
+                "pixel counts as unlike all that was learnt."
+            )
         trained = network.fit(rows, seed=seed, reporter=reporter) if network else None
         settings = StackSettings(
             names, tuple(pool.shares.tolist()), float(1 / pool.temperature), seed, usual
@@ -181,17 +192,26 @@ class StackTrainingSet:
         }
         if len(kept) < len(rows):
             metadata["thinned"] = {"kept": len(kept), "of": len(rows)}
+        if self.library is not None:
+            metadata["library"] = self.library.origin
         classifier = StackClassifier(
             self.model,
             self.whitening,
             settings,
             self.labels.classes,
-            self.features.subset(kept),
-            values[kept],
+            *self._learnt(kept, seed),
             trained,
             metadata,
         )
         return classifier, answers
+
+    def _learnt(self, rows: np.ndarray, seed: int) -> tuple[PixelFeatures, np.ndarray]:
+        """Return features and classes of the labelled pixels ``rows``, and of the library's."""
+        pixels, values = self.features.subset(rows), self.labels.values[rows]
+        if self.library is None:
+            return pixels, values
+        spectra, more = self.library.pixels(pixels.spectra, values, seed)
+        return pixels.joined(features_alone(spectra, self.whitening)), np.append(values, more)
 
     def _paced(self, rows: np.ndarray, seed: int, reporter: Reporter) -> NetworkTrainingSet | None:
         """Return the network's training set, its learning rate chosen once for all folds."""
@@ -211,18 +231,20 @@ class StackTrainingSet:
     ) -> HeldOutAnswers:
         """Let each stream learn all folds but one, and answer for that one."""
         classes = len(self.labels.classes)
-        target = np.searchsorted([c.value for c in self.labels.classes], self.labels.values)
+        all_values = [c.value for c in self.labels.classes]
         asked = np.flatnonzero(folds.fold >= 0)
         streams = np.zeros((len(self.streams), len(kept), classes))
         for k in range(folds.count):
             reporter.phase("holdout", f"Learning without fold {k + 1} of {folds.count}")
             known, left_out = kept[folds.fold != k], kept[folds.fold == k]
             there = folds.fold == k
-            known_pixels, asked_pixels = self.features.subset(known), self.features.subset(left_out)
+            known_pixels, learnt_values = self._learnt(known, seed)
+            learnt_target = np.searchsorted(all_values, learnt_values)
+            asked_pixels = self.features.subset(left_out)
             for i, name in enumerate(self.streams):
                 reporter.check_canceled()
                 if name != NETWORK:
-                    own = fit_stream(name, known_pixels, target[known], seed)
+                    own = fit_stream(name, known_pixels, learnt_target, seed)
                     found = answer(name, own, asked_pixels, classes)
                 elif network is not None:
                     learnt = network.brief().fit(known, seed=seed, reporter=reporter)
