@@ -34,6 +34,8 @@ class PretrainSettings:
 
     components: Annotated[int, Limits(1, 1000)] = 16
     """Whitened principal components that the network learns from."""
+    whitening: Literal["pca", "mnf"] = "pca"
+    """What orders the components: pca by variance, mnf by signal over noise."""
     spectral_components: Annotated[int, Limits(0, 1000)] = 32
     """Components that the classifier's spectral stream sees, if more."""
     patch_size: Annotated[int, Limits(8, 1024, multiple_of=4)] = 48

@@ -129,10 +129,11 @@ def _run_in(
     arguments = replace(
         arguments, preset=chosen, classifier=classifier_for(arguments.classifier, chosen)
     )
-    if model is None and arguments.settings:
+    of_stack = ("whitening", "pretrain.whitening") if arguments.classifier == STACK else ()
+    idle = [name for name in arguments.settings if name not in of_stack]
+    if model is None and idle:
         reporter.warning(
-            f"Without a diffusion model these settings change nothing: "
-            f"{', '.join(arguments.settings)}."
+            f"Without a diffusion model these settings change nothing: {', '.join(idle)}."
         )
     if model and arguments.classifier in (METHOD, STACK):
         check_method(arguments.chosen().classifier, model.patch_size)
@@ -242,7 +243,13 @@ def _samples(
             else None
         )
         return StackTrainingSet.extract(
-            scene, labels, network=network, library=library, seed=arguments.seed, reporter=reporter
+            scene,
+            labels,
+            network=network,
+            library=library,
+            whitening=arguments.chosen().pretrain.whitening,
+            seed=arguments.seed,
+            reporter=reporter,
         )
     if model is None or device is None:
         from mtmsd.spectral.classifier import SpectralTrainingSet

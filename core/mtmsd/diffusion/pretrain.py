@@ -76,7 +76,10 @@ def pretrain(
         max(chosen.components, chosen.spectral_components),
         seed=seed,
         tick=lambda: reporter.check_canceled(),
+        method=chosen.whitening,
     )
+    if whitening.noise:
+        reporter.warning(whitening.noise.sentence())
     if whitening.components < chosen.components:
         reporter.warning(
             f"{scene.name} holds {whitening.components} independent components; "
@@ -93,6 +96,7 @@ def pretrain(
         "settings": dataclasses.asdict(settings),
         "seed": seed,
         "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
+        **({"noise": whitening.noise.described()} if whitening.noise else {}),
         **backbone.description,
     }
     checkpoints = Checkpoints(

@@ -1,14 +1,15 @@
-"""Whitening PCA: a scene's bands to a few components of mean 0 and variance 1."""
+"""Whitening by PCA or MNF: a scene's bands to a few components of mean 0 and variance 1."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mtmsd.errors import InputError
+from mtmsd.scene.noise import Noise, NoiseSums, by_noise
 
 if TYPE_CHECKING:
     from mtmsd.scene.raster import Scene
@@ -21,6 +22,8 @@ SMALLEST_VARIANCE = 1e-9
 """Components below this share of the first one's variance are rounding noise."""
 SPECTRAL_POWER = 0.25
 """How much the share of variance counts in the spectral stream: 0 whitened, 0.5 not at all."""
+ARRAYS = ("mean", "weights", "variances")
+METHODS = ("pca", "mnf")
 CLIP = 10.0
 """Whitened values beyond so many standard deviations are cut: one hot pixel must not rule."""
 
@@ -34,17 +37,21 @@ class Whitening:
     mean : float32 array (B,)
     weights : float32 array (C, B)
     variances : float32 array (C,)
-        Share of the total variance that each component holds.
+        Share of the total variance that each component holds; by MNF, where noise counts as much
+        in all of them.
+    noise : Noise or None
+        What MNF found when it was fitted; not kept in files, which tell it in their metadata.
     """
 
     mean: np.ndarray
     weights: np.ndarray
     variances: np.ndarray
+    noise: Noise | None = None
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Whitening:
         """Take the whitening out of a model file's arrays; raises ValueError if it is none."""
-        mean, weights, variances = (arrays[f"whitening.{f.name}"] for f in fields(cls))
+        mean, weights, variances = (arrays[f"whitening.{name}"] for name in ARRAYS)
         shapes = (mean.shape, weights.shape, variances.shape)
         bands, components = mean.shape[0], weights.shape[0]
         if shapes != ((bands,), (components, bands), (components,)):
@@ -55,7 +62,7 @@ class Whitening:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays for a model file."""
-        return {f"whitening.{f.name}": getattr(self, f.name) for f in fields(self)}
+        return {f"whitening.{name}": getattr(self, name) for name in ARRAYS}
 
     @property
     def components(self) -> int:
@@ -74,7 +81,9 @@ class Whitening:
 
     def first(self, components: int) -> Whitening:
         """Return the same map to the first components only."""
-        return Whitening(self.mean, self.weights[:components], self.variances[:components])
+        return replace(
+            self, weights=self.weights[:components], variances=self.variances[:components]
+        )
 
     def apply(self, values: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Whiten (B, h, w) to float32 (C, h, w); pixels that are not valid become 0."""
@@ -102,20 +111,27 @@ def read_whitened(
 
 
 def fit_whitening(
-    scene: Scene, components: int, *, seed: int, tick: Callable[[], None] = lambda: None
+    scene: Scene,
+    components: int,
+    *,
+    seed: int,
+    tick: Callable[[], None] = lambda: None,
+    method: str = "pca",
 ) -> Whitening:
-    """Fit the whitening PCA on a streamed sample of the scene.
+    """Fit the whitening on a streamed sample of the scene.
 
     Chunks of 64×64 px are drawn at random until 2¹⁸ valid pixels are found or the scene is
-    read. ``tick`` is called after each chunk, the place to cancel.
+    read. ``tick`` is called after each chunk, the place to cancel. ``method`` is pca, whose first
+    components vary most, or mnf, whose first components hold least noise for their variance.
 
     Raises
     ------
     InputError
-        If the sample holds too few valid pixels or no variance.
+        If the sample holds too few valid pixels, no variance, or for MNF too few neighbours.
     """
     bands = len(scene.used)
     count, total, products = 0, np.zeros(bands), np.zeros((bands, bands))
+    noise = NoiseSums(bands) if method == "mnf" else None
     shift: np.ndarray | None = None
     for row, col, height, width in _sample_windows(scene, seed):
         values, valid = scene.read(row, col, height, width)
@@ -127,6 +143,8 @@ def fit_whitening(
             count += pixels.shape[1]
             total += pixels.sum(1)
             products = products + pixels @ pixels.T
+            if noise:
+                noise.add(values, valid)
         tick()
         if count >= SAMPLE_PIXELS:
             break
@@ -143,14 +161,21 @@ def fit_whitening(
         raise InputError(f"{scene.path} has the same value in every pixel.", hint="Check the file.")
     rank = int((variances > variances[0] * SMALLEST_VARIANCE).sum())
     keep = min(components, rank)
-    vectors = vectors[:, :keep]
+    if noise:
+        whole = (vectors[:, :rank] / np.sqrt(variances[:rank])).T
+        weights, variances, found = by_noise(whole, noise.covariance(scene.name), noise.pairs)
+        weights = weights[:keep]
+        found = replace(found, signal_to_noise=found.signal_to_noise[:keep])
+    else:
+        weights, found = (vectors[:, :keep] / np.sqrt(variances[:keep])).T, None
     # the sign of a component is free: fix it, so that every machine gives the same
-    largest = np.abs(vectors).argmax(0)
-    vectors = vectors * np.sign(vectors[largest, np.arange(keep)])
+    largest = np.abs(weights).argmax(1)
+    weights = weights * np.sign(weights[np.arange(keep), largest])[:, None]
     return Whitening(
         mean=(mean + shift).astype(np.float32),
-        weights=(vectors / np.sqrt(variances[:keep])).T.astype(np.float32),
+        weights=weights.astype(np.float32),
         variances=(variances[:keep] / variances.sum()).astype(np.float32),
+        noise=found,
     )
 
 

@@ -105,21 +105,27 @@ class StackTrainingSet:
         *,
         network: NetworkTrainingSet | None = None,
         library: TrainingLibrary | None = None,
+        whitening: str = "pca",
         seed: int,
         reporter: Reporter,
     ) -> StackTrainingSet:
-        """Read the features of all labelled pixels."""
+        """Read the features of all labelled pixels, behind a whitening by pca or mnf."""
         reporter.phase("features", "Reading the training pixels and what is around them")
-        whitening = fit_whitening(scene, COMPONENTS, seed=seed, tick=reporter.check_canceled)
-        reader = FeatureReader(scene, whitening)
+        fitted = fit_whitening(
+            scene, COMPONENTS, seed=seed, tick=reporter.check_canceled, method=whitening
+        )
+        if fitted.noise:
+            reporter.warning(fitted.noise.sentence())
+        reader = FeatureReader(scene, fitted)
         features = reader.at(labels.rows, labels.cols, reporter)
         metadata = {
             "version": __version__,
             **describe_bands(scene.used, scene.wavelengths),
             "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
+            **({"noise": fitted.noise.described()} if fitted.noise else {}),
         }
-        model = SceneBands(metadata, whitening.mean)
-        return cls(labels, features, whitening, model, scene.transform, network, library)
+        model = SceneBands(metadata, fitted.mean)
+        return cls(labels, features, fitted, model, scene.transform, network, library)
 
     @property
     def streams(self) -> tuple[str, ...]:
