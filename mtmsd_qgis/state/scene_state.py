@@ -88,6 +88,8 @@ class SceneState:
         Whether the masks that come with the scene are used.
     points_at : int
         The point to label that is looked at.
+    spectra_scale, spectra_zoom : str, dict
+        How the spectra were looked at last: the scale, and the part across (x) and upwards (y).
     changed : float
         When it last changed, seconds since 1970.
     """
@@ -118,6 +120,8 @@ class SceneState:
     accuracy: dict[str, Any] | None = None
     matches: dict[str, dict[str, str]] = field(default_factory=dict)
     points_at: int = 0
+    spectra_scale: str = "read"
+    spectra_zoom: dict[str, list[float]] = field(default_factory=dict)
     paused: PausedPretraining | None = None
     pretraining_job: JobNote | None = None
     map_job: JobNote | None = None

@@ -81,7 +81,9 @@ class SpectraPins(QWidget):
         nothing = self.tr("There are no spectra yet: draw polygons, or pin pixels.")
         self._export.setToolTip(export if some else nothing)
         colors = (COLORS[place % len(COLORS)] for place in range(len(self._pins)))
-        self._plot.set_pins([Line(c, pin.values) for c, pin in zip(colors, self._pins)])
+        self._plot.set_pins(
+            [Line(c, pin.values, name=pin.name) for c, pin in zip(colors, self._pins)]
+        )
 
     def _set_tool(self, on: bool) -> None:
         if on:

@@ -26,6 +26,7 @@ from ...widgets.section import DONE, NEXT, TODO, WRONG, Section, color_icon, kee
 from ...widgets.spectra_plot import Line, SpectraPlot
 from ..scene.band_display import wavelengths
 from .spectra_pins import SpectraPins
+from .spectra_view import SpectraView
 
 ALIKE = 1.0
 """Classes with a smaller Jeffries–Matusita distance are hard to tell apart by their spectra."""
@@ -59,9 +60,14 @@ class SpectraSection(Section):
         self._plot = SpectraPlot()
         self._plot.setObjectName("mtmsdSpectraPlot")
         self._plot.setToolTip(
-            self.tr("Mean and standard deviation of each class; dashed: the pixel at the cursor")
+            self.tr(
+                "Mean and standard deviation of each class; dashed: the pixel at the cursor. The "
+                "wheel or a drag zooms, a double click goes back"
+            )
         )
         self.rows.addWidget(self._plot)
+        self._view = SpectraView(workspace, self._plot, self)
+        self.rows.addWidget(self._view)
         self._table = QTableWidget()
         self._table.setObjectName("mtmsdSeparability")
         self._table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -103,6 +109,7 @@ class SpectraSection(Section):
             known = all(wave is not None for wave in waves.values())
             axis = list(waves.values()) if known else list(waves)
             self._plot.set_axis(axis, list(waves), self.tr("nm") if known else self.tr("band"))
+        self._view.restore()
         self._show_classes()
 
     def _show_classes(self) -> None:
@@ -111,8 +118,8 @@ class SpectraSection(Section):
         shown = [c for c in classes if c.value in samples.spectra]
         self._plot.set_lines(
             [
-                Line(c.color, samples.spectra[c.value].mean, samples.spectra[c.value].deviation)
-                for c in shown
+                Line(c.color, found.mean, found.deviation, c.name)
+                for c, found in ((c, samples.spectra[c.value]) for c in shown)
             ]
         )
         self._fill_table([c for c in shown if any(c.value in pair for pair in samples.apart)])
