@@ -146,6 +146,8 @@ EVERY_ARGUMENT: dict[str, dict[str, Any]] = {
                "scene": "s"},
     "doctor": {},
     "export": {"classifier": "c", "output": "o.onnx"},
+    "exportpixels": {"scene": "s", "labels": "l", "output": "o.gpkg", "table": "t.csv",
+                     "class_field": "f", "exclude": "1"},
 }  # fmt: skip
 
 

@@ -162,6 +162,24 @@ def export(as_json: bool, **values: Any) -> int:
 
 
 @cli.command(cls=Command)
+@click.argument("scene")
+@click.argument("labels")
+@output("FILE", "The pixels: points (.gpkg) or a table (.csv).")
+@click.option("--table", metavar="FILE.csv", help="Also a table.")
+@class_field
+@exclude
+@masks
+@json_messages
+def exportpixels(as_json: bool, **values: Any) -> int:
+    """Write the training pixels of LABELS with the values of SCENE's bands.
+
+    A row a pixel: class, polygon, column and row, coordinates, and a column a band, named by its
+    wavelength. A pixel in two classes is the later polygon's, as in training.
+    """
+    return _run("exportpixels", values, as_json)
+
+
+@cli.command(cls=Command)
 @click.argument("map")
 @click.argument("labels", required=False)
 @output("REPORT.html", "The report, one file with pictures.")

@@ -52,7 +52,7 @@ def check_rasters(*outputs: Path | None) -> None:
     InputError
     """
     for path in outputs:
-        _check_ending(path, RASTERS, "a GeoTIFF")
+        check_endings(path, RASTERS, "a GeoTIFF")
 
 
 def check_vectors(*outputs: Path | None) -> None:
@@ -63,10 +63,16 @@ def check_vectors(*outputs: Path | None) -> None:
     InputError
     """
     for path in outputs:
-        _check_ending(path, VECTORS, "a GeoPackage, shapefile, GeoJSON or FlatGeobuf")
+        check_endings(path, VECTORS, "a GeoPackage, shapefile, GeoJSON or FlatGeobuf")
 
 
-def _check_ending(path: Path | None, endings: tuple[str, ...], kind: str) -> None:
+def check_endings(path: Path | None, endings: tuple[str, ...], kind: str) -> None:
+    """Refuse a name that does not end as its kind of file does.
+
+    Raises
+    ------
+    InputError
+    """
     if path and path.suffix.lower() not in endings:
         ends = f"ends in '{path.suffix}'" if path.suffix else "has no ending"
         raise InputError(
