@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "mtmsd_qgis"
 BUILD = ROOT / "build" / NAME
-KINDS = ".py .ui .html .css .md .txt .toml .json .svg .png .qml .qm .ts .tif .gpkg .typed"
+KINDS = ".py .ui .html .css .md .txt .toml .json .svg .png .qml .qm .ts .tif .gpkg .model3 .typed"
 """Kinds of files that may travel; anything else in the tree stops the build."""
 TRACES = (".aux.xml", ".gpkg-wal", ".gpkg-shm")
 """What programs leave beside rasters and GeoPackages that they open."""

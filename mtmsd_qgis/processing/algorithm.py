@@ -99,13 +99,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help page, then every parameter with its unit and default."""
-        page = " ".join(help_page(self.ID).read_text(encoding="utf-8").split())
-        listed = "".join(
-            f"<p><b>{p.description()}</b><br>{p.help()}</p>"
-            for p in self.parameterDefinitions()
-            if p.help()
-        )
-        return f"{page}<h3>{tr('Parameters and outputs')}</h3>{listed}"
+        return help_of(self.ID, self.parameterDefinitions())
 
     def canExecute(self) -> tuple[bool, str]:
         """Whether there is an engine, and if not, why."""
@@ -373,6 +367,17 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                     layer=layer.name(), field=field, fields=", ".join(layer.fields().names())
                 )
             )
+
+
+def help_of(page: str, parameters: list[QgsProcessingParameterDefinition]) -> str:
+    """Return a help page, then every parameter with its unit and default."""
+    text = " ".join(help_page(page).read_text(encoding="utf-8").split())
+    listed = "".join(
+        f"<p><b>{parameter.description()}</b><br>{parameter.help()}</p>"
+        for parameter in parameters
+        if parameter.help()
+    )
+    return f"{text}<h3>{tr('Parameters and outputs')}</h3>{listed}"
 
 
 def _is_model_in_temporary_folder(output: str) -> bool:

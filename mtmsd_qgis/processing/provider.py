@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsProcessingProvider
+import contextlib
+
+from qgis.core import QgsApplication, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from ..common.folders import icon_path
@@ -16,6 +18,7 @@ from .algorithms.nextlabels import NextLabels
 from .algorithms.pretrain import Pretrain
 from .algorithms.train import Train
 from .algorithms.vectorize import Vectorize
+from .models import MODELS, ShippedModel
 from .styling import ClassMapStyle, ConfidenceStyle, PlainStyle, PointStyle, PolygonStyle
 
 
@@ -46,10 +49,23 @@ class MtmsdProvider(QgsProcessingProvider):
     def load(self) -> bool:
         """Begin the engine's check; the algorithms ask for its answer later."""
         self.engine.state()
+        QgsApplication.processingRegistry().providerAdded.connect(self._add_models)
         return super().load()
 
+    def unload(self) -> None:
+        """Stop listening, should it never have been added."""
+        with contextlib.suppress(TypeError):
+            QgsApplication.processingRegistry().providerAdded.disconnect(self._add_models)
+        super().unload()
+
+    def _add_models(self, provider: str) -> None:
+        """Load once more: a model finds its steps only where the provider is registered."""
+        if provider == self.id():
+            QgsApplication.processingRegistry().providerAdded.disconnect(self._add_models)
+            self.refreshAlgorithms()
+
     def loadAlgorithms(self) -> None:
-        """Add the algorithms."""
+        """Add the algorithms, and the models that are made of them."""
         for algorithm in (
             Map(),
             Pretrain(),
@@ -62,6 +78,9 @@ class MtmsdProvider(QgsProcessingProvider):
             Export(),
         ):
             self.addAlgorithm(algorithm)
+        if QgsApplication.processingRegistry().providerById(self.id()) is self:
+            for name in MODELS:
+                self.addAlgorithm(ShippedModel(name))
 
     def id(self) -> str:
         """Return the fixed id."""

@@ -24,7 +24,7 @@ def dialog(qgis_iface, provider, monkeypatch):
         window.deleteLater()
 
 
-@pytest.mark.parametrize("name", ["map", "train", "assess"])
+@pytest.mark.parametrize("name", ["map", "train", "assess", "map_and_report"])
 def test_a_raster_as_labels_does_not_end_qgis_and_polygons_offer_their_fields(dialog, scene, name):
     raster, polygons = QgsRasterLayer(str(scene), "a raster"), memory_polygons()
     QgsProject.instance().addMapLayer(raster)

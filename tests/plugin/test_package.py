@@ -294,7 +294,8 @@ timer.timeout.connect(watch)
 timer.start(200)
 QTimer.singleShot(0, install)
 """
-ALGORITHMS = ["mtmsd:assess", "mtmsd:change", "mtmsd:classify", "mtmsd:export", "mtmsd:map",
+ALGORITHMS = ["mtmsd:assess", "mtmsd:assess_and_polygonize", "mtmsd:change", "mtmsd:classify",
+              "mtmsd:export", "mtmsd:map", "mtmsd:map_and_report", "mtmsd:map_another_scene",
               "mtmsd:nextlabels", "mtmsd:pretrain", "mtmsd:train", "mtmsd:vectorize"]  # fmt: skip
 
 

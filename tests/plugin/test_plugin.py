@@ -52,6 +52,9 @@ def test_qgis_process_gets_the_provider_and_no_widget(qgis_processing):
         "mtmsd:nextlabels",
         "mtmsd:change",
         "mtmsd:export",
+        "mtmsd:map_and_report",
+        "mtmsd:map_another_scene",
+        "mtmsd:assess_and_polygonize",
     }
     assert plugin.dock is None
     plugin.unload()
