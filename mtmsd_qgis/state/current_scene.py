@@ -146,6 +146,10 @@ class CurrentScene(QObject):
                 if new.intersection(names):
                     getattr(self, signal).emit()
 
+    def states(self) -> dict[str, SceneState]:
+        """Return what the project remembers of each of its scenes, by its path."""
+        return {self._paths[key]: state for key, state in self._states.items()}
+
     @property
     def device(self) -> str:
         """Where the engine computes: a matter of the machine, not of the scene."""
@@ -197,7 +201,7 @@ class CurrentScene(QObject):
         self._chosen, self._states, self._paths = "", {}, {}
 
     def _write_project(self) -> None:
-        states = {self._paths[key]: state for key, state in self._states.items()}
+        states = self.states()
         if self._chosen or states:
             project_scenes.write(QgsProject.instance(), self._chosen, states)
 

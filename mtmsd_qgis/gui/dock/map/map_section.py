@@ -42,6 +42,7 @@ from ..accuracy.baseline_hint import BetterBaseline
 from .map_options import MapOptions
 from .map_products import MapProducts
 from .map_view import MapView
+from .models_dialog import ModelsDialog
 
 PROBABILITY_BYTES = 2**28
 """A map of more class probabilities is made without them; who asks for points makes them."""
@@ -63,6 +64,7 @@ class MapSection(Section):
         self._workspace = workspace
         self._samples = samples
         self._iface = iface
+        self._running = running
         self._job = SectionJob(workspace, running, "map_job", self._title, self)
         self._job.begun.connect(self.refresh)
         self._job.phased.connect(lambda text: self.set_state(BUSY, text))
@@ -79,7 +81,10 @@ class MapSection(Section):
             self._preview: self.tr("Map what the map window shows, as a temporary layer"),
             self._whole: self.tr("Map the whole raster into a GeoTIFF, with its confidence"),
         }
-        self.rows.addLayout(Flow(self._preview, self._whole))
+        self._models = QPushButton(self.tr("Mo&dels…"))
+        self._models.setObjectName("mtmsdModels")
+        self._models.clicked.connect(lambda: self.show_models())
+        self.rows.addLayout(Flow(self._preview, self._whole, self._models))
         self._options = MapOptions(workspace)
         self.rows.addWidget(self._options)
         self._view_box = MapView(workspace, iface.mapCanvas())
@@ -133,6 +138,11 @@ class MapSection(Section):
         for button, tip in self._tips.items():
             button.setEnabled(not blocked and self._job.run is None)
             button.setToolTip(blocked or tip)
+        first = "" if self._workspace.scene is not None else self.tr("Choose a scene first.")
+        self._models.setEnabled(not first)
+        self._models.setToolTip(
+            first or self.tr("What was learned: look, use, rename, export, delete, free disk space")
+        )
         made = there(state.map)
         if self._job.run is not None:
             self.set_state(BUSY, self._job.phase)
@@ -185,6 +195,23 @@ class MapSection(Section):
         self._options.choose(classifier)
         if not self._blocked() and self._job.run is None:
             self.start(preview=False)
+
+    def show_models(self) -> None:
+        """Open the list of the scene's models, the classifier's card first."""
+        dialog = ModelsDialog(self._workspace, self._running, self)
+        dialog.classifier_wanted.connect(self._map_with)
+        dialog.show()
+
+    def _map_with(self, classifier: Path) -> None:
+        """Take a classifier that exists, until polygons or settings change, and map with it."""
+        if self._job.run is not None:
+            text = self.tr("Wait until the running job has ended.")
+            self._workspace.said.emit(text, Qgis.MessageLevel.Warning)
+            return
+        key = self._training_key() if self._workspace.training is not None else ""
+        self._workspace.change(classifier=classifier, classifier_key=key, classifier_mapped=True)
+        with self._workspace.saying_errors():
+            self._classify(classifier, None)
 
     def start(self, preview: bool) -> None:
         """Learn the classes if the polygons changed, then map."""
@@ -248,8 +275,10 @@ class MapSection(Section):
         self._job.start("mtmsd:classify", parameters, step)
 
     def _keeps_probabilities(self) -> bool:
-        scene, classes = self._workspace.scene, self._workspace.training.classes
-        return 4 * len(classes) * scene.width() * scene.height() <= PROBABILITY_BYTES
+        scene, training = self._workspace.scene, self._workspace.training
+        if training is None:  # nobody knows how many classes there are
+            return False
+        return 4 * len(training.classes) * scene.width() * scene.height() <= PROBABILITY_BYTES
 
     def _title(self, step: Step) -> str:
         if "key" in step:
