@@ -25,7 +25,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .PHONY: help setup build install package check test test-core test-kill test-plugin test-desktop lint demo bench \
         bench-accuracy clean clean-all python3 qgis desktop \
-        test-qt6 test-matrix translations lrelease lock wheelhouse test-setup
+        test-qt6 test-matrix translations lrelease lock wheelhouse test-setup tutorial
 
 export MTMSD_PYTHON := $(CURDIR)/$(ENGINE)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -60,6 +60,10 @@ test-plugin: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The plugi
 
 test-desktop: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The real QGIS on a virtual screen
 	$(TESTER) -m pytest tests/desktop $(PARALLEL) $(PYTEST_OPTIONS)
+
+tutorial: qgis desktop .env-engine/.ready .env-qgis/.ready build ## The tutorial's pictures, and its page in QGIS from docs/tutorial.md
+	MTMSD_TUTORIAL_PICTURES="$(CURDIR)/docs/images/tutorial" $(TESTER) -m pytest tests/desktop/test_newcomer.py $(PYTEST_OPTIONS)
+	$(TESTER) tools/help_pages.py
 
 test-qt6: .env-qt6/.ready ## Modules, enums and drawing of the plugin on Qt 6
 	.env-qt6/bin/python -m pytest tests/qt6 $(PYTEST_OPTIONS)

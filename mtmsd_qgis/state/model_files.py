@@ -124,7 +124,7 @@ def copied(path: Path, target: Path) -> Path:
 
 def noted_files(state: SceneState) -> set[str]:
     """Return the keys of all files that a scene's state names, also those of its jobs."""
-    paths = [getattr(state, name) for name in FILES]
+    paths = [getattr(state, name) for name in (*FILES, "mask")]
     paths += [state.paused.output] if state.paused is not None else []
     for note in filter(None, (getattr(state, name) for name in JOBS)):
         paths += [note.step.get(name) for name in STEP_FILES]

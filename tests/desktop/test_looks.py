@@ -24,6 +24,9 @@ def test_nothing_is_cut_off(
     for section in ("Spectra", "Accuracy", "Jobs"):
         screen.click(f"mtmsd{section}Fold")
     name = f"{'dark' if 'Night' in theme else 'light'}-{scale:g}-{language}"
+    for part in ("FirstSteps", "SpectraPlot"):
+        screen.place(f"mtmsd{part}")
+        screen.shot(f"looks-{name}-{part}")
     screen.place("mtmsdSceneLayer")
     screen.shot(f"looks-{name}-top")
     assert screen.ask("widget", name="mtmsdScroll")["w"] <= width + 5

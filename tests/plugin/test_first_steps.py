@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from docked import Docked, docked, rows_of  # noqa: F401
@@ -13,6 +14,8 @@ from mtmsd_qgis.common.folders import RESOURCES
 from mtmsd_qgis.state.sample_scene import copy_sample, sample_folder
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import help_pages  # noqa: E402
 
 
 def menu_action(room: Docked, text: str):
@@ -99,8 +102,19 @@ def test_readme_help_and_dock_number_the_steps_alike(docked: Docked) -> None:  #
     assert re.findall(r"^(\d)\. \*\*(\w+)\.?\*\*", readme, re.M)[:7] == steps[:7]
     tutorial = (RESOURCES / "help/tutorial.html").read_text(encoding="utf-8")
     assert re.findall(r"<h2>(\d) (\w+)</h2>", tutorial) == steps[:7]
+    pages = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\d) (\w+)$", pages, re.M) == steps[:7]
     page = (RESOURCES / "help/index.html").read_text(encoding="utf-8")
     assert re.findall(r"<th>(\d) (\w+)</th>", page) == steps
+
+
+def test_the_tutorial_in_qgis_is_that_of_the_docs_and_its_pictures_are_there() -> None:
+    page = (ROOT / "resources/help/tutorial.html").read_text(encoding="utf-8")
+    assert page == help_pages.tutorial(), "run tools/help_pages.py"
+    text = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+    named = {ROOT / "docs" / path for path in re.findall(r"\]\((images/[^)]+)\)", text)}
+    assert named == set((ROOT / "docs/images/tutorial").glob("*.png"))
+    assert sum(picture.stat().st_size for picture in named) < 1_500_000
 
 
 def test_help_and_tutorial_open_pages_that_are_there(docked: Docked, monkeypatch) -> None:  # noqa: F811

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import BUILD, ROOT, halves, write_raster
 from osgeo import gdal, ogr
@@ -81,7 +82,10 @@ def test_every_model_headless_by_qgis_process(scene, polygons, tmp_path):
 def test_reference_polygons_judge_the_map_of_the_first_model(
     provider, processing, engine_python, scene, polygons, tmp_path
 ):
-    given = {"INPUT": str(scene), "LABELS": str(polygons), "VALIDATION": str(polygons)}
+    values = np.zeros((1, 32, 40), "uint8")
+    values[:, 30:, :18], values[:, 30:, 22:] = 3, 7  # where nothing was trained
+    reference = write_raster(tmp_path / "reference.tif", values)
+    given = {"INPUT": str(scene), "LABELS": str(polygons), "VALIDATION": str(reference)}
     report, class_map = tmp_path / "r.html", tmp_path / "m.tif"
     classifier = tmp_path / "c.safetensors"
     results = processing.run(
@@ -91,6 +95,7 @@ def test_reference_polygons_judge_the_map_of_the_first_model(
     )  # fmt: skip
     assert QgsRasterLayer(results["classify:OUTPUT"]).isValid()
     assert results["CHILD_RESULTS"]["assess"]["OVERALL_ACCURACY"] > 0.9
+    assert json.loads(report.with_suffix(".json").read_text("utf-8"))["n"] == 72
     assert results["CHILD_RESULTS"]["train"]["OUTPUT"] == str(classifier)
 
 

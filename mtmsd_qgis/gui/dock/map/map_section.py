@@ -81,7 +81,7 @@ class MapSection(Section):
             self._preview: self.tr("Map what the map window shows, as a temporary layer"),
             self._whole: self.tr("Map the whole raster into a GeoTIFF, with its confidence"),
         }
-        self._models = QPushButton(self.tr("Mo&dels…"))
+        self._models = QPushButton(self.tr("Models…"))
         self._models.setObjectName("mtmsdModels")
         self._models.clicked.connect(lambda: self.show_models())
         self.rows.addLayout(Flow(self._preview, self._whole, self._models))
