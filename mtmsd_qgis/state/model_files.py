@@ -17,7 +17,7 @@ from ..common.unused_files import remove
 from ..engine.job_folders import is_running, job_folders
 from .model_header import CLASSIFIER, read_header
 from .paths import file_of, key_of
-from .scene_state import FILES, JOBS, STEP_FILES, SceneState
+from .scene_state import JOBS, STEP_FILES, SceneState
 
 SUFFIX = ".safetensors"
 _MADE = re.compile(
@@ -124,7 +124,7 @@ def copied(path: Path, target: Path) -> Path:
 
 def noted_files(state: SceneState) -> set[str]:
     """Return the keys of all files that a scene's state names, also those of its jobs."""
-    paths = [getattr(state, name) for name in (*FILES, "mask")]
+    paths = [value for value in vars(state).values() if isinstance(value, Path)]
     paths += [state.paused.output] if state.paused is not None else []
     for note in filter(None, (getattr(state, name) for name in JOBS)):
         paths += [note.step.get(name) for name in STEP_FILES]
