@@ -121,8 +121,9 @@ def _is_of(folder: Path, owner: str, scene: str) -> bool:
 
 def _candidates(scene: str, home: str) -> Iterator[Path]:
     """Yield the places of a scene's folder, the preferred ones first."""
-    file = Path(file_of(scene))
-    for base in dict.fromkeys([*([Path(home)] if home else []), file.parent]):
+    file = Path(file_of(scene).split("?", 1)[0])  # of an address, without what is asked there
+    beside = [] if scene.startswith("/vsi") else [file.parent]  # nothing is written to a server
+    for base in dict.fromkeys([*([Path(home)] if home else []), *beside]):
         folder, number = base / f"{file.stem or 'scene'}_mtmsd", 1
         yield folder
         while folder.exists():  # it may be that of another scene of the same name

@@ -18,6 +18,7 @@ from mtmsd.errors import InputError
 from mtmsd.jobs.work import Steps, file_state, work_folder, work_path
 from mtmsd.mapping.runtimes import RuntimeParts, runtime_for
 from mtmsd.reporting import Reporter
+from mtmsd.scene.formats.remote import file_name
 
 if TYPE_CHECKING:
     from mtmsd.mapping.block_store import BlockStore
@@ -120,7 +121,7 @@ def _run_several(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
 
 def _of_scene(arguments: Arguments, row: SceneRow) -> Arguments:
     """Return what maps one of several scenes."""
-    name = row.output or Path(f"{Path(row.scene.split('|', 1)[0]).stem}.tif")
+    name = row.output or Path(f"{Path(file_name(row.scene.split('|', 1)[0])).stem}.tif")
     output = arguments.output / name
     resume = arguments.resume and work_path(output).is_dir()
     layers: dict[str, Any] = {layer: path / name.name for layer, path in arguments.layers().items()}

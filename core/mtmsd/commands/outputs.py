@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ def check_outputs(inputs: Sequence[str | Path | None], outputs: Sequence[Path | 
         _check_writable(target)
 
 
+ON_SERVER = re.compile(r"(https?|ftp|s3|gs|az):/|/vsi", re.IGNORECASE)
 RASTERS = (".tif", ".tiff")
 VECTORS = (".gpkg", ".shp", ".geojson", ".json", ".fgb")
 
@@ -88,6 +90,11 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _check_writable(target: Path) -> None:
+    if ON_SERVER.match(target.as_posix()):
+        raise InputError(
+            f"The output {target.name} cannot be written to a server.",
+            hint="Give a file of this machine; the scene stays where it is.",
+        )
     if target.is_dir():
         raise InputError(f"The output {target} is a folder.", hint="Give a file name.")
     if not target.parent.is_dir():

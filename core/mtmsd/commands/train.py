@@ -129,12 +129,11 @@ def _run_in(
     arguments = replace(
         arguments, preset=chosen, classifier=classifier_for(arguments.classifier, chosen)
     )
-    of_stack = ("whitening", "pretrain.whitening") if arguments.classifier == STACK else ()
-    idle = [name for name in arguments.settings if name not in of_stack]
+    stack = arguments.classifier == STACK
+    idle = [key for key in arguments.settings if not (stack and key.endswith("whitening"))]
     if model is None and idle:
-        reporter.warning(
-            f"Without a diffusion model these settings change nothing: {', '.join(idle)}."
-        )
+        text = f"Without a diffusion model these settings change nothing: {', '.join(idle)}."
+        reporter.warning(text)
     if model and arguments.classifier in (METHOD, STACK):
         check_method(arguments.chosen().classifier, model.patch_size)
     with scene_of(model, arguments, reporter) as scene:

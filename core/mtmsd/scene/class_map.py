@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterator
 from functools import cached_property
@@ -22,6 +23,8 @@ from rasterio.windows import Window
 from mtmsd.classes import ClassInfo, distinct_names, with_colors
 from mtmsd.errors import InputError
 from mtmsd.scene.categories import read_categories
+from mtmsd.scene.formats.remote import as_gdal, file_name, is_remote, unreachable
+from mtmsd.scene.formats.source import one_line
 from mtmsd.scene.pixels import by_block
 
 UNKNOWN = "unknown"
@@ -66,12 +69,15 @@ class ClassMap:
         InputError
             If it is not a raster, or not a single band of whole numbers.
         """
-        path = Path(path)
+        address = as_gdal(os.fspath(path))
+        path = Path(file_name(address) if is_remote(address) else address)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dataset = rasterio.open(path)
+                dataset = rasterio.open(address)
         except RasterioError as error:
+            if is_remote(address):
+                raise unreachable(address, one_line(error)) from error
             raise InputError(
                 f"The class map {path} cannot be read as a raster.",
                 hint="Choose a GeoTIFF that mtmsd classify has written.",

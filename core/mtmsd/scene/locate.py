@@ -13,6 +13,7 @@ from mtmsd.scene.formats.archive import unpacked
 from mtmsd.scene.formats.envi import open_envi
 from mtmsd.scene.formats.envi_header import read_envi_header, read_text, with_header
 from mtmsd.scene.formats.products import find_image, read_beside
+from mtmsd.scene.formats.remote import as_gdal, check_readable, file_name, is_remote
 from mtmsd.scene.formats.source import GdalSource, Source
 
 HEADER_SUFFIXES = ("", ".bsq", ".bil", ".bip", ".img", ".dat", ".raw", ".bin")
@@ -42,6 +43,11 @@ def open_source(text: str) -> tuple[Source, Path]:
     InputError
         If there is no such file, or it is not a raster with several bands.
     """
+    text = as_gdal(text)
+    if is_remote(text):
+        check_readable(text)
+        name = file_name(text)
+        return _open_gdal(text, name), Path(name)
     if VIRTUAL_NAME.match(text):
         return _open_virtual(text)
     path = Path(text).expanduser()

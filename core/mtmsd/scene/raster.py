@@ -19,6 +19,7 @@ from rasterio.windows import Window
 from mtmsd.errors import InputError
 from mtmsd.scene.bands import HUGE, Band, Sample, draw_sample, has_data, zero_fills
 from mtmsd.scene.choice import Choice, choose, close_gaps, left_out, wavelengths_of
+from mtmsd.scene.formats.remote import is_remote
 from mtmsd.scene.formats.source import GDAL_ERRORS, Source, one_line
 from mtmsd.scene.locate import open_source
 from mtmsd.scene.mask import Grid, MaskChoice, SceneMask
@@ -35,6 +36,8 @@ class Scene:
     ----------
     path, name : Path, str
         The file, and its name without suffix.
+    address : str
+        What opens it again: its path, or where it is on a server.
     width, height : int
         Pixels.
     transform, crs : Affine, CRS or None
@@ -64,6 +67,7 @@ class Scene:
         self._stamp = _stamp(path)
         self.path = path
         self.name = Path(path.name.removesuffix(".gz")).stem or path.name
+        self.address = str(path)
         self.width, self.height = source.width, source.height
         self.transform: Affine = source.transform
         self.crs: CRS | None = source.crs
@@ -118,6 +122,8 @@ class Scene:
             raise
         masked = mask.notes if mask else ()
         scene.warnings = (*warnings, *notes, *left_out(sample, choice), *masked)
+        if is_remote(os.fspath(path)):
+            scene.address = os.fspath(path)
         return scene
 
     @property
@@ -167,6 +173,7 @@ class Scene:
             wavelengths = wavelengths_of(bands, used)
         choice = Choice(bands, used, wavelengths, read, self._choice.nodata, weights)
         scene = Scene(self._source, self.path, self._sample, choice, self._mask)
+        scene.address = self.address
         scene.warnings = (*self.warnings, *filter(None, (warning,)))
         return scene
 
@@ -295,7 +302,7 @@ class Scene:
         a, b, _, d, e, _ = list(self.transform)[:6]
         nodata = (self._choice.nodata[i - 1] for i in self._choice.read)
         return {
-            "path": str(self.path),
+            "path": self.address,
             "name": self.name,
             "driver": self._source.driver,
             "dtype": str(self._source.dtype),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 import threading
 import warnings
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 import rasterio
@@ -18,8 +18,10 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from mtmsd.errors import InputError
+from mtmsd.scene.formats.remote import options_for, patiently, unreachable
 from mtmsd.scene.wavelengths import BandMetadata, read_band_metadata
 
+T = TypeVar("T")
 CACHE_BYTES = 64 * 2**20
 """Decoded blocks that GDAL may keep, in bytes (rasterio passes the number on as it is)."""
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
@@ -81,6 +83,7 @@ class GdalSource:
 
     def __init__(self, uri: str, name: str) -> None:
         self._lock = threading.Lock()
+        self._uri, self._options = uri, options_for(uri)
         self._kept: tempfile.TemporaryDirectory[str] | None = None
         try:
             with self._environment(), warnings.catch_warnings():
@@ -92,13 +95,15 @@ class GdalSource:
                     self._dataset.close()
                     raise
         except GDAL_ERRORS as error:
+            if self._options:
+                raise unreachable(uri, one_line(error)) from error
             raise InputError(
                 f"'{name}' is not a raster that can be read: {one_line(error)}",
                 hint="Give a raster file, such as a GeoTIFF or an ENVI image.",
             ) from error
 
     def _environment(self) -> rasterio.Env:
-        return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
+        return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, **self._options)
 
     def _inspect(self, name: str) -> None:
         dataset = self._dataset
@@ -142,18 +147,32 @@ class GdalSource:
     def read(self, indexes: Sequence[int], window: Window) -> np.ndarray:
         """Return raw values, shape (len(indexes), h, w), of a window inside the grid."""
         with self._lock, self._environment():
-            return self._dataset.read(list(indexes), window=window, out_dtype=self.dtype)
+            return self._asked(
+                lambda: self._dataset.read(list(indexes), window=window, out_dtype=self.dtype)
+            )
 
     def outside(self, indexes: Sequence[int], window: Window) -> np.ndarray | None:
         """Return where mask bands say that there is no data, shape (h, w), or None."""
         with self._lock, self._environment():
-            if self.alpha is not None:
-                return self._dataset.read(self.alpha, window=window) == 0
-            if self._masks == "dataset":
-                return self._dataset.read_masks(1, window=window) == 0
-            if self._masks == "bands":
-                return (self._dataset.read_masks(list(indexes), window=window) == 0).any(axis=0)
+            return self._asked(lambda: self._outside(indexes, window))
+
+    def _outside(self, indexes: Sequence[int], window: Window) -> np.ndarray | None:
+        if self.alpha is not None:
+            return self._dataset.read(self.alpha, window=window) == 0
+        if self._masks == "dataset":
+            return self._dataset.read_masks(1, window=window) == 0
+        if self._masks == "bands":
+            return (self._dataset.read_masks(list(indexes), window=window) == 0).any(axis=0)
         return None
+
+    def _asked(self, read: Callable[[], T]) -> T:
+        """Read; from a server, again where the connection broke."""
+        if not self._options:
+            return read()
+        try:
+            return patiently(read, GDAL_ERRORS)
+        except GDAL_ERRORS as error:
+            raise unreachable(self._uri, one_line(error.__cause__ or error)) from error
 
     def keep(self, folder: tempfile.TemporaryDirectory[str]) -> None:
         """Keep a folder for as long as the file is open."""
