@@ -14,6 +14,7 @@ from .algorithms.change import Change
 from .algorithms.classify import Classify
 from .algorithms.export import Export
 from .algorithms.map import Map
+from .algorithms.mosaic import Mosaic
 from .algorithms.nextlabels import NextLabels
 from .algorithms.pretrain import Pretrain
 from .algorithms.train import Train
@@ -75,6 +76,7 @@ class MtmsdProvider(QgsProcessingProvider):
             Vectorize(),
             NextLabels(),
             Change(),
+            Mosaic(),
             Export(),
         ):
             self.addAlgorithm(algorithm)

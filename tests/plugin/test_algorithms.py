@@ -42,6 +42,7 @@ NAMES = {
     "UNKNOWN_BELOW MAJORITY SIEVE POLYGONS NEXT_LABELS DOUBTFUL",
     "vectorize": "MAP CONFIDENCE OUTPUT AREAS",
     "export": "CLASSIFIER OUTPUT",
+    "mosaic": "PROBABILITIES OUTPUT CONFIDENCE",
     "nextlabels": "PROBABILITIES COUNT LABELS CLASS_FIELD OUTPUT",
     "change": "BEFORE AFTER BEFORE_CONFIDENCE AFTER_CONFIDENCE BELOW LEGEND REFERENCE FROM_FIELD "
     "TO_FIELD OUTPUT TABLE",
@@ -97,7 +98,8 @@ def test_every_algorithm_has_an_icon_of_its_own(provider):
 
 
 OUTPUTS = {"map": "o.tif", "classify": "o.tif", "assess": "o.html", "vectorize": "o.gpkg",
-           "nextlabels": "o.gpkg", "export": "o.onnx", "change": "o.tif"}  # fmt: skip
+           "nextlabels": "o.gpkg", "export": "o.onnx", "change": "o.tif",
+           "mosaic": "o.tif"}  # fmt: skip
 
 
 def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict:
@@ -132,6 +134,8 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
     }  # fmt: skip
     if name in ("vectorize", "nextlabels"):
         values |= {"CONFIDENCE": str(scene), "PROBABILITIES": str(scene)}
+    if name == "mosaic":
+        values["PROBABILITIES"] = [str(scene), str(scene)]
     return {key: values[key] for key in NAMES[name].split()}
 
 

@@ -296,7 +296,8 @@ QTimer.singleShot(0, install)
 """
 ALGORITHMS = ["mtmsd:assess", "mtmsd:assess_and_polygonize", "mtmsd:change", "mtmsd:classify",
               "mtmsd:export", "mtmsd:map", "mtmsd:map_and_report", "mtmsd:map_another_scene",
-              "mtmsd:nextlabels", "mtmsd:pretrain", "mtmsd:train", "mtmsd:vectorize"]  # fmt: skip
+              "mtmsd:mosaic", "mtmsd:nextlabels", "mtmsd:pretrain", "mtmsd:train",
+              "mtmsd:vectorize"]  # fmt: skip
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ def test_qgis_process_gets_the_provider_and_no_widget(qgis_processing):
         "mtmsd:map_and_report",
         "mtmsd:map_another_scene",
         "mtmsd:assess_and_polygonize",
+        "mtmsd:mosaic",
     }
     assert plugin.dock is None
     plugin.unload()

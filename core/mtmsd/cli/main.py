@@ -343,6 +343,21 @@ def spectral_library(as_json: bool, library: tuple[str, ...], **values: Any) -> 
     return _run("library", {**values, "library": list(library)}, as_json)
 
 
+@cli.command(cls=Command)
+@click.argument("probabilities", metavar="PROBABILITIES…", nargs=-1, required=True)
+@output("MAP", "The class map of all, a COG with overviews; 0 = no data.")
+@click.option("--confidence", metavar="FILE", help="Also the probability of the mapped class.")
+@json_messages
+def mosaic(as_json: bool, **values: Any) -> int:
+    """Join maps into one; where they overlap, their probabilities are blended.
+
+    PROBABILITIES are what 'mtmsd classify --probabilities' has written for each scene, all with
+    one classifier and on one grid. Near the edge of a map its neighbour counts more. The mosaic
+    may have any size; memory does not grow with it.
+    """
+    return _run("mosaic", values, as_json)
+
+
 @cli.command("import", cls=Command)
 @click.argument("source")
 @output("FILE", "The GeoTIFF; of training areas the polygons, .gpkg.")

@@ -194,6 +194,7 @@ _POSITIONAL = {
     "vectorize": ("map",),
     "nextlabels": ("probabilities",),
     "change": ("before", "after"),
+    "mosaic": ("probabilities",),
     "library": ("scene", "library"),
 }
 _OPTIONS = {

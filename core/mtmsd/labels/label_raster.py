@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Union
+from typing import Protocol, Union
 
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
@@ -39,6 +40,26 @@ GRID_HINT = "Warp it to the scene's grid with nearest neighbour, or give polygon
 STRIP = 1024
 """Rows read at a time."""
 Raster = Union[rasterio.DatasetReader, Source]
+
+
+class OnGrid(Protocol):
+    """Any raster, open or planned."""
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+
+    @property
+    def transform(self) -> Affine:
+        """From pixels to coordinates."""
+
+    @property
+    def crs(self) -> CRS | None:
+        """Of the coordinates."""
 
 
 def is_raster(path: str) -> bool:
@@ -138,12 +159,14 @@ def check_grid(raster: Raster, scene: Scene | Grid, what: str, hint: str) -> Non
         )
     if not (same and _same_crs(raster, scene)):
         raise InputError(
-            f"{what} ({_grid(raster)}) is not on the grid of '{scene.name}' ({_grid(scene)}).",
+            f"{what} ({grid_text(raster)}) is not on the grid of '{scene.name}' "
+            f"({grid_text(scene)}).",
             hint=hint,
         )
 
 
-def _grid(raster: Raster | Scene | Grid) -> str:
+def grid_text(raster: OnGrid) -> str:
+    """Write size, pixel, corner and coordinate system of a raster for a sentence."""
     crs = raster.crs.to_string() if raster.crs else "no coordinate system"
     size = f"{raster.width}×{raster.height} px"
     if raster.transform == Affine.identity():

@@ -37,6 +37,8 @@ class ProbabilityRaster:
     ----------
     classes : tuple of (int, str)
         Value and name of each band's class.
+    colors : dict
+        Their colours by value, ``#rrggbb``, where the file has them.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -64,6 +66,12 @@ class ProbabilityRaster:
             (int(self.dataset.tags(band).get("class_value", band)), text or f"class {band}")
             for band, text in enumerate(self.dataset.descriptions, 1)
         )
+        tags = (self.dataset.tags(band) for band in range(1, self.dataset.count + 1))
+        self.colors = {
+            value: tag["class_color"]
+            for (value, _), tag in zip(self.classes, tags, strict=True)
+            if "class_color" in tag
+        }
 
     def __enter__(self) -> ProbabilityRaster:
         return self

@@ -22,6 +22,7 @@ from mtmsd.classes import ClassInfo
 from mtmsd.errors import InputError
 from mtmsd.files.atomic import atomic_path, write_errors
 from mtmsd.scene.formats.source import CACHE_BYTES, GDAL_ERRORS
+from mtmsd.scene.mask import Grid
 from mtmsd.scene.raster import Scene
 
 Extent = tuple[int, int, int, int]
@@ -61,7 +62,7 @@ class MapWriter:
 @contextmanager
 def class_map(
     path: str | Path,
-    scene: Scene,
+    scene: Scene | Grid,
     classes: Sequence[ClassInfo],
     metadata: Mapping[str, Any],
     window: Extent | None = None,
@@ -98,7 +99,7 @@ def class_map(
 
 @contextmanager
 def uncertainty(
-    path: str | Path, scene: Scene, window: Extent | None = None, name: str = "confidence"
+    path: str | Path, scene: Scene | Grid, window: Extent | None = None, name: str = "confidence"
 ) -> Iterator[MapWriter]:
     """Write confidence, entropy or disagreement: float32 in 0…1, nodata NaN.
 
@@ -120,7 +121,7 @@ def probabilities(
     with whole_file(path, _profile(scene, window, **options)) as dataset:
         for band, info in enumerate(classes, 1):
             dataset.set_band_description(band, info.name)
-            dataset.update_tags(band, class_value=info.value)
+            dataset.update_tags(band, class_value=info.value, class_color=info.color)
         yield MapWriter(dataset, path)
 
 
@@ -157,7 +158,7 @@ def whole_file(
                 part.write_bytes(beside)
 
 
-def _profile(scene: Scene, window: Extent | None, **options: Any) -> dict[str, Any]:
+def _profile(scene: Scene | Grid, window: Extent | None, **options: Any) -> dict[str, Any]:
     row, col, height, width = window or (0, 0, scene.height, scene.width)
     if row < 0 or col < 0 or height < 1 or width < 1:
         raise InputError(f"A map of {width}×{height} pixels cannot be written.")
