@@ -101,7 +101,7 @@ def test_no_words_are_shown_untranslated(file: Path) -> None:
     assert bare == []
 
 
-UNITS = {"1-5, 1340-1460nm", "iterations=2000 members=5"}
+UNITS = {"1-5, 1340-1460nm", "iterations=2000 members=5", "bits=10,11"}
 """Examples of what the engine reads: the same in every language."""
 
 

@@ -24,7 +24,7 @@ from qgis.PyQt.QtWidgets import QMenu, QTableWidget, QWidget
 from test_scene_projects import ended_job
 
 from mtmsd_qgis.common.numbers import percent
-from mtmsd_qgis.state.layer_roles import MAP, PREVIEW
+from mtmsd_qgis.state.layer_roles import MAP
 from mtmsd_qgis.state.layers import of_role
 
 LEFT_BUTTON = Qt.MouseButton.LeftButton
@@ -50,11 +50,10 @@ def take(room: Docked, extent: object = None, **how: object) -> QgsRasterLayer:
     (note.folder / "messages.jsonl").write_text(json.dumps(done) + "\n")
     room.workspace.change(map_job=note)
     room.dock.map._job.take_up()
-    kind = PREVIEW if extent else MAP
 
     def taken() -> QgsRasterLayer | None:
-        layer = of_role(kind, room.workspace)
-        return layer if layer is not None and Path(layer.source()) == made else None
+        shown = QgsProject.instance().mapLayers().values()
+        return next((layer for layer in shown if Path(layer.source()) == made), None)
 
     return room.wait(taken, "no map")
 
