@@ -57,7 +57,7 @@ class ModelsDialog(QDialog):
         self.setObjectName("mtmsdModelsDialog")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Models of {}").format(workspace.scene.name()))
-        self.resize(620, 460)
+        self.resize(720, 460)
         self._workspace, self._running = workspace, running
         self._scene = workspace.scene_path
         self._models: list[ModelFile] = []
