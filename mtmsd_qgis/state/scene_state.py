@@ -70,6 +70,8 @@ class SceneState:
     ----------
     folder : Path or None
         Where what is made for the scene is put; it belongs to this scene alone.
+    library : Path or None
+        Spectra of libraries at the scene's bands, in its units.
     classifier_key : str
         A hash of all that the classifier depends on.
     classifier_mapped : bool
@@ -104,6 +106,7 @@ class SceneState:
     report: Path | None = None
     points: Path | None = None
     doubtful: Path | None = None
+    library: Path | None = None
     classes: tuple[LandClass, ...] = ()
     preset: str = "balanced"
     seed: int = 0
@@ -140,6 +143,7 @@ FILES = (
     "report",
     "points",
     "doubtful",
+    "library",
 )
 JOBS = ("pretraining_job", "map_job", "product_job", "assess_job")
 

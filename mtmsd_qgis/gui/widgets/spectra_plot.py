@@ -62,6 +62,7 @@ class SpectraPlot(QWidget):
         self._unit = ""
         self._lines: list[Line] = []
         self._pins: list[Line] = []
+        self._library: list[Line] = []
         self._cursor: Line | None = None
         self._runs: list[slice] = []
         self._seen: Span = (0.0, 1.0)
@@ -83,7 +84,7 @@ class SpectraPlot(QWidget):
         self._x = np.asarray(x, float)
         self._bands = list(bands)
         self._unit = unit
-        self._lines, self._pins, self._cursor = [], [], None
+        self._lines, self._pins, self._library, self._cursor = [], [], [], None
         self._scaled_lines.clear()
         self._highest, self.zoom = 0.0, Zoom()
         far = steps_too_far(self._x) | (np.diff(np.asarray(bands)) > 1)
@@ -99,6 +100,11 @@ class SpectraPlot(QWidget):
     def set_pins(self, lines: Sequence[Line]) -> None:
         """Set the pinned pixels' spectra."""
         self._pins = self._fitting(lines)
+        self.update()
+
+    def set_library(self, lines: Sequence[Line]) -> None:
+        """Set the spectra of libraries; NaN at bands that they do not cover."""
+        self._library = self._fitting(lines)
         self.update()
 
     def set_cursor(self, values: np.ndarray | None) -> None:
@@ -165,7 +171,9 @@ class SpectraPlot(QWidget):
         has_waves = bool(self._unit) and self._x[band] != self._bands[band]
         head = f"{plain(self._x[band])} {self._unit} · {numbered}" if has_waves else numbered
         cursor = [] if self._cursor is None else [self._cursor]
-        shown = [self._scaled(line) for line in (*cursor, *self._lines, *self._pins)]
+        shown = [
+            self._scaled(line) for line in (*cursor, *self._lines, *self._pins, *self._library)
+        ]
         values = [(line.name, float(line.values[band])) for line in shown]
         return [("", head), *((n, plain(v, 4) if np.isfinite(v) else "–") for n, v in values)]
 
@@ -275,6 +283,9 @@ class SpectraPlot(QWidget):
         for line in map(self._scaled, self._pins):
             pen = QPen(QColor(line.color), 1.2, Qt.PenStyle.DashDotLine)
             self._draw_line(painter, area, span, line.values, pen)
+        for line in map(self._scaled, self._library):
+            pen = QPen(QColor(line.color), 1.5, Qt.PenStyle.DashLine)
+            self._draw_line(painter, area, span, line.values, pen)
         if self._cursor is not None:
             pen = QPen(text, 1.2, Qt.PenStyle.DashLine)
             self._draw_line(painter, area, span, self._scaled(self._cursor).values, pen)
@@ -289,7 +300,8 @@ class SpectraPlot(QWidget):
     def _span(self) -> Span | None:
         """Return the lowest and highest value to show."""
         cursor = [] if self._cursor is None else [self._cursor]
-        lines = [self._scaled(line) for line in (*self._lines, *self._pins, *cursor)]
+        drawn = (*self._lines, *self._pins, *self._library, *cursor)
+        lines = [self._scaled(line) for line in drawn]
         values = [line.values for line in lines]
         values += [line.values + line.deviation for line in lines if line.deviation is not None]
         values = [v[np.isfinite(v)] for v in values if np.isfinite(v).any()]

@@ -25,6 +25,7 @@ from ....state.workspace import Workspace
 from ...widgets.section import DONE, NEXT, TODO, WRONG, Section, color_icon, keep_place
 from ...widgets.spectra_plot import Line, SpectraPlot
 from ..scene.band_display import wavelengths
+from .spectra_import import SpectraImport
 from .spectra_pins import SpectraPins
 from .spectra_view import SpectraView
 
@@ -93,6 +94,8 @@ class SpectraSection(Section):
         workspace.classes_changed.connect(self._show_classes)
         samples.ready.connect(self._show_classes)
         self._scene_changed()
+        self.imported = SpectraImport(workspace, self._plot, self)  # told after the plot's axis is
+        self.rows.addWidget(self.imported)
 
     def release(self) -> None:
         """Let go of the canvas."""
