@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingModelAlgorithm, QgsProcessingModelChildParameterSource
+from qgis.core import QgsProcessingModelAlgorithm
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
@@ -94,8 +94,8 @@ class ShippedModel(QgsProcessingModelAlgorithm):
         for child in self.childAlgorithms().values():
             for parameter, sources in child.parameterSources().items():
                 for source in sources:
-                    name = source.parameterName()
-                    if source.source() != _FROM_PARAMETER or name in taken:
+                    name = source.parameterName()  # empty for all but a parameter of the model
+                    if not name or name in taken:
                         continue
                     taken.add(name)
                     theirs = child.algorithm().parameterDefinition(parameter)
@@ -103,6 +103,3 @@ class ShippedModel(QgsProcessingModelAlgorithm):
                     ours.setDescription(theirs.description())
                     ours.setHelp(theirs.help())
                     ours.setMetadata(theirs.metadata())
-
-
-_FROM_PARAMETER = QgsProcessingModelChildParameterSource.Source.ModelParameter

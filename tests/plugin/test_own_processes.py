@@ -25,10 +25,11 @@ FOLDER = "20261127-211027-map-1a2b3c"
 @pytest.fixture
 def stranger():
     """A process of somebody else."""
-    started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    yield started
-    started.kill()
-    started.wait()
+    code = "import time; print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as started:
+        started.stdout.readline()  # it is no copy of this process any more
+        yield started
+        started.kill()
 
 
 def note(folder: Path, **facts) -> Path:
