@@ -16,7 +16,7 @@ FEW = 5
 
 @lru_cache(maxsize=1)
 def field_names() -> dict[str, Any]:
-    """Return the engine's lists: ``class``, ``name``, ``color`` and ``names_beside``."""
+    """Return the engine's lists: ``class``, ``name``, ``color``, and the two ``…_beside``."""
     path = CORE / "mtmsd/labels/field_names.json"
     names: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return names
@@ -37,10 +37,11 @@ def name_field(layer: QgsVectorLayer, field: str) -> str:
     return next((lower[name] for name in names if name in lower), "")
 
 
-def color_field(layer: QgsVectorLayer) -> str:
-    """Return the field with the colours of the classes, or nothing."""
+def color_field(layer: QgsVectorLayer, field: str) -> str:
+    """Return the field with the colours of the classes that a field holds, or nothing."""
     lower = {f.name().lower(): f.name() for f in layer.fields()}
-    return next((lower[name] for name in field_names()["color"] if name in lower), "")
+    names = [field_names()["colors_beside"].get(field.lower(), ""), *field_names()["color"]]
+    return next((lower[name] for name in names if name in lower), "")
 
 
 def _numbers_features(layer: QgsVectorLayer, name: str) -> bool:

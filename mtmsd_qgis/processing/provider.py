@@ -13,6 +13,7 @@ from .algorithms.assess import Assess
 from .algorithms.change import Change
 from .algorithms.classify import Classify
 from .algorithms.export import Export
+from .algorithms.exportpixels import ExportPixels
 from .algorithms.map import Map
 from .algorithms.mosaic import Mosaic
 from .algorithms.nextlabels import NextLabels
@@ -45,6 +46,7 @@ class MtmsdProvider(QgsProcessingProvider):
             "DISAGREEMENT": PlainStyle(),
             "POLYGONS": PolygonStyle(),
             "POINTS": PointStyle(),
+            "PIXELS": PlainStyle(),
         }
 
     def load(self) -> bool:
@@ -78,6 +80,7 @@ class MtmsdProvider(QgsProcessingProvider):
             Change(),
             Mosaic(),
             Export(),
+            ExportPixels(),
         ):
             self.addAlgorithm(algorithm)
         if QgsApplication.processingRegistry().providerById(self.id()) is self:

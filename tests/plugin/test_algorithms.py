@@ -43,6 +43,8 @@ NAMES = {
     "vectorize": "MAP CONFIDENCE OUTPUT AREAS",
     "export": "CLASSIFIER OUTPUT",
     "mosaic": "PROBABILITIES OUTPUT CONFIDENCE",
+    "exportpixels": "INPUT LABELS CLASS_FIELD SELECTED EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS "
+    "OUTPUT TABLE",
     "nextlabels": "PROBABILITIES COUNT LABELS CLASS_FIELD OUTPUT",
     "change": "BEFORE AFTER BEFORE_CONFIDENCE AFTER_CONFIDENCE BELOW LEGEND REFERENCE FROM_FIELD "
     "TO_FIELD OUTPUT TABLE",
@@ -99,7 +101,7 @@ def test_every_algorithm_has_an_icon_of_its_own(provider):
 
 OUTPUTS = {"map": "o.tif", "classify": "o.tif", "assess": "o.html", "vectorize": "o.gpkg",
            "nextlabels": "o.gpkg", "export": "o.onnx", "change": "o.tif",
-           "mosaic": "o.tif"}  # fmt: skip
+           "exportpixels": "o.gpkg", "mosaic": "o.tif"}  # fmt: skip
 
 
 def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict:

@@ -107,7 +107,7 @@ def read_legend(
     own = COLORS_BESIDE.get(field.lower(), COLOR_FIELDS[0])
     companion = _companion(fields, field, (own, *COLOR_FIELDS))
     colors = _most_common(values, fields[companion]) if companion else {}
-    entries = {v: (name, _hex(colors.get(v))) for v, name in found.items()}
+    entries = {v: (name, hex_color(colors.get(v))) for v, name in found.items()}
     return Legend(values, with_colors(entries, known), tuple(warnings), field, numbers is not None)
 
 
@@ -268,7 +268,7 @@ def _most_common(values: np.ndarray, column: np.ndarray) -> dict[int, str]:
     return result
 
 
-def _hex(text: str | None) -> str | None:
+def hex_color(text: str | None) -> str | None:
     """Read ``#rrggbb`` (an alpha behind it is dropped) or ``r,g,b``."""
     if not text:
         return None

@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from mtmsd.errors import InputError
+from mtmsd.labels.class_fields import hex_color
 from mtmsd.labels.layer import Layer
 from mtmsd.scene.raster import Scene
 
@@ -222,7 +223,7 @@ def _layer(
         warnings.append(f"Empty ROIs of '{path.name}' were left out: {', '.join(empty)}.")
     fields = {
         "class_name": np.array([region.name for region in drawn], object),
-        "color": np.array([region.color for region in drawn], object),
+        "color": np.array([hex_color(region.color) for region in drawn], object),
     }
     shapes = np.array([region.shape for region in drawn], object)
     fids = np.arange(1, len(drawn) + 1)

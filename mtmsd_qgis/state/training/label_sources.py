@@ -21,13 +21,15 @@ from qgis.core import (
 )
 
 from ...common.class_fields import color_field, name_field
-from ...common.numbers import plain
+from ...common.numbers import number, plain
 from ...common.translation import tr
 from .classes import Label, Source
 from .spectra import open_raster
 
 MOST_VALUES = 256
 """A raster with more values is a picture, not labels."""
+MOST_REGIONS = 20_000
+"""A raster with more regions is a map to train with as it is, not polygons to edit."""
 
 
 LARGEST_VALUE = 65535
@@ -43,7 +45,7 @@ def vector_reader(
     """
     source = QgsVectorLayerFeatureSource(layer)
     is_number = layer.fields().field(field).isNumeric()
-    names, color_name = name_field(layer, field) if is_number else "", color_field(layer)
+    names, color_name = name_field(layer, field) if is_number else "", color_field(layer, field)
     colors = _category_colors(layer, field)
     title = layer.name()
     transform = QgsCoordinateTransform(layer.crs(), crs, QgsProject.instance())
@@ -110,6 +112,12 @@ def raster_reader(layer: QgsRasterLayer, crs: QgsCoordinateReferenceSystem) -> C
         if len({feature.GetField(0) for feature in out}) > MOST_VALUES:
             text = tr("{} has more than {} values; it holds no classes.")
             raise ValueError(text.format(title, MOST_VALUES))
+        if out.GetFeatureCount() > MOST_REGIONS:
+            text = tr(
+                "{} has {} regions, too many to be edited as polygons; train with the raster "
+                "itself, in the Processing Toolbox."
+            )
+            raise ValueError(text.format(title, number(out.GetFeatureCount())))
         out.ResetReading()
         labels = []
         for feature in out:

@@ -8,6 +8,7 @@ from typing import Any
 from qgis.core import (
     Qgis,
     QgsApplication,
+    QgsMapLayer,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
@@ -37,6 +38,7 @@ from ....state.training.training_layer import TrainingLayer
 from ....state.training_samples import TrainingSamples
 from ....state.workspace import Workspace
 from ...widgets.section import BUSY, DONE, NEXT, TODO, WARNED, WRONG, Section, color_icon, row
+from .area_files import AreaFiles
 from .class_schemes import ClassSchemes
 from .import_dialog import ImportDialog
 
@@ -87,6 +89,7 @@ class ClassesSection(Section):
         self._import = QPushButton(self.tr("From &Layer"))
         self._import.setObjectName("mtmsdImport")
         self._schemes = ClassSchemes(workspace, self)
+        self._files = AreaFiles(workspace, self._ask, self)
         self._menu = QMenu(self._import)
         self._menu.setObjectName("mtmsdImportMenu")
         self._menu.setToolTipsVisible(True)
@@ -344,16 +347,19 @@ class ClassesSection(Section):
             raster = isinstance(layer, QgsRasterLayer) and layer.bandCount() == 1
             if (polygons or raster) and not role(layer):
                 action = self._menu.addAction(f"{layer.name()}…")
-                action.triggered.connect(partial(self._ask, layer.id()))
+                action.triggered.connect(partial(self._ask_for, layer.id()))
         if self._menu.isEmpty():
             none = self._menu.addAction(self.tr("No polygon layer or label raster in the project"))
             none.setEnabled(False)
+        self._files.add_to(self._menu)
         self._schemes.add_to(self._menu)
 
-    def _ask(self, layer_id: str, *_: Any) -> None:
+    def _ask_for(self, layer_id: str, *_: Any) -> None:
+        self._ask(QgsProject.instance().mapLayer(layer_id))
+
+    def _ask(self, layer: QgsMapLayer, field: str = "", noticed: tuple[str, ...] = ()) -> None:
         """Show what would come of a layer."""
-        layer = QgsProject.instance().mapLayer(layer_id)
-        dialog = ImportDialog(layer, self._workspace, self)
+        dialog = ImportDialog(layer, self._workspace, self, field, noticed)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted_plan.connect(partial(self._take, title=layer.name()))
         dialog.open()

@@ -35,13 +35,24 @@ from ...widgets.section import caption, color_icon, row
 
 
 class ImportDialog(QDialog):
-    """Asks which field holds the classes of a layer, and shows what comes of them."""
+    """Asks which field holds the classes of a layer, and shows what comes of them.
+
+    ``field`` is the one that the file says, if it does; ``noticed`` was told when it was read.
+    """
 
     accepted_plan = pyqtSignal(object)
     """The :class:`.ImportPlan` that the user has taken."""
 
-    def __init__(self, layer: QgsMapLayer, workspace: Workspace, parent: QWidget) -> None:
+    def __init__(
+        self,
+        layer: QgsMapLayer,
+        workspace: Workspace,
+        parent: QWidget,
+        field: str = "",
+        noticed: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(parent)
+        self._noticed = noticed
         self.setObjectName("mtmsdImportDialog")
         self.setWindowTitle(self.tr("Take Polygons from {}").format(layer.name()))
         self.resize(460, 380)
@@ -58,9 +69,9 @@ class ImportDialog(QDialog):
         self._guessed.setWordWrap(True)
         if isinstance(layer, QgsVectorLayer):
             self._field.setLayer(layer)
-            guess = guess_field(layer)
+            guess = field or guess_field(layer)
             self._field.setField(guess)
-            if guess:
+            if guess and not field:
                 text = self.tr("The field {} was guessed by its name.")
                 self._guessed.setText(text.format(guess))
             label = caption(self.tr("Class &field"), self._field)
@@ -157,7 +168,7 @@ class ImportDialog(QDialog):
                     item.setIcon(color_icon(planned.becomes.color))
                 self._table.setItem(index, column, item)
         self._merge.setVisible(bool(found.alike))
-        self._notes.setText("\n".join(_notes(found)))
+        self._notes.setText("\n".join([*self._noticed, *_notes(found)]))
         self._take.setEnabled(bool(found.polygons))
 
     def _accept(self) -> None:
