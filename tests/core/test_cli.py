@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mtmsd.cli import exchange
 from mtmsd.cli import main as cli
 from mtmsd.commands.arguments import build, command_line
 from mtmsd.commands.registry import COMMANDS
@@ -32,7 +33,10 @@ def imported(*arguments: str | Path) -> set[str]:
 def passed(monkeypatch: pytest.MonkeyPatch):
     """What the command line hands to the job, instead of running it."""
     calls: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(cli, "_run", lambda name, values, as_json: calls.append((name, values)))
+    for module in (cli, exchange):
+        monkeypatch.setattr(
+            module, "run_command", lambda name, values, as_json: calls.append((name, values))
+        )
     return calls
 
 
@@ -144,6 +148,7 @@ EVERY_ARGUMENT: dict[str, dict[str, Any]] = {
                 "library_factor": 100.0},
     "import": {"source": "c.mat", "output": "o", "variable": "v", "wavelengths": "w",
                "scene": "s"},
+    "mosaic": {"probabilities": ["a b.tif", "c.tif"], "output": "o", "confidence": "f"},
     "doctor": {},
     "export": {"classifier": "c", "output": "o.onnx"},
     "exportpixels": {"scene": "s", "labels": "l", "output": "o.gpkg", "table": "t.csv",

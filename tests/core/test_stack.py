@@ -17,7 +17,7 @@ from mtmsd.classify.classifier import load_classifier
 from mtmsd.cli.main import main
 from mtmsd.commands import train
 from mtmsd.commands.map import Arguments
-from mtmsd.commands.train import classifier_for
+from mtmsd.commands.method import classifier_for
 from mtmsd.errors import InputError
 from mtmsd.files.tensor_file import checksum_of
 from mtmsd.labels.labels import Labels

@@ -5,15 +5,13 @@ Only click is imported here, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-import shlex
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
 import mtmsd
+from mtmsd.cli.exchange import EXCHANGE
 from mtmsd.cli.options import (
     Command,
     class_field,
@@ -28,7 +26,6 @@ from mtmsd.cli.options import (
     json_messages,
     kind,
     libraries,
-    library_factor,
     masks,
     method,
     output,
@@ -38,6 +35,7 @@ from mtmsd.cli.options import (
     regions,
     resume,
 )
+from mtmsd.cli.running import run_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -60,7 +58,7 @@ def cli() -> None:
 @json_messages
 def info(as_json: bool, **values: Any) -> int:
     """Show size, bands, wavelengths, nodata and grid of SCENE as the engine sees them."""
-    return _run("info", values, as_json)
+    return run_command("info", values, as_json)
 
 
 @cli.command(cls=Command)
@@ -79,7 +77,7 @@ def pretrain(as_json: bool, **values: Any) -> int:
     This is the long step. Checkpoints are kept beside MODEL until it is complete; Ctrl-C
     writes one more, and --resume continues from the last with the same result.
     """
-    return _run("pretrain", values, as_json)
+    return run_command("pretrain", values, as_json)
 
 
 @cli.command(cls=Command)
@@ -109,7 +107,7 @@ def train(as_json: bool, features: str | None, **values: Any) -> int:
     LABELS is any vector layer (file.gpkg|layername=x for one of several), SCP's .scpx, ENVI's ROIs
     (.xml, or .roi as text), or a label raster on the scene's grid with 0 = unlabelled.
     """
-    return _run("train", _with_features(values, features), as_json)
+    return run_command("train", _with_features(values, features), as_json)
 
 
 @cli.command(cls=Command)
@@ -146,37 +144,7 @@ def classify(as_json: bool, scenes: tuple[str, ...], **values: Any) -> int:
     the columns scene,output,mask stands for its scenes.
     """
     more = list(scenes[1:])
-    return _run("classify", {**values, "scene": scenes[0], "more": more}, as_json)
-
-
-@cli.command(cls=Command)
-@click.argument("classifier")
-@output("FILE.onnx", "The classifier as ONNX.")
-@json_messages
-def export(as_json: bool, **values: Any) -> int:
-    """Write CLASSIFIER as ONNX, for engines without torch.
-
-    'mtmsd classify' maps with the file by onnxruntime; it holds all that CLASSIFIER does.
-    """
-    return _run("export", values, as_json)
-
-
-@cli.command(cls=Command)
-@click.argument("scene")
-@click.argument("labels")
-@output("FILE", "The pixels: points (.gpkg) or a table (.csv).")
-@click.option("--table", metavar="FILE.csv", help="Also a table.")
-@class_field
-@exclude
-@masks
-@json_messages
-def exportpixels(as_json: bool, **values: Any) -> int:
-    """Write the training pixels of LABELS with the values of SCENE's bands.
-
-    A row a pixel: class, polygon, column and row, coordinates, and a column a band, named by its
-    wavelength. A pixel in two classes is the later polygon's, as in training.
-    """
-    return _run("exportpixels", values, as_json)
+    return run_command("classify", {**values, "scene": scenes[0], "more": more}, as_json)
 
 
 @cli.command(cls=Command)
@@ -204,7 +172,7 @@ def assess(as_json: bool, **values: Any) -> int:
 
     Without LABELS, report the accuracy on polygons held out while the classifier was trained.
     """
-    return _run("assess", values, as_json)
+    return run_command("assess", values, as_json)
 
 
 @cli.command("map", cls=Command)
@@ -263,7 +231,7 @@ def whole_map(as_json: bool, features: str | None, **values: Any) -> int:
     values["classifier_output"] = values["classifier_output"] or beside.with_suffix(
         ".classifier.safetensors"
     )
-    return _run("map", _with_features(values, features), as_json)
+    return run_command("map", _with_features(values, features), as_json)
 
 
 @cli.command(cls=Command)
@@ -274,7 +242,7 @@ def whole_map(as_json: bool, features: str | None, **values: Any) -> int:
 @json_messages
 def vectorize(as_json: bool, **values: Any) -> int:
     """Turn a class MAP into polygons with class, area and mean confidence."""
-    return _run("vectorize", values, as_json)
+    return run_command("vectorize", values, as_json)
 
 
 @cli.command(cls=Command)
@@ -289,7 +257,7 @@ def nextlabels(as_json: bool, **values: Any) -> int:
 
     PROBABILITIES is what 'mtmsd classify --probabilities' has written.
     """
-    return _run("nextlabels", values, as_json)
+    return run_command("nextlabels", values, as_json)
 
 
 @cli.command(cls=Command)
@@ -324,23 +292,7 @@ def change(as_json: bool, **values: Any) -> int:
 
     Both lie on one grid; where they cover different parts of it, the common one is compared.
     """
-    return _run("change", values, as_json)
-
-
-@cli.command("library", cls=Command)
-@click.argument("scene")
-@click.argument("library", nargs=-1, required=True, metavar="LIBRARY…")
-@click.option("-o", "--output", metavar="FILE.csv", help="The resampled spectra as a table.")
-@exclude
-@library_factor
-@json_messages
-def spectral_library(as_json: bool, library: tuple[str, ...], **values: Any) -> int:
-    """Bring the spectra of LIBRARY to the bands and units of SCENE.
-
-    ENVI (.sli), CSV (a spectrum a column or a row), text of the USGS (splib07) and of ECOSTRESS
-    or ASTER, ASD (.asd); resampled by wavelength and band width.
-    """
-    return _run("library", {**values, "library": list(library)}, as_json)
+    return run_command("change", values, as_json)
 
 
 @cli.command(cls=Command)
@@ -355,32 +307,14 @@ def mosaic(as_json: bool, **values: Any) -> int:
     one classifier and on one grid. Near the edge of a map its neighbour counts more. The mosaic
     may have any size; memory does not grow with it.
     """
-    return _run("mosaic", values, as_json)
-
-
-@cli.command("import", cls=Command)
-@click.argument("source")
-@output("FILE", "The GeoTIFF; of training areas the polygons, .gpkg.")
-@click.option("--variable", metavar="NAME", help="Of a .mat file that holds several.")
-@click.option("--wavelengths", metavar="FILE", help="Text with a .mat cube's wavelengths in nm.")
-@click.option("--scene", metavar="RASTER", help="The scene that training areas were drawn on.")
-@exclude
-@json_messages
-def import_raster(as_json: bool, **values: Any) -> int:
-    """Make a GeoTIFF of SOURCE: a .mat cube or labels, or a product that QGIS does not show.
-
-    MATLAB 4 to 7.3, PRISMA, EMIT, archives; any raster that 'mtmsd info' reads. Training areas of
-    SCP (.scpx) and ENVI (.roi as text, .xml) become polygons; the other commands take them as
-    they are.
-    """
-    return _run("import", values, as_json)
+    return run_command("mosaic", values, as_json)
 
 
 @cli.command(cls=Command)
 @json_messages
 def doctor(as_json: bool) -> int:
     """Show versions, memory and devices, each tried with a real tensor operation."""
-    return _run("doctor", {}, as_json)
+    return run_command("doctor", {}, as_json)
 
 
 @cli.command(cls=Command)
@@ -403,40 +337,8 @@ def _with_features(values: dict[str, Any], features: str | None) -> dict[str, An
     return values
 
 
-def _run(command: str, values: dict[str, Any], as_json: bool) -> int:
-    """Run a command here, for a person or, with JSON messages, for a program."""
-    from mtmsd.jobs.cancel import CancelSwitch, SignalWatch
-    from mtmsd.jobs.messages import MessageReporter, MessageStream, take_stdout
-
-    switch = CancelSwitch()
-    if as_json:
-        stream = MessageStream({take_stdout(): lambda error: switch.request()})
-        front: Any = MessageReporter(stream, switch)
-    else:
-        from mtmsd.cli.terminal import TerminalReporter
-
-        front = TerminalReporter(command, _how_to_resume(values), switch)
-    from mtmsd.commands.execute import execute
-
-    with SignalWatch(switch), front as reporter:
-        return execute(command, values, reporter, _keep_traceback)
-
-
-def _how_to_resume(values: dict[str, Any]) -> str:
-    again = shlex.join(["mtmsd", *sys.argv[1:]])
-    if "resume" not in values:
-        return f"nothing was written. Start again with: {again}"
-    if not values["resume"]:
-        again += " --resume"
-    return f"what was done is kept. Continue with: {again}"
-
-
-def _keep_traceback(text: str) -> str:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="mtmsd-", suffix=".log", delete=False, errors="backslashreplace"
-    ) as file:
-        file.write(text)
-    return file.name
+for command in EXCHANGE:
+    cli.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> int:

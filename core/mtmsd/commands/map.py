@@ -19,9 +19,9 @@ from mtmsd.commands.arguments import (
     Source,
     command_line,
 )
-from mtmsd.commands.inputs import open_scene
+from mtmsd.commands.checks import check_choices, check_doubtful, check_labels
 from mtmsd.commands.libraries import check_library, open_training
-from mtmsd.commands.method import check_backbone, check_method
+from mtmsd.commands.method import AUTO, METHOD, STACK, check_backbone, check_method, classifier_for
 from mtmsd.commands.outputs import check_outputs, check_rasters, check_vectors
 from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import Reporter
@@ -47,7 +47,7 @@ class Arguments(Rasters, Libraries, Method, Masked):
     """A diffusion model from which pretraining starts."""
     validation: Source | None = None
     """Reference labels for the assessment; without them polygons are held out."""
-    classifier: str = train.AUTO
+    classifier: str = AUTO
     """auto, stack, mtmsd, or of plain spectra: svm, svm-polygons, rf."""
     report: Path | None = None
     """The accuracy report, HTML."""
@@ -90,10 +90,10 @@ class Arguments(Rasters, Libraries, Method, Masked):
         """Whether the scene is learnt first: for the stack only where it is asked for."""
         if self.model:
             return False
-        meant = train.classifier_for(self.classifier, self.preset)
-        if meant == train.STACK:
+        meant = classifier_for(self.classifier, self.preset)
+        if meant == STACK:
             return self.model_output is not None or self.init is not None
-        return meant == train.METHOD
+        return meant == METHOD
 
     def chosen_device(self, warn: Callable[[str], None]) -> str:
         """Return the device on which is learnt; without a diffusion model there is no choice."""
@@ -129,9 +129,9 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     check_rasters(arguments.output, *arguments.layers().values(), region_map)
     check_vectors(arguments.polygons, arguments.next_labels, region_layer)
     settings = arguments.chosen()
-    train.check_choices(arguments.classifier, arguments.split, arguments.holdout)
-    meant = train.classifier_for(arguments.classifier, arguments.preset)
-    train.check_doubtful(meant, arguments.doubtful)
+    check_choices(arguments.classifier, arguments.split, arguments.holdout)
+    meant = classifier_for(arguments.classifier, arguments.preset)
+    check_doubtful(meant, arguments.doubtful)
     check_library(meant, arguments)
     network = arguments.model is not None or arguments.pretrains
     if network or arguments.settings:
@@ -141,7 +141,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     if not arguments.model and (network or arguments.settings):
         check_backbone(settings.pretrain)
     classify.check_after(arguments)
-    _check_labels(arguments)
+    check_labels(arguments)
     for module in (*_MODULES, *(_NETWORK_MODULES if network else ())):
         importlib.import_module(module)
     with work_folder(
@@ -152,30 +152,6 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         beside=others,
     ) as work:
         return _Sequence(arguments, reporter, work).run()
-
-
-def _check_labels(arguments: Arguments) -> None:
-    """Find what is wrong with the labels now rather than after hours of pretraining."""
-    from mtmsd.labels.read import read_labels
-
-    silent = Reporter()  # each step tells its own warnings
-    with open_scene(arguments.scene, arguments.exclude, silent, arguments.masks()) as scene:
-        labels, _ = open_training(arguments, arguments.labels, arguments.class_field, scene, silent)
-        if arguments.regions:
-            from mtmsd.regions.learner import check_size
-            from mtmsd.regions.methods import regions_named
-
-            regions_named(arguments.regions)
-            if arguments.region_size:
-                check_size(arguments.region_size, scene)
-        if arguments.validation:
-            read_labels(
-                arguments.validation,
-                scene,
-                class_field=arguments.class_field,
-                minimum=0,
-                classes=labels.classes,
-            )
 
 
 class _Sequence:
@@ -264,7 +240,7 @@ class _Sequence:
             labels=given.labels,
             output=output,
             model=Path(model) if model else None,
-            classifier=train.classifier_for(given.classifier, given.preset),
+            classifier=classifier_for(given.classifier, given.preset),
             class_field=given.class_field,
             **{f.name: getattr(given, f.name) for f in fields(Libraries)},
             exclude=given.exclude,

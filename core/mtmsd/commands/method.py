@@ -1,9 +1,23 @@
-"""Before hours of work: do the method's settings fit each other and the network."""
+"""Which classifier is meant, and whether the method's settings fit each other and the network."""
 
 from __future__ import annotations
 
 from mtmsd.errors import InputError
 from mtmsd.settings import ClassifierSettings, PretrainSettings
+
+AUTO = "auto"
+"""The stack; with the preset paper the published network alone."""
+METHOD = "mtmsd"
+"""The classifier that needs a diffusion model; all others are of plain spectra, or the stack."""
+STACK = "stack"
+"""The classifier that listens to several, and to the diffusion network where there is a model."""
+
+
+def classifier_for(name: str, preset: str) -> str:
+    """Return which classifier is meant, where ``name`` leaves it to the preset."""
+    if name != AUTO:
+        return name
+    return METHOD if preset == "paper" else STACK
 
 
 def check_backbone(settings: PretrainSettings) -> None:

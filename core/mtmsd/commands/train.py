@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from mtmsd.commands.arguments import Libraries, Masked, Method, Pixels, Source
+from mtmsd.commands.checks import check_choices, check_doubtful
 from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_scene, open_scene_for
 from mtmsd.commands.libraries import check_library, network_sentence, open_training
-from mtmsd.commands.method import check_method
-from mtmsd.commands.outputs import check_outputs, check_vectors
+from mtmsd.commands.method import AUTO, METHOD, STACK, check_method, classifier_for
+from mtmsd.commands.outputs import check_outputs
 from mtmsd.errors import InputError
 from mtmsd.jobs.work import Steps, work_folder
 from mtmsd.reporting import Reporter
@@ -32,20 +33,6 @@ if TYPE_CHECKING:
     from mtmsd.stack.training import StackTrainingSet
 
     AnyTrainingSet = Union[TrainingSet, SpectralTrainingSet, StackTrainingSet]
-
-AUTO = "auto"
-"""The stack; with the preset paper the published network alone."""
-METHOD = "mtmsd"
-"""The classifier that needs a diffusion model; all others are of plain spectra, or the stack."""
-STACK = "stack"
-"""The classifier that listens to several, and to the diffusion network where there is a model."""
-
-
-def classifier_for(name: str, preset: str) -> str:
-    """Return which classifier is meant, where ``name`` leaves it to the preset."""
-    if name != AUTO:
-        return name
-    return METHOD if preset == "paper" else STACK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,37 +265,6 @@ def _network_samples(
         reporter=reporter,
         spill=work,
     )
-
-
-def check_choices(classifier: str, split: str, holdout: float) -> None:
-    """Refuse a classifier, a way to hold out, or a share that there is not, before any work."""
-    from mtmsd.assess.validation import KINDS
-    from mtmsd.spectral.estimators import METHODS
-
-    if not 0 <= holdout < 1:
-        raise InputError(
-            f"The share of polygons to hold out cannot be {holdout:g}.",
-            hint="It is 0 or more and below 1.",
-        )
-    for what, chosen, known in (
-        ("classifier", classifier, (AUTO, STACK, METHOD, *METHODS)),
-        ("way to hold out labels", split, KINDS),
-    ):
-        if chosen not in known:
-            raise InputError(
-                f"There is no {what} '{chosen}'.", hint=f"Choose from: {', '.join(known)}."
-            )
-
-
-def check_doubtful(classifier: str, doubtful: Path | None) -> None:
-    """Refuse a layer of doubtful polygons of a classifier that finds none."""
-    check_vectors(doubtful)
-    if doubtful and classifier != STACK:
-        raise InputError(
-            f"The classifier '{classifier}' does not tell which polygons disagree with their "
-            f"class, so '{doubtful.name}' cannot be written.",
-            hint="Choose the classifier 'stack', or leave that output out.",
-        )
 
 
 def held_out(arguments: Arguments, labels: Labels) -> HeldOut:

@@ -21,6 +21,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ....common.background import Background
+from ....common.translation import tr
 from ....engine.interpreter import OUTDATED, READY
 from ....state.training.imported_spectra import read_kept, resampled
 from ....state.training.spectral_library import Axis, Spectrum, write_library
@@ -153,7 +154,7 @@ def chosen_of(names: list[str], parent: QWidget) -> list[int]:
     """Ask which of many spectra are wanted; none if the dialog is cancelled."""
     dialog = QDialog(parent)
     dialog.setObjectName("mtmsdSpectraChoice")
-    dialog.setWindowTitle(parent.tr("Choose Spectra"))
+    dialog.setWindowTitle(tr("Choose Spectra"))
     listed = QListWidget()
     listed.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
     listed.addItems(names)

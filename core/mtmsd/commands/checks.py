@@ -1,0 +1,68 @@
+"""Before hours of work: choices that there are not, outputs and labels that do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mtmsd.commands.inputs import open_scene
+from mtmsd.commands.libraries import open_training
+from mtmsd.commands.method import AUTO, METHOD, STACK
+from mtmsd.commands.outputs import check_vectors
+from mtmsd.errors import InputError
+from mtmsd.reporting import Reporter
+
+
+def check_choices(classifier: str, split: str, holdout: float) -> None:
+    """Refuse a classifier, a way to hold out, or a share that there is not, before any work."""
+    from mtmsd.assess.validation import KINDS
+    from mtmsd.spectral.estimators import METHODS
+
+    if not 0 <= holdout < 1:
+        raise InputError(
+            f"The share of polygons to hold out cannot be {holdout:g}.",
+            hint="It is 0 or more and below 1.",
+        )
+    for what, chosen, known in (
+        ("classifier", classifier, (AUTO, STACK, METHOD, *METHODS)),
+        ("way to hold out labels", split, KINDS),
+    ):
+        if chosen not in known:
+            raise InputError(
+                f"There is no {what} '{chosen}'.", hint=f"Choose from: {', '.join(known)}."
+            )
+
+
+def check_doubtful(classifier: str, doubtful: Path | None) -> None:
+    """Refuse a layer of doubtful polygons of a classifier that finds none."""
+    check_vectors(doubtful)
+    if doubtful and classifier != STACK:
+        raise InputError(
+            f"The classifier '{classifier}' does not tell which polygons disagree with their "
+            f"class, so '{doubtful.name}' cannot be written.",
+            hint="Choose the classifier 'stack', or leave that output out.",
+        )
+
+
+def check_labels(arguments: Any) -> None:
+    """Find what is wrong with the labels now rather than after hours of pretraining."""
+    from mtmsd.labels.read import read_labels
+
+    silent = Reporter()  # each step tells its own warnings
+    with open_scene(arguments.scene, arguments.exclude, silent, arguments.masks()) as scene:
+        labels, _ = open_training(arguments, arguments.labels, arguments.class_field, scene, silent)
+        if arguments.regions:
+            from mtmsd.regions.learner import check_size
+            from mtmsd.regions.methods import regions_named
+
+            regions_named(arguments.regions)
+            if arguments.region_size:
+                check_size(arguments.region_size, scene)
+        if arguments.validation:
+            read_labels(
+                arguments.validation,
+                scene,
+                class_field=arguments.class_field,
+                minimum=0,
+                classes=labels.classes,
+            )
