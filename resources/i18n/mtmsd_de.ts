@@ -149,6 +149,45 @@
         </message>
     </context>
     <context>
+        <name>AreaFiles</name>
+        <message>
+            <source>From File…</source>
+            <translation>Aus Datei…</translation>
+        </message>
+        <message>
+            <source>Polygons, a label raster, SCP's .scpx, or ENVI's ROIs (.xml, .roi as text)</source>
+            <translation>Polygone, ein Raster mit Klassennummern, .scpx von SCP oder ROIs von ENVI (.xml, .roi als Text)</translation>
+        </message>
+        <message>
+            <source>Export Training Pixels…</source>
+            <translation>Trainingspixel exportieren…</translation>
+        </message>
+        <message>
+            <source>Each pixel with its class and band values: GeoPackage and CSV</source>
+            <translation>Jedes Pixel mit Klasse und Kanalwerten: GeoPackage und CSV</translation>
+        </message>
+        <message>
+            <source>Take Polygons from a File</source>
+            <translation>Polygone aus einer Datei übernehmen</translation>
+        </message>
+        <message>
+            <source>Training areas</source>
+            <translation>Trainingsgebiete</translation>
+        </message>
+        <message>
+            <source>All files</source>
+            <translation>Alle Dateien</translation>
+        </message>
+        <message>
+            <source>{} has several layers; add the one that is meant to the project.</source>
+            <translation>{} hat mehrere Layer; fügen Sie den gemeinten dem Projekt hinzu.</translation>
+        </message>
+        <message>
+            <source>{} holds neither polygons nor a raster of class numbers.</source>
+            <translation>{} enthält weder Polygone noch ein Raster mit Klassennummern.</translation>
+        </message>
+    </context>
+    <context>
         <name>Attached</name>
         <message>
             <source>The job in {} was never begun.</source>
@@ -346,6 +385,29 @@
         <message>
             <source>{} taken from {}.</source>
             <translation>{} aus {} übernommen.</translation>
+        </message>
+    </context>
+    <context>
+        <name>Comparison</name>
+        <message>
+            <source>Flic&amp;ker</source>
+            <translation>Blin&amp;ken</translation>
+        </message>
+        <message>
+            <source>Swipe</source>
+            <translation>Wischen</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Zuerst kommt Szene kartieren.</translation>
+        </message>
+        <message>
+            <source>Show the map and the scene in turn</source>
+            <translation>Karte und Szene abwechselnd zeigen</translation>
+        </message>
+        <message>
+            <source>A line in the map window parts the map from the scene</source>
+            <translation>Eine Linie im Kartenfenster trennt Karte und Szene</translation>
         </message>
     </context>
     <context>
@@ -791,6 +853,14 @@
             <translation>Den Punkt in der Mitte des Kartenfensters zeigen</translation>
         </message>
         <message>
+            <source>See-through map</source>
+            <translation>Karte durchscheinend</translation>
+        </message>
+        <message>
+            <source>The scene shines through the map while the points are visited</source>
+            <translation>Die Szene scheint durch die Karte, während die Punkte besucht werden</translation>
+        </message>
+        <message>
             <source>Point {} of {}: {} or {}?</source>
             <translation>Punkt {} von {}: {} oder {}?</translation>
         </message>
@@ -844,6 +914,10 @@
         <message>
             <source>MTMSD: end the polygon or take the region</source>
             <translation>MTMSD: Polygon beenden oder Region übernehmen</translation>
+        </message>
+        <message>
+            <source>MTMSD: give the point to label the class</source>
+            <translation>MTMSD: dem vorgeschlagenen Punkt die Klasse geben</translation>
         </message>
     </context>
     <context>
@@ -1080,6 +1154,46 @@
             <translation>Zurückgehaltene Pixel, die richtig sind: {}, ohne Modell {}.</translation>
         </message>
         <message>
+            <source>Diffusion model</source>
+            <translation>Diffusionsmodell</translation>
+        </message>
+        <message>
+            <source>Method</source>
+            <translation>Verfahren</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Szene</translation>
+        </message>
+        <message>
+            <source>Bands</source>
+            <translation>Kanäle</translation>
+        </message>
+        <message>
+            <source>Classes</source>
+            <translation>Klassen</translation>
+        </message>
+        <message>
+            <source>Training pixels</source>
+            <translation>Trainingspixel</translation>
+        </message>
+        <message>
+            <source>Accuracy</source>
+            <translation>Genauigkeit</translation>
+        </message>
+        <message>
+            <source>{width} × {height} px</source>
+            <translation>{width} × {height} px</translation>
+        </message>
+        <message>
+            <source>{used} of {total}</source>
+            <translation>{used} von {total}</translation>
+        </message>
+        <message>
+            <source>Overall accuracy {overall}, kappa {kappa}, on {n} reference pixels.</source>
+            <translation>Gesamtgenauigkeit {overall}, Kappa {kappa}, auf {n} Referenzpixeln.</translation>
+        </message>
+        <message>
             <source>Classes and areas</source>
             <translation>Klassen und Flächen</translation>
         </message>
@@ -1114,6 +1228,10 @@
         <message>
             <source>Alike: {}</source>
             <translation>Fast gleich: {}</translation>
+        </message>
+        <message>
+            <source>Choose Spectra</source>
+            <translation>Spektren wählen</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
@@ -1296,16 +1414,16 @@
             <translation>&amp;Engine…</translation>
         </message>
         <message>
-            <source>Parameters and outputs</source>
-            <translation>Parameter und Ausgaben</translation>
-        </message>
-        <message>
             <source>The job's folder {path} cannot be made: {reason}.</source>
             <translation>Der Auftragsordner {path} kann nicht angelegt werden: {reason}.</translation>
         </message>
         <message>
             <source>The file is temporary: it goes when QGIS is closed.</source>
             <translation>Die Datei ist temporär: sie verschwindet, wenn QGIS geschlossen wird.</translation>
+        </message>
+        <message>
+            <source>{lost} of {count} masks cannot be opened: {names}.</source>
+            <translation>{lost} von {count} Masken können nicht geöffnet werden: {names}.</translation>
         </message>
         <message>
             <source>The layer for '{parameter}' cannot be opened: {value}.</source>
@@ -1318,6 +1436,10 @@
         <message>
             <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
             <translation>Der Layer '{layer}' hat kein Feld '{field}'; er hat {fields}.</translation>
+        </message>
+        <message>
+            <source>Parameters and outputs</source>
+            <translation>Parameter und Ausgaben</translation>
         </message>
         <message>
             <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
@@ -1528,6 +1650,34 @@
             <translation>'{name}' endet nicht auf .onnx; wählen Sie einen anderen Namen.</translation>
         </message>
         <message>
+            <source>Export training pixels</source>
+            <translation>Trainingspixel exportieren</translation>
+        </message>
+        <message>
+            <source>Each training pixel with its class and band values, as points and as a table.</source>
+            <translation>Jedes Trainingspixel mit Klasse und Kanalwerten, als Punkte und als Tabelle.</translation>
+        </message>
+        <message>
+            <source>Table</source>
+            <translation>Tabelle</translation>
+        </message>
+        <message>
+            <source>The polygons whose pixels are written.</source>
+            <translation>Die Polygone, deren Pixel geschrieben werden.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a point a pixel: class number and name, polygon, column and row (from 0), x and y, and a column a band, named by its wavelength in nm.</source>
+            <translation>GeoPackage mit einem Punkt je Pixel: Nummer und Name der Klasse, Polygon, Spalte und Zeile (ab 0), x und y sowie je Kanal eine Spalte, benannt nach seiner Wellenlänge in nm.</translation>
+        </message>
+        <message>
+            <source>The same columns as CSV.</source>
+            <translation>Dieselben Spalten als CSV.</translation>
+        </message>
+        <message>
+            <source>Number of pixels</source>
+            <translation>Anzahl der Pixel</translation>
+        </message>
+        <message>
             <source>Map a scene from polygons</source>
             <translation>Szene aus Polygonen kartieren</translation>
         </message>
@@ -1558,6 +1708,34 @@
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
             <translation>Wird behalten, um andere Szenen desselben Sensors zu kartieren. Vorgabe: nicht behalten.</translation>
+        </message>
+        <message>
+            <source>Join class maps to a mosaic</source>
+            <translation>Klassenkarten zum Mosaik verbinden</translation>
+        </message>
+        <message>
+            <source>One class map of many; where they overlap, their probabilities are blended.</source>
+            <translation>Eine Klassenkarte aus vielen; wo sie sich überlappen, werden ihre Wahrscheinlichkeiten gemischt.</translation>
+        </message>
+        <message>
+            <source>Probabilities</source>
+            <translation>Wahrscheinlichkeiten</translation>
+        </message>
+        <message>
+            <source>Of each map the layer of probabilities that 'Classify a scene' has written, all with one classifier and on one grid.</source>
+            <translation>Von jeder Karte der Layer der Wahrscheinlichkeiten, den 'Szene klassifizieren' geschrieben hat, alle mit einem Klassifikator und auf einem Gitter.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF (COG) with overviews, class numbers, names and colours; 0 = no data.</source>
+            <translation>GeoTIFF (COG) mit Übersichten sowie Nummern, Namen und Farben der Klassen; 0 = keine Daten.</translation>
+        </message>
+        <message>
+            <source>There is no map for a mosaic; give the probabilities of each.</source>
+            <translation>Es gibt keine Karte für ein Mosaik; geben Sie von jeder die Wahrscheinlichkeiten an.</translation>
+        </message>
+        <message>
+            <source>mosaic</source>
+            <translation>Mosaik</translation>
         </message>
         <message>
             <source>Where to label next</source>
@@ -1606,10 +1784,6 @@
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
             <translation>Lernt eine Hyperspektralszene ohne Trainingspolygone und schreibt ein Diffusionsmodell.</translation>
-        </message>
-        <message>
-            <source>Diffusion model</source>
-            <translation>Diffusionsmodell</translation>
         </message>
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
@@ -1804,8 +1978,20 @@
             <translation>GeoPackage mit 20 Stellen, denen als Nächstes eine Klasse zu geben sich lohnt, wie von 'Nächste Trainingspunkte vorschlagen'. Vorgabe: wird nicht geschrieben.</translation>
         </message>
         <message>
-            <source>Scene</source>
-            <translation>Szene</translation>
+            <source>Scene and polygons to map and report</source>
+            <translation>Von Szene und Polygonen zu Karte und Bericht</translation>
+        </message>
+        <message>
+            <source>Map another scene</source>
+            <translation>Weitere Szene kartieren</translation>
+        </message>
+        <message>
+            <source>Assess and polygonize</source>
+            <translation>Bewerten und Polygone bilden</translation>
+        </message>
+        <message>
+            <source>Models</source>
+            <translation>Modelle</translation>
         </message>
         <message>
             <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
@@ -1906,6 +2092,34 @@
         <message>
             <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
             <translation>Kanalnummern oder Wellenlängen außer denen, die von selbst ausgelassen werden: '1-5,130-135' oder '1340-1460nm,1790-1960nm' (Wasserdampf). Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Masks</source>
+            <translation>Masken</translation>
+        </message>
+        <message>
+            <source>Bits or values of masks</source>
+            <translation>Bits oder Werte der Masken</translation>
+        </message>
+        <message>
+            <source>Masks of the product</source>
+            <translation>Masken des Produkts</translation>
+        </message>
+        <message>
+            <source>Clouds, shadow, water: pixels in their polygons (any CRS), or not 0 in their rasters (on the scene's grid), are left out as if they had no data. Default: none.</source>
+            <translation>Wolken, Schatten, Wasser: Pixel in ihren Polygonen (beliebiges KBS) oder ungleich 0 in ihren Rastern (auf dem Gitter der Szene) werden ausgelassen, als hätten sie keine Daten. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>What of a raster mask is meant: 'bits=10,11' of a bit mask, 'values=3,8,9' of a class raster. Default: all but 0.</source>
+            <translation>Was von einer Rastermaske gemeint ist: 'bits=10,11' einer Bitmaske, 'values=3,8,9' eines Klassenrasters. Vorgabe: alles außer 0.</translation>
+        </message>
+        <message>
+            <source>Also the masks of clouds, shadow and cirrus that come with a scene of EnMAP, EMIT or PRISMA. Default: no.</source>
+            <translation>Auch die Masken für Wolken, Schatten und Zirren, die einer Szene von EnMAP, EMIT oder PRISMA beiliegen. Vorgabe: nein.</translation>
+        </message>
+        <message>
+            <source>'{text}' does not say what of a mask is meant; write bits=10,11 or values=3,8.</source>
+            <translation>'{text}' sagt nicht, was von einer Maske gemeint ist; schreiben Sie bits=10,11 oder values=3,8.</translation>
         </message>
         <message>
             <source>Resume</source>
@@ -2372,6 +2586,14 @@
             <translation>{} (früher)</translation>
         </message>
         <message>
+            <source>'{}' cannot be the name of a file.</source>
+            <translation>'{}' kann kein Dateiname sein.</translation>
+        </message>
+        <message>
+            <source>There is a file {} already; choose another name.</source>
+            <translation>Es gibt schon eine Datei {}; wählen Sie einen anderen Namen.</translation>
+        </message>
+        <message>
             <source>{} is not a model of MTMSD.</source>
             <translation>{} ist kein Modell von MTMSD.</translation>
         </message>
@@ -2386,6 +2608,10 @@
         <message>
             <source>There is no folder to write to: {} cannot be created.</source>
             <translation>Es gibt keinen Ordner zum Schreiben: {} kann nicht angelegt werden.</translation>
+        </message>
+        <message>
+            <source>{} could not be read: {}.</source>
+            <translation>{} konnte nicht gelesen werden: {}.</translation>
         </message>
         <message>
             <source>{} holds no classes.</source>
@@ -2440,6 +2666,18 @@
             <translation>{} kann nicht geschrieben werden: {}.</translation>
         </message>
         <message>
+            <source>The engine said nothing about the spectra.</source>
+            <translation>Die Engine hat nichts über die Spektren gesagt.</translation>
+        </message>
+        <message>
+            <source>{} cannot be read: {}.</source>
+            <translation>{} kann nicht gelesen werden: {}.</translation>
+        </message>
+        <message>
+            <source>The imported spectra in {} are of other bands; import them again.</source>
+            <translation>Die importierten Spektren in {} haben andere Kanäle; importieren Sie sie neu.</translation>
+        </message>
+        <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
             <translation>{} kann nicht geschrieben werden, darum wurden nicht gespeicherte Polygone nicht wiederhergestellt.</translation>
         </message>
@@ -2454,6 +2692,10 @@
         <message>
             <source>{} has more than {} values; it holds no classes.</source>
             <translation>{} hat mehr als {} Werte; es enthält keine Klassen.</translation>
+        </message>
+        <message>
+            <source>{} has {} regions, too many to be edited as polygons; train with the raster itself, in the Processing Toolbox.</source>
+            <translation>{} hat {} Regionen, zu viele, um sie als Polygone zu bearbeiten; trainieren Sie in den Verarbeitungswerkzeugen mit dem Raster selbst.</translation>
         </message>
         <message>
             <source>{} is in a folder that cannot be written, so its polygons are read-only.</source>
@@ -2478,6 +2720,53 @@
         <message>
             <source>No class</source>
             <translation>Keine Klasse</translation>
+        </message>
+    </context>
+    <context>
+        <name>MapLegend</name>
+        <message>
+            <source>Class</source>
+            <translation>Klasse</translation>
+        </message>
+        <message>
+            <source>Pixels</source>
+            <translation>Pixel</translation>
+        </message>
+        <message>
+            <source>Area</source>
+            <translation>Fläche</translation>
+        </message>
+        <message>
+            <source>Pixels and area of each class in the map; right click: hide it, its opacity</source>
+            <translation>Pixel und Fläche jeder Klasse in der Karte; Rechtsklick: ausblenden, Deckkraft</translation>
+        </message>
+        <message>
+            <source>The map has a style of your own, without classes.</source>
+            <translation>Die Karte hat einen eigenen Stil ohne Klassen.</translation>
+        </message>
+        <message>
+            <source>Show the class in the map; its opacity: {}</source>
+            <translation>Die Klasse in der Karte zeigen; ihre Deckkraft: {}</translation>
+        </message>
+        <message>
+            <source>Hide the Class</source>
+            <translation>Klasse ausblenden</translation>
+        </message>
+        <message>
+            <source>Show the Class</source>
+            <translation>Klasse einblenden</translation>
+        </message>
+        <message>
+            <source>Show Only This Class</source>
+            <translation>Nur diese Klasse zeigen</translation>
+        </message>
+        <message>
+            <source>Show All Classes</source>
+            <translation>Alle Klassen zeigen</translation>
+        </message>
+        <message>
+            <source>Opacity {}</source>
+            <translation>Deckkraft {}</translation>
         </message>
     </context>
     <context>
@@ -2645,6 +2934,18 @@
             <translation>Das ganze Raster in ein GeoTIFF kartieren, mit Konfidenz</translation>
         </message>
         <message>
+            <source>Models…</source>
+            <translation>Modelle…</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Wählen Sie zuerst eine Szene.</translation>
+        </message>
+        <message>
+            <source>What was learned: look, use, rename, export, delete, free disk space</source>
+            <translation>Was gelernt wurde: ansehen, benutzen, umbenennen, exportieren, löschen, Speicherplatz freigeben</translation>
+        </message>
+        <message>
             <source>Polygons or classifier have changed since {}.</source>
             <translation>Polygone oder Klassifikator haben sich seit {} geändert.</translation>
         </message>
@@ -2665,10 +2966,6 @@
             <translation>Bereit zum Kartieren.</translation>
         </message>
         <message>
-            <source>Choose a scene first.</source>
-            <translation>Wählen Sie zuerst eine Szene.</translation>
-        </message>
-        <message>
             <source>Waiting for the raster's bands.</source>
             <translation>Wartet auf die Kanäle des Rasters.</translation>
         </message>
@@ -2687,6 +2984,10 @@
         <message>
             <source>Draw more of {}: each class needs {} pixels.</source>
             <translation>Zeichnen Sie mehr von {}: jede Klasse braucht {} Pixel.</translation>
+        </message>
+        <message>
+            <source>Wait until the running job has ended.</source>
+            <translation>Warten Sie, bis der laufende Auftrag beendet ist.</translation>
         </message>
         <message>
             <source>The map window shows no part of the scene; zoom to it first.</source>
@@ -2732,10 +3033,6 @@
             <translation>Deckkraft der Karte über der Szene</translation>
         </message>
         <message>
-            <source>Flic&amp;ker</source>
-            <translation>Blin&amp;ken</translation>
-        </message>
-        <message>
             <source>Con&amp;fidence</source>
             <translation>Kon&amp;fidenz</translation>
         </message>
@@ -2744,32 +3041,8 @@
             <translation>Szene kartieren schreibt auch die Konfidenz.</translation>
         </message>
         <message>
-            <source>Class</source>
-            <translation>Klasse</translation>
-        </message>
-        <message>
-            <source>Pixels</source>
-            <translation>Pixel</translation>
-        </message>
-        <message>
-            <source>Area</source>
-            <translation>Fläche</translation>
-        </message>
-        <message>
-            <source>Pixels and area of each class in the map</source>
-            <translation>Pixel und Fläche jeder Klasse in der Karte</translation>
-        </message>
-        <message>
             <source>Opacit&amp;y</source>
             <translation>&amp;Deckkraft</translation>
-        </message>
-        <message>
-            <source>Show the map and the scene in turn</source>
-            <translation>Karte und Szene abwechselnd zeigen</translation>
-        </message>
-        <message>
-            <source>Map Scene comes first.</source>
-            <translation>Zuerst kommt Szene kartieren.</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
@@ -2778,6 +3051,29 @@
         <message>
             <source>Confidence</source>
             <translation>Konfidenz</translation>
+        </message>
+    </context>
+    <context>
+        <name>MaskRow</name>
+        <message>
+            <source>No mask</source>
+            <translation>Keine Maske</translation>
+        </message>
+        <message>
+            <source>Clouds, shadow, water to leave out: polygons, a raster on the scene's grid (all but 0), or the masks that come with a scene of EnMAP, EMIT or PRISMA</source>
+            <translation>Wolken, Schatten, Wasser, die ausgelassen werden: Polygone, ein Raster auf dem Gitter der Szene (alles außer 0) oder die Masken, die einer Szene von EnMAP, EMIT oder PRISMA beiliegen</translation>
+        </message>
+        <message>
+            <source>What of a raster mask is meant: bits=10,11 or values=3,8; empty: all but 0</source>
+            <translation>Was von einer Rastermaske gemeint ist: bits=10,11 oder values=3,8; leer: alles außer 0</translation>
+        </message>
+        <message>
+            <source>A mask is remembered by its file, and the layer {} has none; save it as one.</source>
+            <translation>Eine Maske merkt sich das Plugin über ihre Datei, und der Layer {} hat keine; speichern Sie ihn als Datei.</translation>
+        </message>
+        <message>
+            <source>Masks of the product</source>
+            <translation>Masken des Produkts</translation>
         </message>
     </context>
     <context>
@@ -2793,6 +3089,153 @@
         <message>
             <source>{} pixels of {} are mapped as {}</source>
             <translation>{} Pixel von {} sind als {} kartiert</translation>
+        </message>
+    </context>
+    <context>
+        <name>ModelsDialog</name>
+        <message>
+            <source>Models of {}</source>
+            <translation>Modelle von {}</translation>
+        </message>
+        <message>
+            <source>Name</source>
+            <translation>Name</translation>
+        </message>
+        <message>
+            <source>Kind</source>
+            <translation>Art</translation>
+        </message>
+        <message>
+            <source>Size</source>
+            <translation>Größe</translation>
+        </message>
+        <message>
+            <source>Date</source>
+            <translation>Datum</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Szene</translation>
+        </message>
+        <message>
+            <source>&amp;Use</source>
+            <translation>B&amp;enutzen</translation>
+        </message>
+        <message>
+            <source>Re&amp;name…</source>
+            <translation>U&amp;mbenennen…</translation>
+        </message>
+        <message>
+            <source>E&amp;xport…</source>
+            <translation>E&amp;xportieren…</translation>
+        </message>
+        <message>
+            <source>&amp;Delete…</source>
+            <translation>Lö&amp;schen…</translation>
+        </message>
+        <message>
+            <source>&amp;Free Disk Space…</source>
+            <translation>Speicherplatz &amp;freigeben…</translation>
+        </message>
+        <message>
+            <source>In use for {}.</source>
+            <translation>Benutzt für {}.</translation>
+        </message>
+        <message>
+            <source>No model is selected.</source>
+            <translation>Kein Modell ist gewählt.</translation>
+        </message>
+        <message>
+            <source>Select a model.</source>
+            <translation>Wählen Sie ein Modell.</translation>
+        </message>
+        <message>
+            <source>Map the scene with this classifier now</source>
+            <translation>Die Szene jetzt mit diesem Klassifikator kartieren</translation>
+        </message>
+        <message>
+            <source>Take this diffusion model for the scene</source>
+            <translation>Dieses Diffusionsmodell für die Szene nehmen</translation>
+        </message>
+        <message>
+            <source>Give the file another name</source>
+            <translation>Der Datei einen anderen Namen geben</translation>
+        </message>
+        <message>
+            <source>Copy the file; one with a network also as ONNX</source>
+            <translation>Die Datei kopieren; mit Netz auch als ONNX</translation>
+        </message>
+        <message>
+            <source>Delete the file, after a question</source>
+            <translation>Die Datei nach Rückfrage löschen</translation>
+        </message>
+        <message>
+            <source>The scene has no folder yet.</source>
+            <translation>Die Szene hat noch keinen Ordner.</translation>
+        </message>
+        <message>
+            <source>Delete earlier maps, reports and checkpoints of this scene that nothing shows or needs any more, after a question; models and polygons stay</source>
+            <translation>Frühere Karten, Berichte und Zwischenstände dieser Szene, die nichts mehr zeigt oder braucht, nach Rückfrage löschen; Modelle und Polygone bleiben</translation>
+        </message>
+        <message>
+            <source>Rename Model</source>
+            <translation>Modell umbenennen</translation>
+        </message>
+        <message>
+            <source>Delete {}? This cannot be undone.</source>
+            <translation>{} löschen? Das lässt sich nicht rückgängig machen.</translation>
+        </message>
+        <message>
+            <source>MTMSD model (*.safetensors)</source>
+            <translation>MTMSD-Modell (*.safetensors)</translation>
+        </message>
+        <message>
+            <source>ONNX (*.onnx)</source>
+            <translation>ONNX (*.onnx)</translation>
+        </message>
+        <message>
+            <source>Export Model</source>
+            <translation>Modell exportieren</translation>
+        </message>
+        <message>
+            <source>{} is the file itself; choose another.</source>
+            <translation>{} ist die Datei selbst; wählen Sie eine andere.</translation>
+        </message>
+        <message>
+            <source>The model was saved to {}.</source>
+            <translation>Das Modell wurde in {} gespeichert.</translation>
+        </message>
+        <message>
+            <source>{} is no classifier with a diffusion network; only those are written as ONNX. Export it as .safetensors.</source>
+            <translation>{} ist kein Klassifikator mit Diffusionsnetz; nur solche werden als ONNX geschrieben. Exportieren Sie ihn als .safetensors.</translation>
+        </message>
+        <message>
+            <source>Exporting {}</source>
+            <translation>{} wird exportiert</translation>
+        </message>
+        <message>
+            <source>The classifier was exported to {}.</source>
+            <translation>Der Klassifikator wurde in {} exportiert.</translation>
+        </message>
+        <message>
+            <source>Nothing to delete: all files of {} are needed.</source>
+            <translation>Nichts zu löschen: alle Dateien in {} werden gebraucht.</translation>
+        </message>
+        <message>
+            <source>Files of earlier maps: {count}, {size}. Delete them? Neither this project nor the scene needs them; another project that shows them loses them. This cannot be undone.</source>
+            <translation>Dateien früherer Karten: {count}, {size}. Löschen? Weder dieses Projekt noch die Szene braucht sie; ein anderes Projekt, das sie zeigt, verliert sie. Das lässt sich nicht rückgängig machen.</translation>
+        </message>
+        <message>
+            <source>{} are free now.</source>
+            <translation>{} freigegeben.</translation>
+        </message>
+        <message>
+            <source>A job works in {}; wait until it has ended.</source>
+            <translation>In {} arbeitet ein Auftrag; warten Sie, bis er beendet ist.</translation>
+        </message>
+        <message>
+            <source>Delete</source>
+            <translation>Löschen</translation>
         </message>
     </context>
     <context>
@@ -3417,6 +3860,10 @@
             <translation>Den Ordner eines Satellitenprodukts öffnen…</translation>
         </message>
         <message>
+            <source>Mask</source>
+            <translation>Maske</translation>
+        </message>
+        <message>
             <source>&amp;True Colour</source>
             <translation>Ech&amp;tfarben</translation>
         </message>
@@ -3477,8 +3924,8 @@
             <translation>Keine Daten</translation>
         </message>
         <message>
-            <source>Share of pixels without data</source>
-            <translation>Anteil der Pixel ohne Daten</translation>
+            <source>Share of pixels without data or masked</source>
+            <translation>Anteil der Pixel, die keine Daten haben oder maskiert sind</translation>
         </message>
         <message>
             <source>CRS</source>
@@ -3531,6 +3978,10 @@
         <message>
             <source>none</source>
             <translation>keine</translation>
+        </message>
+        <message>
+            <source>{} px masked</source>
+            <translation>{} px maskiert</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
@@ -3620,6 +4071,57 @@
         </message>
     </context>
     <context>
+        <name>SpectraImport</name>
+        <message>
+            <source>Import Spectra…</source>
+            <translation>Spektren importieren…</translation>
+        </message>
+        <message>
+            <source>Spectra of a library, at the scene's bands and in its units: ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD</source>
+            <translation>Spektren einer Bibliothek, auf den Kanälen der Szene und in ihren Einheiten: ENVI (.sli), CSV, Text des USGS oder von ECOSTRESS, ASD</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Wählen Sie zuerst eine Szene.</translation>
+        </message>
+        <message>
+            <source>Remove {}</source>
+            <translation>{} entfernen</translation>
+        </message>
+        <message>
+            <source>Remove All</source>
+            <translation>Alle entfernen</translation>
+        </message>
+        <message>
+            <source>Imported ({})</source>
+            <translation>Importiert ({})</translation>
+        </message>
+        <message>
+            <source>The imported spectra, dashed in the plot; remove them here</source>
+            <translation>Die importierten Spektren, im Diagramm gestrichelt; hier lassen sie sich entfernen</translation>
+        </message>
+        <message>
+            <source>Import Spectra</source>
+            <translation>Spektren importieren</translation>
+        </message>
+        <message>
+            <source>Spectral libraries</source>
+            <translation>Spektralbibliotheken</translation>
+        </message>
+        <message>
+            <source>All files</source>
+            <translation>Alle Dateien</translation>
+        </message>
+        <message>
+            <source>The engine sees other bands of the scene now; open it again.</source>
+            <translation>Die Engine sieht jetzt andere Kanäle der Szene; öffnen Sie sie neu.</translation>
+        </message>
+        <message>
+            <source>{} spectra were imported.</source>
+            <translation>{} Spektren wurden importiert.</translation>
+        </message>
+    </context>
+    <context>
         <name>SpectraPins</name>
         <message>
             <source>Pin</source>
@@ -3677,6 +4179,30 @@
     <context>
         <name>SpectraPlot</name>
         <message>
+            <source>cursor</source>
+            <translation>Mauszeiger</translation>
+        </message>
+        <message>
+            <source>As read: values up to {} are no reflectance</source>
+            <translation>Wie gelesen: Werte bis {} sind kein Reflexionsgrad</translation>
+        </message>
+        <message>
+            <source>Reflectance: values ÷ {}</source>
+            <translation>Reflexionsgrad: Werte ÷ {}</translation>
+        </message>
+        <message>
+            <source>Each from its least to its greatest value</source>
+            <translation>Jedes von seinem kleinsten bis zu seinem größten Wert</translation>
+        </message>
+        <message>
+            <source>Continuum removed, none over gaps</source>
+            <translation>Kontinuum entfernt, keines über Lücken</translation>
+        </message>
+        <message>
+            <source>band {}</source>
+            <translation>Kanal {}</translation>
+        </message>
+        <message>
             <source>Point at the scene on the map</source>
             <translation>Zeigen Sie in der Karte auf die Szene</translation>
         </message>
@@ -3688,8 +4214,8 @@
             <translation>5  Spektren</translation>
         </message>
         <message>
-            <source>Mean and standard deviation of each class; dashed: the pixel at the cursor</source>
-            <translation>Mittel und Standardabweichung jeder Klasse; gestrichelt: das Pixel unter dem Mauszeiger</translation>
+            <source>Mean and standard deviation of each class; dashed: the pixel at the cursor. The wheel or a drag zooms, a double click goes back</source>
+            <translation>Mittelwert und Standardabweichung jeder Klasse; gestrichelt: das Pixel unter dem Mauszeiger. Mausrad oder Ziehen zoomt, Doppelklick führt zurück</translation>
         </message>
         <message>
             <source>Jeffries–Matusita distance of two classes: 0 alike, 2 well apart</source>
@@ -3718,6 +4244,33 @@
         <message>
             <source>Most alike: {} and {} ({} of 2)</source>
             <translation>Am ähnlichsten: {} und {} ({} von 2)</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpectraView</name>
+        <message>
+            <source>Scale of the plot alone; what is exported stays as read</source>
+            <translation>Skala nur des Diagramms; exportiert wird wie gelesen</translation>
+        </message>
+        <message>
+            <source>As read</source>
+            <translation>Wie gelesen</translation>
+        </message>
+        <message>
+            <source>Reflectance, 0 to 1</source>
+            <translation>Reflexionsgrad, 0 bis 1</translation>
+        </message>
+        <message>
+            <source>Min–max of each</source>
+            <translation>Min–Max je Spektrum</translation>
+        </message>
+        <message>
+            <source>Continuum removed</source>
+            <translation>Kontinuum entfernt</translation>
+        </message>
+        <message>
+            <source>Scale</source>
+            <translation>Skala</translation>
         </message>
     </context>
     <context>
@@ -3833,6 +4386,10 @@
         <message>
             <source>{} – stopping…</source>
             <translation>{} – wird angehalten…</translation>
+        </message>
+        <message>
+            <source>Drag: the map is on the left, the scene on the right</source>
+            <translation>Ziehen: links ist die Karte, rechts die Szene</translation>
         </message>
     </context>
     <context>

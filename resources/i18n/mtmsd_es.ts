@@ -149,6 +149,45 @@
         </message>
     </context>
     <context>
+        <name>AreaFiles</name>
+        <message>
+            <source>From File…</source>
+            <translation>De un archivo…</translation>
+        </message>
+        <message>
+            <source>Polygons, a label raster, SCP's .scpx, or ENVI's ROIs (.xml, .roi as text)</source>
+            <translation>Polígonos, un ráster de etiquetas, .scpx de SCP o ROI de ENVI (.xml, .roi como texto)</translation>
+        </message>
+        <message>
+            <source>Export Training Pixels…</source>
+            <translation>Exportar píxeles de entrenamiento…</translation>
+        </message>
+        <message>
+            <source>Each pixel with its class and band values: GeoPackage and CSV</source>
+            <translation>Cada píxel con su clase y sus valores por banda: GeoPackage y CSV</translation>
+        </message>
+        <message>
+            <source>Take Polygons from a File</source>
+            <translation>Tomar polígonos de un archivo</translation>
+        </message>
+        <message>
+            <source>Training areas</source>
+            <translation>Áreas de entrenamiento</translation>
+        </message>
+        <message>
+            <source>All files</source>
+            <translation>Todos los archivos</translation>
+        </message>
+        <message>
+            <source>{} has several layers; add the one that is meant to the project.</source>
+            <translation>{} tiene varias capas; añada al proyecto la que corresponda.</translation>
+        </message>
+        <message>
+            <source>{} holds neither polygons nor a raster of class numbers.</source>
+            <translation>{} no contiene polígonos ni un ráster de números de clase.</translation>
+        </message>
+    </context>
+    <context>
         <name>Attached</name>
         <message>
             <source>The job in {} was never begun.</source>
@@ -346,6 +385,29 @@
         <message>
             <source>{} taken from {}.</source>
             <translation>{} tomados de {}.</translation>
+        </message>
+    </context>
+    <context>
+        <name>Comparison</name>
+        <message>
+            <source>Flic&amp;ker</source>
+            <translation>Al&amp;ternar</translation>
+        </message>
+        <message>
+            <source>Swipe</source>
+            <translation>Cortina</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Primero va Cartografiar.</translation>
+        </message>
+        <message>
+            <source>Show the map and the scene in turn</source>
+            <translation>Mostrar por turnos el mapa y la escena</translation>
+        </message>
+        <message>
+            <source>A line in the map window parts the map from the scene</source>
+            <translation>Una línea en la ventana del mapa separa el mapa de la escena</translation>
         </message>
     </context>
     <context>
@@ -791,6 +853,14 @@
             <translation>Mostrar el punto en el centro de la ventana del mapa</translation>
         </message>
         <message>
+            <source>See-through map</source>
+            <translation>Mapa translúcido</translation>
+        </message>
+        <message>
+            <source>The scene shines through the map while the points are visited</source>
+            <translation>La escena se ve a través del mapa mientras se recorren los puntos</translation>
+        </message>
+        <message>
             <source>Point {} of {}: {} or {}?</source>
             <translation>Punto {} de {}: ¿{} o {}?</translation>
         </message>
@@ -844,6 +914,10 @@
         <message>
             <source>MTMSD: end the polygon or take the region</source>
             <translation>MTMSD: terminar el polígono o tomar la región</translation>
+        </message>
+        <message>
+            <source>MTMSD: give the point to label the class</source>
+            <translation>MTMSD: dar la clase al punto para etiquetar</translation>
         </message>
     </context>
     <context>
@@ -1080,6 +1154,46 @@
             <translation>Píxeles apartados bien clasificados: {}; sin él, {}.</translation>
         </message>
         <message>
+            <source>Diffusion model</source>
+            <translation>Modelo de difusión</translation>
+        </message>
+        <message>
+            <source>Method</source>
+            <translation>Método</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Escena</translation>
+        </message>
+        <message>
+            <source>Bands</source>
+            <translation>Bandas</translation>
+        </message>
+        <message>
+            <source>Classes</source>
+            <translation>Clases</translation>
+        </message>
+        <message>
+            <source>Training pixels</source>
+            <translation>Píxeles de entrenamiento</translation>
+        </message>
+        <message>
+            <source>Accuracy</source>
+            <translation>Exactitud</translation>
+        </message>
+        <message>
+            <source>{width} × {height} px</source>
+            <translation>{width} × {height} px</translation>
+        </message>
+        <message>
+            <source>{used} of {total}</source>
+            <translation>{used} de {total}</translation>
+        </message>
+        <message>
+            <source>Overall accuracy {overall}, kappa {kappa}, on {n} reference pixels.</source>
+            <translation>Exactitud global {overall}, kappa {kappa}, en {n} píxeles de referencia.</translation>
+        </message>
+        <message>
             <source>Classes and areas</source>
             <translation>Clases y áreas</translation>
         </message>
@@ -1114,6 +1228,10 @@
         <message>
             <source>Alike: {}</source>
             <translation>Casi iguales: {}</translation>
+        </message>
+        <message>
+            <source>Choose Spectra</source>
+            <translation>Elegir espectros</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
@@ -1296,16 +1414,16 @@
             <translation>M&amp;otor…</translation>
         </message>
         <message>
-            <source>Parameters and outputs</source>
-            <translation>Parámetros y salidas</translation>
-        </message>
-        <message>
             <source>The job's folder {path} cannot be made: {reason}.</source>
             <translation>No se puede crear la carpeta del trabajo {path}: {reason}.</translation>
         </message>
         <message>
             <source>The file is temporary: it goes when QGIS is closed.</source>
             <translation>El archivo es temporal: desaparece al cerrar QGIS.</translation>
+        </message>
+        <message>
+            <source>{lost} of {count} masks cannot be opened: {names}.</source>
+            <translation>No se pueden abrir {lost} de {count} máscaras: {names}.</translation>
         </message>
         <message>
             <source>The layer for '{parameter}' cannot be opened: {value}.</source>
@@ -1318,6 +1436,10 @@
         <message>
             <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
             <translation>La capa '{layer}' no tiene el campo '{field}'; tiene {fields}.</translation>
+        </message>
+        <message>
+            <source>Parameters and outputs</source>
+            <translation>Parámetros y salidas</translation>
         </message>
         <message>
             <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
@@ -1528,6 +1650,34 @@
             <translation>'{name}' no termina en .onnx; elija otro nombre.</translation>
         </message>
         <message>
+            <source>Export training pixels</source>
+            <translation>Exportar píxeles de entrenamiento</translation>
+        </message>
+        <message>
+            <source>Each training pixel with its class and band values, as points and as a table.</source>
+            <translation>Cada píxel de entrenamiento con su clase y sus valores por banda, como puntos y como tabla.</translation>
+        </message>
+        <message>
+            <source>Table</source>
+            <translation>Tabla</translation>
+        </message>
+        <message>
+            <source>The polygons whose pixels are written.</source>
+            <translation>Los polígonos cuyos píxeles se escriben.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a point a pixel: class number and name, polygon, column and row (from 0), x and y, and a column a band, named by its wavelength in nm.</source>
+            <translation>GeoPackage con un punto por píxel: número y nombre de clase, polígono, columna y fila (desde 0), x e y, y una columna por banda, con su longitud de onda en nm como nombre.</translation>
+        </message>
+        <message>
+            <source>The same columns as CSV.</source>
+            <translation>Las mismas columnas como CSV.</translation>
+        </message>
+        <message>
+            <source>Number of pixels</source>
+            <translation>Número de píxeles</translation>
+        </message>
+        <message>
             <source>Map a scene from polygons</source>
             <translation>Cartografiar una escena a partir de polígonos</translation>
         </message>
@@ -1558,6 +1708,34 @@
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
             <translation>Se conserva para cartografiar otras escenas del mismo sensor. Predeterminado: no se conserva.</translation>
+        </message>
+        <message>
+            <source>Join class maps to a mosaic</source>
+            <translation>Unir mapas de clases en un mosaico</translation>
+        </message>
+        <message>
+            <source>One class map of many; where they overlap, their probabilities are blended.</source>
+            <translation>Un mapa de clases a partir de varios; donde se solapan, se combinan sus probabilidades.</translation>
+        </message>
+        <message>
+            <source>Probabilities</source>
+            <translation>Probabilidades</translation>
+        </message>
+        <message>
+            <source>Of each map the layer of probabilities that 'Classify a scene' has written, all with one classifier and on one grid.</source>
+            <translation>De cada mapa, la capa de probabilidades que escribió 'Clasificar una escena'; todas con el mismo clasificador y en la misma cuadrícula.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF (COG) with overviews, class numbers, names and colours; 0 = no data.</source>
+            <translation>GeoTIFF (COG) con pirámides y números, nombres y colores de las clases; 0 = sin datos.</translation>
+        </message>
+        <message>
+            <source>There is no map for a mosaic; give the probabilities of each.</source>
+            <translation>No hay ningún mapa para el mosaico; indique las probabilidades de cada uno.</translation>
+        </message>
+        <message>
+            <source>mosaic</source>
+            <translation>mosaico</translation>
         </message>
         <message>
             <source>Where to label next</source>
@@ -1606,10 +1784,6 @@
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
             <translation>Aprende una escena hiperespectral sin etiquetas y escribe un modelo de difusión.</translation>
-        </message>
-        <message>
-            <source>Diffusion model</source>
-            <translation>Modelo de difusión</translation>
         </message>
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
@@ -1804,8 +1978,20 @@
             <translation>GeoPackage con 20 lugares que merecen una etiqueta, como con 'Dónde etiquetar ahora'. Predeterminado: no se escribe.</translation>
         </message>
         <message>
-            <source>Scene</source>
-            <translation>Escena</translation>
+            <source>Scene and polygons to map and report</source>
+            <translation>De escena y polígonos a mapa e informe</translation>
+        </message>
+        <message>
+            <source>Map another scene</source>
+            <translation>Cartografiar otra escena</translation>
+        </message>
+        <message>
+            <source>Assess and polygonize</source>
+            <translation>Evaluar y poligonizar</translation>
+        </message>
+        <message>
+            <source>Models</source>
+            <translation>Modelos</translation>
         </message>
         <message>
             <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
@@ -1906,6 +2092,34 @@
         <message>
             <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
             <translation>Números de banda o longitudes de onda además de las que se excluyen por sí solas: '1-5,130-135' o '1340-1460nm,1790-1960nm' (vapor de agua). Predeterminado: ninguna.</translation>
+        </message>
+        <message>
+            <source>Masks</source>
+            <translation>Máscaras</translation>
+        </message>
+        <message>
+            <source>Bits or values of masks</source>
+            <translation>Bits o valores de las máscaras</translation>
+        </message>
+        <message>
+            <source>Masks of the product</source>
+            <translation>Máscaras del producto</translation>
+        </message>
+        <message>
+            <source>Clouds, shadow, water: pixels in their polygons (any CRS), or not 0 in their rasters (on the scene's grid), are left out as if they had no data. Default: none.</source>
+            <translation>Nubes, sombra, agua: los píxeles dentro de sus polígonos (en cualquier SRC) o distintos de 0 en sus rásteres (en la cuadrícula de la escena) se excluyen como si no tuvieran datos. Predeterminado: ninguna.</translation>
+        </message>
+        <message>
+            <source>What of a raster mask is meant: 'bits=10,11' of a bit mask, 'values=3,8,9' of a class raster. Default: all but 0.</source>
+            <translation>Qué se toma de una máscara ráster: 'bits=10,11' de una máscara de bits, 'values=3,8,9' de un ráster de clases. Predeterminado: todo menos 0.</translation>
+        </message>
+        <message>
+            <source>Also the masks of clouds, shadow and cirrus that come with a scene of EnMAP, EMIT or PRISMA. Default: no.</source>
+            <translation>También las máscaras de nubes, sombra y cirros que acompañan a una escena de EnMAP, EMIT o PRISMA. Predeterminado: no.</translation>
+        </message>
+        <message>
+            <source>'{text}' does not say what of a mask is meant; write bits=10,11 or values=3,8.</source>
+            <translation>'{text}' no indica qué se toma de una máscara; escriba bits=10,11 o values=3,8.</translation>
         </message>
         <message>
             <source>Resume</source>
@@ -2372,6 +2586,14 @@
             <translation>{} (anterior)</translation>
         </message>
         <message>
+            <source>'{}' cannot be the name of a file.</source>
+            <translation>'{}' no puede ser el nombre de un archivo.</translation>
+        </message>
+        <message>
+            <source>There is a file {} already; choose another name.</source>
+            <translation>Ya hay un archivo {}; elija otro nombre.</translation>
+        </message>
+        <message>
             <source>{} is not a model of MTMSD.</source>
             <translation>{} no es un modelo de MTMSD.</translation>
         </message>
@@ -2386,6 +2608,10 @@
         <message>
             <source>There is no folder to write to: {} cannot be created.</source>
             <translation>No hay carpeta donde escribir: no se puede crear {}.</translation>
+        </message>
+        <message>
+            <source>{} could not be read: {}.</source>
+            <translation>No se pudo leer {}: {}.</translation>
         </message>
         <message>
             <source>{} holds no classes.</source>
@@ -2440,6 +2666,18 @@
             <translation>{} no se puede escribir: {}.</translation>
         </message>
         <message>
+            <source>The engine said nothing about the spectra.</source>
+            <translation>El motor no dijo nada de los espectros.</translation>
+        </message>
+        <message>
+            <source>{} cannot be read: {}.</source>
+            <translation>No se puede leer {}: {}.</translation>
+        </message>
+        <message>
+            <source>The imported spectra in {} are of other bands; import them again.</source>
+            <translation>Los espectros importados en {} son de otras bandas; impórtelos de nuevo.</translation>
+        </message>
+        <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
             <translation>{} no se puede escribir, así que no se recuperaron polígonos sin guardar.</translation>
         </message>
@@ -2454,6 +2692,10 @@
         <message>
             <source>{} has more than {} values; it holds no classes.</source>
             <translation>{} tiene más de {} valores; no contiene clases.</translation>
+        </message>
+        <message>
+            <source>{} has {} regions, too many to be edited as polygons; train with the raster itself, in the Processing Toolbox.</source>
+            <translation>{} tiene {} regiones, demasiadas para editarlas como polígonos; entrene con el propio ráster en la caja de herramientas de procesos.</translation>
         </message>
         <message>
             <source>{} is in a folder that cannot be written, so its polygons are read-only.</source>
@@ -2478,6 +2720,53 @@
         <message>
             <source>No class</source>
             <translation>Sin clase</translation>
+        </message>
+    </context>
+    <context>
+        <name>MapLegend</name>
+        <message>
+            <source>Class</source>
+            <translation>Clase</translation>
+        </message>
+        <message>
+            <source>Pixels</source>
+            <translation>Píxeles</translation>
+        </message>
+        <message>
+            <source>Area</source>
+            <translation>Área</translation>
+        </message>
+        <message>
+            <source>Pixels and area of each class in the map; right click: hide it, its opacity</source>
+            <translation>Píxeles y área de cada clase en el mapa; clic derecho: ocultarla, su opacidad</translation>
+        </message>
+        <message>
+            <source>The map has a style of your own, without classes.</source>
+            <translation>El mapa tiene un estilo propio de usted, sin clases.</translation>
+        </message>
+        <message>
+            <source>Show the class in the map; its opacity: {}</source>
+            <translation>Mostrar la clase en el mapa; su opacidad: {}</translation>
+        </message>
+        <message>
+            <source>Hide the Class</source>
+            <translation>Ocultar la clase</translation>
+        </message>
+        <message>
+            <source>Show the Class</source>
+            <translation>Mostrar la clase</translation>
+        </message>
+        <message>
+            <source>Show Only This Class</source>
+            <translation>Mostrar solo esta clase</translation>
+        </message>
+        <message>
+            <source>Show All Classes</source>
+            <translation>Mostrar todas las clases</translation>
+        </message>
+        <message>
+            <source>Opacity {}</source>
+            <translation>Opacidad {}</translation>
         </message>
     </context>
     <context>
@@ -2645,6 +2934,18 @@
             <translation>Cartografiar todo el ráster en un GeoTIFF, con su confianza</translation>
         </message>
         <message>
+            <source>Models…</source>
+            <translation>Modelos…</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Elija primero una escena.</translation>
+        </message>
+        <message>
+            <source>What was learned: look, use, rename, export, delete, free disk space</source>
+            <translation>Lo aprendido: ver, usar, renombrar, exportar, suprimir, hacer sitio en el disco</translation>
+        </message>
+        <message>
             <source>Polygons or classifier have changed since {}.</source>
             <translation>Los polígonos o el clasificador han cambiado desde {}.</translation>
         </message>
@@ -2665,10 +2966,6 @@
             <translation>Listo para cartografiar.</translation>
         </message>
         <message>
-            <source>Choose a scene first.</source>
-            <translation>Elija primero una escena.</translation>
-        </message>
-        <message>
             <source>Waiting for the raster's bands.</source>
             <translation>Esperando las bandas del ráster.</translation>
         </message>
@@ -2687,6 +2984,10 @@
         <message>
             <source>Draw more of {}: each class needs {} pixels.</source>
             <translation>Dibuje más de {}: cada clase necesita {} píxeles.</translation>
+        </message>
+        <message>
+            <source>Wait until the running job has ended.</source>
+            <translation>Espere hasta que termine el trabajo en marcha.</translation>
         </message>
         <message>
             <source>The map window shows no part of the scene; zoom to it first.</source>
@@ -2732,10 +3033,6 @@
             <translation>Opacidad del mapa sobre la escena</translation>
         </message>
         <message>
-            <source>Flic&amp;ker</source>
-            <translation>Al&amp;ternar</translation>
-        </message>
-        <message>
             <source>Con&amp;fidence</source>
             <translation>Confian&amp;za</translation>
         </message>
@@ -2744,32 +3041,8 @@
             <translation>Cartografiar escribe también la confianza.</translation>
         </message>
         <message>
-            <source>Class</source>
-            <translation>Clase</translation>
-        </message>
-        <message>
-            <source>Pixels</source>
-            <translation>Píxeles</translation>
-        </message>
-        <message>
-            <source>Area</source>
-            <translation>Área</translation>
-        </message>
-        <message>
-            <source>Pixels and area of each class in the map</source>
-            <translation>Píxeles y área de cada clase en el mapa</translation>
-        </message>
-        <message>
             <source>Opacit&amp;y</source>
             <translation>&amp;Opacidad</translation>
-        </message>
-        <message>
-            <source>Show the map and the scene in turn</source>
-            <translation>Mostrar por turnos el mapa y la escena</translation>
-        </message>
-        <message>
-            <source>Map Scene comes first.</source>
-            <translation>Primero va Cartografiar.</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
@@ -2778,6 +3051,29 @@
         <message>
             <source>Confidence</source>
             <translation>Confianza</translation>
+        </message>
+    </context>
+    <context>
+        <name>MaskRow</name>
+        <message>
+            <source>No mask</source>
+            <translation>Sin máscara</translation>
+        </message>
+        <message>
+            <source>Clouds, shadow, water to leave out: polygons, a raster on the scene's grid (all but 0), or the masks that come with a scene of EnMAP, EMIT or PRISMA</source>
+            <translation>Nubes, sombra o agua que excluir: polígonos, un ráster en la cuadrícula de la escena (todo menos 0) o las máscaras que acompañan a una escena de EnMAP, EMIT o PRISMA</translation>
+        </message>
+        <message>
+            <source>What of a raster mask is meant: bits=10,11 or values=3,8; empty: all but 0</source>
+            <translation>Qué se toma de una máscara ráster: bits=10,11 o values=3,8; vacío: todo menos 0</translation>
+        </message>
+        <message>
+            <source>A mask is remembered by its file, and the layer {} has none; save it as one.</source>
+            <translation>Una máscara se recuerda por su archivo y la capa {} no tiene ninguno; guárdela en uno.</translation>
+        </message>
+        <message>
+            <source>Masks of the product</source>
+            <translation>Máscaras del producto</translation>
         </message>
     </context>
     <context>
@@ -2793,6 +3089,153 @@
         <message>
             <source>{} pixels of {} are mapped as {}</source>
             <translation>{} píxeles de {} están cartografiados como {}</translation>
+        </message>
+    </context>
+    <context>
+        <name>ModelsDialog</name>
+        <message>
+            <source>Models of {}</source>
+            <translation>Modelos de {}</translation>
+        </message>
+        <message>
+            <source>Name</source>
+            <translation>Nombre</translation>
+        </message>
+        <message>
+            <source>Kind</source>
+            <translation>Tipo</translation>
+        </message>
+        <message>
+            <source>Size</source>
+            <translation>Tamaño</translation>
+        </message>
+        <message>
+            <source>Date</source>
+            <translation>Fecha</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Escena</translation>
+        </message>
+        <message>
+            <source>&amp;Use</source>
+            <translation>Usa&amp;r</translation>
+        </message>
+        <message>
+            <source>Re&amp;name…</source>
+            <translation>Renom&amp;brar…</translation>
+        </message>
+        <message>
+            <source>E&amp;xport…</source>
+            <translation>Exportar…</translation>
+        </message>
+        <message>
+            <source>&amp;Delete…</source>
+            <translation>&amp;Suprimir…</translation>
+        </message>
+        <message>
+            <source>&amp;Free Disk Space…</source>
+            <translation>&amp;Hacer sitio en disco…</translation>
+        </message>
+        <message>
+            <source>In use for {}.</source>
+            <translation>En uso para {}.</translation>
+        </message>
+        <message>
+            <source>No model is selected.</source>
+            <translation>No hay ningún modelo seleccionado.</translation>
+        </message>
+        <message>
+            <source>Select a model.</source>
+            <translation>Seleccione un modelo.</translation>
+        </message>
+        <message>
+            <source>Map the scene with this classifier now</source>
+            <translation>Cartografiar ahora la escena con este clasificador</translation>
+        </message>
+        <message>
+            <source>Take this diffusion model for the scene</source>
+            <translation>Tomar este modelo de difusión para la escena</translation>
+        </message>
+        <message>
+            <source>Give the file another name</source>
+            <translation>Dar otro nombre al archivo</translation>
+        </message>
+        <message>
+            <source>Copy the file; one with a network also as ONNX</source>
+            <translation>Copiar el archivo; si tiene una red, también como ONNX</translation>
+        </message>
+        <message>
+            <source>Delete the file, after a question</source>
+            <translation>Suprimir el archivo, previa pregunta</translation>
+        </message>
+        <message>
+            <source>The scene has no folder yet.</source>
+            <translation>La escena aún no tiene carpeta.</translation>
+        </message>
+        <message>
+            <source>Delete earlier maps, reports and checkpoints of this scene that nothing shows or needs any more, after a question; models and polygons stay</source>
+            <translation>Suprimir, previa pregunta, mapas, informes y puntos de control anteriores de esta escena que ya nada muestra ni necesita; los modelos y los polígonos quedan</translation>
+        </message>
+        <message>
+            <source>Rename Model</source>
+            <translation>Renombrar modelo</translation>
+        </message>
+        <message>
+            <source>Delete {}? This cannot be undone.</source>
+            <translation>¿Suprimir {}? No se puede deshacer.</translation>
+        </message>
+        <message>
+            <source>MTMSD model (*.safetensors)</source>
+            <translation>Modelo de MTMSD (*.safetensors)</translation>
+        </message>
+        <message>
+            <source>ONNX (*.onnx)</source>
+            <translation>ONNX (*.onnx)</translation>
+        </message>
+        <message>
+            <source>Export Model</source>
+            <translation>Exportar modelo</translation>
+        </message>
+        <message>
+            <source>{} is the file itself; choose another.</source>
+            <translation>{} es el propio archivo; elija otro.</translation>
+        </message>
+        <message>
+            <source>The model was saved to {}.</source>
+            <translation>El modelo se guardó en {}.</translation>
+        </message>
+        <message>
+            <source>{} is no classifier with a diffusion network; only those are written as ONNX. Export it as .safetensors.</source>
+            <translation>{} no es un clasificador con red de difusión; solo esos se escriben como ONNX. Expórtelo como .safetensors.</translation>
+        </message>
+        <message>
+            <source>Exporting {}</source>
+            <translation>Exportando {}</translation>
+        </message>
+        <message>
+            <source>The classifier was exported to {}.</source>
+            <translation>El clasificador se exportó a {}.</translation>
+        </message>
+        <message>
+            <source>Nothing to delete: all files of {} are needed.</source>
+            <translation>Nada que suprimir: todos los archivos de {} se necesitan.</translation>
+        </message>
+        <message>
+            <source>Files of earlier maps: {count}, {size}. Delete them? Neither this project nor the scene needs them; another project that shows them loses them. This cannot be undone.</source>
+            <translation>Archivos de mapas anteriores: {count}, {size}. ¿Suprimirlos? Ni este proyecto ni la escena los necesitan; otro proyecto que los muestre los perderá. No se puede deshacer.</translation>
+        </message>
+        <message>
+            <source>{} are free now.</source>
+            <translation>Se han liberado {}.</translation>
+        </message>
+        <message>
+            <source>A job works in {}; wait until it has ended.</source>
+            <translation>Hay un trabajo en marcha en {}; espere hasta que termine.</translation>
+        </message>
+        <message>
+            <source>Delete</source>
+            <translation>Suprimir</translation>
         </message>
     </context>
     <context>
@@ -3417,6 +3860,10 @@
             <translation>Abrir la carpeta de un producto de satélite…</translation>
         </message>
         <message>
+            <source>Mask</source>
+            <translation>Máscara</translation>
+        </message>
+        <message>
             <source>&amp;True Colour</source>
             <translation>Co&amp;lor real</translation>
         </message>
@@ -3477,8 +3924,8 @@
             <translation>Sin datos</translation>
         </message>
         <message>
-            <source>Share of pixels without data</source>
-            <translation>Parte de los píxeles sin datos</translation>
+            <source>Share of pixels without data or masked</source>
+            <translation>Parte de los píxeles sin datos o enmascarados</translation>
         </message>
         <message>
             <source>CRS</source>
@@ -3531,6 +3978,10 @@
         <message>
             <source>none</source>
             <translation>ninguno</translation>
+        </message>
+        <message>
+            <source>{} px masked</source>
+            <translation>{} px enmascarados</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
@@ -3620,6 +4071,57 @@
         </message>
     </context>
     <context>
+        <name>SpectraImport</name>
+        <message>
+            <source>Import Spectra…</source>
+            <translation>Importar espectros…</translation>
+        </message>
+        <message>
+            <source>Spectra of a library, at the scene's bands and in its units: ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD</source>
+            <translation>Espectros de una biblioteca, en las bandas y unidades de la escena: ENVI (.sli), CSV, texto del USGS o de ECOSTRESS, ASD</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Elija primero una escena.</translation>
+        </message>
+        <message>
+            <source>Remove {}</source>
+            <translation>Quitar {}</translation>
+        </message>
+        <message>
+            <source>Remove All</source>
+            <translation>Quitar todos</translation>
+        </message>
+        <message>
+            <source>Imported ({})</source>
+            <translation>Importados ({})</translation>
+        </message>
+        <message>
+            <source>The imported spectra, dashed in the plot; remove them here</source>
+            <translation>Los espectros importados, a trazos en el gráfico; aquí se quitan</translation>
+        </message>
+        <message>
+            <source>Import Spectra</source>
+            <translation>Importar espectros</translation>
+        </message>
+        <message>
+            <source>Spectral libraries</source>
+            <translation>Bibliotecas espectrales</translation>
+        </message>
+        <message>
+            <source>All files</source>
+            <translation>Todos los archivos</translation>
+        </message>
+        <message>
+            <source>The engine sees other bands of the scene now; open it again.</source>
+            <translation>El motor ve ahora otras bandas de la escena; ábrala de nuevo.</translation>
+        </message>
+        <message>
+            <source>{} spectra were imported.</source>
+            <translation>Se importaron {} espectros.</translation>
+        </message>
+    </context>
+    <context>
         <name>SpectraPins</name>
         <message>
             <source>Pin</source>
@@ -3677,6 +4179,30 @@
     <context>
         <name>SpectraPlot</name>
         <message>
+            <source>cursor</source>
+            <translation>cursor</translation>
+        </message>
+        <message>
+            <source>As read: values up to {} are no reflectance</source>
+            <translation>Sin escalar: valores de hasta {} no son reflectancia</translation>
+        </message>
+        <message>
+            <source>Reflectance: values ÷ {}</source>
+            <translation>Reflectancia: valores ÷ {}</translation>
+        </message>
+        <message>
+            <source>Each from its least to its greatest value</source>
+            <translation>Cada uno de su valor mínimo a su máximo</translation>
+        </message>
+        <message>
+            <source>Continuum removed, none over gaps</source>
+            <translation>Continuo eliminado, salvo en los huecos</translation>
+        </message>
+        <message>
+            <source>band {}</source>
+            <translation>banda {}</translation>
+        </message>
+        <message>
             <source>Point at the scene on the map</source>
             <translation>Señale la escena en el mapa</translation>
         </message>
@@ -3688,8 +4214,8 @@
             <translation>5  Espectros</translation>
         </message>
         <message>
-            <source>Mean and standard deviation of each class; dashed: the pixel at the cursor</source>
-            <translation>Media y desviación típica de cada clase; a trazos: el píxel bajo el cursor</translation>
+            <source>Mean and standard deviation of each class; dashed: the pixel at the cursor. The wheel or a drag zooms, a double click goes back</source>
+            <translation>Media y desviación típica de cada clase; a trazos: el píxel bajo el cursor. La rueda o arrastrar acerca, el doble clic vuelve atrás</translation>
         </message>
         <message>
             <source>Jeffries–Matusita distance of two classes: 0 alike, 2 well apart</source>
@@ -3718,6 +4244,33 @@
         <message>
             <source>Most alike: {} and {} ({} of 2)</source>
             <translation>Las más parecidas: {} y {} ({} de 2)</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpectraView</name>
+        <message>
+            <source>Scale of the plot alone; what is exported stays as read</source>
+            <translation>Solo la escala del gráfico; lo exportado queda sin escalar</translation>
+        </message>
+        <message>
+            <source>As read</source>
+            <translation>Sin escalar</translation>
+        </message>
+        <message>
+            <source>Reflectance, 0 to 1</source>
+            <translation>Reflectancia, 0 a 1</translation>
+        </message>
+        <message>
+            <source>Min–max of each</source>
+            <translation>Mín.–máx. de cada uno</translation>
+        </message>
+        <message>
+            <source>Continuum removed</source>
+            <translation>Continuo eliminado</translation>
+        </message>
+        <message>
+            <source>Scale</source>
+            <translation>Escala</translation>
         </message>
     </context>
     <context>
@@ -3833,6 +4386,10 @@
         <message>
             <source>{} – stopping…</source>
             <translation>{} – parando…</translation>
+        </message>
+        <message>
+            <source>Drag: the map is on the left, the scene on the right</source>
+            <translation>Arrastre: el mapa queda a la izquierda, la escena a la derecha</translation>
         </message>
     </context>
     <context>

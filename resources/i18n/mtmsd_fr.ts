@@ -149,6 +149,45 @@
         </message>
     </context>
     <context>
+        <name>AreaFiles</name>
+        <message>
+            <source>From File…</source>
+            <translation>Depuis un fichier…</translation>
+        </message>
+        <message>
+            <source>Polygons, a label raster, SCP's .scpx, or ENVI's ROIs (.xml, .roi as text)</source>
+            <translation>Polygones, raster d'étiquettes, .scpx de SCP ou ROI d'ENVI (.xml, .roi en texte)</translation>
+        </message>
+        <message>
+            <source>Export Training Pixels…</source>
+            <translation>Exporter les pixels d'entraînement…</translation>
+        </message>
+        <message>
+            <source>Each pixel with its class and band values: GeoPackage and CSV</source>
+            <translation>Chaque pixel avec sa classe et ses valeurs par bande : GeoPackage et CSV</translation>
+        </message>
+        <message>
+            <source>Take Polygons from a File</source>
+            <translation>Prendre les polygones d'un fichier</translation>
+        </message>
+        <message>
+            <source>Training areas</source>
+            <translation>Zones d'entraînement</translation>
+        </message>
+        <message>
+            <source>All files</source>
+            <translation>Tous les fichiers</translation>
+        </message>
+        <message>
+            <source>{} has several layers; add the one that is meant to the project.</source>
+            <translation>{} a plusieurs couches ; ajoutez au projet celle qui convient.</translation>
+        </message>
+        <message>
+            <source>{} holds neither polygons nor a raster of class numbers.</source>
+            <translation>{} ne contient ni polygones ni raster de numéros de classe.</translation>
+        </message>
+    </context>
+    <context>
         <name>Attached</name>
         <message>
             <source>The job in {} was never begun.</source>
@@ -346,6 +385,29 @@
         <message>
             <source>{} taken from {}.</source>
             <translation>{} pris de {}.</translation>
+        </message>
+    </context>
+    <context>
+        <name>Comparison</name>
+        <message>
+            <source>Flic&amp;ker</source>
+            <translation>&amp;Basculer</translation>
+        </message>
+        <message>
+            <source>Swipe</source>
+            <translation>Volet</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Cliquez d'abord sur Cartographier.</translation>
+        </message>
+        <message>
+            <source>Show the map and the scene in turn</source>
+            <translation>Montrer tour à tour la carte et la scène</translation>
+        </message>
+        <message>
+            <source>A line in the map window parts the map from the scene</source>
+            <translation>Une ligne dans la fenêtre de carte sépare la carte de la scène</translation>
         </message>
     </context>
     <context>
@@ -791,6 +853,14 @@
             <translation>Montrer le point au milieu de la fenêtre de carte</translation>
         </message>
         <message>
+            <source>See-through map</source>
+            <translation>Carte transparente</translation>
+        </message>
+        <message>
+            <source>The scene shines through the map while the points are visited</source>
+            <translation>La scène transparaît sous la carte pendant la visite des points</translation>
+        </message>
+        <message>
             <source>Point {} of {}: {} or {}?</source>
             <translation>Point {} sur {} : {} ou {} ?</translation>
         </message>
@@ -844,6 +914,10 @@
         <message>
             <source>MTMSD: end the polygon or take the region</source>
             <translation>MTMSD : terminer le polygone ou prendre la région</translation>
+        </message>
+        <message>
+            <source>MTMSD: give the point to label the class</source>
+            <translation>MTMSD : donner la classe au point à étiqueter</translation>
         </message>
     </context>
     <context>
@@ -1080,6 +1154,46 @@
             <translation>Pixels mis de côté bien classés : {}, {} sans lui.</translation>
         </message>
         <message>
+            <source>Diffusion model</source>
+            <translation>Modèle de diffusion</translation>
+        </message>
+        <message>
+            <source>Method</source>
+            <translation>Méthode</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Scène</translation>
+        </message>
+        <message>
+            <source>Bands</source>
+            <translation>Bandes</translation>
+        </message>
+        <message>
+            <source>Classes</source>
+            <translation>Classes</translation>
+        </message>
+        <message>
+            <source>Training pixels</source>
+            <translation>Pixels d'entraînement</translation>
+        </message>
+        <message>
+            <source>Accuracy</source>
+            <translation>Précision</translation>
+        </message>
+        <message>
+            <source>{width} × {height} px</source>
+            <translation>{width} × {height} px</translation>
+        </message>
+        <message>
+            <source>{used} of {total}</source>
+            <translation>{used} sur {total}</translation>
+        </message>
+        <message>
+            <source>Overall accuracy {overall}, kappa {kappa}, on {n} reference pixels.</source>
+            <translation>Précision globale {overall}, kappa {kappa}, sur {n} pixels de référence.</translation>
+        </message>
+        <message>
             <source>Classes and areas</source>
             <translation>Classes et surfaces</translation>
         </message>
@@ -1114,6 +1228,10 @@
         <message>
             <source>Alike: {}</source>
             <translation>Presque identiques : {}</translation>
+        </message>
+        <message>
+            <source>Choose Spectra</source>
+            <translation>Choisir des spectres</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
@@ -1296,16 +1414,16 @@
             <translation>Mot&amp;eur…</translation>
         </message>
         <message>
-            <source>Parameters and outputs</source>
-            <translation>Paramètres et sorties</translation>
-        </message>
-        <message>
             <source>The job's folder {path} cannot be made: {reason}.</source>
             <translation>Le dossier de la tâche {path} ne peut pas être créé : {reason}.</translation>
         </message>
         <message>
             <source>The file is temporary: it goes when QGIS is closed.</source>
             <translation>Le fichier est temporaire : il disparaît à la fermeture de QGIS.</translation>
+        </message>
+        <message>
+            <source>{lost} of {count} masks cannot be opened: {names}.</source>
+            <translation>Masques impossibles à ouvrir : {lost} sur {count} ({names}).</translation>
         </message>
         <message>
             <source>The layer for '{parameter}' cannot be opened: {value}.</source>
@@ -1318,6 +1436,10 @@
         <message>
             <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
             <translation>La couche '{layer}' n'a pas de champ '{field}' ; elle a {fields}.</translation>
+        </message>
+        <message>
+            <source>Parameters and outputs</source>
+            <translation>Paramètres et sorties</translation>
         </message>
         <message>
             <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
@@ -1528,6 +1650,34 @@
             <translation>'{name}' ne se termine pas par .onnx ; choisissez un autre nom.</translation>
         </message>
         <message>
+            <source>Export training pixels</source>
+            <translation>Exporter les pixels d'entraînement</translation>
+        </message>
+        <message>
+            <source>Each training pixel with its class and band values, as points and as a table.</source>
+            <translation>Chaque pixel d'entraînement avec sa classe et ses valeurs par bande, en points et en tableau.</translation>
+        </message>
+        <message>
+            <source>Table</source>
+            <translation>Tableau</translation>
+        </message>
+        <message>
+            <source>The polygons whose pixels are written.</source>
+            <translation>Les polygones dont les pixels sont écrits.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a point a pixel: class number and name, polygon, column and row (from 0), x and y, and a column a band, named by its wavelength in nm.</source>
+            <translation>GeoPackage avec un point par pixel : numéro et nom de la classe, polygone, colonne et ligne (à partir de 0), x et y, et une colonne par bande, nommée d'après sa longueur d'onde en nm.</translation>
+        </message>
+        <message>
+            <source>The same columns as CSV.</source>
+            <translation>Les mêmes colonnes en CSV.</translation>
+        </message>
+        <message>
+            <source>Number of pixels</source>
+            <translation>Nombre de pixels</translation>
+        </message>
+        <message>
             <source>Map a scene from polygons</source>
             <translation>Cartographier une scène à partir de polygones</translation>
         </message>
@@ -1558,6 +1708,34 @@
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
             <translation>Gardé pour cartographier d'autres scènes du même capteur. Par défaut : non gardé.</translation>
+        </message>
+        <message>
+            <source>Join class maps to a mosaic</source>
+            <translation>Assembler des cartes des classes en mosaïque</translation>
+        </message>
+        <message>
+            <source>One class map of many; where they overlap, their probabilities are blended.</source>
+            <translation>Une seule carte des classes à partir de plusieurs ; là où elles se recouvrent, leurs probabilités sont fondues.</translation>
+        </message>
+        <message>
+            <source>Probabilities</source>
+            <translation>Probabilités</translation>
+        </message>
+        <message>
+            <source>Of each map the layer of probabilities that 'Classify a scene' has written, all with one classifier and on one grid.</source>
+            <translation>De chaque carte, la couche de probabilités que 'Classer une scène' a écrite, toutes avec le même classificateur et sur la même grille.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF (COG) with overviews, class numbers, names and colours; 0 = no data.</source>
+            <translation>GeoTIFF (COG) avec pyramides, numéros, noms et couleurs des classes ; 0 = pas de données.</translation>
+        </message>
+        <message>
+            <source>There is no map for a mosaic; give the probabilities of each.</source>
+            <translation>Il n'y a pas de carte pour la mosaïque ; donnez les probabilités de chacune.</translation>
+        </message>
+        <message>
+            <source>mosaic</source>
+            <translation>mosaïque</translation>
         </message>
         <message>
             <source>Where to label next</source>
@@ -1606,10 +1784,6 @@
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
             <translation>Apprend une scène hyperspectrale sans étiquettes et écrit un modèle de diffusion.</translation>
-        </message>
-        <message>
-            <source>Diffusion model</source>
-            <translation>Modèle de diffusion</translation>
         </message>
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
@@ -1804,8 +1978,20 @@
             <translation>GeoPackage de 20 endroits à étiqueter ensuite, comme par 'Où étiqueter ensuite'. Par défaut : non écrit.</translation>
         </message>
         <message>
-            <source>Scene</source>
-            <translation>Scène</translation>
+            <source>Scene and polygons to map and report</source>
+            <translation>De la scène et des polygones à la carte et au rapport</translation>
+        </message>
+        <message>
+            <source>Map another scene</source>
+            <translation>Cartographier une autre scène</translation>
+        </message>
+        <message>
+            <source>Assess and polygonize</source>
+            <translation>Évaluer et polygoniser</translation>
+        </message>
+        <message>
+            <source>Models</source>
+            <translation>Modèles</translation>
         </message>
         <message>
             <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
@@ -1906,6 +2092,34 @@
         <message>
             <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
             <translation>Numéros de bandes ou longueurs d'onde en plus de celles exclues d'elles-mêmes : '1-5,130-135' ou '1340-1460nm,1790-1960nm' (vapeur d'eau). Par défaut : aucune.</translation>
+        </message>
+        <message>
+            <source>Masks</source>
+            <translation>Masques</translation>
+        </message>
+        <message>
+            <source>Bits or values of masks</source>
+            <translation>Bits ou valeurs des masques</translation>
+        </message>
+        <message>
+            <source>Masks of the product</source>
+            <translation>Masques du produit</translation>
+        </message>
+        <message>
+            <source>Clouds, shadow, water: pixels in their polygons (any CRS), or not 0 in their rasters (on the scene's grid), are left out as if they had no data. Default: none.</source>
+            <translation>Nuages, ombre, eau : les pixels dans leurs polygones (SCR quelconque), ou différents de 0 dans leurs rasters (sur la grille de la scène), sont exclus comme s'ils étaient sans données. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>What of a raster mask is meant: 'bits=10,11' of a bit mask, 'values=3,8,9' of a class raster. Default: all but 0.</source>
+            <translation>Ce qui compte dans un masque raster : 'bits=10,11' d'un masque de bits, 'values=3,8,9' d'un raster de classes. Par défaut : tout sauf 0.</translation>
+        </message>
+        <message>
+            <source>Also the masks of clouds, shadow and cirrus that come with a scene of EnMAP, EMIT or PRISMA. Default: no.</source>
+            <translation>Aussi les masques de nuages, d'ombre et de cirrus fournis avec une scène EnMAP, EMIT ou PRISMA. Par défaut : non.</translation>
+        </message>
+        <message>
+            <source>'{text}' does not say what of a mask is meant; write bits=10,11 or values=3,8.</source>
+            <translation>'{text}' ne dit pas ce qui compte dans un masque ; écrivez bits=10,11 ou values=3,8.</translation>
         </message>
         <message>
             <source>Resume</source>
@@ -2372,6 +2586,14 @@
             <translation>{} (précédent)</translation>
         </message>
         <message>
+            <source>'{}' cannot be the name of a file.</source>
+            <translation>'{}' ne peut pas être un nom de fichier.</translation>
+        </message>
+        <message>
+            <source>There is a file {} already; choose another name.</source>
+            <translation>Il y a déjà un fichier {} ; choisissez un autre nom.</translation>
+        </message>
+        <message>
             <source>{} is not a model of MTMSD.</source>
             <translation>{} n'est pas un modèle de MTMSD.</translation>
         </message>
@@ -2386,6 +2608,10 @@
         <message>
             <source>There is no folder to write to: {} cannot be created.</source>
             <translation>Il n'y a pas de dossier où écrire : {} ne peut pas être créé.</translation>
+        </message>
+        <message>
+            <source>{} could not be read: {}.</source>
+            <translation>{} n'a pas pu être lu : {}.</translation>
         </message>
         <message>
             <source>{} holds no classes.</source>
@@ -2440,6 +2666,18 @@
             <translation>{} ne peut pas être écrit : {}.</translation>
         </message>
         <message>
+            <source>The engine said nothing about the spectra.</source>
+            <translation>Le moteur n'a rien dit des spectres.</translation>
+        </message>
+        <message>
+            <source>{} cannot be read: {}.</source>
+            <translation>{} ne peut pas être lu : {}.</translation>
+        </message>
+        <message>
+            <source>The imported spectra in {} are of other bands; import them again.</source>
+            <translation>Les spectres importés dans {} ont d'autres bandes ; importez-les de nouveau.</translation>
+        </message>
+        <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
             <translation>{} ne peut pas être écrit, donc des polygones non enregistrés n'ont pas été récupérés.</translation>
         </message>
@@ -2454,6 +2692,10 @@
         <message>
             <source>{} has more than {} values; it holds no classes.</source>
             <translation>{} a plus de {} valeurs ; il ne contient pas de classes.</translation>
+        </message>
+        <message>
+            <source>{} has {} regions, too many to be edited as polygons; train with the raster itself, in the Processing Toolbox.</source>
+            <translation>{} a {} régions, trop pour être modifiées comme polygones ; entraînez avec le raster lui-même, dans la boîte à outils de traitements.</translation>
         </message>
         <message>
             <source>{} is in a folder that cannot be written, so its polygons are read-only.</source>
@@ -2478,6 +2720,53 @@
         <message>
             <source>No class</source>
             <translation>Sans classe</translation>
+        </message>
+    </context>
+    <context>
+        <name>MapLegend</name>
+        <message>
+            <source>Class</source>
+            <translation>Classe</translation>
+        </message>
+        <message>
+            <source>Pixels</source>
+            <translation>Pixels</translation>
+        </message>
+        <message>
+            <source>Area</source>
+            <translation>Surface</translation>
+        </message>
+        <message>
+            <source>Pixels and area of each class in the map; right click: hide it, its opacity</source>
+            <translation>Pixels et surface de chaque classe dans la carte ; clic droit : la masquer, son opacité</translation>
+        </message>
+        <message>
+            <source>The map has a style of your own, without classes.</source>
+            <translation>La carte a un style personnalisé, sans classes.</translation>
+        </message>
+        <message>
+            <source>Show the class in the map; its opacity: {}</source>
+            <translation>Afficher la classe dans la carte ; son opacité : {}</translation>
+        </message>
+        <message>
+            <source>Hide the Class</source>
+            <translation>Masquer la classe</translation>
+        </message>
+        <message>
+            <source>Show the Class</source>
+            <translation>Afficher la classe</translation>
+        </message>
+        <message>
+            <source>Show Only This Class</source>
+            <translation>N'afficher que cette classe</translation>
+        </message>
+        <message>
+            <source>Show All Classes</source>
+            <translation>Afficher toutes les classes</translation>
+        </message>
+        <message>
+            <source>Opacity {}</source>
+            <translation>Opacité {}</translation>
         </message>
     </context>
     <context>
@@ -2645,6 +2934,18 @@
             <translation>Cartographier tout le raster dans un GeoTIFF, avec sa confiance</translation>
         </message>
         <message>
+            <source>Models…</source>
+            <translation>Modèles…</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Choisissez d'abord une scène.</translation>
+        </message>
+        <message>
+            <source>What was learned: look, use, rename, export, delete, free disk space</source>
+            <translation>Ce qui a été appris : voir, utiliser, renommer, exporter, supprimer, libérer de l'espace disque</translation>
+        </message>
+        <message>
             <source>Polygons or classifier have changed since {}.</source>
             <translation>Les polygones ou le classificateur ont changé depuis {}.</translation>
         </message>
@@ -2665,10 +2966,6 @@
             <translation>Prêt à cartographier.</translation>
         </message>
         <message>
-            <source>Choose a scene first.</source>
-            <translation>Choisissez d'abord une scène.</translation>
-        </message>
-        <message>
             <source>Waiting for the raster's bands.</source>
             <translation>Attente des bandes du raster.</translation>
         </message>
@@ -2687,6 +2984,10 @@
         <message>
             <source>Draw more of {}: each class needs {} pixels.</source>
             <translation>Dessinez davantage de {} : chaque classe demande {} pixels.</translation>
+        </message>
+        <message>
+            <source>Wait until the running job has ended.</source>
+            <translation>Attendez la fin de la tâche en cours.</translation>
         </message>
         <message>
             <source>The map window shows no part of the scene; zoom to it first.</source>
@@ -2732,10 +3033,6 @@
             <translation>Opacité de la carte sur la scène</translation>
         </message>
         <message>
-            <source>Flic&amp;ker</source>
-            <translation>&amp;Basculer</translation>
-        </message>
-        <message>
             <source>Con&amp;fidence</source>
             <translation>C&amp;onfiance</translation>
         </message>
@@ -2744,32 +3041,8 @@
             <translation>Cartographier écrit aussi la confiance.</translation>
         </message>
         <message>
-            <source>Class</source>
-            <translation>Classe</translation>
-        </message>
-        <message>
-            <source>Pixels</source>
-            <translation>Pixels</translation>
-        </message>
-        <message>
-            <source>Area</source>
-            <translation>Surface</translation>
-        </message>
-        <message>
-            <source>Pixels and area of each class in the map</source>
-            <translation>Pixels et surface de chaque classe dans la carte</translation>
-        </message>
-        <message>
             <source>Opacit&amp;y</source>
             <translation>Opaci&amp;té</translation>
-        </message>
-        <message>
-            <source>Show the map and the scene in turn</source>
-            <translation>Montrer tour à tour la carte et la scène</translation>
-        </message>
-        <message>
-            <source>Map Scene comes first.</source>
-            <translation>Cliquez d'abord sur Cartographier.</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
@@ -2778,6 +3051,29 @@
         <message>
             <source>Confidence</source>
             <translation>Confiance</translation>
+        </message>
+    </context>
+    <context>
+        <name>MaskRow</name>
+        <message>
+            <source>No mask</source>
+            <translation>Aucun masque</translation>
+        </message>
+        <message>
+            <source>Clouds, shadow, water to leave out: polygons, a raster on the scene's grid (all but 0), or the masks that come with a scene of EnMAP, EMIT or PRISMA</source>
+            <translation>Nuages, ombre, eau à exclure : polygones, raster sur la grille de la scène (tout sauf 0), ou masques fournis avec une scène EnMAP, EMIT ou PRISMA</translation>
+        </message>
+        <message>
+            <source>What of a raster mask is meant: bits=10,11 or values=3,8; empty: all but 0</source>
+            <translation>Ce qui compte dans un masque raster : bits=10,11 ou values=3,8 ; vide : tout sauf 0</translation>
+        </message>
+        <message>
+            <source>A mask is remembered by its file, and the layer {} has none; save it as one.</source>
+            <translation>Un masque est retenu par son fichier, et la couche {} n'en a pas ; enregistrez-la dans un fichier.</translation>
+        </message>
+        <message>
+            <source>Masks of the product</source>
+            <translation>Masques du produit</translation>
         </message>
     </context>
     <context>
@@ -2793,6 +3089,153 @@
         <message>
             <source>{} pixels of {} are mapped as {}</source>
             <translation>{} pixels de {} sont cartographiés en {}</translation>
+        </message>
+    </context>
+    <context>
+        <name>ModelsDialog</name>
+        <message>
+            <source>Models of {}</source>
+            <translation>Modèles de {}</translation>
+        </message>
+        <message>
+            <source>Name</source>
+            <translation>Nom</translation>
+        </message>
+        <message>
+            <source>Kind</source>
+            <translation>Type</translation>
+        </message>
+        <message>
+            <source>Size</source>
+            <translation>Taille</translation>
+        </message>
+        <message>
+            <source>Date</source>
+            <translation>Date</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Scène</translation>
+        </message>
+        <message>
+            <source>&amp;Use</source>
+            <translation>Utili&amp;ser</translation>
+        </message>
+        <message>
+            <source>Re&amp;name…</source>
+            <translation>Changer &amp;le nom…</translation>
+        </message>
+        <message>
+            <source>E&amp;xport…</source>
+            <translation>Exporter…</translation>
+        </message>
+        <message>
+            <source>&amp;Delete…</source>
+            <translation>Supprimer…</translation>
+        </message>
+        <message>
+            <source>&amp;Free Disk Space…</source>
+            <translation>Nett&amp;oyer le disque…</translation>
+        </message>
+        <message>
+            <source>In use for {}.</source>
+            <translation>Utilisé pour {}.</translation>
+        </message>
+        <message>
+            <source>No model is selected.</source>
+            <translation>Aucun modèle n'est sélectionné.</translation>
+        </message>
+        <message>
+            <source>Select a model.</source>
+            <translation>Sélectionnez un modèle.</translation>
+        </message>
+        <message>
+            <source>Map the scene with this classifier now</source>
+            <translation>Cartographier maintenant la scène avec ce classificateur</translation>
+        </message>
+        <message>
+            <source>Take this diffusion model for the scene</source>
+            <translation>Prendre ce modèle de diffusion pour la scène</translation>
+        </message>
+        <message>
+            <source>Give the file another name</source>
+            <translation>Donner un autre nom au fichier</translation>
+        </message>
+        <message>
+            <source>Copy the file; one with a network also as ONNX</source>
+            <translation>Copier le fichier ; avec un réseau, aussi en ONNX</translation>
+        </message>
+        <message>
+            <source>Delete the file, after a question</source>
+            <translation>Supprimer le fichier, après confirmation</translation>
+        </message>
+        <message>
+            <source>The scene has no folder yet.</source>
+            <translation>La scène n'a pas encore de dossier.</translation>
+        </message>
+        <message>
+            <source>Delete earlier maps, reports and checkpoints of this scene that nothing shows or needs any more, after a question; models and polygons stay</source>
+            <translation>Supprimer, après confirmation, les anciens rapports, cartes et points de reprise de cette scène que plus rien ne montre ni ne demande ; modèles et polygones restent</translation>
+        </message>
+        <message>
+            <source>Rename Model</source>
+            <translation>Renommer le modèle</translation>
+        </message>
+        <message>
+            <source>Delete {}? This cannot be undone.</source>
+            <translation>Supprimer {} ? C'est irréversible.</translation>
+        </message>
+        <message>
+            <source>MTMSD model (*.safetensors)</source>
+            <translation>Modèle MTMSD (*.safetensors)</translation>
+        </message>
+        <message>
+            <source>ONNX (*.onnx)</source>
+            <translation>ONNX (*.onnx)</translation>
+        </message>
+        <message>
+            <source>Export Model</source>
+            <translation>Exporter le modèle</translation>
+        </message>
+        <message>
+            <source>{} is the file itself; choose another.</source>
+            <translation>{} est le fichier lui-même ; choisissez-en un autre.</translation>
+        </message>
+        <message>
+            <source>The model was saved to {}.</source>
+            <translation>Le modèle a été enregistré dans {}.</translation>
+        </message>
+        <message>
+            <source>{} is no classifier with a diffusion network; only those are written as ONNX. Export it as .safetensors.</source>
+            <translation>{} n'est pas un classificateur avec réseau de diffusion ; seuls ceux-ci s'écrivent en ONNX. Exportez-le en .safetensors.</translation>
+        </message>
+        <message>
+            <source>Exporting {}</source>
+            <translation>Exportation de {}</translation>
+        </message>
+        <message>
+            <source>The classifier was exported to {}.</source>
+            <translation>Le classificateur a été exporté dans {}.</translation>
+        </message>
+        <message>
+            <source>Nothing to delete: all files of {} are needed.</source>
+            <translation>Rien à supprimer : tous les fichiers de {} sont nécessaires.</translation>
+        </message>
+        <message>
+            <source>Files of earlier maps: {count}, {size}. Delete them? Neither this project nor the scene needs them; another project that shows them loses them. This cannot be undone.</source>
+            <translation>Fichiers d'anciennes cartes : {count}, {size}. Les supprimer ? Ni ce projet ni la scène n'en ont besoin ; un autre projet qui les montre les perdra. C'est irréversible.</translation>
+        </message>
+        <message>
+            <source>{} are free now.</source>
+            <translation>Espace libéré : {}.</translation>
+        </message>
+        <message>
+            <source>A job works in {}; wait until it has ended.</source>
+            <translation>Une tâche travaille dans {} ; attendez qu'elle soit terminée.</translation>
+        </message>
+        <message>
+            <source>Delete</source>
+            <translation>Supprimer</translation>
         </message>
     </context>
     <context>
@@ -3417,6 +3860,10 @@
             <translation>Ouvrir le dossier d'un produit satellite…</translation>
         </message>
         <message>
+            <source>Mask</source>
+            <translation>Masque</translation>
+        </message>
+        <message>
             <source>&amp;True Colour</source>
             <translation>&amp;Couleurs vraies</translation>
         </message>
@@ -3477,8 +3924,8 @@
             <translation>Sans données</translation>
         </message>
         <message>
-            <source>Share of pixels without data</source>
-            <translation>Part des pixels sans données</translation>
+            <source>Share of pixels without data or masked</source>
+            <translation>Part des pixels sans données ou masqués</translation>
         </message>
         <message>
             <source>CRS</source>
@@ -3531,6 +3978,10 @@
         <message>
             <source>none</source>
             <translation>aucun</translation>
+        </message>
+        <message>
+            <source>{} px masked</source>
+            <translation>{} px masqués</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
@@ -3620,6 +4071,57 @@
         </message>
     </context>
     <context>
+        <name>SpectraImport</name>
+        <message>
+            <source>Import Spectra…</source>
+            <translation>Importer…</translation>
+        </message>
+        <message>
+            <source>Spectra of a library, at the scene's bands and in its units: ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD</source>
+            <translation>Spectres d'une bibliothèque, aux bandes et dans les unités de la scène : ENVI (.sli), CSV, texte de l'USGS ou d'ECOSTRESS, ASD</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Choisissez d'abord une scène.</translation>
+        </message>
+        <message>
+            <source>Remove {}</source>
+            <translation>Retirer {}</translation>
+        </message>
+        <message>
+            <source>Remove All</source>
+            <translation>Tout retirer</translation>
+        </message>
+        <message>
+            <source>Imported ({})</source>
+            <translation>Importés ({})</translation>
+        </message>
+        <message>
+            <source>The imported spectra, dashed in the plot; remove them here</source>
+            <translation>Les spectres importés, en tirets dans le graphique ; les retirer ici</translation>
+        </message>
+        <message>
+            <source>Import Spectra</source>
+            <translation>Importer des spectres</translation>
+        </message>
+        <message>
+            <source>Spectral libraries</source>
+            <translation>Bibliothèques spectrales</translation>
+        </message>
+        <message>
+            <source>All files</source>
+            <translation>Tous les fichiers</translation>
+        </message>
+        <message>
+            <source>The engine sees other bands of the scene now; open it again.</source>
+            <translation>Le moteur voit maintenant d'autres bandes de la scène ; ouvrez-la de nouveau.</translation>
+        </message>
+        <message>
+            <source>{} spectra were imported.</source>
+            <translation>{} spectres importés.</translation>
+        </message>
+    </context>
+    <context>
         <name>SpectraPins</name>
         <message>
             <source>Pin</source>
@@ -3677,6 +4179,30 @@
     <context>
         <name>SpectraPlot</name>
         <message>
+            <source>cursor</source>
+            <translation>curseur</translation>
+        </message>
+        <message>
+            <source>As read: values up to {} are no reflectance</source>
+            <translation>Tel que lu : des valeurs jusqu'à {} ne sont pas des réflectances</translation>
+        </message>
+        <message>
+            <source>Reflectance: values ÷ {}</source>
+            <translation>Réflectance : valeurs ÷ {}</translation>
+        </message>
+        <message>
+            <source>Each from its least to its greatest value</source>
+            <translation>Chacun de sa plus petite à sa plus grande valeur</translation>
+        </message>
+        <message>
+            <source>Continuum removed, none over gaps</source>
+            <translation>Continuum retiré, sans enjamber les lacunes</translation>
+        </message>
+        <message>
+            <source>band {}</source>
+            <translation>bande {}</translation>
+        </message>
+        <message>
             <source>Point at the scene on the map</source>
             <translation>Pointez sur la scène dans la carte</translation>
         </message>
@@ -3688,8 +4214,8 @@
             <translation>5  Spectres</translation>
         </message>
         <message>
-            <source>Mean and standard deviation of each class; dashed: the pixel at the cursor</source>
-            <translation>Moyenne et écart-type de chaque classe ; tirets : le pixel sous le curseur</translation>
+            <source>Mean and standard deviation of each class; dashed: the pixel at the cursor. The wheel or a drag zooms, a double click goes back</source>
+            <translation>Moyenne et écart-type de chaque classe ; en tirets : le pixel sous le curseur. La molette ou un glissement zoome, un double-clic revient</translation>
         </message>
         <message>
             <source>Jeffries–Matusita distance of two classes: 0 alike, 2 well apart</source>
@@ -3718,6 +4244,33 @@
         <message>
             <source>Most alike: {} and {} ({} of 2)</source>
             <translation>Les plus semblables : {} et {} ({} sur 2)</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpectraView</name>
+        <message>
+            <source>Scale of the plot alone; what is exported stays as read</source>
+            <translation>Échelle du graphique seul ; l'export reste tel que lu</translation>
+        </message>
+        <message>
+            <source>As read</source>
+            <translation>Tel que lu</translation>
+        </message>
+        <message>
+            <source>Reflectance, 0 to 1</source>
+            <translation>Réflectance, 0 à 1</translation>
+        </message>
+        <message>
+            <source>Min–max of each</source>
+            <translation>Min–max de chacun</translation>
+        </message>
+        <message>
+            <source>Continuum removed</source>
+            <translation>Continuum retiré</translation>
+        </message>
+        <message>
+            <source>Scale</source>
+            <translation>Échelle</translation>
         </message>
     </context>
     <context>
@@ -3833,6 +4386,10 @@
         <message>
             <source>{} – stopping…</source>
             <translation>{} – arrêt…</translation>
+        </message>
+        <message>
+            <source>Drag: the map is on the left, the scene on the right</source>
+            <translation>Faites glisser : la carte est à gauche, la scène à droite</translation>
         </message>
     </context>
     <context>

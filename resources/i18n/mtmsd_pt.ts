@@ -149,6 +149,45 @@
         </message>
     </context>
     <context>
+        <name>AreaFiles</name>
+        <message>
+            <source>From File…</source>
+            <translation>De um arquivo…</translation>
+        </message>
+        <message>
+            <source>Polygons, a label raster, SCP's .scpx, or ENVI's ROIs (.xml, .roi as text)</source>
+            <translation>Polígonos, raster de rótulos, .scpx do SCP ou ROIs do ENVI (.xml, .roi como texto)</translation>
+        </message>
+        <message>
+            <source>Export Training Pixels…</source>
+            <translation>Exportar pixels de treinamento…</translation>
+        </message>
+        <message>
+            <source>Each pixel with its class and band values: GeoPackage and CSV</source>
+            <translation>Cada pixel com sua classe e valores das bandas: GeoPackage e CSV</translation>
+        </message>
+        <message>
+            <source>Take Polygons from a File</source>
+            <translation>Tomar polígonos de um arquivo</translation>
+        </message>
+        <message>
+            <source>Training areas</source>
+            <translation>Áreas de treinamento</translation>
+        </message>
+        <message>
+            <source>All files</source>
+            <translation>Todos os arquivos</translation>
+        </message>
+        <message>
+            <source>{} has several layers; add the one that is meant to the project.</source>
+            <translation>{} tem várias camadas; adicione ao projeto a desejada.</translation>
+        </message>
+        <message>
+            <source>{} holds neither polygons nor a raster of class numbers.</source>
+            <translation>{} não contém polígonos nem um raster de números de classe.</translation>
+        </message>
+    </context>
+    <context>
         <name>Attached</name>
         <message>
             <source>The job in {} was never begun.</source>
@@ -346,6 +385,29 @@
         <message>
             <source>{} taken from {}.</source>
             <translation>{} tomados de {}.</translation>
+        </message>
+    </context>
+    <context>
+        <name>Comparison</name>
+        <message>
+            <source>Flic&amp;ker</source>
+            <translation>A&amp;lternar</translation>
+        </message>
+        <message>
+            <source>Swipe</source>
+            <translation>Cortina</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Primeiro vem Mapear cena.</translation>
+        </message>
+        <message>
+            <source>Show the map and the scene in turn</source>
+            <translation>Mostrar o mapa e a cena por turnos</translation>
+        </message>
+        <message>
+            <source>A line in the map window parts the map from the scene</source>
+            <translation>Uma linha na janela do mapa separa o mapa da cena</translation>
         </message>
     </context>
     <context>
@@ -791,6 +853,14 @@
             <translation>Mostrar o ponto no meio da janela do mapa</translation>
         </message>
         <message>
+            <source>See-through map</source>
+            <translation>Mapa translúcido</translation>
+        </message>
+        <message>
+            <source>The scene shines through the map while the points are visited</source>
+            <translation>A cena transparece sob o mapa enquanto os pontos são visitados</translation>
+        </message>
+        <message>
             <source>Point {} of {}: {} or {}?</source>
             <translation>Ponto {} de {}: {} ou {}?</translation>
         </message>
@@ -844,6 +914,10 @@
         <message>
             <source>MTMSD: end the polygon or take the region</source>
             <translation>MTMSD: terminar o polígono ou tomar a região</translation>
+        </message>
+        <message>
+            <source>MTMSD: give the point to label the class</source>
+            <translation>MTMSD: dar a classe ao ponto a rotular</translation>
         </message>
     </context>
     <context>
@@ -1080,6 +1154,46 @@
             <translation>Pixels reservados corretos: {}, sem o modelo {}.</translation>
         </message>
         <message>
+            <source>Diffusion model</source>
+            <translation>Modelo de difusão</translation>
+        </message>
+        <message>
+            <source>Method</source>
+            <translation>Método</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Cena</translation>
+        </message>
+        <message>
+            <source>Bands</source>
+            <translation>Bandas</translation>
+        </message>
+        <message>
+            <source>Classes</source>
+            <translation>Classes</translation>
+        </message>
+        <message>
+            <source>Training pixels</source>
+            <translation>Pixels de treinamento</translation>
+        </message>
+        <message>
+            <source>Accuracy</source>
+            <translation>Acurácia</translation>
+        </message>
+        <message>
+            <source>{width} × {height} px</source>
+            <translation>{width} × {height} px</translation>
+        </message>
+        <message>
+            <source>{used} of {total}</source>
+            <translation>{used} de {total}</translation>
+        </message>
+        <message>
+            <source>Overall accuracy {overall}, kappa {kappa}, on {n} reference pixels.</source>
+            <translation>Acurácia global {overall}, kappa {kappa}, em {n} pixels de referência.</translation>
+        </message>
+        <message>
             <source>Classes and areas</source>
             <translation>Classes e áreas</translation>
         </message>
@@ -1114,6 +1228,10 @@
         <message>
             <source>Alike: {}</source>
             <translation>Quase iguais: {}</translation>
+        </message>
+        <message>
+            <source>Choose Spectra</source>
+            <translation>Escolher espectros</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
@@ -1296,16 +1414,16 @@
             <translation>M&amp;otor…</translation>
         </message>
         <message>
-            <source>Parameters and outputs</source>
-            <translation>Parâmetros e saídas</translation>
-        </message>
-        <message>
             <source>The job's folder {path} cannot be made: {reason}.</source>
             <translation>A pasta da tarefa {path} não pode ser criada: {reason}.</translation>
         </message>
         <message>
             <source>The file is temporary: it goes when QGIS is closed.</source>
             <translation>O arquivo é temporário: some quando o QGIS é fechado.</translation>
+        </message>
+        <message>
+            <source>{lost} of {count} masks cannot be opened: {names}.</source>
+            <translation>{lost} de {count} máscaras não podem ser abertas: {names}.</translation>
         </message>
         <message>
             <source>The layer for '{parameter}' cannot be opened: {value}.</source>
@@ -1318,6 +1436,10 @@
         <message>
             <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
             <translation>A camada '{layer}' não tem o campo '{field}'; ela tem {fields}.</translation>
+        </message>
+        <message>
+            <source>Parameters and outputs</source>
+            <translation>Parâmetros e saídas</translation>
         </message>
         <message>
             <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
@@ -1528,6 +1650,34 @@
             <translation>'{name}' não termina em .onnx; escolha outro nome.</translation>
         </message>
         <message>
+            <source>Export training pixels</source>
+            <translation>Exportar pixels de treinamento</translation>
+        </message>
+        <message>
+            <source>Each training pixel with its class and band values, as points and as a table.</source>
+            <translation>Cada pixel de treinamento com sua classe e valores das bandas, como pontos e como tabela.</translation>
+        </message>
+        <message>
+            <source>Table</source>
+            <translation>Tabela</translation>
+        </message>
+        <message>
+            <source>The polygons whose pixels are written.</source>
+            <translation>Os polígonos cujos pixels são escritos.</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a point a pixel: class number and name, polygon, column and row (from 0), x and y, and a column a band, named by its wavelength in nm.</source>
+            <translation>GeoPackage com um ponto por pixel: número e nome da classe, polígono, coluna e linha (a partir de 0), x e y, e uma coluna por banda, com o nome do comprimento de onda em nm.</translation>
+        </message>
+        <message>
+            <source>The same columns as CSV.</source>
+            <translation>As mesmas colunas como CSV.</translation>
+        </message>
+        <message>
+            <source>Number of pixels</source>
+            <translation>Número de pixels</translation>
+        </message>
+        <message>
             <source>Map a scene from polygons</source>
             <translation>Mapear uma cena a partir de polígonos</translation>
         </message>
@@ -1558,6 +1708,34 @@
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
             <translation>Guardado para mapear outras cenas do mesmo sensor. Padrão: não guardado.</translation>
+        </message>
+        <message>
+            <source>Join class maps to a mosaic</source>
+            <translation>Unir mapas de classes num mosaico</translation>
+        </message>
+        <message>
+            <source>One class map of many; where they overlap, their probabilities are blended.</source>
+            <translation>Um só mapa de classes a partir de vários; onde se sobrepõem, suas probabilidades são mescladas.</translation>
+        </message>
+        <message>
+            <source>Probabilities</source>
+            <translation>Probabilidades</translation>
+        </message>
+        <message>
+            <source>Of each map the layer of probabilities that 'Classify a scene' has written, all with one classifier and on one grid.</source>
+            <translation>De cada mapa, a camada de probabilidades que 'Classificar uma cena' escreveu, todas com o mesmo classificador e na mesma grade.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF (COG) with overviews, class numbers, names and colours; 0 = no data.</source>
+            <translation>GeoTIFF (COG) com visões gerais, números, nomes e cores das classes; 0 = sem dados.</translation>
+        </message>
+        <message>
+            <source>There is no map for a mosaic; give the probabilities of each.</source>
+            <translation>Não há mapas para um mosaico; dê as probabilidades de cada um.</translation>
+        </message>
+        <message>
+            <source>mosaic</source>
+            <translation>mosaico</translation>
         </message>
         <message>
             <source>Where to label next</source>
@@ -1606,10 +1784,6 @@
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
             <translation>Aprende uma cena hiperespectral sem rótulos e escreve um modelo de difusão.</translation>
-        </message>
-        <message>
-            <source>Diffusion model</source>
-            <translation>Modelo de difusão</translation>
         </message>
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
@@ -1804,8 +1978,20 @@
             <translation>GeoPackage com 20 lugares que merecem um rótulo, como por 'Onde rotular a seguir'. Padrão: não escrito.</translation>
         </message>
         <message>
-            <source>Scene</source>
-            <translation>Cena</translation>
+            <source>Scene and polygons to map and report</source>
+            <translation>De cena e polígonos a mapa e relatório</translation>
+        </message>
+        <message>
+            <source>Map another scene</source>
+            <translation>Mapear outra cena</translation>
+        </message>
+        <message>
+            <source>Assess and polygonize</source>
+            <translation>Avaliar e poligonizar</translation>
+        </message>
+        <message>
+            <source>Models</source>
+            <translation>Modelos</translation>
         </message>
         <message>
             <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
@@ -1906,6 +2092,34 @@
         <message>
             <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
             <translation>Números de banda ou comprimentos de onda além dos que são deixados de fora por si: '1-5,130-135' ou '1340-1460nm,1790-1960nm' (vapor d'água). Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>Masks</source>
+            <translation>Máscaras</translation>
+        </message>
+        <message>
+            <source>Bits or values of masks</source>
+            <translation>Bits ou valores das máscaras</translation>
+        </message>
+        <message>
+            <source>Masks of the product</source>
+            <translation>Máscaras do produto</translation>
+        </message>
+        <message>
+            <source>Clouds, shadow, water: pixels in their polygons (any CRS), or not 0 in their rasters (on the scene's grid), are left out as if they had no data. Default: none.</source>
+            <translation>Nuvens, sombra, água: os pixels dentro dos seus polígonos (em qualquer SRC), ou diferentes de 0 nos seus rasters (na grade da cena), são deixados de fora como se não tivessem dados. Padrão: nenhuma.</translation>
+        </message>
+        <message>
+            <source>What of a raster mask is meant: 'bits=10,11' of a bit mask, 'values=3,8,9' of a class raster. Default: all but 0.</source>
+            <translation>O que conta num raster de máscara: 'bits=10,11' de uma máscara de bits, 'values=3,8,9' de um raster de classes. Padrão: tudo menos 0.</translation>
+        </message>
+        <message>
+            <source>Also the masks of clouds, shadow and cirrus that come with a scene of EnMAP, EMIT or PRISMA. Default: no.</source>
+            <translation>Também as máscaras de nuvens, sombra e cirros que acompanham uma cena EnMAP, EMIT ou PRISMA. Padrão: não.</translation>
+        </message>
+        <message>
+            <source>'{text}' does not say what of a mask is meant; write bits=10,11 or values=3,8.</source>
+            <translation>'{text}' não diz o que conta numa máscara; escreva bits=10,11 ou values=3,8.</translation>
         </message>
         <message>
             <source>Resume</source>
@@ -2372,6 +2586,14 @@
             <translation>{} (anterior)</translation>
         </message>
         <message>
+            <source>'{}' cannot be the name of a file.</source>
+            <translation>'{}' não pode ser nome de arquivo.</translation>
+        </message>
+        <message>
+            <source>There is a file {} already; choose another name.</source>
+            <translation>Já há um arquivo {}; escolha outro nome.</translation>
+        </message>
+        <message>
             <source>{} is not a model of MTMSD.</source>
             <translation>{} não é um modelo do MTMSD.</translation>
         </message>
@@ -2386,6 +2608,10 @@
         <message>
             <source>There is no folder to write to: {} cannot be created.</source>
             <translation>Não há pasta onde escrever: {} não pode ser criado.</translation>
+        </message>
+        <message>
+            <source>{} could not be read: {}.</source>
+            <translation>{} não pôde ser lido: {}.</translation>
         </message>
         <message>
             <source>{} holds no classes.</source>
@@ -2440,6 +2666,18 @@
             <translation>{} não pode ser escrito: {}.</translation>
         </message>
         <message>
+            <source>The engine said nothing about the spectra.</source>
+            <translation>O motor nada informou sobre os espectros.</translation>
+        </message>
+        <message>
+            <source>{} cannot be read: {}.</source>
+            <translation>{} não pode ser lido: {}.</translation>
+        </message>
+        <message>
+            <source>The imported spectra in {} are of other bands; import them again.</source>
+            <translation>Os espectros importados em {} são de outras bandas; importe-os de novo.</translation>
+        </message>
+        <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
             <translation>{} não pode ser escrito, por isso polígonos não salvos não foram recuperados.</translation>
         </message>
@@ -2454,6 +2692,10 @@
         <message>
             <source>{} has more than {} values; it holds no classes.</source>
             <translation>{} tem mais de {} valores; não contém classes.</translation>
+        </message>
+        <message>
+            <source>{} has {} regions, too many to be edited as polygons; train with the raster itself, in the Processing Toolbox.</source>
+            <translation>{} tem {} regiões, demais para editar como polígonos; treine com o próprio raster, na caixa de ferramentas de processamento.</translation>
         </message>
         <message>
             <source>{} is in a folder that cannot be written, so its polygons are read-only.</source>
@@ -2478,6 +2720,53 @@
         <message>
             <source>No class</source>
             <translation>Sem classe</translation>
+        </message>
+    </context>
+    <context>
+        <name>MapLegend</name>
+        <message>
+            <source>Class</source>
+            <translation>Classe</translation>
+        </message>
+        <message>
+            <source>Pixels</source>
+            <translation>Pixels</translation>
+        </message>
+        <message>
+            <source>Area</source>
+            <translation>Área</translation>
+        </message>
+        <message>
+            <source>Pixels and area of each class in the map; right click: hide it, its opacity</source>
+            <translation>Pixels e área de cada classe no mapa; clique direito: ocultá-la, sua opacidade</translation>
+        </message>
+        <message>
+            <source>The map has a style of your own, without classes.</source>
+            <translation>O mapa tem um estilo seu, sem classes.</translation>
+        </message>
+        <message>
+            <source>Show the class in the map; its opacity: {}</source>
+            <translation>Mostrar a classe no mapa; sua opacidade: {}</translation>
+        </message>
+        <message>
+            <source>Hide the Class</source>
+            <translation>Ocultar a classe</translation>
+        </message>
+        <message>
+            <source>Show the Class</source>
+            <translation>Mostrar a classe</translation>
+        </message>
+        <message>
+            <source>Show Only This Class</source>
+            <translation>Mostrar só esta classe</translation>
+        </message>
+        <message>
+            <source>Show All Classes</source>
+            <translation>Mostrar todas as classes</translation>
+        </message>
+        <message>
+            <source>Opacity {}</source>
+            <translation>Opacidade {}</translation>
         </message>
     </context>
     <context>
@@ -2645,6 +2934,18 @@
             <translation>Mapear todo o raster num GeoTIFF, com sua confiança</translation>
         </message>
         <message>
+            <source>Models…</source>
+            <translation>Modelos…</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Escolha primeiro uma cena.</translation>
+        </message>
+        <message>
+            <source>What was learned: look, use, rename, export, delete, free disk space</source>
+            <translation>O que foi aprendido: ver, usar, renomear, exportar, excluir, liberar espaço</translation>
+        </message>
+        <message>
             <source>Polygons or classifier have changed since {}.</source>
             <translation>Polígonos ou classificador mudaram desde {}.</translation>
         </message>
@@ -2665,10 +2966,6 @@
             <translation>Pronto para mapear.</translation>
         </message>
         <message>
-            <source>Choose a scene first.</source>
-            <translation>Escolha primeiro uma cena.</translation>
-        </message>
-        <message>
             <source>Waiting for the raster's bands.</source>
             <translation>Esperando as bandas do raster.</translation>
         </message>
@@ -2687,6 +2984,10 @@
         <message>
             <source>Draw more of {}: each class needs {} pixels.</source>
             <translation>Desenhe mais de {}: cada classe precisa de {} pixels.</translation>
+        </message>
+        <message>
+            <source>Wait until the running job has ended.</source>
+            <translation>Espere até a tarefa em execução terminar.</translation>
         </message>
         <message>
             <source>The map window shows no part of the scene; zoom to it first.</source>
@@ -2732,10 +3033,6 @@
             <translation>Opacidade do mapa sobre a cena</translation>
         </message>
         <message>
-            <source>Flic&amp;ker</source>
-            <translation>A&amp;lternar</translation>
-        </message>
-        <message>
             <source>Con&amp;fidence</source>
             <translation>Con&amp;fiança</translation>
         </message>
@@ -2744,32 +3041,8 @@
             <translation>Mapear cena escreve também a confiança.</translation>
         </message>
         <message>
-            <source>Class</source>
-            <translation>Classe</translation>
-        </message>
-        <message>
-            <source>Pixels</source>
-            <translation>Pixels</translation>
-        </message>
-        <message>
-            <source>Area</source>
-            <translation>Área</translation>
-        </message>
-        <message>
-            <source>Pixels and area of each class in the map</source>
-            <translation>Pixels e área de cada classe no mapa</translation>
-        </message>
-        <message>
             <source>Opacit&amp;y</source>
             <translation>&amp;Opacidade</translation>
-        </message>
-        <message>
-            <source>Show the map and the scene in turn</source>
-            <translation>Mostrar o mapa e a cena por turnos</translation>
-        </message>
-        <message>
-            <source>Map Scene comes first.</source>
-            <translation>Primeiro vem Mapear cena.</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
@@ -2778,6 +3051,29 @@
         <message>
             <source>Confidence</source>
             <translation>Confiança</translation>
+        </message>
+    </context>
+    <context>
+        <name>MaskRow</name>
+        <message>
+            <source>No mask</source>
+            <translation>Sem máscara</translation>
+        </message>
+        <message>
+            <source>Clouds, shadow, water to leave out: polygons, a raster on the scene's grid (all but 0), or the masks that come with a scene of EnMAP, EMIT or PRISMA</source>
+            <translation>Nuvens, sombra, água a deixar de fora: polígonos, um raster na grade da cena (tudo menos 0) ou as máscaras que acompanham uma cena EnMAP, EMIT ou PRISMA</translation>
+        </message>
+        <message>
+            <source>What of a raster mask is meant: bits=10,11 or values=3,8; empty: all but 0</source>
+            <translation>O que conta num raster de máscara: bits=10,11 ou values=3,8; vazio: tudo menos 0</translation>
+        </message>
+        <message>
+            <source>A mask is remembered by its file, and the layer {} has none; save it as one.</source>
+            <translation>Uma máscara é lembrada pelo seu arquivo, e a camada {} não tem nenhum; salve-a em um.</translation>
+        </message>
+        <message>
+            <source>Masks of the product</source>
+            <translation>Máscaras do produto</translation>
         </message>
     </context>
     <context>
@@ -2793,6 +3089,153 @@
         <message>
             <source>{} pixels of {} are mapped as {}</source>
             <translation>{} pixels de {} estão mapeados como {}</translation>
+        </message>
+    </context>
+    <context>
+        <name>ModelsDialog</name>
+        <message>
+            <source>Models of {}</source>
+            <translation>Modelos de {}</translation>
+        </message>
+        <message>
+            <source>Name</source>
+            <translation>Nome</translation>
+        </message>
+        <message>
+            <source>Kind</source>
+            <translation>Tipo</translation>
+        </message>
+        <message>
+            <source>Size</source>
+            <translation>Tamanho</translation>
+        </message>
+        <message>
+            <source>Date</source>
+            <translation>Data</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Cena</translation>
+        </message>
+        <message>
+            <source>&amp;Use</source>
+            <translation>Usa&amp;r</translation>
+        </message>
+        <message>
+            <source>Re&amp;name…</source>
+            <translation>Re&amp;batizar…</translation>
+        </message>
+        <message>
+            <source>E&amp;xport…</source>
+            <translation>Exportar ar&amp;quivo…</translation>
+        </message>
+        <message>
+            <source>&amp;Delete…</source>
+            <translation>De&amp;scartar…</translation>
+        </message>
+        <message>
+            <source>&amp;Free Disk Space…</source>
+            <translation>Arquivos &amp;fora de uso…</translation>
+        </message>
+        <message>
+            <source>In use for {}.</source>
+            <translation>Em uso para {}.</translation>
+        </message>
+        <message>
+            <source>No model is selected.</source>
+            <translation>Nenhum modelo selecionado.</translation>
+        </message>
+        <message>
+            <source>Select a model.</source>
+            <translation>Selecione um modelo.</translation>
+        </message>
+        <message>
+            <source>Map the scene with this classifier now</source>
+            <translation>Mapear a cena com este classificador agora</translation>
+        </message>
+        <message>
+            <source>Take this diffusion model for the scene</source>
+            <translation>Tomar este modelo de difusão para a cena</translation>
+        </message>
+        <message>
+            <source>Give the file another name</source>
+            <translation>Dar outro nome ao arquivo</translation>
+        </message>
+        <message>
+            <source>Copy the file; one with a network also as ONNX</source>
+            <translation>Copiar o arquivo; se tiver rede, também como ONNX</translation>
+        </message>
+        <message>
+            <source>Delete the file, after a question</source>
+            <translation>Excluir o arquivo, após confirmação</translation>
+        </message>
+        <message>
+            <source>The scene has no folder yet.</source>
+            <translation>A cena ainda não tem pasta.</translation>
+        </message>
+        <message>
+            <source>Delete earlier maps, reports and checkpoints of this scene that nothing shows or needs any more, after a question; models and polygons stay</source>
+            <translation>Excluir mapas, relatórios e pontos de controle anteriores desta cena que nada mais mostra nem usa, após confirmação; modelos e polígonos ficam</translation>
+        </message>
+        <message>
+            <source>Rename Model</source>
+            <translation>Renomear modelo</translation>
+        </message>
+        <message>
+            <source>Delete {}? This cannot be undone.</source>
+            <translation>Excluir {}? Isto não pode ser desfeito.</translation>
+        </message>
+        <message>
+            <source>MTMSD model (*.safetensors)</source>
+            <translation>Modelo MTMSD (*.safetensors)</translation>
+        </message>
+        <message>
+            <source>ONNX (*.onnx)</source>
+            <translation>ONNX (*.onnx)</translation>
+        </message>
+        <message>
+            <source>Export Model</source>
+            <translation>Exportar modelo</translation>
+        </message>
+        <message>
+            <source>{} is the file itself; choose another.</source>
+            <translation>{} é o próprio arquivo; escolha outro.</translation>
+        </message>
+        <message>
+            <source>The model was saved to {}.</source>
+            <translation>O modelo foi salvo em {}.</translation>
+        </message>
+        <message>
+            <source>{} is no classifier with a diffusion network; only those are written as ONNX. Export it as .safetensors.</source>
+            <translation>{} não é um classificador com rede de difusão; só esses são escritos como ONNX. Exporte-o como .safetensors.</translation>
+        </message>
+        <message>
+            <source>Exporting {}</source>
+            <translation>Exportando {}</translation>
+        </message>
+        <message>
+            <source>The classifier was exported to {}.</source>
+            <translation>O classificador foi exportado para {}.</translation>
+        </message>
+        <message>
+            <source>Nothing to delete: all files of {} are needed.</source>
+            <translation>Nada a excluir: todos os arquivos de {} são necessários.</translation>
+        </message>
+        <message>
+            <source>Files of earlier maps: {count}, {size}. Delete them? Neither this project nor the scene needs them; another project that shows them loses them. This cannot be undone.</source>
+            <translation>Arquivos de mapas anteriores: {count}, {size}. Excluí-los? Nem este projeto nem a cena precisam deles; outro projeto que os mostre vai perdê-los. Isto não pode ser desfeito.</translation>
+        </message>
+        <message>
+            <source>{} are free now.</source>
+            <translation>{} liberados.</translation>
+        </message>
+        <message>
+            <source>A job works in {}; wait until it has ended.</source>
+            <translation>Uma tarefa trabalha em {}; espere até ela terminar.</translation>
+        </message>
+        <message>
+            <source>Delete</source>
+            <translation>Excluir</translation>
         </message>
     </context>
     <context>
@@ -3417,6 +3860,10 @@
             <translation>Abrir a pasta de um produto de satélite…</translation>
         </message>
         <message>
+            <source>Mask</source>
+            <translation>Máscara</translation>
+        </message>
+        <message>
             <source>&amp;True Colour</source>
             <translation>&amp;Cor real</translation>
         </message>
@@ -3477,8 +3924,8 @@
             <translation>Sem dados</translation>
         </message>
         <message>
-            <source>Share of pixels without data</source>
-            <translation>Parcela de pixels sem dados</translation>
+            <source>Share of pixels without data or masked</source>
+            <translation>Parcela de pixels sem dados ou mascarados</translation>
         </message>
         <message>
             <source>CRS</source>
@@ -3531,6 +3978,10 @@
         <message>
             <source>none</source>
             <translation>nenhum</translation>
+        </message>
+        <message>
+            <source>{} px masked</source>
+            <translation>{} px mascarados</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
@@ -3620,6 +4071,57 @@
         </message>
     </context>
     <context>
+        <name>SpectraImport</name>
+        <message>
+            <source>Import Spectra…</source>
+            <translation>Importar espectros…</translation>
+        </message>
+        <message>
+            <source>Spectra of a library, at the scene's bands and in its units: ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD</source>
+            <translation>Espectros de uma biblioteca, nas bandas e unidades da cena: ENVI (.sli), CSV, texto do USGS ou do ECOSTRESS, ASD</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Escolha primeiro uma cena.</translation>
+        </message>
+        <message>
+            <source>Remove {}</source>
+            <translation>Remover {}</translation>
+        </message>
+        <message>
+            <source>Remove All</source>
+            <translation>Remover todos</translation>
+        </message>
+        <message>
+            <source>Imported ({})</source>
+            <translation>Importados ({})</translation>
+        </message>
+        <message>
+            <source>The imported spectra, dashed in the plot; remove them here</source>
+            <translation>Os espectros importados, tracejados no gráfico; remova-os aqui</translation>
+        </message>
+        <message>
+            <source>Import Spectra</source>
+            <translation>Importar espectros</translation>
+        </message>
+        <message>
+            <source>Spectral libraries</source>
+            <translation>Bibliotecas espectrais</translation>
+        </message>
+        <message>
+            <source>All files</source>
+            <translation>Todos os arquivos</translation>
+        </message>
+        <message>
+            <source>The engine sees other bands of the scene now; open it again.</source>
+            <translation>O motor agora vê outras bandas da cena; abra-a de novo.</translation>
+        </message>
+        <message>
+            <source>{} spectra were imported.</source>
+            <translation>{} espectros foram importados.</translation>
+        </message>
+    </context>
+    <context>
         <name>SpectraPins</name>
         <message>
             <source>Pin</source>
@@ -3677,6 +4179,30 @@
     <context>
         <name>SpectraPlot</name>
         <message>
+            <source>cursor</source>
+            <translation>cursor</translation>
+        </message>
+        <message>
+            <source>As read: values up to {} are no reflectance</source>
+            <translation>Como lidos: valores até {} não são reflectância</translation>
+        </message>
+        <message>
+            <source>Reflectance: values ÷ {}</source>
+            <translation>Reflectância: valores ÷ {}</translation>
+        </message>
+        <message>
+            <source>Each from its least to its greatest value</source>
+            <translation>Cada um do seu menor ao seu maior valor</translation>
+        </message>
+        <message>
+            <source>Continuum removed, none over gaps</source>
+            <translation>Contínuo removido, mas não através de lacunas</translation>
+        </message>
+        <message>
+            <source>band {}</source>
+            <translation>banda {}</translation>
+        </message>
+        <message>
             <source>Point at the scene on the map</source>
             <translation>Aponte para a cena no mapa</translation>
         </message>
@@ -3688,8 +4214,8 @@
             <translation>5  Espectros</translation>
         </message>
         <message>
-            <source>Mean and standard deviation of each class; dashed: the pixel at the cursor</source>
-            <translation>Média e desvio padrão de cada classe; tracejado: o pixel sob o cursor</translation>
+            <source>Mean and standard deviation of each class; dashed: the pixel at the cursor. The wheel or a drag zooms, a double click goes back</source>
+            <translation>Média e desvio padrão de cada classe; tracejado: o pixel sob o cursor. A roda do mouse ou arrastar amplia, o clique duplo volta</translation>
         </message>
         <message>
             <source>Jeffries–Matusita distance of two classes: 0 alike, 2 well apart</source>
@@ -3718,6 +4244,33 @@
         <message>
             <source>Most alike: {} and {} ({} of 2)</source>
             <translation>Mais parecidas: {} e {} ({} de 2)</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpectraView</name>
+        <message>
+            <source>Scale of the plot alone; what is exported stays as read</source>
+            <translation>Escala só do gráfico; o que se exporta fica como lido</translation>
+        </message>
+        <message>
+            <source>As read</source>
+            <translation>Como lidos</translation>
+        </message>
+        <message>
+            <source>Reflectance, 0 to 1</source>
+            <translation>Reflectância, 0 a 1</translation>
+        </message>
+        <message>
+            <source>Min–max of each</source>
+            <translation>Mín.–máx. de cada um</translation>
+        </message>
+        <message>
+            <source>Continuum removed</source>
+            <translation>Contínuo removido</translation>
+        </message>
+        <message>
+            <source>Scale</source>
+            <translation>Escala</translation>
         </message>
     </context>
     <context>
@@ -3833,6 +4386,10 @@
         <message>
             <source>{} – stopping…</source>
             <translation>{} – parando…</translation>
+        </message>
+        <message>
+            <source>Drag: the map is on the left, the scene on the right</source>
+            <translation>Arraste: o mapa fica à esquerda, a cena à direita</translation>
         </message>
     </context>
     <context>

@@ -149,6 +149,45 @@
         </message>
     </context>
     <context>
+        <name>AreaFiles</name>
+        <message>
+            <source>From File…</source>
+            <translation>从文件…</translation>
+        </message>
+        <message>
+            <source>Polygons, a label raster, SCP's .scpx, or ENVI's ROIs (.xml, .roi as text)</source>
+            <translation>多边形、标签栅格、SCP 的 .scpx 或 ENVI 的 ROI（.xml，或文本格式的 .roi）</translation>
+        </message>
+        <message>
+            <source>Export Training Pixels…</source>
+            <translation>导出训练像元…</translation>
+        </message>
+        <message>
+            <source>Each pixel with its class and band values: GeoPackage and CSV</source>
+            <translation>每个像元及其类别和波段值：GeoPackage 和 CSV</translation>
+        </message>
+        <message>
+            <source>Take Polygons from a File</source>
+            <translation>从文件取得多边形</translation>
+        </message>
+        <message>
+            <source>Training areas</source>
+            <translation>训练区</translation>
+        </message>
+        <message>
+            <source>All files</source>
+            <translation>所有文件</translation>
+        </message>
+        <message>
+            <source>{} has several layers; add the one that is meant to the project.</source>
+            <translation>{} 含多个图层；请将所需的图层添加到工程。</translation>
+        </message>
+        <message>
+            <source>{} holds neither polygons nor a raster of class numbers.</source>
+            <translation>{} 既不含多边形，也不是类别编号的栅格。</translation>
+        </message>
+    </context>
+    <context>
         <name>Attached</name>
         <message>
             <source>The job in {} was never begun.</source>
@@ -346,6 +385,29 @@
         <message>
             <source>{} taken from {}.</source>
             <translation>{} 取自 {}。</translation>
+        </message>
+    </context>
+    <context>
+        <name>Comparison</name>
+        <message>
+            <source>Flic&amp;ker</source>
+            <translation>闪烁(&amp;K)</translation>
+        </message>
+        <message>
+            <source>Swipe</source>
+            <translation>卷帘</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>请先“影像制图”。</translation>
+        </message>
+        <message>
+            <source>Show the map and the scene in turn</source>
+            <translation>交替显示地图和影像</translation>
+        </message>
+        <message>
+            <source>A line in the map window parts the map from the scene</source>
+            <translation>在地图窗口中用一条线分隔地图与影像</translation>
         </message>
     </context>
     <context>
@@ -791,6 +853,14 @@
             <translation>在地图窗口中央显示该点</translation>
         </message>
         <message>
+            <source>See-through map</source>
+            <translation>半透明地图</translation>
+        </message>
+        <message>
+            <source>The scene shines through the map while the points are visited</source>
+            <translation>逐点查看时，影像透过地图显现</translation>
+        </message>
+        <message>
             <source>Point {} of {}: {} or {}?</source>
             <translation>第 {} 点，共 {}：{} 还是 {}？</translation>
         </message>
@@ -844,6 +914,10 @@
         <message>
             <source>MTMSD: end the polygon or take the region</source>
             <translation>MTMSD：结束多边形或取得区域</translation>
+        </message>
+        <message>
+            <source>MTMSD: give the point to label the class</source>
+            <translation>MTMSD：将所选类别赋给待标注的点</translation>
         </message>
     </context>
     <context>
@@ -1077,6 +1151,46 @@
             <translation>留出像元的正确率：{}，不用该模型时为 {}。</translation>
         </message>
         <message>
+            <source>Diffusion model</source>
+            <translation>扩散模型</translation>
+        </message>
+        <message>
+            <source>Method</source>
+            <translation>方法</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>影像</translation>
+        </message>
+        <message>
+            <source>Bands</source>
+            <translation>波段</translation>
+        </message>
+        <message>
+            <source>Classes</source>
+            <translation>类别</translation>
+        </message>
+        <message>
+            <source>Training pixels</source>
+            <translation>训练像元</translation>
+        </message>
+        <message>
+            <source>Accuracy</source>
+            <translation>精度</translation>
+        </message>
+        <message>
+            <source>{width} × {height} px</source>
+            <translation>{width} × {height} px</translation>
+        </message>
+        <message>
+            <source>{used} of {total}</source>
+            <translation>{used} / {total}</translation>
+        </message>
+        <message>
+            <source>Overall accuracy {overall}, kappa {kappa}, on {n} reference pixels.</source>
+            <translation>总体精度 {overall}，kappa {kappa}，基于 {n} 个参考像元。</translation>
+        </message>
+        <message>
             <source>Classes and areas</source>
             <translation>类别与面积</translation>
         </message>
@@ -1111,6 +1225,10 @@
         <message>
             <source>Alike: {}</source>
             <translation>名称相近：{}</translation>
+        </message>
+        <message>
+            <source>Choose Spectra</source>
+            <translation>选择光谱</translation>
         </message>
         <message>
             <source>The engine is being checked…</source>
@@ -1293,16 +1411,16 @@
             <translation>引擎(&amp;E)…</translation>
         </message>
         <message>
-            <source>Parameters and outputs</source>
-            <translation>参数和输出</translation>
-        </message>
-        <message>
             <source>The job's folder {path} cannot be made: {reason}.</source>
             <translation>无法创建任务文件夹 {path}：{reason}。</translation>
         </message>
         <message>
             <source>The file is temporary: it goes when QGIS is closed.</source>
             <translation>该文件是临时的：关闭 QGIS 时会消失。</translation>
+        </message>
+        <message>
+            <source>{lost} of {count} masks cannot be opened: {names}.</source>
+            <translation>{count} 个掩膜中有 {lost} 个无法打开：{names}。</translation>
         </message>
         <message>
             <source>The layer for '{parameter}' cannot be opened: {value}.</source>
@@ -1315,6 +1433,10 @@
         <message>
             <source>The layer '{layer}' has no field '{field}'; it has {fields}.</source>
             <translation>图层“{layer}”没有字段“{field}”；它有 {fields}。</translation>
+        </message>
+        <message>
+            <source>Parameters and outputs</source>
+            <translation>参数和输出</translation>
         </message>
         <message>
             <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
@@ -1525,6 +1647,34 @@
             <translation>“{name}”没有以 .onnx 结尾；请另选名称。</translation>
         </message>
         <message>
+            <source>Export training pixels</source>
+            <translation>导出训练像元</translation>
+        </message>
+        <message>
+            <source>Each training pixel with its class and band values, as points and as a table.</source>
+            <translation>每个训练像元及其类别和波段值，以点和表格形式写出。</translation>
+        </message>
+        <message>
+            <source>Table</source>
+            <translation>表格</translation>
+        </message>
+        <message>
+            <source>The polygons whose pixels are written.</source>
+            <translation>要写出其像元的多边形。</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a point a pixel: class number and name, polygon, column and row (from 0), x and y, and a column a band, named by its wavelength in nm.</source>
+            <translation>每个像元一个点的 GeoPackage：类别编号和名称、多边形、列和行（从 0 起）、x 和 y，以及每个波段一列，以波长（nm）命名。</translation>
+        </message>
+        <message>
+            <source>The same columns as CSV.</source>
+            <translation>相同的列，写为 CSV。</translation>
+        </message>
+        <message>
+            <source>Number of pixels</source>
+            <translation>像元数</translation>
+        </message>
+        <message>
             <source>Map a scene from polygons</source>
             <translation>由多边形对影像制图</translation>
         </message>
@@ -1555,6 +1705,34 @@
         <message>
             <source>Kept to map other scenes of the same sensor. Default: not kept.</source>
             <translation>保留以便对同一传感器的其他影像制图。默认：不保留。</translation>
+        </message>
+        <message>
+            <source>Join class maps to a mosaic</source>
+            <translation>将类别图拼成镶嵌图</translation>
+        </message>
+        <message>
+            <source>One class map of many; where they overlap, their probabilities are blended.</source>
+            <translation>将多幅类别图合为一幅；重叠处融合其概率。</translation>
+        </message>
+        <message>
+            <source>Probabilities</source>
+            <translation>概率</translation>
+        </message>
+        <message>
+            <source>Of each map the layer of probabilities that 'Classify a scene' has written, all with one classifier and on one grid.</source>
+            <translation>每幅地图由“对影像分类”写出的概率图层，须采用同一分类器和同一格网。</translation>
+        </message>
+        <message>
+            <source>GeoTIFF (COG) with overviews, class numbers, names and colours; 0 = no data.</source>
+            <translation>带金字塔的 GeoTIFF（COG），含类别编号、名称和颜色；0 = 无数据。</translation>
+        </message>
+        <message>
+            <source>There is no map for a mosaic; give the probabilities of each.</source>
+            <translation>没有可镶嵌的地图；请给出每幅地图的概率。</translation>
+        </message>
+        <message>
+            <source>mosaic</source>
+            <translation>镶嵌图</translation>
         </message>
         <message>
             <source>Where to label next</source>
@@ -1603,10 +1781,6 @@
         <message>
             <source>Learns a hyperspectral scene without labels and writes a diffusion model.</source>
             <translation>无标签地学习高光谱影像并写出扩散模型。</translation>
-        </message>
-        <message>
-            <source>Diffusion model</source>
-            <translation>扩散模型</translation>
         </message>
         <message>
             <source>A .safetensors file of 5 to 110 MB, to be used by 'Train a classifier' and 'Map a scene from polygons'. Checkpoints lie beside it until it is complete.</source>
@@ -1801,8 +1975,20 @@
             <translation>含 20 个值得标注之处的 GeoPackage，同“下一步标注何处”。默认：不写出。</translation>
         </message>
         <message>
-            <source>Scene</source>
-            <translation>影像</translation>
+            <source>Scene and polygons to map and report</source>
+            <translation>从影像和多边形到地图和报告</translation>
+        </message>
+        <message>
+            <source>Map another scene</source>
+            <translation>对另一幅影像制图</translation>
+        </message>
+        <message>
+            <source>Assess and polygonize</source>
+            <translation>评估并矢量化</translation>
+        </message>
+        <message>
+            <source>Models</source>
+            <translation>模型</translation>
         </message>
         <message>
             <source>The hyperspectral raster. Pixels without data and bad bands (marked in the file, constant, or empty) are left out by themselves.</source>
@@ -1903,6 +2089,34 @@
         <message>
             <source>Band numbers or wavelengths besides those that are left out by themselves: '1-5,130-135' or '1340-1460nm,1790-1960nm' (water vapour). Default: none.</source>
             <translation>除自动舍去者之外的波段编号或波长：'1-5,130-135' 或 '1340-1460nm,1790-1960nm'（水汽）。默认：无。</translation>
+        </message>
+        <message>
+            <source>Masks</source>
+            <translation>掩膜</translation>
+        </message>
+        <message>
+            <source>Bits or values of masks</source>
+            <translation>掩膜的位或值</translation>
+        </message>
+        <message>
+            <source>Masks of the product</source>
+            <translation>产品自带的掩膜</translation>
+        </message>
+        <message>
+            <source>Clouds, shadow, water: pixels in their polygons (any CRS), or not 0 in their rasters (on the scene's grid), are left out as if they had no data. Default: none.</source>
+            <translation>云、阴影、水体：多边形内的像元（任意坐标系）或栅格中非 0 的像元（与影像同一格网）按无数据舍去。默认：无。</translation>
+        </message>
+        <message>
+            <source>What of a raster mask is meant: 'bits=10,11' of a bit mask, 'values=3,8,9' of a class raster. Default: all but 0.</source>
+            <translation>栅格掩膜中哪些算作掩膜：位掩膜写 'bits=10,11'，类别栅格写 'values=3,8,9'。默认：除 0 以外的全部。</translation>
+        </message>
+        <message>
+            <source>Also the masks of clouds, shadow and cirrus that come with a scene of EnMAP, EMIT or PRISMA. Default: no.</source>
+            <translation>同时采用 EnMAP、EMIT 或 PRISMA 影像自带的云、阴影和卷云掩膜。默认：否。</translation>
+        </message>
+        <message>
+            <source>'{text}' does not say what of a mask is meant; write bits=10,11 or values=3,8.</source>
+            <translation>“{text}”未说明掩膜中哪些算作掩膜；请写 bits=10,11 或 values=3,8。</translation>
         </message>
         <message>
             <source>Resume</source>
@@ -2369,6 +2583,14 @@
             <translation>{}（先前）</translation>
         </message>
         <message>
+            <source>'{}' cannot be the name of a file.</source>
+            <translation>“{}”不能用作文件名。</translation>
+        </message>
+        <message>
+            <source>There is a file {} already; choose another name.</source>
+            <translation>已有文件 {}；请另选名称。</translation>
+        </message>
+        <message>
             <source>{} is not a model of MTMSD.</source>
             <translation>{} 不是 MTMSD 的模型。</translation>
         </message>
@@ -2383,6 +2605,10 @@
         <message>
             <source>There is no folder to write to: {} cannot be created.</source>
             <translation>没有可写入的文件夹：无法创建 {}。</translation>
+        </message>
+        <message>
+            <source>{} could not be read: {}.</source>
+            <translation>无法读取 {}：{}。</translation>
         </message>
         <message>
             <source>{} holds no classes.</source>
@@ -2437,6 +2663,18 @@
             <translation>无法写入 {}：{}。</translation>
         </message>
         <message>
+            <source>The engine said nothing about the spectra.</source>
+            <translation>引擎没有给出光谱的信息。</translation>
+        </message>
+        <message>
+            <source>{} cannot be read: {}.</source>
+            <translation>无法读取 {}：{}。</translation>
+        </message>
+        <message>
+            <source>The imported spectra in {} are of other bands; import them again.</source>
+            <translation>{} 中导入的光谱属于其他波段；请重新导入。</translation>
+        </message>
+        <message>
             <source>{} cannot be written, so unsaved polygons were not recovered.</source>
             <translation>无法写入 {}，因此未恢复未保存的多边形。</translation>
         </message>
@@ -2451,6 +2689,10 @@
         <message>
             <source>{} has more than {} values; it holds no classes.</source>
             <translation>{} 有超过 {} 个值；其中没有类别。</translation>
+        </message>
+        <message>
+            <source>{} has {} regions, too many to be edited as polygons; train with the raster itself, in the Processing Toolbox.</source>
+            <translation>{} 有 {} 个区域，太多而无法作为多边形编辑；请在处理工具箱中直接用该栅格训练。</translation>
         </message>
         <message>
             <source>{} is in a folder that cannot be written, so its polygons are read-only.</source>
@@ -2475,6 +2717,53 @@
         <message>
             <source>No class</source>
             <translation>无类别</translation>
+        </message>
+    </context>
+    <context>
+        <name>MapLegend</name>
+        <message>
+            <source>Class</source>
+            <translation>类别</translation>
+        </message>
+        <message>
+            <source>Pixels</source>
+            <translation>像元</translation>
+        </message>
+        <message>
+            <source>Area</source>
+            <translation>面积</translation>
+        </message>
+        <message>
+            <source>Pixels and area of each class in the map; right click: hide it, its opacity</source>
+            <translation>地图中各类别的像元数和面积；右键：隐藏类别、设置其不透明度</translation>
+        </message>
+        <message>
+            <source>The map has a style of your own, without classes.</source>
+            <translation>地图采用您自定的样式，其中没有类别。</translation>
+        </message>
+        <message>
+            <source>Show the class in the map; its opacity: {}</source>
+            <translation>在地图中显示该类别；其不透明度：{}</translation>
+        </message>
+        <message>
+            <source>Hide the Class</source>
+            <translation>隐藏类别</translation>
+        </message>
+        <message>
+            <source>Show the Class</source>
+            <translation>显示类别</translation>
+        </message>
+        <message>
+            <source>Show Only This Class</source>
+            <translation>仅显示此类别</translation>
+        </message>
+        <message>
+            <source>Show All Classes</source>
+            <translation>显示所有类别</translation>
+        </message>
+        <message>
+            <source>Opacity {}</source>
+            <translation>不透明度 {}</translation>
         </message>
     </context>
     <context>
@@ -2642,6 +2931,18 @@
             <translation>将整幅栅格制图为 GeoTIFF，附置信度</translation>
         </message>
         <message>
+            <source>Models…</source>
+            <translation>模型…</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>请先选择影像。</translation>
+        </message>
+        <message>
+            <source>What was learned: look, use, rename, export, delete, free disk space</source>
+            <translation>已学得的模型：查看、使用、重命名、导出、删除、释放磁盘空间</translation>
+        </message>
+        <message>
             <source>Polygons or classifier have changed since {}.</source>
             <translation>自 {} 以来多边形或分类器已更改。</translation>
         </message>
@@ -2662,10 +2963,6 @@
             <translation>可以制图。</translation>
         </message>
         <message>
-            <source>Choose a scene first.</source>
-            <translation>请先选择影像。</translation>
-        </message>
-        <message>
             <source>Waiting for the raster's bands.</source>
             <translation>正在等待栅格的波段。</translation>
         </message>
@@ -2684,6 +2981,10 @@
         <message>
             <source>Draw more of {}: each class needs {} pixels.</source>
             <translation>请多画一些 {}：每个类别需要 {} 个像元。</translation>
+        </message>
+        <message>
+            <source>Wait until the running job has ended.</source>
+            <translation>请等待运行中的任务结束。</translation>
         </message>
         <message>
             <source>The map window shows no part of the scene; zoom to it first.</source>
@@ -2729,10 +3030,6 @@
             <translation>地图叠加于影像的不透明度</translation>
         </message>
         <message>
-            <source>Flic&amp;ker</source>
-            <translation>闪烁(&amp;K)</translation>
-        </message>
-        <message>
             <source>Con&amp;fidence</source>
             <translation>置信度(&amp;F)</translation>
         </message>
@@ -2741,32 +3038,8 @@
             <translation>“影像制图”也会写出置信度。</translation>
         </message>
         <message>
-            <source>Class</source>
-            <translation>类别</translation>
-        </message>
-        <message>
-            <source>Pixels</source>
-            <translation>像元</translation>
-        </message>
-        <message>
-            <source>Area</source>
-            <translation>面积</translation>
-        </message>
-        <message>
-            <source>Pixels and area of each class in the map</source>
-            <translation>地图中各类别的像元数和面积</translation>
-        </message>
-        <message>
             <source>Opacit&amp;y</source>
             <translation>不透明度(&amp;Y)</translation>
-        </message>
-        <message>
-            <source>Show the map and the scene in turn</source>
-            <translation>交替显示地图和影像</translation>
-        </message>
-        <message>
-            <source>Map Scene comes first.</source>
-            <translation>请先“影像制图”。</translation>
         </message>
         <message>
             <source>Show how sure the classifier is, from 0 to 1</source>
@@ -2775,6 +3048,29 @@
         <message>
             <source>Confidence</source>
             <translation>置信度</translation>
+        </message>
+    </context>
+    <context>
+        <name>MaskRow</name>
+        <message>
+            <source>No mask</source>
+            <translation>无掩膜</translation>
+        </message>
+        <message>
+            <source>Clouds, shadow, water to leave out: polygons, a raster on the scene's grid (all but 0), or the masks that come with a scene of EnMAP, EMIT or PRISMA</source>
+            <translation>要舍去的云、阴影、水体：多边形、与影像同一格网的栅格（除 0 以外的全部），或 EnMAP、EMIT、PRISMA 影像自带的掩膜</translation>
+        </message>
+        <message>
+            <source>What of a raster mask is meant: bits=10,11 or values=3,8; empty: all but 0</source>
+            <translation>栅格掩膜中哪些算作掩膜：bits=10,11 或 values=3,8；留空：除 0 以外的全部</translation>
+        </message>
+        <message>
+            <source>A mask is remembered by its file, and the layer {} has none; save it as one.</source>
+            <translation>掩膜按其文件记录，而图层 {} 没有文件；请将其另存为文件。</translation>
+        </message>
+        <message>
+            <source>Masks of the product</source>
+            <translation>产品自带的掩膜</translation>
         </message>
     </context>
     <context>
@@ -2790,6 +3086,153 @@
         <message>
             <source>{} pixels of {} are mapped as {}</source>
             <translation>{} 个 {} 的像元被绘为 {}</translation>
+        </message>
+    </context>
+    <context>
+        <name>ModelsDialog</name>
+        <message>
+            <source>Models of {}</source>
+            <translation>{} 的模型</translation>
+        </message>
+        <message>
+            <source>Name</source>
+            <translation>名称</translation>
+        </message>
+        <message>
+            <source>Kind</source>
+            <translation>类型</translation>
+        </message>
+        <message>
+            <source>Size</source>
+            <translation>大小</translation>
+        </message>
+        <message>
+            <source>Date</source>
+            <translation>日期</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>影像</translation>
+        </message>
+        <message>
+            <source>&amp;Use</source>
+            <translation>使用(&amp;U)</translation>
+        </message>
+        <message>
+            <source>Re&amp;name…</source>
+            <translation>重命名(&amp;N)…</translation>
+        </message>
+        <message>
+            <source>E&amp;xport…</source>
+            <translation>导出(&amp;X)…</translation>
+        </message>
+        <message>
+            <source>&amp;Delete…</source>
+            <translation>删除(&amp;D)…</translation>
+        </message>
+        <message>
+            <source>&amp;Free Disk Space…</source>
+            <translation>释放磁盘空间(&amp;F)…</translation>
+        </message>
+        <message>
+            <source>In use for {}.</source>
+            <translation>正用于 {}。</translation>
+        </message>
+        <message>
+            <source>No model is selected.</source>
+            <translation>未选择模型。</translation>
+        </message>
+        <message>
+            <source>Select a model.</source>
+            <translation>请选择一个模型。</translation>
+        </message>
+        <message>
+            <source>Map the scene with this classifier now</source>
+            <translation>立即用此分类器对影像制图</translation>
+        </message>
+        <message>
+            <source>Take this diffusion model for the scene</source>
+            <translation>将此扩散模型用于该影像</translation>
+        </message>
+        <message>
+            <source>Give the file another name</source>
+            <translation>为文件另取名称</translation>
+        </message>
+        <message>
+            <source>Copy the file; one with a network also as ONNX</source>
+            <translation>复制文件；含网络的也可导出为 ONNX</translation>
+        </message>
+        <message>
+            <source>Delete the file, after a question</source>
+            <translation>确认后删除文件</translation>
+        </message>
+        <message>
+            <source>The scene has no folder yet.</source>
+            <translation>影像尚无文件夹。</translation>
+        </message>
+        <message>
+            <source>Delete earlier maps, reports and checkpoints of this scene that nothing shows or needs any more, after a question; models and polygons stay</source>
+            <translation>确认后删除此影像早先的、不再显示或需要的地图、报告和检查点；模型和多边形保留</translation>
+        </message>
+        <message>
+            <source>Rename Model</source>
+            <translation>重命名模型</translation>
+        </message>
+        <message>
+            <source>Delete {}? This cannot be undone.</source>
+            <translation>删除 {}？此操作无法撤销。</translation>
+        </message>
+        <message>
+            <source>MTMSD model (*.safetensors)</source>
+            <translation>MTMSD 模型 (*.safetensors)</translation>
+        </message>
+        <message>
+            <source>ONNX (*.onnx)</source>
+            <translation>ONNX (*.onnx)</translation>
+        </message>
+        <message>
+            <source>Export Model</source>
+            <translation>导出模型</translation>
+        </message>
+        <message>
+            <source>{} is the file itself; choose another.</source>
+            <translation>{} 就是该文件本身；请另选一个。</translation>
+        </message>
+        <message>
+            <source>The model was saved to {}.</source>
+            <translation>模型已保存到 {}。</translation>
+        </message>
+        <message>
+            <source>{} is no classifier with a diffusion network; only those are written as ONNX. Export it as .safetensors.</source>
+            <translation>{} 不是含扩散网络的分类器；只有这类分类器能写为 ONNX。请导出为 .safetensors。</translation>
+        </message>
+        <message>
+            <source>Exporting {}</source>
+            <translation>正在导出 {}</translation>
+        </message>
+        <message>
+            <source>The classifier was exported to {}.</source>
+            <translation>分类器已导出到 {}。</translation>
+        </message>
+        <message>
+            <source>Nothing to delete: all files of {} are needed.</source>
+            <translation>没有可删除的文件：{} 的所有文件都还需要。</translation>
+        </message>
+        <message>
+            <source>Files of earlier maps: {count}, {size}. Delete them? Neither this project nor the scene needs them; another project that shows them loses them. This cannot be undone.</source>
+            <translation>早先地图的文件：{count} 个，{size}。要删除吗？本工程和影像都不需要它们；显示它们的其他工程将失去它们。此操作无法撤销。</translation>
+        </message>
+        <message>
+            <source>{} are free now.</source>
+            <translation>已释放 {}。</translation>
+        </message>
+        <message>
+            <source>A job works in {}; wait until it has ended.</source>
+            <translation>有任务正在 {} 中运行；请等待其结束。</translation>
+        </message>
+        <message>
+            <source>Delete</source>
+            <translation>删除</translation>
         </message>
     </context>
     <context>
@@ -3414,6 +3857,10 @@
             <translation>打开卫星产品文件夹…</translation>
         </message>
         <message>
+            <source>Mask</source>
+            <translation>掩膜</translation>
+        </message>
+        <message>
             <source>&amp;True Colour</source>
             <translation>真彩色(&amp;T)</translation>
         </message>
@@ -3474,8 +3921,8 @@
             <translation>无数据</translation>
         </message>
         <message>
-            <source>Share of pixels without data</source>
-            <translation>无数据像元的比例</translation>
+            <source>Share of pixels without data or masked</source>
+            <translation>无数据或被掩膜的像元所占比例</translation>
         </message>
         <message>
             <source>CRS</source>
@@ -3528,6 +3975,10 @@
         <message>
             <source>none</source>
             <translation>无</translation>
+        </message>
+        <message>
+            <source>{} px masked</source>
+            <translation>{} px 被掩膜</translation>
         </message>
         <message>
             <source>Choose a scene first.</source>
@@ -3617,6 +4068,57 @@
         </message>
     </context>
     <context>
+        <name>SpectraImport</name>
+        <message>
+            <source>Import Spectra…</source>
+            <translation>导入光谱…</translation>
+        </message>
+        <message>
+            <source>Spectra of a library, at the scene's bands and in its units: ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD</source>
+            <translation>光谱库中的光谱，换算到影像的波段和单位：ENVI（.sli）、CSV、USGS 或 ECOSTRESS 的文本、ASD</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>请先选择影像。</translation>
+        </message>
+        <message>
+            <source>Remove {}</source>
+            <translation>移除 {}</translation>
+        </message>
+        <message>
+            <source>Remove All</source>
+            <translation>全部移除</translation>
+        </message>
+        <message>
+            <source>Imported ({})</source>
+            <translation>已导入（{}）</translation>
+        </message>
+        <message>
+            <source>The imported spectra, dashed in the plot; remove them here</source>
+            <translation>导入的光谱，在图中为虚线；可在此移除</translation>
+        </message>
+        <message>
+            <source>Import Spectra</source>
+            <translation>导入光谱</translation>
+        </message>
+        <message>
+            <source>Spectral libraries</source>
+            <translation>光谱库</translation>
+        </message>
+        <message>
+            <source>All files</source>
+            <translation>所有文件</translation>
+        </message>
+        <message>
+            <source>The engine sees other bands of the scene now; open it again.</source>
+            <translation>引擎现在所用的影像波段已不同；请重新打开影像。</translation>
+        </message>
+        <message>
+            <source>{} spectra were imported.</source>
+            <translation>已导入 {} 条光谱。</translation>
+        </message>
+    </context>
+    <context>
         <name>SpectraPins</name>
         <message>
             <source>Pin</source>
@@ -3674,6 +4176,30 @@
     <context>
         <name>SpectraPlot</name>
         <message>
+            <source>cursor</source>
+            <translation>光标处</translation>
+        </message>
+        <message>
+            <source>As read: values up to {} are no reflectance</source>
+            <translation>原始值：最大达 {}，不是反射率</translation>
+        </message>
+        <message>
+            <source>Reflectance: values ÷ {}</source>
+            <translation>反射率：值 ÷ {}</translation>
+        </message>
+        <message>
+            <source>Each from its least to its greatest value</source>
+            <translation>每条从其最小值到最大值</translation>
+        </message>
+        <message>
+            <source>Continuum removed, none over gaps</source>
+            <translation>已去除连续统，缺口处除外</translation>
+        </message>
+        <message>
+            <source>band {}</source>
+            <translation>波段 {}</translation>
+        </message>
+        <message>
             <source>Point at the scene on the map</source>
             <translation>请在地图上指向影像</translation>
         </message>
@@ -3685,8 +4211,8 @@
             <translation>5  光谱</translation>
         </message>
         <message>
-            <source>Mean and standard deviation of each class; dashed: the pixel at the cursor</source>
-            <translation>各类别的均值和标准差；虚线：光标处的像元</translation>
+            <source>Mean and standard deviation of each class; dashed: the pixel at the cursor. The wheel or a drag zooms, a double click goes back</source>
+            <translation>各类别的均值和标准差；虚线：光标处的像元。滚轮或拖动可缩放，双击复原</translation>
         </message>
         <message>
             <source>Jeffries–Matusita distance of two classes: 0 alike, 2 well apart</source>
@@ -3715,6 +4241,33 @@
         <message>
             <source>Most alike: {} and {} ({} of 2)</source>
             <translation>最相似：{} 和 {}（{} / 2）</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpectraView</name>
+        <message>
+            <source>Scale of the plot alone; what is exported stays as read</source>
+            <translation>仅改变图中的标度；导出的仍是原始值</translation>
+        </message>
+        <message>
+            <source>As read</source>
+            <translation>原始值</translation>
+        </message>
+        <message>
+            <source>Reflectance, 0 to 1</source>
+            <translation>反射率，0 到 1</translation>
+        </message>
+        <message>
+            <source>Min–max of each</source>
+            <translation>各自最小–最大</translation>
+        </message>
+        <message>
+            <source>Continuum removed</source>
+            <translation>连续统去除</translation>
+        </message>
+        <message>
+            <source>Scale</source>
+            <translation>标度</translation>
         </message>
     </context>
     <context>
@@ -3830,6 +4383,10 @@
         <message>
             <source>{} – stopping…</source>
             <translation>{} – 正在停止…</translation>
+        </message>
+        <message>
+            <source>Drag: the map is on the left, the scene on the right</source>
+            <translation>拖动：左侧为地图，右侧为影像</translation>
         </message>
     </context>
     <context>
