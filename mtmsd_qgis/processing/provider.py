@@ -9,6 +9,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..common.folders import icon_path
 from ..engine.interpreter import Engine
+from .algorithms.angle import Angle
 from .algorithms.assess import Assess
 from .algorithms.change import Change
 from .algorithms.classify import Classify
@@ -79,6 +80,7 @@ class MtmsdProvider(QgsProcessingProvider):
             NextLabels(),
             Change(),
             Mosaic(),
+            Angle(),
             Export(),
             ExportPixels(),
         ):

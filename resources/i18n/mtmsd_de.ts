@@ -1442,6 +1442,34 @@
             <translation>Parameter und Ausgaben</translation>
         </message>
         <message>
+            <source>Spectral angle</source>
+            <translation>Spektralwinkel</translation>
+        </message>
+        <message>
+            <source>How far each pixel is from spectra of a library, whatever its brightness.</source>
+            <translation>Wie weit jedes Pixel von Spektren einer Bibliothek entfernt ist, unabhängig von seiner Helligkeit.</translation>
+        </message>
+        <message>
+            <source>Spectral library</source>
+            <translation>Spektralbibliothek</translation>
+        </message>
+        <message>
+            <source>Spectra</source>
+            <translation>Spektren</translation>
+        </message>
+        <message>
+            <source>ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD (.asd).</source>
+            <translation>ENVI (.sli), CSV, Text des USGS oder von ECOSTRESS, ASD (.asd).</translation>
+        </message>
+        <message>
+            <source>Names of its spectra, separated by semicolons. Default: all of them.</source>
+            <translation>Namen ihrer Spektren, durch Semikolons getrennt. Vorgabe: alle.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with a band a spectrum: the angle in radians, 0 where they are alike.</source>
+            <translation>GeoTIFF mit einem Band je Spektrum: der Winkel im Bogenmaß, 0 bei gleicher Form.</translation>
+        </message>
+        <message>
             <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
             <translation>'{part}' in Klassenzuordnung hat nicht die Form REFERENZ=KARTE.</translation>
         </message>
@@ -4271,6 +4299,29 @@
         <message>
             <source>Scale</source>
             <translation>Skala</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpectralAngle</name>
+        <message>
+            <source>Spectral Angle…</source>
+            <translation>Spektralwinkel…</translation>
+        </message>
+        <message>
+            <source>How far each pixel is from the pinned and imported spectra, as a layer</source>
+            <translation>Wie weit jedes Pixel von den angepinnten und importierten Spektren entfernt ist, als Layer</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Wählen Sie zuerst eine Szene.</translation>
+        </message>
+        <message>
+            <source>There are no spectra to measure by: pin pixels, or import spectra.</source>
+            <translation>Es gibt keine Spektren zum Vergleichen: Pixel anpinnen oder Spektren importieren.</translation>
+        </message>
+        <message>
+            <source>The scene has no wavelengths, by which spectra are compared.</source>
+            <translation>Die Szene hat keine Wellenlängen, nach denen Spektren verglichen werden.</translation>
         </message>
     </context>
     <context>

@@ -1442,6 +1442,34 @@
             <translation>Parámetros y salidas</translation>
         </message>
         <message>
+            <source>Spectral angle</source>
+            <translation>Ángulo espectral</translation>
+        </message>
+        <message>
+            <source>How far each pixel is from spectra of a library, whatever its brightness.</source>
+            <translation>Distancia de cada píxel a los espectros de una biblioteca, sea cual sea su brillo.</translation>
+        </message>
+        <message>
+            <source>Spectral library</source>
+            <translation>Biblioteca espectral</translation>
+        </message>
+        <message>
+            <source>Spectra</source>
+            <translation>Espectros</translation>
+        </message>
+        <message>
+            <source>ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD (.asd).</source>
+            <translation>ENVI (.sli), CSV, texto del USGS o de ECOSTRESS, ASD (.asd).</translation>
+        </message>
+        <message>
+            <source>Names of its spectra, separated by semicolons. Default: all of them.</source>
+            <translation>Nombres de sus espectros, separados por punto y coma. Por defecto: todos.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with a band a spectrum: the angle in radians, 0 where they are alike.</source>
+            <translation>GeoTIFF con una banda por espectro: el ángulo en radianes, 0 si tienen la misma forma.</translation>
+        </message>
+        <message>
             <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
             <translation>'{part}' en Correspondencia de clases no tiene la forma REFERENCIA=MAPA.</translation>
         </message>
@@ -4271,6 +4299,29 @@
         <message>
             <source>Scale</source>
             <translation>Escala</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpectralAngle</name>
+        <message>
+            <source>Spectral Angle…</source>
+            <translation>Ángulo espectral…</translation>
+        </message>
+        <message>
+            <source>How far each pixel is from the pinned and imported spectra, as a layer</source>
+            <translation>Distancia de cada píxel a los espectros fijados e importados, como capa</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Elija primero una escena.</translation>
+        </message>
+        <message>
+            <source>There are no spectra to measure by: pin pixels, or import spectra.</source>
+            <translation>No hay espectros con los que comparar: fije píxeles o importe espectros.</translation>
+        </message>
+        <message>
+            <source>The scene has no wavelengths, by which spectra are compared.</source>
+            <translation>La escena no tiene longitudes de onda, con las que se comparan los espectros.</translation>
         </message>
     </context>
     <context>

@@ -1442,6 +1442,34 @@
             <translation>Paramètres et sorties</translation>
         </message>
         <message>
+            <source>Spectral angle</source>
+            <translation>Angle spectral</translation>
+        </message>
+        <message>
+            <source>How far each pixel is from spectra of a library, whatever its brightness.</source>
+            <translation>Écart de chaque pixel aux spectres d'une bibliothèque, quelle que soit sa luminosité.</translation>
+        </message>
+        <message>
+            <source>Spectral library</source>
+            <translation>Bibliothèque spectrale</translation>
+        </message>
+        <message>
+            <source>Spectra</source>
+            <translation>Spectres</translation>
+        </message>
+        <message>
+            <source>ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD (.asd).</source>
+            <translation>ENVI (.sli), CSV, texte de l'USGS ou d'ECOSTRESS, ASD (.asd).</translation>
+        </message>
+        <message>
+            <source>Names of its spectra, separated by semicolons. Default: all of them.</source>
+            <translation>Noms de ses spectres, séparés par des points-virgules. Par défaut : tous.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with a band a spectrum: the angle in radians, 0 where they are alike.</source>
+            <translation>GeoTIFF avec une bande par spectre : l'angle en radians, 0 pour une même forme.</translation>
+        </message>
+        <message>
             <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
             <translation>'{part}' dans Classes à apparier n'a pas la forme RÉFÉRENCE=CARTE.</translation>
         </message>
@@ -4271,6 +4299,29 @@
         <message>
             <source>Scale</source>
             <translation>Échelle</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpectralAngle</name>
+        <message>
+            <source>Spectral Angle…</source>
+            <translation>Angle spectral…</translation>
+        </message>
+        <message>
+            <source>How far each pixel is from the pinned and imported spectra, as a layer</source>
+            <translation>Écart de chaque pixel aux spectres épinglés et importés, sous forme de couche</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Choisissez d'abord une scène.</translation>
+        </message>
+        <message>
+            <source>There are no spectra to measure by: pin pixels, or import spectra.</source>
+            <translation>Il n'y a aucun spectre de comparaison : épinglez des pixels ou importez des spectres.</translation>
+        </message>
+        <message>
+            <source>The scene has no wavelengths, by which spectra are compared.</source>
+            <translation>La scène n'a pas de longueurs d'onde, nécessaires pour comparer les spectres.</translation>
         </message>
     </context>
     <context>

@@ -1442,6 +1442,34 @@
             <translation>Parâmetros e saídas</translation>
         </message>
         <message>
+            <source>Spectral angle</source>
+            <translation>Ângulo espectral</translation>
+        </message>
+        <message>
+            <source>How far each pixel is from spectra of a library, whatever its brightness.</source>
+            <translation>Distância de cada pixel aos espectros de uma biblioteca, seja qual for o seu brilho.</translation>
+        </message>
+        <message>
+            <source>Spectral library</source>
+            <translation>Biblioteca espectral</translation>
+        </message>
+        <message>
+            <source>Spectra</source>
+            <translation>Espectros</translation>
+        </message>
+        <message>
+            <source>ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD (.asd).</source>
+            <translation>ENVI (.sli), CSV, texto do USGS ou do ECOSTRESS, ASD (.asd).</translation>
+        </message>
+        <message>
+            <source>Names of its spectra, separated by semicolons. Default: all of them.</source>
+            <translation>Nomes dos seus espectros, separados por ponto e vírgula. Padrão: todos.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with a band a spectrum: the angle in radians, 0 where they are alike.</source>
+            <translation>GeoTIFF com uma banda por espectro: o ângulo em radianos, 0 quando têm a mesma forma.</translation>
+        </message>
+        <message>
             <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
             <translation>'{part}' em 'Correspondência de classes' não tem a forma REFERÊNCIA=MAPA.</translation>
         </message>
@@ -4271,6 +4299,29 @@
         <message>
             <source>Scale</source>
             <translation>Escala</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpectralAngle</name>
+        <message>
+            <source>Spectral Angle…</source>
+            <translation>Ângulo espectral…</translation>
+        </message>
+        <message>
+            <source>How far each pixel is from the pinned and imported spectra, as a layer</source>
+            <translation>Distância de cada pixel aos espectros fixados e importados, como camada</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>Escolha primeiro uma cena.</translation>
+        </message>
+        <message>
+            <source>There are no spectra to measure by: pin pixels, or import spectra.</source>
+            <translation>Não há espectros para comparar: fixe pixels ou importe espectros.</translation>
+        </message>
+        <message>
+            <source>The scene has no wavelengths, by which spectra are compared.</source>
+            <translation>A cena não tem comprimentos de onda, pelos quais os espectros são comparados.</translation>
         </message>
     </context>
     <context>

@@ -1439,6 +1439,34 @@
             <translation>参数和输出</translation>
         </message>
         <message>
+            <source>Spectral angle</source>
+            <translation>光谱角</translation>
+        </message>
+        <message>
+            <source>How far each pixel is from spectra of a library, whatever its brightness.</source>
+            <translation>每个像元与光谱库光谱的差异，与亮度无关。</translation>
+        </message>
+        <message>
+            <source>Spectral library</source>
+            <translation>光谱库</translation>
+        </message>
+        <message>
+            <source>Spectra</source>
+            <translation>光谱</translation>
+        </message>
+        <message>
+            <source>ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD (.asd).</source>
+            <translation>ENVI (.sli)、CSV、USGS 或 ECOSTRESS 文本、ASD (.asd)。</translation>
+        </message>
+        <message>
+            <source>Names of its spectra, separated by semicolons. Default: all of them.</source>
+            <translation>光谱库中光谱的名称，以分号分隔。默认：全部。</translation>
+        </message>
+        <message>
+            <source>GeoTIFF with a band a spectrum: the angle in radians, 0 where they are alike.</source>
+            <translation>GeoTIFF，每条光谱一个波段：以弧度表示的角度，形状相同为 0。</translation>
+        </message>
+        <message>
             <source>'{part}' in Classes to match is not of the form THEIRS=OURS.</source>
             <translation>“待匹配的类别”中的“{part}”不符合 THEIRS=OURS 的形式。</translation>
         </message>
@@ -4268,6 +4296,29 @@
         <message>
             <source>Scale</source>
             <translation>标度</translation>
+        </message>
+    </context>
+    <context>
+        <name>SpectralAngle</name>
+        <message>
+            <source>Spectral Angle…</source>
+            <translation>光谱角…</translation>
+        </message>
+        <message>
+            <source>How far each pixel is from the pinned and imported spectra, as a layer</source>
+            <translation>每个像元与固定光谱和导入光谱的差异，作为图层</translation>
+        </message>
+        <message>
+            <source>Choose a scene first.</source>
+            <translation>请先选择影像。</translation>
+        </message>
+        <message>
+            <source>There are no spectra to measure by: pin pixels, or import spectra.</source>
+            <translation>没有可供比较的光谱：请固定像元或导入光谱。</translation>
+        </message>
+        <message>
+            <source>The scene has no wavelengths, by which spectra are compared.</source>
+            <translation>场景没有波长，无法据此比较光谱。</translation>
         </message>
     </context>
     <context>

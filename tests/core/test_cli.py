@@ -146,6 +146,7 @@ EVERY_ARGUMENT: dict[str, dict[str, Any]] = {
                "from_field": "x", "to_field": "y"},
     "library": {"scene": "s", "library": ["a b.sli", "c.asd"], "output": "o", "exclude": "1",
                 "library_factor": 100.0},
+    "angle": {"scene": "s", "library": "a b.sli", "output": "o", "spectrum": ["wet soil"]},
     "import": {"source": "c.mat", "output": "o", "variable": "v", "wavelengths": "w",
                "scene": "s"},
     "mosaic": {"probabilities": ["a b.tif", "c.tif"], "output": "o", "confidence": "f"},

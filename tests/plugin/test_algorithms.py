@@ -45,6 +45,7 @@ NAMES = {
     "mosaic": "PROBABILITIES OUTPUT CONFIDENCE",
     "exportpixels": "INPUT LABELS CLASS_FIELD SELECTED EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS "
     "OUTPUT TABLE",
+    "angle": "INPUT LIBRARY SPECTRA EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS OUTPUT",
     "nextlabels": "PROBABILITIES COUNT LABELS CLASS_FIELD OUTPUT",
     "change": "BEFORE AFTER BEFORE_CONFIDENCE AFTER_CONFIDENCE BELOW LEGEND REFERENCE FROM_FIELD "
     "TO_FIELD OUTPUT TABLE",
@@ -101,7 +102,7 @@ def test_every_algorithm_has_an_icon_of_its_own(provider):
 
 OUTPUTS = {"map": "o.tif", "classify": "o.tif", "assess": "o.html", "vectorize": "o.gpkg",
            "nextlabels": "o.gpkg", "export": "o.onnx", "change": "o.tif",
-           "exportpixels": "o.gpkg", "mosaic": "o.tif"}  # fmt: skip
+           "exportpixels": "o.gpkg", "mosaic": "o.tif", "angle": "o.tif"}  # fmt: skip
 
 
 def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict:
@@ -128,7 +129,8 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
         "BEFORE": str(scene), "AFTER": str(scene), "BEFORE_CONFIDENCE": str(scene),
         "AFTER_CONFIDENCE": str(scene), "BELOW": 0.4, "LEGEND": str(folder / "l.csv"),
         "REFERENCE": str(polygons), "FROM_FIELD": "class_id", "TO_FIELD": "class_name",
-        "TABLE": str(folder / "t.csv"),
+        "TABLE": str(folder / "t.csv"), "LIBRARY": str(folder / "l.csv"),
+        "SPECTRA": "wet soil; grass",
         "REPORT": str(folder / "r.html"), "OUTPUT_JSON": str(folder / "r.json"),
         "OUTPUT_MODEL": str(folder / "m2.safetensors"),
         "OUTPUT_CLASSIFIER": str(folder / "k.safetensors"),

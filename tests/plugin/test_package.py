@@ -294,10 +294,10 @@ timer.timeout.connect(watch)
 timer.start(200)
 QTimer.singleShot(0, install)
 """
-ALGORITHMS = ["mtmsd:assess", "mtmsd:assess_and_polygonize", "mtmsd:change", "mtmsd:classify",
-              "mtmsd:export", "mtmsd:exportpixels", "mtmsd:map", "mtmsd:map_and_report",
-              "mtmsd:map_another_scene", "mtmsd:mosaic", "mtmsd:nextlabels", "mtmsd:pretrain",
-              "mtmsd:train", "mtmsd:vectorize"]  # fmt: skip
+ALGORITHMS = ["mtmsd:angle", "mtmsd:assess", "mtmsd:assess_and_polygonize", "mtmsd:change",
+              "mtmsd:classify", "mtmsd:export", "mtmsd:exportpixels", "mtmsd:map",
+              "mtmsd:map_and_report", "mtmsd:map_another_scene", "mtmsd:mosaic",
+              "mtmsd:nextlabels", "mtmsd:pretrain", "mtmsd:train", "mtmsd:vectorize"]  # fmt: skip
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def test_qgis_process_gets_the_provider_and_no_widget(qgis_processing):
         "mtmsd:assess_and_polygonize",
         "mtmsd:mosaic",
         "mtmsd:exportpixels",
+        "mtmsd:angle",
     }
     assert plugin.dock is None
     plugin.unload()

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from docked import Docked, docked  # noqa: F401
 from osgeo import gdal
-from qgis.PyQt.QtWidgets import QFileDialog, QMenu
+from qgis.PyQt.QtWidgets import QDialog, QFileDialog, QMenu
+from test_dock_drawing import click
 
 from mtmsd_qgis.gui.dock.scene.band_display import wavelengths
 from mtmsd_qgis.state.training.imported_spectra import read_kept
+
+
+def give_wavelengths(path: Path) -> None:
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    for band in range(1, dataset.RasterCount + 1):
+        fields = {"wavelength": str(400 + 50 * band), "wavelength_units": "nm"}
+        dataset.GetRasterBand(band).SetMetadata(fields)
 
 
 def test_a_library_is_imported_listed_kept_and_removed(
@@ -22,11 +31,7 @@ def test_a_library_is_imported_listed_kept_and_removed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = Path(shutil.copy(scene, tmp_path / "scene.tif"))
-    dataset = gdal.Open(str(path), gdal.GA_Update)
-    for band in range(1, dataset.RasterCount + 1):
-        fields = {"wavelength": str(400 + 50 * band), "wavelength_units": "nm"}
-        dataset.GetRasterBand(band).SetMetadata(fields)
-    dataset = None
+    give_wavelengths(path)
     docked.open(path)
     docked.dock.spectra.set_open(True)
     section, workspace = docked.dock.spectra, docked.workspace
@@ -70,3 +75,37 @@ def test_a_library_is_imported_listed_kept_and_removed(
     assert docked.part("mtmsdSpectraImported").text() == "Imported (1)"
     with pytest.raises(OSError, match=r"library\.csv are of other bands"):
         read_kept(kept, [1, 2])
+
+
+def test_the_angle_to_a_pinned_spectrum_is_measured_from_the_dock(
+    docked: Docked,  # noqa: F811
+    processing: Any,
+    scene: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = Path(shutil.copy(scene, tmp_path / "scene.tif"))
+    give_wavelengths(path)
+    docked.open(path)
+    docked.dock.spectra.set_open(True)
+    opened: list[tuple[str, dict]] = []
+    monkeypatch.setattr(
+        processing,
+        "createAlgorithmDialog",
+        lambda *given: opened.append(given) or QDialog(),
+        raising=False,
+    )
+    docked.click("mtmsdSpectralAngle")
+    docked.wait_said("There are no spectra to measure by")
+    docked.click("mtmsdSpectraPin")
+    click(docked, 7.5, 5.5)
+    docked.wait(lambda: docked.dock.spectra.pins.pinned, "no pin")
+    docked.click("mtmsdSpectralAngle")
+    ((name, values),) = opened
+    made = processing.run(name, {**values, "OUTPUT": str(tmp_path / "angles.tif")})
+    dataset = gdal.Open(made["OUTPUT"])
+    angles = dataset.ReadAsArray()
+    assert dataset.GetRasterBand(1).GetDescription() == "pin 1"
+    row, column = np.unravel_index(np.nanargmin(angles), angles.shape)
+    assert angles[row, column] < 2e-3
+    assert (row, column) == (5, 7)

@@ -64,6 +64,28 @@ def spectral_library(as_json: bool, library: tuple[str, ...], **values: Any) -> 
     return run_command("library", {**values, "library": list(library)}, as_json)
 
 
+@click.command(cls=Command)
+@click.argument("scene")
+@click.argument("library")
+@output("ANGLES", "GeoTIFF on the scene's grid, a band a spectrum, radians.")
+@click.option(
+    "--spectrum",
+    multiple=True,
+    metavar="NAME",
+    help="A spectrum of the library; may be given several times.  [default: all]",
+)
+@exclude
+@masks
+@json_messages
+def angle(as_json: bool, spectrum: tuple[str, ...], **values: Any) -> int:
+    """Measure the spectral angle between the pixels of SCENE and spectra of LIBRARY.
+
+    0 is the same shape, whatever the brightness; materials that are alike lie within about 0.1.
+    Bands that a spectrum does not cover do not count.
+    """
+    return run_command("angle", {**values, "spectrum": list(spectrum)}, as_json)
+
+
 @click.command("import", cls=Command)
 @click.argument("source")
 @output("FILE", "The GeoTIFF; of training areas the polygons, .gpkg.")
@@ -82,5 +104,5 @@ def import_raster(as_json: bool, **values: Any) -> int:
     return run_command("import", values, as_json)
 
 
-EXCHANGE = (export, exportpixels, spectral_library, import_raster)
+EXCHANGE = (angle, export, exportpixels, spectral_library, import_raster)
 """All of them."""

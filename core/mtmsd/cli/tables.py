@@ -82,6 +82,15 @@ def _show_doctor(results: Mapping[str, Any], console: Console) -> None:
     console.print(table)
 
 
+def _show_angles(results: Mapping[str, Any], console: Console) -> None:
+    _show_facts({"Angles": results["angle"]}, console)
+    table = Table("Band", "Spectrum", "Least", "Mean", title="Spectral angle, radians")
+    for band, found in enumerate(results["spectra"], 1):
+        numbers = ("" if n is None else f"{n:.3f}" for n in (found["least"], found["mean"]))
+        table.add_row(str(band), escape(found["name"]), *numbers)
+    console.print(table)
+
+
 def _show_job(results: Mapping[str, Any], console: Console) -> None:
     """Print the files of any other command, its map's classes, and its accuracy."""
     files = {k: v for k, v in results.items() if isinstance(v, (str, PathLike))}
@@ -144,4 +153,5 @@ _SHOW: dict[str, Callable[[Mapping[str, Any], Console], None]] = {
     "doctor": _show_doctor,
     "assess": _show_accuracy,
     "change": _show_change,
+    "angle": _show_angles,
 }

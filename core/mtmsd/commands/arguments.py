@@ -196,6 +196,7 @@ _POSITIONAL = {
     "change": ("before", "after"),
     "mosaic": ("probabilities",),
     "library": ("scene", "library"),
+    "angle": ("scene", "library"),
 }
 _OPTIONS = {
     "output": "-o",

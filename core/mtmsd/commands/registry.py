@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from mtmsd.commands import (
+    angle,
     assess,
     change,
     classify,
@@ -36,6 +37,7 @@ COMMANDS: dict[str, ModuleType] = {
     "change": change,
     "mosaic": mosaic,
     "library": library,
+    "angle": angle,
     "import": import_raster,
     "doctor": doctor,
 }

@@ -105,9 +105,20 @@ def uncertainty(
 
     Raises as :func:`class_map` does.
     """
+    with layers(path, scene, (name,), window) as writer:
+        yield writer
+
+
+@contextmanager
+def layers(
+    path: str | Path, scene: Scene | Grid, names: Sequence[str], window: Extent | None = None
+) -> Iterator[MapWriter]:
+    """Write a float32 band a name, nodata NaN. Raises as :func:`class_map` does."""
     path = Path(path)
-    with whole_file(path, _profile(scene, window, dtype="float32", nodata=np.nan)) as dataset:
-        dataset.set_band_description(1, name)
+    options = {"dtype": "float32", "nodata": np.nan, "count": len(names), "interleave": "band"}
+    with whole_file(path, _profile(scene, window, **options)) as dataset:
+        for band, name in enumerate(names, 1):
+            dataset.set_band_description(band, name)
         yield MapWriter(dataset, path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,14 @@ from ....common.background import Background
 from ....common.translation import tr
 from ....engine.interpreter import OUTDATED, READY
 from ....state.training.imported_spectra import read_kept, resampled
-from ....state.training.spectral_library import Axis, Spectrum, write_library
+from ....state.training.spectral_library import Spectrum, write_library
 from ....state.workspace import Workspace
 from ...widgets.flow import Flow
 from ...widgets.section import color_icon
 from ...widgets.spectra_plot import Line, SpectraPlot
 from ..scene.band_display import wavelengths
+from .spectra_pins import SpectraPins, axis_of
+from .spectral_angle import SpectralAngle
 
 COLORS = ("#fb8c00", "#5e35b1", "#43a047", "#e53935", "#1e88e5", "#8d6e63", "#00acc1")
 MANY = 12
@@ -40,9 +41,12 @@ FILTERS = "*.sli *.hdr *.csv *.txt *.asd"
 class SpectraImport(QWidget):
     """A button that imports, and a menu of what was imported."""
 
-    def __init__(self, workspace: Workspace, plot: SpectraPlot, parent: QWidget) -> None:
+    def __init__(
+        self, workspace: Workspace, plot: SpectraPlot, pins: SpectraPins, parent: QWidget
+    ) -> None:
         super().__init__(parent)
         self._workspace, self._plot = workspace, plot
+        angle = SpectralAngle(workspace, lambda: [*pins.pinned, *self._spectra])
         self._spectra: list[Spectrum] = []
         self._import = QToolButton()
         self._import.setObjectName("mtmsdSpectraImport")
@@ -55,7 +59,7 @@ class SpectraImport(QWidget):
         self._list.setMenu(self._menu)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(Flow(self._import, self._list))
+        layout.addLayout(Flow(self._import, self._list, angle))
         workspace.facts_changed.connect(self._scene_known)
         workspace.scene_changed.connect(self._scene_known)
         self._scene_known()
@@ -139,12 +143,9 @@ class SpectraImport(QWidget):
 
     def _keep(self, spectra: list[Spectrum]) -> None:
         """Take spectra as the imported ones, and write them beside the scene."""
-        waves = wavelengths(self._workspace.facts)
-        known = tuple(waves.values()) if all(w is not None for w in waves.values()) else ()
-        axis = Axis(tuple(waves), known, Path(self._workspace.scene_path).name)
         with self._workspace.saying_errors():
             path = self._workspace.state.library or self._workspace.new_file("library", ".csv")
-            write_library(path, spectra, axis)
+            write_library(path, spectra, axis_of(self._workspace))
             self._workspace.change(library=path)
         self._spectra = spectra
         self._show()

@@ -59,6 +59,11 @@ class SpectraPins(QWidget):
         button.setText(text)
         return button
 
+    @property
+    def pinned(self) -> list[Spectrum]:
+        """The pinned spectra."""
+        return self._pins
+
     def release(self) -> None:
         """Take the map tool away."""
         self._canvas.unsetMapTool(self._tool)
@@ -130,7 +135,7 @@ class SpectraPins(QWidget):
         file = Path(path)
         if not file.suffix:
             file = Path(path + chosen.rpartition("*")[2].rstrip(")"))
-        spectra, axis = self._spectra(), self._axis()
+        spectra, axis = self._spectra(), axis_of(self._workspace)
 
         def done(_answer: Any, error: str | None) -> None:
             text = self.tr("{} spectra were written to {}.").format(len(spectra), file)
@@ -149,9 +154,11 @@ class SpectraPins(QWidget):
         ]
         return [*classes, *self._pins]
 
-    def _axis(self) -> Axis:
-        scene, waves = self._workspace.scene, wavelengths(self._workspace.facts)
-        known = all(wave is not None for wave in waves.values())
-        crs = scene.crs().toWkt() if scene.crs().isValid() else ""
-        bands, centres = tuple(waves), tuple(waves.values()) if known else ()
-        return Axis(bands, centres, Path(self._workspace.scene_path).name, crs)
+
+def axis_of(workspace: Workspace) -> Axis:
+    """Return the bands of the present scene."""
+    scene, waves = workspace.scene, wavelengths(workspace.facts)
+    known = all(wave is not None for wave in waves.values())
+    crs = scene.crs().toWkt() if scene.crs().isValid() else ""
+    centres = tuple(waves.values()) if known else ()
+    return Axis(tuple(waves), centres, Path(workspace.scene_path).name, crs)

@@ -94,7 +94,9 @@ class SpectraSection(Section):
         workspace.classes_changed.connect(self._show_classes)
         samples.ready.connect(self._show_classes)
         self._scene_changed()
-        self.imported = SpectraImport(workspace, self._plot, self)  # told after the plot's axis is
+        self.imported = SpectraImport(
+            workspace, self._plot, self.pins, self
+        )  # told after the plot's axis is
         self.rows.addWidget(self.imported)
 
     def release(self) -> None:
