@@ -3147,23 +3147,23 @@
         </message>
         <message>
             <source>&amp;Use</source>
-            <translation>Usa&amp;r</translation>
+            <translation>&amp;Usar</translation>
         </message>
         <message>
             <source>Re&amp;name…</source>
-            <translation>Renom&amp;brar…</translation>
+            <translation>&amp;Renombrar…</translation>
         </message>
         <message>
             <source>E&amp;xport…</source>
-            <translation>Exportar…</translation>
+            <translation>&amp;Exportar…</translation>
         </message>
         <message>
             <source>&amp;Delete…</source>
-            <translation>&amp;Suprimir…</translation>
+            <translation>&amp;Borrar…</translation>
         </message>
         <message>
             <source>&amp;Free Disk Space…</source>
-            <translation>&amp;Hacer sitio en disco…</translation>
+            <translation>&amp;Liberar espacio…</translation>
         </message>
         <message>
             <source>In use for {}.</source>

@@ -3147,23 +3147,23 @@
         </message>
         <message>
             <source>&amp;Use</source>
-            <translation>Utili&amp;ser</translation>
+            <translation>&amp;Utiliser</translation>
         </message>
         <message>
             <source>Re&amp;name…</source>
-            <translation>Changer &amp;le nom…</translation>
+            <translation>&amp;Renommer…</translation>
         </message>
         <message>
             <source>E&amp;xport…</source>
-            <translation>Exporter…</translation>
+            <translation>&amp;Exporter…</translation>
         </message>
         <message>
             <source>&amp;Delete…</source>
-            <translation>Supprimer…</translation>
+            <translation>&amp;Supprimer…</translation>
         </message>
         <message>
             <source>&amp;Free Disk Space…</source>
-            <translation>Nett&amp;oyer le disque…</translation>
+            <translation>Libérer de l'espace &amp;disque…</translation>
         </message>
         <message>
             <source>In use for {}.</source>

@@ -3147,23 +3147,23 @@
         </message>
         <message>
             <source>&amp;Use</source>
-            <translation>Usa&amp;r</translation>
+            <translation>&amp;Usar</translation>
         </message>
         <message>
             <source>Re&amp;name…</source>
-            <translation>Re&amp;batizar…</translation>
+            <translation>&amp;Renomear…</translation>
         </message>
         <message>
             <source>E&amp;xport…</source>
-            <translation>Exportar ar&amp;quivo…</translation>
+            <translation>&amp;Exportar…</translation>
         </message>
         <message>
             <source>&amp;Delete…</source>
-            <translation>De&amp;scartar…</translation>
+            <translation>E&amp;xcluir…</translation>
         </message>
         <message>
             <source>&amp;Free Disk Space…</source>
-            <translation>Arquivos &amp;fora de uso…</translation>
+            <translation>&amp;Liberar espaço…</translation>
         </message>
         <message>
             <source>In use for {}.</source>
