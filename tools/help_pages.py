@@ -2,12 +2,15 @@
 """Write ``resources/help/tutorial.html``, the page in QGIS, from ``docs/tutorial.md``.
 
 The page has no pictures: whoever reads it has QGIS before them. Run by ``.env-engine/bin/python``
-or ``.env-qgis/bin/python``.
+or ``.env-qgis/bin/python``. ``stamp`` writes into the first line of each translated page which
+English one it is of, once it says the same; a test finds those that are behind.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -28,5 +31,19 @@ def tutorial() -> str:
     return f"{HEAD}{MarkdownIt().render(text)}</body></html>\n"
 
 
-if __name__ == "__main__":
+def stamp_of(page: Path) -> str:
+    """Return the first line of a translation of an English page."""
+    return f"<!-- of {hashlib.sha256(page.read_bytes()).hexdigest()[:12]} -->\n"
+
+
+def translations() -> dict[Path, Path]:
+    """Return the English page of each translated one."""
+    return {page: PAGE.parent / page.name for page in sorted(PAGE.parent.glob("*/*.html"))}
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["stamp"]:
+    for own, english in translations().items():
+        text = re.sub(r"\A<!-- of \w+ -->\n", "", own.read_text(encoding="utf-8"))
+        own.write_text(stamp_of(english) + text, encoding="utf-8")
+elif __name__ == "__main__":
     PAGE.write_text(tutorial(), encoding="utf-8")

@@ -47,11 +47,6 @@ def icon_path(name: str) -> str:
     return str(RESOURCES / "icons" / f"{name}.svg")
 
 
-def help_page(name: str) -> Path:
-    """Return the path of ``resources/help/NAME.html``."""
-    return RESOURCES / "help" / f"{name}.html"
-
-
 def model_file(name: str) -> str:
     """Return the path of ``resources/models/NAME.model3``."""
     return str(RESOURCES / "models" / f"{name}.model3")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 
@@ -32,12 +34,22 @@ def translated(text: str) -> str:
     return QCoreApplication.translate("MTMSD", text)
 
 
+def language() -> str:
+    """Return the two letters of QGIS's language; en where it is written otherwise than ours."""
+    locale = QgsApplication.locale().replace("-", "_")
+    return "en" if locale.startswith(TRADITIONAL) else locale[:2]
+
+
+def help_page(name: str) -> Path:
+    """Return the path of a help page, in the user's language where there is one."""
+    translation = RESOURCES / "help" / language() / f"{name}.html"
+    return translation if translation.is_file() else RESOURCES / "help" / f"{name}.html"
+
+
 def install_translator() -> QTranslator | None:
     """Install and return the translator of QGIS's language; None where there is none."""
-    locale = QgsApplication.locale().replace("-", "_")
     translator = QTranslator()
-    path = RESOURCES / "i18n" / f"mtmsd_{locale[:2]}.qm"
-    if locale.startswith(TRADITIONAL) or not translator.load(str(path)):
+    if not translator.load(str(RESOURCES / "i18n" / f"mtmsd_{language()}.qm")):
         return None
     QCoreApplication.installTranslator(translator)
     return translator

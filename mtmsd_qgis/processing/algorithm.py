@@ -22,8 +22,8 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
-from ..common.folders import help_page, icon_path
-from ..common.translation import tr
+from ..common.folders import icon_path
+from ..common.translation import help_page, tr
 from ..engine.job_folders import new_job_folder
 from . import parameters as common
 from .inputs import LayerFile, labels_file, raster_source

@@ -8,8 +8,8 @@ from qgis.core import QgsProcessingModelAlgorithm
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QIcon
 
-from ..common.folders import help_page, icon_path, model_file
-from ..common.translation import later, tr, translated
+from ..common.folders import icon_path, model_file
+from ..common.translation import help_page, later, tr, translated
 from .algorithm import help_of
 from .running import can_execute
 

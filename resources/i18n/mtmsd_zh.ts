@@ -4318,7 +4318,7 @@
         </message>
         <message>
             <source>The scene has no wavelengths, by which spectra are compared.</source>
-            <translation>场景没有波长，无法据此比较光谱。</translation>
+            <translation>影像没有波长，无法据此比较光谱。</translation>
         </message>
     </context>
     <context>

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+from conftest import ROOT
 from osgeo import gdal
 from qgis.core import QgsApplication, QgsSettings
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QTranslator
@@ -13,7 +16,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QLocale, QTranslator
 import mtmsd_qgis
 from mtmsd_qgis.common.numbers import plain
 from mtmsd_qgis.common.plural import pixels_text, polygons_text
-from mtmsd_qgis.common.translation import translated
+from mtmsd_qgis.common.translation import help_page, translated
 from mtmsd_qgis.engine.interpreter import BROKEN, Engine, probe
 from mtmsd_qgis.engine.job import Job
 from mtmsd_qgis.processing.styling import class_entries
@@ -22,6 +25,9 @@ from mtmsd_qgis.setup.install_errors import MISSING_WHEEL, TROUBLES, UNKNOWN, ex
 from mtmsd_qgis.setup.plan import size
 from mtmsd_qgis.state.training.classes import added
 from mtmsd_qgis.state.training.label_sources import _class_number
+
+sys.path.insert(0, str(ROOT / "tools"))
+import help_pages
 
 
 @pytest.fixture
@@ -198,3 +204,23 @@ def test_a_new_class_and_the_class_of_doubtful_pixels_are_named_in_the_language(
     dataset.SetMetadataItem("MTMSD", json.dumps({"classes": classes, "unknown": 255}))
     dataset = None
     assert [name for _, name, _ in class_entries(path)] == ["unknown", "«unknown»"]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("de_AT", "de"), ("zh-Hans", "zh"), ("zh-Hant", "help"), ("nl", "help")]
+)
+def test_help_is_in_the_users_language_where_there_is_one(language, name, folder):
+    language(name)
+    assert help_page("train").parent.name == folder
+
+
+@pytest.mark.parametrize("folder", ["de", "es", "fr", "pt", "zh"])
+def test_every_help_page_is_translated_as_it_is_now(folder):
+    pages = help_pages.translations()
+    there = {own.name: own for own in pages if own.parent.name == folder}
+    assert there.keys() == {page.name for page in help_pages.PAGE.parent.glob("*.html")}
+    for name, own in there.items():
+        text, english = (path.read_text(encoding="utf-8") for path in (own, pages[own]))
+        assert text.startswith(help_pages.stamp_of(pages[own])), f"{name} is behind the English one"
+        for part in (r"<(/?\w+)", r'href="([^"]*)"'):
+            assert re.findall(part, text) == re.findall(part, english), name

@@ -77,7 +77,8 @@ def windows() -> dict[str, set[str]]:
         window = file.stem
         room = file.relative_to(PLUGIN).parts[0]
         if room in ("gui", "jobs", "state") and file.parent.name != "engine":
-            window = "dock" if window not in ("exit_blocker", "import_dialog", "models_dialog") else window
+            own = ("exit_blocker", "import_dialog", "models_dialog")
+            window = window if window in own else "dock"
         elif window in ("setup_dialog", "plan_page", "progress_page"):
             window = "set-up"
         for context in python_source.PythonSource(filename=str(file), verbose=False).contexts:

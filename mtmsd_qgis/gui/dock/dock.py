@@ -11,8 +11,8 @@ from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from ...common.background import TAG
-from ...common.folders import help_page
 from ...common.numbers import duration
+from ...common.translation import help_page
 from ...jobs.attached_job import Attached
 from ...jobs.exit_blocker import ClosingQuestion
 from ...jobs.running_jobs import RunningJobs
