@@ -47,7 +47,7 @@ def test_any_polygons_become_labels_of_their_classes_inside_the_scene(
     placed = shapely.transform(geometries, lambda xy: np.column_stack(GRID * xy.T))
     path = write_polygons(folder / "p.fgb", placed, class_id=values)
     try:
-        labels = read(path, raster, minimum=0)
+        labels = read(path, raster, minimum=0, class_field="class_id")
     except InputError as error:
         reason = str(error)
     else:
