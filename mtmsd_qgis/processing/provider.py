@@ -58,8 +58,10 @@ class MtmsdProvider(QgsProcessingProvider):
 
     def unload(self) -> None:
         """Stop listening, should it never have been added."""
-        with contextlib.suppress(TypeError):
-            QgsApplication.processingRegistry().providerAdded.disconnect(self._add_models)
+        registry = QgsApplication.processingRegistry()
+        if registry is not None:  # on 3.44 it is gone when qgis_process ends
+            with contextlib.suppress(TypeError):
+                registry.providerAdded.disconnect(self._add_models)
         super().unload()
 
     def _add_models(self, provider: str) -> None:
