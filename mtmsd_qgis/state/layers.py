@@ -29,8 +29,8 @@ def node(layer: QgsMapLayer | None) -> QgsLayerTreeLayer | None:
 
 
 def of_role(kind: str, scene: CurrentScene) -> QgsMapLayer | None:
-    """Return a layer of the project that the dock made for this, of this scene."""
-    layers = QgsProject.instance().mapLayers().values()
+    """Return the layer that the dock made for this, of this scene; the highest in the tree."""
+    layers = QgsProject.instance().layerTreeRoot().layerOrder()
     fits = (layer for layer in layers if role(layer) == kind and scene.is_of_scene(layer))
     return next(fits, None)
 

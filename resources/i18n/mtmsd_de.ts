@@ -1026,6 +1026,14 @@
             </translation>
         </message>
         <message>
+            <source>no message</source>
+            <translation>keine Meldung</translation>
+        </message>
+        <message>
+            <source>{} could not be read: {}.</source>
+            <translation>{} konnte nicht gelesen werden: {}.</translation>
+        </message>
+        <message>
             <source>the plugin's setting {}</source>
             <translation>die Einstellung {} des Plugins</translation>
         </message>
@@ -1052,10 +1060,6 @@
         <message>
             <source>{python} did not answer within {seconds} s.</source>
             <translation>{python} hat nicht innerhalb von {seconds} s geantwortet.</translation>
-        </message>
-        <message>
-            <source>no message</source>
-            <translation>keine Meldung</translation>
         </message>
         <message>
             <source>{python} {ended} when the engine was looked for ({last}).</source>
@@ -2638,10 +2642,6 @@
             <translation>Es gibt keinen Ordner zum Schreiben: {} kann nicht angelegt werden.</translation>
         </message>
         <message>
-            <source>{} could not be read: {}.</source>
-            <translation>{} konnte nicht gelesen werden: {}.</translation>
-        </message>
-        <message>
             <source>{} holds no classes.</source>
             <translation>{} enthält keine Klassen.</translation>
         </message>
@@ -2692,10 +2692,6 @@
         <message>
             <source>{} cannot be written: {}.</source>
             <translation>{} kann nicht geschrieben werden: {}.</translation>
-        </message>
-        <message>
-            <source>The engine said nothing about the spectra.</source>
-            <translation>Die Engine hat nichts über die Spektren gesagt.</translation>
         </message>
         <message>
             <source>{} cannot be read: {}.</source>

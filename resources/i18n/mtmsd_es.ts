@@ -1026,6 +1026,14 @@
             </translation>
         </message>
         <message>
+            <source>no message</source>
+            <translation>ningún mensaje</translation>
+        </message>
+        <message>
+            <source>{} could not be read: {}.</source>
+            <translation>No se pudo leer {}: {}.</translation>
+        </message>
+        <message>
             <source>the plugin's setting {}</source>
             <translation>el ajuste {} del complemento</translation>
         </message>
@@ -1052,10 +1060,6 @@
         <message>
             <source>{python} did not answer within {seconds} s.</source>
             <translation>{python} no respondió en {seconds} s.</translation>
-        </message>
-        <message>
-            <source>no message</source>
-            <translation>ningún mensaje</translation>
         </message>
         <message>
             <source>{python} {ended} when the engine was looked for ({last}).</source>
@@ -2638,10 +2642,6 @@
             <translation>No hay carpeta donde escribir: no se puede crear {}.</translation>
         </message>
         <message>
-            <source>{} could not be read: {}.</source>
-            <translation>No se pudo leer {}: {}.</translation>
-        </message>
-        <message>
             <source>{} holds no classes.</source>
             <translation>{} no contiene clases.</translation>
         </message>
@@ -2692,10 +2692,6 @@
         <message>
             <source>{} cannot be written: {}.</source>
             <translation>{} no se puede escribir: {}.</translation>
-        </message>
-        <message>
-            <source>The engine said nothing about the spectra.</source>
-            <translation>El motor no dijo nada de los espectros.</translation>
         </message>
         <message>
             <source>{} cannot be read: {}.</source>

@@ -1026,6 +1026,14 @@
             </translation>
         </message>
         <message>
+            <source>no message</source>
+            <translation>aucun message</translation>
+        </message>
+        <message>
+            <source>{} could not be read: {}.</source>
+            <translation>{} n'a pas pu être lu : {}.</translation>
+        </message>
+        <message>
             <source>the plugin's setting {}</source>
             <translation>le paramètre {} de l'extension</translation>
         </message>
@@ -1052,10 +1060,6 @@
         <message>
             <source>{python} did not answer within {seconds} s.</source>
             <translation>{python} n'a pas répondu en {seconds} s.</translation>
-        </message>
-        <message>
-            <source>no message</source>
-            <translation>aucun message</translation>
         </message>
         <message>
             <source>{python} {ended} when the engine was looked for ({last}).</source>
@@ -2638,10 +2642,6 @@
             <translation>Il n'y a pas de dossier où écrire : {} ne peut pas être créé.</translation>
         </message>
         <message>
-            <source>{} could not be read: {}.</source>
-            <translation>{} n'a pas pu être lu : {}.</translation>
-        </message>
-        <message>
             <source>{} holds no classes.</source>
             <translation>{} ne contient pas de classes.</translation>
         </message>
@@ -2692,10 +2692,6 @@
         <message>
             <source>{} cannot be written: {}.</source>
             <translation>{} ne peut pas être écrit : {}.</translation>
-        </message>
-        <message>
-            <source>The engine said nothing about the spectra.</source>
-            <translation>Le moteur n'a rien dit des spectres.</translation>
         </message>
         <message>
             <source>{} cannot be read: {}.</source>

@@ -1026,6 +1026,14 @@
             </translation>
         </message>
         <message>
+            <source>no message</source>
+            <translation>nenhuma mensagem</translation>
+        </message>
+        <message>
+            <source>{} could not be read: {}.</source>
+            <translation>{} não pôde ser lido: {}.</translation>
+        </message>
+        <message>
             <source>the plugin's setting {}</source>
             <translation>a configuração {} do complemento</translation>
         </message>
@@ -1052,10 +1060,6 @@
         <message>
             <source>{python} did not answer within {seconds} s.</source>
             <translation>{python} não respondeu em {seconds} s.</translation>
-        </message>
-        <message>
-            <source>no message</source>
-            <translation>nenhuma mensagem</translation>
         </message>
         <message>
             <source>{python} {ended} when the engine was looked for ({last}).</source>
@@ -2638,10 +2642,6 @@
             <translation>Não há pasta onde escrever: {} não pode ser criado.</translation>
         </message>
         <message>
-            <source>{} could not be read: {}.</source>
-            <translation>{} não pôde ser lido: {}.</translation>
-        </message>
-        <message>
             <source>{} holds no classes.</source>
             <translation>{} não contém classes.</translation>
         </message>
@@ -2692,10 +2692,6 @@
         <message>
             <source>{} cannot be written: {}.</source>
             <translation>{} não pode ser escrito: {}.</translation>
-        </message>
-        <message>
-            <source>The engine said nothing about the spectra.</source>
-            <translation>O motor nada informou sobre os espectros.</translation>
         </message>
         <message>
             <source>{} cannot be read: {}.</source>

@@ -1023,6 +1023,14 @@
             </translation>
         </message>
         <message>
+            <source>no message</source>
+            <translation>无消息</translation>
+        </message>
+        <message>
+            <source>{} could not be read: {}.</source>
+            <translation>无法读取 {}：{}。</translation>
+        </message>
+        <message>
             <source>the plugin's setting {}</source>
             <translation>插件设置 {}</translation>
         </message>
@@ -1049,10 +1057,6 @@
         <message>
             <source>{python} did not answer within {seconds} s.</source>
             <translation>{python} 未在 {seconds} 秒内应答。</translation>
-        </message>
-        <message>
-            <source>no message</source>
-            <translation>无消息</translation>
         </message>
         <message>
             <source>{python} {ended} when the engine was looked for ({last}).</source>
@@ -2635,10 +2639,6 @@
             <translation>没有可写入的文件夹：无法创建 {}。</translation>
         </message>
         <message>
-            <source>{} could not be read: {}.</source>
-            <translation>无法读取 {}：{}。</translation>
-        </message>
-        <message>
             <source>{} holds no classes.</source>
             <translation>{} 不含类别。</translation>
         </message>
@@ -2689,10 +2689,6 @@
         <message>
             <source>{} cannot be written: {}.</source>
             <translation>无法写入 {}：{}。</translation>
-        </message>
-        <message>
-            <source>The engine said nothing about the spectra.</source>
-            <translation>引擎没有给出光谱的信息。</translation>
         </message>
         <message>
             <source>{} cannot be read: {}.</source>

@@ -111,14 +111,20 @@ def uncertainty(
 
 @contextmanager
 def layers(
-    path: str | Path, scene: Scene | Grid, names: Sequence[str], window: Extent | None = None
+    path: str | Path,
+    scene: Scene | Grid,
+    names: Sequence[str],
+    window: Extent | None = None,
+    tags: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[MapWriter]:
-    """Write a float32 band a name, nodata NaN. Raises as :func:`class_map` does."""
+    """Write a float32 band a name, nodata NaN, with tags if given. Raises as :func:`class_map`."""
     path = Path(path)
     options = {"dtype": "float32", "nodata": np.nan, "count": len(names), "interleave": "band"}
     with whole_file(path, _profile(scene, window, **options)) as dataset:
         for band, name in enumerate(names, 1):
             dataset.set_band_description(band, name)
+        for band, own in enumerate(tags, 1):
+            dataset.update_tags(band, **own)
         yield MapWriter(dataset, path)
 
 
@@ -127,13 +133,9 @@ def probabilities(
     path: str | Path, scene: Scene, classes: Sequence[ClassInfo], window: Extent | None = None
 ) -> Iterator[MapWriter]:
     """Write one float32 band per class, nodata NaN. Raises as :func:`class_map` does."""
-    path = Path(path)
-    options = {"dtype": "float32", "nodata": np.nan, "count": len(classes), "interleave": "band"}
-    with whole_file(path, _profile(scene, window, **options)) as dataset:
-        for band, info in enumerate(classes, 1):
-            dataset.set_band_description(band, info.name)
-            dataset.update_tags(band, class_value=info.value, class_color=info.color)
-        yield MapWriter(dataset, path)
+    tags = [{"class_value": info.value, "class_color": info.color} for info in classes]
+    with layers(path, scene, [info.name for info in classes], window, tags) as writer:
+        yield writer
 
 
 @contextmanager

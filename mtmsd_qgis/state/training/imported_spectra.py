@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...common.folders import CORE
 from ...common.translation import tr
-from ...engine.environment import child_environment
-from ...engine.messages import parse
-from ...engine.process import start_options
+from ...engine.ask import ask
 from .spectral_library import Spectrum
 
 
@@ -37,25 +32,8 @@ def resampled(
     OSError
         With the engine's sentence, if a library cannot be read.
     """
-    words = [python, "-m", "mtmsd", "library", scene, *files, "--json"]
-    ended = subprocess.run(  # noqa: S603
-        words,
-        capture_output=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=child_environment(os.environ, CORE),
-        **start_options(),
-    )
-    notes: list[str] = []
-    for message in filter(None, map(parse, ended.stdout.splitlines())):
-        if message["type"] == "warning":
-            notes.append(message["message"])
-        elif message["type"] == "error":
-            raise OSError(f"{message['message']} {message['hint']}".strip())
-        elif message["type"] == "done":
-            results = message["results"]
-            return results["bands"], [_spectrum(entry) for entry in results["spectra"]], notes
-    raise OSError(tr("The engine said nothing about the spectra."))
+    results, notes = ask(python, ["library", scene, *files], files[0])
+    return results["bands"], [_spectrum(entry) for entry in results["spectra"]], notes
 
 
 def _spectrum(entry: dict[str, Any]) -> Spectrum:
