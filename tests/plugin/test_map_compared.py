@@ -24,7 +24,7 @@ from qgis.PyQt.QtWidgets import QMenu, QTableWidget, QWidget
 from test_scene_projects import ended_job
 
 from mtmsd_qgis.common.numbers import percent
-from mtmsd_qgis.state.layer_roles import MAP
+from mtmsd_qgis.state.layer_roles import MAP, role
 from mtmsd_qgis.state.layers import of_role
 
 LEFT_BUTTON = Qt.MouseButton.LeftButton
@@ -299,3 +299,12 @@ def test_hidden_classes_are_hidden_in_the_saved_project(mapped, tmp_path):
     assert alphas(layer) == {1: 0, 2: 255}
     click_box(mapped, 0)
     assert alphas(layer) == {1: 255, 2: 255}
+
+
+def test_of_several_maps_the_highest_is_meant(mapped, tmp_path):
+    for _ in range(3):
+        take(mapped)
+        tree = QgsProject.instance().layerTreeRoot()
+        maps = [layer for layer in tree.layerOrder() if role(layer) == MAP]
+        assert of_role(MAP, mapped.workspace) is maps[0]
+    assert len(maps) > 2
