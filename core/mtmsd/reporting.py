@@ -6,6 +6,9 @@ from pathlib import Path
 
 from mtmsd.errors import Canceled
 
+SCENES = "scenes"
+"""The phase of several scenes; it is entered again for each, and its progress goes on."""
+
 
 class Reporter:
     """A silent listener; the job runner, the terminal and the tests derive from it.

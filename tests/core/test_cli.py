@@ -130,7 +130,7 @@ EVERY_ARGUMENT: dict[str, dict[str, Any]] = {
                  "probabilities": "p", "extent": [1.5, 2, 3, 4], "entropy": "e",
                  "disagreement": "d", "unknown_below": 0.4, "majority": 3, "sieve": 9,
                  "runtime": "torch", "resume": True, "more": ["t u", "v"], "workers": 2,
-                 "scheduler": "tcp://h:1"},
+                 "scheduler": "tcp://h:1", "mosaic": "m.tif", "allow_failures": True},
     "assess": {"map": "m", "labels": "l", "output": "o", "json_output": "j", "scene": "s",
                "training": "t", "confidence": "c"},
     "map": {"scene": "s", "labels": "l", "output": "o", "validation": "v", "report": "r",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from mtmsd.cli.main import main
 from running import end, fields_scene, messages, start
 from small_files import GRID, cube, write_raster
@@ -134,3 +135,76 @@ def test_a_folder_that_cannot_be_is_refused(
 ):
     assert classify(*scenes, "-o", tmp_path / "no" / "maps", "--classifier", classifier) == 1
     assert "does not exist" in " ".join(capfd.readouterr().err.split())
+
+
+def overlapping(scene: Path, folder: Path) -> list[Path]:
+    """Cut a scene into two parts with a common strip of 16 columns."""
+    with rasterio.open(scene) as dataset:
+        data, transform, crs = dataset.read(), dataset.transform, dataset.crs
+    middle = data.shape[2] // 2
+    parts = {"west": (0, middle + 8), "east": (middle - 8, data.shape[2])}
+    return [
+        write_raster(folder / f"{name}.tif", data[:, :, a:b], wavelengths=WAVELENGTHS,
+                     nodata=-9999, transform=transform @ Affine.translation(a, 0), crs=crs)
+        for name, (a, b) in parts.items()
+    ]  # fmt: skip
+
+
+def test_the_mosaic_comes_in_the_same_go(classifier: Path, tmp_path: Path):
+    parts = overlapping(classifier.parent / "scene.tif", tmp_path)
+    whole, out, joined = tmp_path / "whole.tif", tmp_path / "maps", tmp_path / "all.tif"
+    assert classify(classifier.parent / "scene.tif", "-o", whole, "--classifier", classifier) == 0
+    words = [*parts, "-o", out, "--classifier", classifier, "--mosaic", joined]
+    status, said, err = end(start("classify", *words, "--json"))
+    assert status == 0, err
+    np.testing.assert_array_equal(pixels(joined), pixels(whole))
+    heard = messages(said)
+    shares = [m["done"] / m["total"] for m in heard if m.get("phase") == "scenes" and "done" in m]
+    assert shares == sorted(shares), "one progress for all scenes"
+    assert shares[-1] == 1
+    results = heard[-1]["results"]
+    assert results["mosaic"]["overlap"] > 0
+    assert results["failed"] == {}
+    told = [Path(m["path"]) for m in heard if m["type"] == "artifact"]
+    assert all(path.is_file() for path in told), "nothing is told that is gone"
+    assert sorted(p.name for p in out.iterdir() if not p.name.endswith(".xml")) == [
+        "east.tif", "west.tif"]  # fmt: skip
+
+
+def test_scenes_that_cannot_be_joined_keep_their_maps(
+    classifier: Path, scenes: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    words = [*scenes[:2], "-o", tmp_path / "maps", "--classifier", classifier]
+    joined = tmp_path / "maps" / "all.tif"
+    assert classify(*words, "--mosaic", joined) == 1
+    said = " ".join(capfd.readouterr().err.split())
+    assert f"The mosaic {joined} could not be made: 'south" in said
+    assert "is not on the grid of 'north" in said
+    assert "scenes could not be mapped" not in said
+    assert pixels(tmp_path / "maps" / "south.tif").any()
+    assert not joined.exists()
+
+
+def test_one_scene_alone_makes_no_mosaic(classifier: Path, scenes: list[Path], tmp_path: Path,
+                                         capfd: pytest.CaptureFixture[str]):  # fmt: skip
+    out, joined = tmp_path / "m.tif", tmp_path / "all.tif"
+    assert classify(scenes[0], "-o", out, "--classifier", classifier, "--mosaic", joined) == 1
+    assert "needs several scenes, and there is one" in " ".join(capfd.readouterr().err.split())
+    assert not out.exists()
+
+
+def test_failures_that_are_allowed_are_results(
+    classifier: Path, scenes: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(scenes[0].read_bytes()[:3000])
+    gone = tmp_path / "gone.tif"
+    words = ["-o", tmp_path / "maps", "--classifier", classifier, "--allow-failures"]
+    status, said, err = end(start("classify", broken, scenes[0], gone, *words, "--json"))
+    assert status == 0, err
+    results = messages(said)[-1]["results"]
+    assert results["maps"] == [str(tmp_path / "maps" / "north.tif")]
+    assert list(results["failed"]) == [str(broken), str(gone)]
+    assert "gone.tif" in results["failed"][str(gone)]
+    assert classify(broken, gone, *words) == 1, "none was mapped"
+    assert "2 of 2 scenes could not be mapped" in " ".join(capfd.readouterr().err.split())

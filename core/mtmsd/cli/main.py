@@ -133,6 +133,16 @@ def train(as_json: bool, features: str | None, **values: Any) -> int:
     type=click.Choice(["torch", "onnx"]),
     help="What computes the map.  [default: onnx for an .onnx file, else torch]",
 )
+@click.option(
+    "--mosaic",
+    metavar="FILE.tif",
+    help="Of several scenes on one grid: also one map of all, blended where they overlap.",
+)
+@click.option(
+    "--allow-failures",
+    is_flag=True,
+    help="Of several scenes: exit status 0 as long as one of them was mapped.",
+)
 @cluster
 @resume
 @json_messages
@@ -141,7 +151,8 @@ def classify(as_json: bool, scenes: tuple[str, ...], **values: Any) -> int:
 
     Finished blocks are kept beside MAP until it is complete; --resume continues from them. With
     several scenes, MAP and each layer are folders with a file for each. A table scenes.csv with
-    the columns scene,output,mask stands for its scenes.
+    the columns scene,output,mask stands for its scenes. A scene that cannot be mapped is named;
+    the others go on.
     """
     more = list(scenes[1:])
     return run_command("classify", {**values, "scene": scenes[0], "more": more}, as_json)

@@ -22,6 +22,7 @@ from mtmsd.cli.tables import show_results
 from mtmsd.errors import Canceled, MtmsdError
 from mtmsd.jobs.cancel import CancelSwitch
 from mtmsd.jobs.reporter import JobReporter, Pace
+from mtmsd.reporting import SCENES
 
 
 class TerminalReporter(JobReporter):
@@ -51,6 +52,7 @@ class TerminalReporter(JobReporter):
         )
         self._shown = False
         self._task: TaskID | None = None
+        self._phase = ""
         self._unit = ""
         self._pace = Pace()
 
@@ -66,8 +68,12 @@ class TerminalReporter(JobReporter):
         self._hide_bars()
 
     def phase(self, name: str, title: str) -> None:
-        """Begin a bar."""
+        """Begin a bar; all scenes of a list share one."""
         super().phase(name, title)
+        before, self._phase = self._phase, name
+        if name == before == SCENES and self._task is not None:
+            self._bars.update(self._task, description=title)
+            return
         self._end_phase()
         if not self._shown:
             self._bars.start()

@@ -175,7 +175,7 @@ def command_line(command: str, arguments: Any) -> str:
         if name in _POSITIONAL.get(command, ("scene", "labels")):
             positional += map(str, value) if isinstance(value, list) else [str(value)]
         elif value is True:
-            options.append(f"--{name}")
+            options.append(f"--{name.replace('_', '-')}")
         elif isinstance(value, list):
             options += [w for item in value for w in (f"--{name.replace('_', '-')}", str(item))]
         elif isinstance(value, dict):

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmsd.commands.arguments import Extent, Masked, Processes, Rasters, Source
 from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_scene_for
-from mtmsd.commands.manifest import SceneRow, is_manifest, listed_scenes
+from mtmsd.commands.manifest import is_manifest
 from mtmsd.commands.outputs import check_outputs, check_rasters
+from mtmsd.commands.several import map_scenes
 from mtmsd.errors import InputError
-from mtmsd.jobs.work import Steps, file_state, work_folder, work_path
+from mtmsd.jobs.work import file_state, work_folder
 from mtmsd.mapping.runtimes import RuntimeParts, runtime_for
 from mtmsd.reporting import Reporter
-from mtmsd.scene.formats.remote import file_name
 
 if TYPE_CHECKING:
     from mtmsd.mapping.block_store import BlockStore
@@ -45,6 +44,10 @@ class Arguments(Rasters, Masked):
     """So many processes of this machine map blocks side by side."""
     scheduler: str | None = None
     """Address of a Dask scheduler whose workers map the blocks."""
+    mosaic: Path | None = None
+    """Of several scenes: one map of all, blended where they overlap."""
+    allow_failures: bool = False
+    """Of several scenes: end well as long as one of them was mapped."""
 
     @property
     def several(self) -> bool:
@@ -63,7 +66,13 @@ class Arguments(Rasters, Masked):
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Map the scene and return where the files are and how many pixels each class has."""
     if arguments.several:
-        return _run_several(arguments, reporter)
+        check_after(arguments)
+        return map_scenes(arguments, run, reporter)
+    if arguments.mosaic:
+        raise InputError(
+            f"The mosaic {arguments.mosaic} needs several scenes, and there is one.",
+            hint="Give more scenes, or a table of them.",
+        )
     others = list(arguments.layers().values())
     check_outputs(
         [arguments.scene, arguments.classifier, *arguments.mask], [arguments.output, *others]
@@ -72,63 +81,6 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     check_after(arguments)
     with work_folder(arguments.output, arguments.resume, reporter, beside=others) as work:
         return run_in(work, arguments, reporter)
-
-
-def _run_several(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
-    """Map scene after scene into a folder; those that fail are named at the end.
-
-    Raises
-    ------
-    InputError
-        Before any work, if the table or the names of the outputs are wrong; after it, if some of
-        the scenes could not be mapped.
-    """
-    check_after(arguments)
-    folder, layers = arguments.output, arguments.layers()
-    jobs = [_of_scene(arguments, row) for row in listed_scenes(arguments.scene, arguments.more)]
-    for path in (folder, *layers.values()):
-        if not path.is_dir():
-            check_outputs([], [path])
-    read: list[str | Path | None] = [arguments.classifier, *(job.scene for job in jobs)]
-    read += [mask for job in jobs for mask in job.mask]
-    written = [path for job in jobs for path in (job.output, *job.layers().values())]
-    check_rasters(*written)
-    arguments.chosen_runtime().files.checksum_of(arguments.classifier)  # told once, not per scene
-    for path in (folder, *layers.values()):
-        path.mkdir(exist_ok=True)
-    check_outputs(read, written)
-    failed: dict[str, str] = {}
-    done: dict[str, Any] = {}
-    with work_folder(folder / "scenes", arguments.resume, reporter) as work:
-        for number, job in enumerate(jobs, 1):
-            reporter.phase("scene", f"Scene {number} of {len(jobs)}: {Path(job.scene).name}")
-            files: list[str | Path | None] = [job.scene, job.classifier, job.output, *job.mask]
-            files += job.layers().values()
-            try:
-                done[str(job.scene)] = Steps(work).run(
-                    job.scene, job, files, functools.partial(run, job, reporter)
-                )
-            except InputError as error:
-                failed[str(job.scene)] = str(error)
-                reporter.warning(f"{job.scene} is not mapped: {error}")
-        if failed:
-            raise InputError(
-                f"{len(failed)} of {len(jobs)} scenes could not be mapped: {', '.join(failed)}.",
-                hint=f"The others are in {folder}; with --resume they are not mapped again.",
-            )
-    return {"folder": folder, "maps": [scene["map"] for scene in done.values()], "scenes": done}
-
-
-def _of_scene(arguments: Arguments, row: SceneRow) -> Arguments:
-    """Return what maps one of several scenes."""
-    name = row.output or Path(f"{Path(file_name(row.scene.split('|', 1)[0])).stem}.tif")
-    output = arguments.output / name
-    resume = arguments.resume and work_path(output).is_dir()
-    layers: dict[str, Any] = {layer: path / name.name for layer, path in arguments.layers().items()}
-    mask = [row.mask] if row.mask else arguments.mask
-    return replace(
-        arguments, scene=row.scene, mask=mask, output=output, more=[], resume=resume, **layers
-    )
 
 
 def check_after(arguments: Rasters) -> None:
