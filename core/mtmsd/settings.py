@@ -111,6 +111,9 @@ class ClassifierSettings:
     components alone, for which the diffusion network is not run."""
     window: Annotated[int, Limits(5, 63)] = 13
     """Side of what the head sst sees around a pixel; odd."""
+    rare_classes: Annotated[float, Limits(0, 1)] = 0.0
+    """How much the stack favours classes of few training pixels: 0 not at all; 0.5 where they
+    matter as much as the large ones; at 1 a class's number of pixels says nothing."""
     vote: Literal["mean", "mode"] = "mean"
     """How the ensemble's members agree on a class."""
     precision: Precision = "auto"

@@ -65,6 +65,7 @@ HOSTILE: dict[str, Change] = {
     "no sharpness": setting("sharpness", 0),
     "a distance that is no number": setting("usual", np.nan),
     "a seed below nothing": setting("seed", -1),
+    "rare classes favoured by more than all": setting("rare", 2),
     "spectra of other bands": shaped("spectra", 120, 5),
     "spectra that are no table": shaped("spectra", 120),
     "surroundings of other scales": shaped("context", 120, 2, 6),

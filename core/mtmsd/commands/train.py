@@ -20,6 +20,9 @@ from mtmsd.jobs.work import Steps, work_folder
 from mtmsd.reporting import Reporter
 from mtmsd.settings import preset
 
+OF_THE_STACK = ("whitening", "rare_classes")
+"""Settings that count without a diffusion model, too."""
+
 if TYPE_CHECKING:
     from torch import device as TorchDevice
 
@@ -117,10 +120,12 @@ def _run_in(
         arguments, preset=chosen, classifier=classifier_for(arguments.classifier, chosen)
     )
     stack = arguments.classifier == STACK
-    idle = [key for key in arguments.settings if not (stack and key.endswith("whitening"))]
+    idle = [key for key in arguments.settings if not (stack and key.endswith(OF_THE_STACK))]
     if model is None and idle:
         text = f"Without a diffusion model these settings change nothing: {', '.join(idle)}."
         reporter.warning(text)
+    if model and not stack and arguments.chosen().classifier.rare_classes:
+        reporter.warning("The setting rare_classes changes nothing: only the stack knows it.")
     if model and arguments.classifier in (METHOD, STACK):
         check_method(arguments.chosen().classifier, model.patch_size)
     with scene_of(model, arguments, reporter) as scene:
@@ -234,6 +239,7 @@ def _samples(
             network=network,
             library=library,
             whitening=arguments.chosen().pretrain.whitening,
+            rare=arguments.chosen().classifier.rare_classes,
             seed=arguments.seed,
             reporter=reporter,
         )

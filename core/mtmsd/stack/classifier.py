@@ -29,7 +29,7 @@ from mtmsd.scene.whitening import Whitening
 from mtmsd.spectral.classifier import KIND, SceneBands
 from mtmsd.stack.features import SCALES, PixelFeatures
 from mtmsd.stack.novelty import places, strangeness
-from mtmsd.stack.pooling import Pool, floored
+from mtmsd.stack.pooling import Pool, class_shares, favour_rare, floored
 from mtmsd.stack.streams import NETWORK, STREAMS
 
 NETWORK_PREFIX = "network."
@@ -70,6 +70,8 @@ class StackSettings:
     seed: int
     usual: float = 0.0
     """Distance to training pixels beyond which a pixel is strange; 0: nothing is."""
+    rare: float = 0.0
+    """Power of the classes' shares of the training pixels by which probabilities are divided."""
 
     @property
     def pool(self) -> Pool:
@@ -197,7 +199,11 @@ class StackClassifier:
         Those of a pixel unlike all training pixels are drawn towards equal ones. The
         temperature is not in them.
         """
-        found = np.exp(self.settings.pool.log_probabilities(streams))
+        found = self.settings.pool.log_probabilities(streams)
+        if self.settings.rare:
+            values = [info.value for info in self.classes]
+            found = favour_rare(found, class_shares(self.values, values), self.settings.rare)
+        found = np.exp(found)
         where = places(pixels, self.whitening)
         strange = strangeness(where, self._known, self.settings.usual)[:, None]
         return ((1 - strange) * found + strange / found.shape[1]).astype(np.float32)
@@ -294,6 +300,7 @@ def _read_settings(entries: Mapping[str, Any]) -> StackSettings:
         float(entries["sharpness"]),
         int(entries["seed"]),
         float(entries["usual"]),
+        float(entries.get("rare", 0.0)),  # earlier files have none
     )
     shares, names = np.array(settings.shares), settings.streams
     known = set(names) <= {NETWORK, *STREAMS} and len(set(names)) == len(names) == len(shares)
@@ -305,4 +312,6 @@ def _read_settings(entries: Mapping[str, Any]) -> StackSettings:
         raise ValueError(f"the sharpness {settings.sharpness}")
     if not 0 <= settings.usual < np.inf:
         raise ValueError(f"the distance {settings.usual}")
+    if not 0 <= settings.rare <= 1:
+        raise ValueError(f"the power {settings.rare} of the classes' shares")
     return settings

@@ -6,6 +6,7 @@ The pool's logits are Σ wₛ·log pₛ with weights wₛ ≥ 0 (Genest & Zidek 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,20 @@ def floored(probabilities: np.ndarray) -> np.ndarray:
 def normalised(logits: np.ndarray) -> np.ndarray:
     """Make log-probabilities of logits over the last axis."""
     return logits - logsumexp(logits, -1, keepdims=True)
+
+
+def class_shares(labels: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    """Shares of the classes ``values`` among labelled pixels (n,); a class without any has one."""
+    counts = np.maximum([np.count_nonzero(labels == value) for value in values], 1)
+    return counts / counts.sum()
+
+
+def favour_rare(logits: np.ndarray, shares: np.ndarray, power: float) -> np.ndarray:
+    """Divide class probabilities by a power of the classes' shares; log-probabilities (n, K).
+
+    The logit adjustment of Menon et al. 2021 (arXiv 2007.07314).
+    """
+    return normalised(logits - power * np.log(shares))
 
 
 def equal_pool(streams: int) -> Pool:

@@ -25,7 +25,14 @@ from mtmsd.stack.features import COMPONENTS, FeatureReader, PixelFeatures, featu
 from mtmsd.stack.findings import classes_alike, doubtful_polygons, listened_to
 from mtmsd.stack.folds import Folds, spatial_folds
 from mtmsd.stack.novelty import places, usual_distance
-from mtmsd.stack.pooling import Pool, equal_pool, fit_pool, floored
+from mtmsd.stack.pooling import (
+    Pool,
+    class_shares,
+    equal_pool,
+    favour_rare,
+    fit_pool,
+    floored,
+)
 from mtmsd.stack.streams import NETWORK, STREAMS
 
 LARGEST_TRAINING = 6_000
@@ -90,6 +97,8 @@ class StackTrainingSet:
     network: NetworkTrainingSet | None = None
     library: TrainingLibrary | None = None
     """Spectra that are learnt in every fit, and held out in none."""
+    rare: float = 0.0
+    """How much classes of few training pixels are favoured; see ClassifierSettings."""
     pool: Pool | None = None
     """Weights that are given, for many fits; None: the folds choose them."""
     fits: dict[tuple[bytes, int], tuple[StackClassifier, HeldOutAnswers | None]] = field(
@@ -106,6 +115,7 @@ class StackTrainingSet:
         network: NetworkTrainingSet | None = None,
         library: TrainingLibrary | None = None,
         whitening: str = "pca",
+        rare: float = 0.0,
         seed: int,
         reporter: Reporter,
     ) -> StackTrainingSet:
@@ -125,7 +135,7 @@ class StackTrainingSet:
             **({"noise": fitted.noise.described()} if fitted.noise else {}),
         }
         model = SceneBands(metadata, fitted.mean)
-        return cls(labels, features, fitted, model, scene.transform, network, library)
+        return cls(labels, features, fitted, model, scene.transform, network, library, rare)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -177,7 +187,7 @@ class StackTrainingSet:
             )
         trained = network.fit(rows, seed=seed, reporter=reporter) if network else None
         settings = StackSettings(
-            names, tuple(pool.shares.tolist()), float(1 / pool.temperature), seed, usual
+            names, tuple(pool.shares.tolist()), float(1 / pool.temperature), seed, usual, self.rare
         )
         doubtful = []
         if answers is not None and len(answers.index):
@@ -259,10 +269,12 @@ class StackTrainingSet:
         streams = streams[:, asked]
         fold = folds.fold[asked]
         pooled = np.zeros(streams.shape[1:], np.float32)
+        shares = class_shares(self.labels.values[kept], all_values)
         for k in range(folds.count):
             others = fold != k
             pool = self._fitted_pool(streams[:, others], kept[asked][others])
-            pooled[fold == k] = np.exp(pool.log_probabilities(streams[:, fold == k]))
+            found = pool.log_probabilities(streams[:, fold == k])
+            pooled[fold == k] = np.exp(favour_rare(found, shares, self.rare))
         return HeldOutAnswers(kept[asked], fold, streams, pooled)
 
     def _fitted_pool(self, streams: np.ndarray, index: np.ndarray) -> Pool:
