@@ -67,7 +67,10 @@ class SceneData:
     @cached_property
     def stack(self) -> StackTrainingSet:
         """What the stack without network learns from."""
-        return StackTrainingSet.extract(self.scene, self.labels, seed=0, reporter=Reporter())
+        rare = self.settings.classifier.rare_classes
+        return StackTrainingSet.extract(
+            self.scene, self.labels, rare=rare, seed=0, reporter=Reporter()
+        )
 
     def prepare(self, row: str) -> None:
         """Read what a row learns from, so that no row's seconds hold what others share."""
