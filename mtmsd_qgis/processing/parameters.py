@@ -181,7 +181,8 @@ def settings() -> QgsProcessingParameterDefinition:
     )
     text = tr(
         "Single numbers of the preset replaced, as KEY=VALUE with spaces between: "
-        "'iterations=2000 members=5'. Default: none."
+        "'iterations=2000 members=5'; with the stack 'rare_classes=0.5' finds classes of few "
+        "training pixels more often. Default: none."
     )
     return advanced(with_help(parameter, text))
 

@@ -13,6 +13,8 @@ from .training.classes import LandClass, from_json, to_json
 STEP_FILES = ("output", "confidence", "probabilities", "report", "unwanted", "doubtful")
 """What of a job's step is a path."""
 
+RARE = "rare_classes=0.5"
+
 
 @dataclass(frozen=True)
 class MapOptions:
@@ -28,12 +30,20 @@ class MapOptions:
         Side of the majority filter's square, pixels.
     sieve : int
         Smallest region, pixels.
+    rare : bool
+        Whether the stack favours classes of few training pixels.
     """
 
     classifier: str = STACK
     unknown: int = 0
     majority: int | None = None
     sieve: int = 1
+    rare: bool = False
+
+    def settings(self, given: str) -> str:
+        """Return single numbers of the preset, KEY=VALUE: those that are given count first."""
+        favoured = self.rare and self.classifier == STACK and RARE.partition("=")[0] not in given
+        return f"{given} {RARE}".strip() if favoured else given
 
     @property
     def filters(self) -> dict[str, float | int]:

@@ -14,6 +14,7 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMenu, QTableWidget
 
 from mtmsd_qgis.state.layers import of_role
+from mtmsd_qgis.state.model_header import read_header
 
 pytestmark = pytest.mark.slow
 
@@ -77,6 +78,19 @@ def test_without_a_model_another_classifier_maps_and_its_products_are_shown(draw
     reference = drawn.part("mtmsdReference")
     offered = [reference.layer(i) for i in range(reference.count())]
     assert regions not in offered, "the map's own polygons are no reference"
+
+
+def test_rare_classes_that_matter_are_learnt_so_and_said(drawn):
+    box = drawn.part("mtmsdRareClasses")
+    choose(drawn, "mtmsdClassifier", "rf")
+    assert not box.isEnabled()
+    choose(drawn, "mtmsdClassifier", "stack")
+    box.click()
+    assert drawn.part("mtmsdMapOptions").title() == "More: rare classes"
+    map_scene(drawn)
+    assert read_header(drawn.workspace.state.classifier)["stack"]["rare"] == 0.5
+    drawn.workspace.change(settings="rare_classes=0.2")
+    assert drawn.workspace.state.options.settings("rare_classes=0.2") == "rare_classes=0.2"
 
 
 def test_points_are_visited_and_labelled_one_by_one(drawn):

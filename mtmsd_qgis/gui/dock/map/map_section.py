@@ -245,7 +245,7 @@ class MapSection(Section):
             **mask_parameters(state),
             "DEVICE": workspace.device,
             "SEED": state.seed,
-            "SETTINGS": state.settings,
+            "SETTINGS": state.options.settings(state.settings),
             "OUTPUT": output,
         }
         step = {"output": output, "key": key, "extent": extent}
@@ -377,7 +377,8 @@ class MapSection(Section):
         digest = hashlib.sha256()
         model = there(state.model)
         known = f"{model.name} {model.stat().st_size}" if model is not None else ""  # if moved, too
-        parts = [known, state.seed, state.settings, state.options.classifier, state.exclude]
+        numbers = state.options.settings(state.settings)
+        parts = [known, state.seed, numbers, state.options.classifier, state.exclude]
         parts += filter(None, [mask_key(state)])
         for part in (Path(workspace.scene_path).name, to_json(workspace.training.classes), *parts):
             digest.update(f"{part}\n".encode())
