@@ -49,7 +49,8 @@ def fits(metadata: dict[str, Any], facts: dict[str, Any]) -> str:
     """
     fingerprint = (metadata.get("scene") or {}).get("fingerprint") or {}
     own = facts.get("fingerprint") or {}
-    if fingerprint.get("pixels") and fingerprint.get("pixels") == own.get("pixels"):
+    learned = [fingerprint, *(s.get("fingerprint") or {} for s in metadata.get("scenes") or [])]
+    if own.get("pixels") and own["pixels"] in [one.get("pixels") for one in learned]:
         return "scene"
     same_count = fingerprint.get("bands") == own.get("bands")
     return "sensor" if same_count and _same_bands(metadata, facts) else ""

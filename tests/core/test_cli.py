@@ -121,7 +121,8 @@ def test_map_keeps_model_and_classifier_beside_the_map(passed):
 EVERY_ARGUMENT: dict[str, dict[str, Any]] = {
     "info": {"scene": "a b.tif", "exclude": "1-2"},
     "pretrain": {"scene": "s", "output": "o", "preset": "quick", "seed": 4, "device": "cpu",
-                 "settings": {"width": "64", "timesteps": "50,100"}, "init": "i", "resume": True},
+                 "settings": {"width": "64", "timesteps": "50,100"}, "init": "i", "resume": True,
+                 "more": ["t u", "v"]},
     "train": {"scene": "s", "labels": "l", "output": "o", "model": "m", "class_field": "my field",
               "holdout": 0.5, "guard": 2, "classifier": "rf", "split": "cross", "doubtful": "d",
               "exclude": "1", "library": ["a b.sli:soil", "c.csv"], "library_classes": "t.csv",

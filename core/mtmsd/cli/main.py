@@ -62,7 +62,7 @@ def info(as_json: bool, **values: Any) -> int:
 
 
 @cli.command(cls=Command)
-@click.argument("scene")
+@click.argument("scenes", metavar="SCENE…", nargs=-1, required=True)
 @output("MODEL", "The diffusion model, .safetensors.")
 @preset
 @method
@@ -71,13 +71,18 @@ def info(as_json: bool, **values: Any) -> int:
 @init
 @resume
 @json_messages
-def pretrain(as_json: bool, **values: Any) -> int:
+def pretrain(as_json: bool, scenes: tuple[str, ...], **values: Any) -> int:
     """Learn SCENE without labels: a diffusion model.
 
     This is the long step. Checkpoints are kept beside MODEL until it is complete; Ctrl-C
     writes one more, and --resume continues from the last with the same result.
+
+    Several scenes of one sensor, on any grids, are learnt together: their bands are matched by
+    wavelength, and patches are drawn wherever there is data. A table scenes.csv with the columns
+    scene,mask stands for its scenes.
     """
-    return run_command("pretrain", values, as_json)
+    more = list(scenes[1:])
+    return run_command("pretrain", {**values, "scene": scenes[0], "more": more}, as_json)
 
 
 @cli.command(cls=Command)

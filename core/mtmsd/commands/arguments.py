@@ -65,19 +65,20 @@ class Masked:
     mask_values: str = ""
     """Values that are left out where a mask says none itself."""
 
-    def masks(self) -> tuple[MaskFile, ...]:
-        """Return the masks.
+    def masks(self, own: Source | None = None) -> tuple[MaskFile, ...]:
+        """Return the masks; of a scene that has its ``own``, that one.
 
         Raises
         ------
         InputError
             If their bits or values cannot be read.
         """
-        if not (self.mask or self.mask_bits or self.mask_values):
+        given = [own] if own else self.mask
+        if not (given or self.mask_bits or self.mask_values):
             return ()
         from mtmsd.labels.mask import parse_masks
 
-        return parse_masks(self.mask, self.mask_bits, self.mask_values)
+        return parse_masks(given, self.mask_bits, self.mask_values)
 
     def mask_arguments(self) -> dict[str, Any]:
         """Return the same arguments for another command."""
@@ -187,6 +188,7 @@ def command_line(command: str, arguments: Any) -> str:
 
 
 _POSITIONAL = {
+    "pretrain": ("scene", "more"),
     "classify": ("scene", "more"),
     "assess": ("map", "labels"),
     "export": ("classifier",),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from mtmsd.commands.arguments import Source
+from mtmsd.commands.arguments import Masked, Source
+from mtmsd.commands.manifest import SceneRow
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -26,6 +28,38 @@ def open_scene(
     for sentence in scene.warnings:
         reporter.warning(sentence)
     return scene
+
+
+def open_scenes(
+    rows: Sequence[SceneRow], exclude: str, arguments: Masked, reporter: Reporter
+) -> Scene:
+    """Open a scene, or several of one sensor as one, and pass the warnings on.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read, or they do not fit together.
+    """
+    if len(rows) == 1:
+        return open_scene(rows[0].scene, exclude, reporter, arguments.masks(rows[0].mask))
+    from mtmsd.scene.raster import Scene
+    from mtmsd.scene.same_sensor import open_together
+
+    scenes = open_each(
+        rows, lambda row: Scene.open(row.scene, exclude=exclude, masks=arguments.masks(row.mask))
+    )
+    together = open_together(scenes)
+    for sentence in together.warnings:
+        reporter.warning(sentence)
+    return together
+
+
+def open_each(rows: Sequence[SceneRow], opened: Callable[[SceneRow], Scene]) -> list[Scene]:
+    """Open all scenes, or none if one of them cannot be read."""
+    with ExitStack() as stack:
+        scenes = [stack.enter_context(opened(row)) for row in rows]
+        stack.pop_all()
+    return scenes
 
 
 def open_scene_for(

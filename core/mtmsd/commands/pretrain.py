@@ -1,14 +1,15 @@
-"""Job ``pretrain``: a diffusion model learns the scene without labels."""
+"""Job ``pretrain``: a diffusion model learns a scene, or several, without labels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mtmsd.commands.arguments import Masked, Method, Source
 from mtmsd.commands.devices import on_device
-from mtmsd.commands.inputs import open_scene
+from mtmsd.commands.inputs import open_scenes
+from mtmsd.commands.manifest import listed_scenes
 from mtmsd.commands.method import check_backbone
 from mtmsd.commands.outputs import check_outputs
 from mtmsd.jobs.work import work_folder
@@ -27,18 +28,22 @@ class Arguments(Method, Masked):
     """A diffusion model to start from."""
     resume: bool = False
     """Continue from the last checkpoint, if there is one."""
+    more: list[Source] = field(default_factory=list)
+    """Other scenes of the same sensor, or tables of them."""
 
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Pretrain, write the model, and say where it is."""
     settings = arguments.chosen()
-    check_outputs([arguments.scene, arguments.init, *arguments.mask], [arguments.output])
+    rows = listed_scenes(arguments.scene, arguments.more)
+    files = [path for row in rows for path in (row.scene, row.mask)]
+    check_outputs([*files, arguments.init, *arguments.mask], [arguments.output])
     from mtmsd.diffusion import devices
     from mtmsd.diffusion.pretrain import pretrain
 
     check_backbone(settings.pretrain)
     with (
-        open_scene(arguments.scene, arguments.exclude, reporter, arguments.masks()) as scene,
+        open_scenes(rows, arguments.exclude, arguments, reporter) as scene,
         work_folder(arguments.output, arguments.resume, reporter) as work,
     ):
         model = on_device(

@@ -44,9 +44,9 @@ class Batch:
 class PatchPool:
     """Chips of the whitened scene from which patches are cut at random.
 
-    A scene whose components fit into the pool is one chip. Of a larger one as many chips as fit
-    are held, at random places, and exchanged one by one as the steps go on. They are read when
-    a patch is first cut from them, so that learning begins at once.
+    A scene whose components fit into the pool is one chip, and so is each of several. Of more, as
+    many chips as fit are held, at random places, and exchanged one by one as the steps go on. At
+    first a few are read, so that learning begins at once.
     """
 
     def __init__(
@@ -93,11 +93,10 @@ class PatchPool:
             If the user asked to stop while chips were read.
         """
         rng = np.random.default_rng((seed, step))
-        held = self._hold(step)
-        chips = [self._filled(held, place) for place in rng.integers(len(held), size=size)]
-        places = rng.integers([len(chip.corners) for chip in chips])
+        held = self._held_patches(step)
+        drawn = rng.integers(len(held), size=size)
         turns = rng.integers(8, size=size) if augment else np.zeros(size, int)
-        patches = (chip.patch(i, self.patch_size) for chip, i in zip(chips, places))
+        patches = (held.patch(number, self.patch_size) for number in drawn)
         x0 = np.stack([turned(patch, k) for patch, k in zip(patches, turns)])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         x0_tensor = torch.from_numpy(x0)
@@ -119,57 +118,81 @@ class PatchPool:
         }
         return held
 
-    def _filled(self, held: range, place: int) -> _Chip:
-        """Return the chip at that place, or the next one that holds a patch."""
-        for number in (*held[place:], *held[:place]):
-            if len(self._chip(number).corners):
-                return self._chip(number)
-        return self._chip(self._first)
+    def _held_patches(self, step: int) -> _Patches:
+        """Return the patches of a step's chips, or of the first chip if those hold none."""
+        chips = [chip for chip in map(self._chip, self._hold(step)) if len(chip.corners)]
+        return _Patches([c for c in chips if c.valid] or chips or [self._chip(self._first)])
 
     def _chip(self, number: int) -> _Chip:
         if number not in self._chips:
             self._reporter.check_canceled()
             pixels, valid = read_whitened(self._scene, self._whitening, *self._plan[number])
-            corners = _corners(valid, self.patch_size)
-            self._chips[number] = _Chip(pixels if len(corners) else pixels[:, :0], corners)
+            corners, enough = _corners(valid, self.patch_size)
+            self._chips[number] = _Chip(pixels if len(corners) else pixels[:, :0], corners, enough)
         return self._chips[number]
 
 
 @dataclass(frozen=True)
 class _Chip:
-    """Whitened pixels (C, h, w) and the upper left corners (n, 2) of their patches."""
+    """Whitened pixels (C, h, w) and the upper left corners (n, 2) of their patches.
+
+    ``valid`` says whether those have the share of valid pixels that is asked for.
+    """
 
     pixels: np.ndarray
     corners: np.ndarray
+    valid: bool
 
     def patch(self, index: int, side: int) -> np.ndarray:
         row, col = self.corners[index]
         return self.pixels[:, row : row + side, col : col + side]
 
 
+class _Patches:
+    """All patches of some chips, each as likely wherever it lies."""
+
+    def __init__(self, chips: Sequence[_Chip]) -> None:
+        self._chips = chips
+        self._ends = np.cumsum([len(chip.corners) for chip in chips])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def patch(self, number: int, side: int) -> np.ndarray:
+        place = int(np.searchsorted(self._ends, number, side="right"))
+        return self._chips[place].patch(number - self._ends[place], side)
+
+
 def _plan(
     scene: Scene, whitening: Whitening, side: int, seed: int
 ) -> tuple[int, list[tuple[int, int, int, int]]]:
-    """How many chips are held, and the windows of all.
+    """How many chips are held, and the windows of all: of several scenes as many as their area.
 
     They reach past the scene by half a patch, as mapping tiles do.
     """
     pad = side // 2
-    height, width = scene.height + 2 * pad, scene.width + 2 * pad
+    areas = [
+        (row - pad, col - pad, height + 2 * pad, width + 2 * pad)
+        for row, col, height, width in scene.areas
+    ]
+    pixels = np.array([height * width for _, _, height, width in areas])
     bytes_per_pixel = 4 * whitening.components
-    if height * width * bytes_per_pixel <= POOL_BYTES:
-        return 1, [(-pad, -pad, height, width)]
+    if pixels.sum() * bytes_per_pixel <= POOL_BYTES:
+        return len(areas), areas
     chip = CHIP_PATCHES * side
     held = max(1, POOL_BYTES // (chip * chip * bytes_per_pixel))
     rng = np.random.default_rng((seed, 1))
-    rows = rng.integers(-pad, max(1 - pad, scene.height - chip + pad + 1), size=CHIPS_PLANNED)
-    cols = rng.integers(-pad, max(1 - pad, scene.width - chip + pad + 1), size=CHIPS_PLANNED)
+    chosen = rng.choice(len(areas), CHIPS_PLANNED, p=pixels / pixels.sum())
+    top, left, height, width = np.array(areas)[chosen].T
+    rows = top + rng.integers(np.maximum(1, height - chip + 1))
+    cols = left + rng.integers(np.maximum(1, width - chip + 1))
     return held, [(int(r), int(c), chip, chip) for r, c in zip(rows, cols)]
 
 
-def _corners(valid: np.ndarray, side: int) -> np.ndarray:
-    """Upper left corners (n, 2) of the patches with enough valid pixels."""
+def _corners(valid: np.ndarray, side: int) -> tuple[np.ndarray, bool]:
+    """Upper left corners (n, 2) of patches with enough valid pixels, else with most; and which."""
     sums = np.pad(valid.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    enough = min(math.ceil(VALID_SHARE * side * side), int(inside.max()))
-    return np.argwhere(inside >= max(enough, 1)).astype(np.int32)
+    wanted = math.ceil(VALID_SHARE * side * side)
+    enough = min(wanted, int(inside.max()))
+    return np.argwhere(inside >= max(enough, 1)).astype(np.int32), enough == wanted

@@ -95,7 +95,7 @@ def pretrain(
         **describe_bands(scene.used, scene.wavelengths),
         "settings": dataclasses.asdict(settings),
         "seed": seed,
-        "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
+        **scene.origin(),
         **({"noise": whitening.noise.described()} if whitening.noise else {}),
         **backbone.description,
     }

@@ -260,6 +260,11 @@ class Scene:
             values = np.tensordot(self._choice.weights, values, axes=1)
         return values, valid
 
+    @property
+    def areas(self) -> tuple[tuple[int, int, int, int], ...]:
+        """Windows (row, col, height, width) that hold all pixels: of a scene, one."""
+        return ((0, 0, self.height, self.width),)
+
     def blocks(self, size: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield (row, col, height, width) of blocks that cover the scene, row by row."""
         for row in range(0, self.height, size):
@@ -288,6 +293,10 @@ class Scene:
             "pixels": self._sample.digest,
             **({"mask": self._mask.digest} if self._mask else {}),
         }
+
+    def origin(self) -> dict[str, Any]:
+        """Return what a model file says of where it is from; JSON-able."""
+        return {"scene": {"name": self.name, "fingerprint": self.fingerprint()}}
 
     def summary(self) -> dict[str, Any]:
         """Return what ``mtmsd info`` shows; JSON-able.

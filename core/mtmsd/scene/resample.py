@@ -91,7 +91,8 @@ def match_bands(
     else:
         matched = _by_number(scene, bands, count)
     if mean is not None:
-        _check_unit(matched, np.asarray(mean, np.float64))
+        those = "those that the model was made with"
+        check_unit(matched, np.asarray(mean, np.float64), those)
     return matched
 
 
@@ -120,7 +121,7 @@ def band_weights(
     """
     weights = np.zeros((len(target), len(source)))
     reached = np.zeros(len(target), bool)
-    spaces = _spacing(target)
+    spaces = spacing(target)
     if widths is not None:
         spaces = np.where(np.isfinite(widths), widths, spaces)
     for i, (wavelength, space) in enumerate(zip(target, spaces, strict=True)):
@@ -160,13 +161,13 @@ def _by_wavelength(scene: Scene, bands: Sequence[int], target: np.ndarray) -> Sc
         if band.wavelength is not None and not band.reason.startswith(NO_DATA)
     ]
     source = np.array([band.wavelength for band in usable], np.float64)
-    spacing = _spacing(target)
+    space = spacing(target)
     by_number = {band.index: band.wavelength for band in usable}
     there = np.array([by_number.get(band, np.inf) for band in bands], np.float64)
-    if (np.abs(there - target) <= SAME * spacing).all():
+    if (np.abs(there - target) <= SAME * space).all():
         return scene.with_bands(bands)
     nearest = _nearest(source, target)
-    if (np.abs(source[nearest] - target) <= SAME * spacing).all():
+    if (np.abs(source[nearest] - target) <= SAME * space).all():
         return scene.with_bands([usable[i].index for i in nearest])
     good = [i for i, band in enumerate(usable) if band.used]
     weights, reached = band_weights(source[good], target)
@@ -220,7 +221,8 @@ def _by_number(scene: Scene, bands: Sequence[int], count: int | None) -> Scene:
     return scene.with_bands(bands)
 
 
-def _check_unit(scene: Scene, mean: np.ndarray) -> None:
+def check_unit(scene: Scene, mean: np.ndarray, those: str) -> None:
+    """Refuse a scene whose values are of another unit than ``those`` of that mean spectrum."""
     here, there = (float(np.median(np.abs(m))) for m in (scene.mean_spectrum(), mean))
     if not (here > 0 and there > 0):
         return
@@ -228,14 +230,13 @@ def _check_unit(scene: Scene, mean: np.ndarray) -> None:
     if not 1 / SCALE_LIMIT < ratio < SCALE_LIMIT:
         word, factor = ("larger", ratio) if ratio > 1 else ("smaller", 1 / ratio)
         raise InputError(
-            f"The values of '{scene.name}' are about {factor:.0f} times {word} than those that "
-            "the model was made with.",
+            f"The values of '{scene.name}' are about {factor:.0f} times {word} than {those}.",
             hint="Give both scenes in one unit: set the scale of this one "
             "(gdal_translate -a_scale), or rescale it.",
         )
 
 
-def _spacing(wavelengths: np.ndarray) -> np.ndarray:
+def spacing(wavelengths: np.ndarray) -> np.ndarray:
     """Return each band's distance to its nearer neighbour of another wavelength, in nm."""
     distance = np.abs(wavelengths[:, None] - wavelengths[None])
     distance[distance < EQUAL] = np.inf

@@ -182,7 +182,11 @@ def fit_whitening(
 def _sample_windows(scene: Scene, seed: int) -> Iterator[tuple[int, int, int, int]]:
     """Cover the scene with chunks, in random order so that any first part is a fair sample."""
     side = SAMPLE_SIDE
-    corners = [(r, c) for r in range(0, scene.height, side) for c in range(0, scene.width, side)]
-    for i in np.random.default_rng(seed).permutation(len(corners))[:MOST_CHUNKS]:
-        row, col = corners[i]
-        yield row, col, min(side, scene.height - row), min(side, scene.width - col)
+    chunks = [
+        (row, col, min(side, top + height - row), min(side, left + width - col))
+        for top, left, height, width in scene.areas
+        for row in range(top, top + height, side)
+        for col in range(left, left + width, side)
+    ]
+    for i in np.random.default_rng(seed).permutation(len(chunks))[:MOST_CHUNKS]:
+        yield chunks[i]

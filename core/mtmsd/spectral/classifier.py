@@ -187,7 +187,7 @@ class SpectralTrainingSet:
         metadata = {
             "version": __version__,
             **describe_bands(scene.used, scene.wavelengths),
-            "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
+            **scene.origin(),
         }
         return cls(method, labels, spectra, SceneBands(metadata, spectra.mean(0)), library)
 

@@ -131,7 +131,7 @@ class StackTrainingSet:
         metadata = {
             "version": __version__,
             **describe_bands(scene.used, scene.wavelengths),
-            "scene": {"name": scene.name, "fingerprint": scene.fingerprint()},
+            **scene.origin(),
             **({"noise": fitted.noise.described()} if fitted.noise else {}),
         }
         model = SceneBands(metadata, fitted.mean)
