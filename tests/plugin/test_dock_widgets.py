@@ -9,10 +9,12 @@ import pytest
 from conftest import ROOT
 from docked import Docked, docked  # noqa: F401
 from qgis.core import QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QEvent, QObject, Qt
+from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
+    QApplication,
     QComboBox,
     QLabel,
     QLineEdit,
@@ -41,6 +43,33 @@ def test_everything_has_a_name_and_a_tooltip(docked: Docked) -> None:  # noqa: F
     assert [w.objectName() for w in found if not w.toolTip()] == []
     names = [w.objectName() for w in found]
     assert sorted({n for n in names if names.count(n) > 1}) == []
+
+
+class Painted(QObject):
+    """Counts what is painted in the dock."""
+
+    def __init__(self, dock: QWidget) -> None:
+        super().__init__()
+        self._dock = dock
+        self.names: list[str] = []
+        QApplication.instance().installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Paint and self._dock.isAncestorOf(watched):
+            self.names.append(watched.objectName())
+        return False
+
+
+def test_a_dock_at_rest_is_not_painted_again_and_again(docked: Docked, scene: Path) -> None:  # noqa: F811
+    docked.open(scene)
+    QTest.qWait(500)
+    assert docked.part("mtmsdSceneState").isVisible()
+    painted = Painted(docked.dock)
+    docked.part("mtmsdSceneState").update()
+    QTest.qWait(500)
+    QApplication.instance().removeEventFilter(painted)
+    assert 0 < painted.names.count("mtmsdSceneState") < 5, "it asks for the next while it paints"
+    assert len(painted.names) < 200
 
 
 def test_what_is_disabled_says_why(docked: Docked) -> None:  # noqa: F811

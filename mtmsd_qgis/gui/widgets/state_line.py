@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qgis.PyQt.QtCore import QEvent, QPoint, QSize, Qt
+from qgis.PyQt.QtCore import QEvent, QPoint, QRect, QSize, Qt
 from qgis.PyQt.QtGui import QPainter, QPaintEvent, QTextLayout
 from qgis.PyQt.QtWidgets import QLabel, QSizePolicy, QWidget
 
@@ -47,9 +47,16 @@ class StateLine(QLabel):
         """Return a size that leaves the width to the others."""
         return QSize(20, self.height())
 
+    def _fits(self) -> bool:
+        """Tell without heightForWidth(), which asks a selectable label to be painted once more."""
+        room = QRect(0, 0, self.width(), self.height())
+        wrapped = int(Qt.TextFlag.TextWordWrap)
+        needed = self.fontMetrics().boundingRect(room, wrapped, self.text())
+        return needed.height() <= self.height() + 1
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the text, its last line with an ellipsis where there is more."""
-        if self.heightForWidth(self.width()) <= self.height() + 1:
+        if self._fits():
             super().paintEvent(event)
             return
         text, metrics = self.text().replace("\n", " "), self.fontMetrics()
