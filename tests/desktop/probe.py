@@ -91,11 +91,9 @@ class Probe:
         QgsApplication.messageLog().messageReceived.connect(
             lambda text, tag, level: self.log.append(f"{tag}: {text}")
         )
-        self.last = time.perf_counter()
         self.ticker = QTimer()
         self.ticker.setInterval(5)
         self.ticker.timeout.connect(self.tick)
-        self.ticker.start()
         self.sockets = set()
         self.server = QLocalServer()
         QLocalServer.removeServer(path)
@@ -124,17 +122,13 @@ class Probe:
             socket.write(json.dumps(reply).encode() + b"\n")
 
     def ask_widget(self, name):
-        found = list(iface.mainWindow().findChildren(QWidget, name))
-        found += [w for w in QApplication.topLevelWidgets() if w.objectName() == name]
-        found += [c for w in QApplication.topLevelWidgets() for c in w.findChildren(QWidget, name)]
-        shown = [w for w in found if w.isVisible()] or found
-        if not shown:
+        widget = shown_or_first(every_widget(name))
+        if widget is None:
             return None
-        widget = shown[0]
         return {
             **rect(widget, widget.rect()),
             "visible": widget.isVisible(),
-            "inside": inside(widget),
+            "away": away(widget),
             "enabled": widget.isEnabled(),
             "tip": widget.toolTip(),
             "text": text(widget),
@@ -247,7 +241,8 @@ class Probe:
 
     def ask_watch(self):
         """Begin to measure stalls."""
-        self.worst = 0.0
+        self.worst, self.last = 0.0, time.perf_counter()
+        self.ticker.start()
         self.stalls.reset()
         self.stalls.start()
         return True
@@ -257,6 +252,7 @@ class Probe:
         anything; that the dock's code held it, by the clock and in computing time; and where."""
         stalls = self.stalls
         stalls.stop()
+        self.ticker.stop()
         return {"loop": self.worst, "dock": stalls.worst, "cpu": stalls.cpu, "where": stalls.where}
 
     def ask_focus(self):
@@ -282,8 +278,26 @@ def rect(widget, local):
     return {"x": top.x(), "y": top.y(), "w": local.width(), "h": local.height()}
 
 
-def inside(widget):
-    """Whether the whole widget is in sight, and if not, on which side of the scroll area it is."""
+def every_widget(name):
+    """Yield the widgets of a name, those of the main window first: the others take long to find."""
+    yield from iface.mainWindow().findChildren(QWidget, name)
+    windows = QApplication.topLevelWidgets()
+    yield from (w for w in windows if w.objectName() == name)
+    for window in windows:
+        yield from window.findChildren(QWidget, name)
+
+
+def shown_or_first(widgets):
+    first = None
+    for widget in widgets:
+        if widget.isVisible():
+            return widget
+        first = widget if first is None else first
+    return first
+
+
+def away(widget):
+    """How many pixels the scroll area must go down, or up, to bring the whole widget in sight."""
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QScrollArea):
         parent = parent.parentWidget()
@@ -293,8 +307,8 @@ def inside(widget):
     seen = QRect(view.mapToGlobal(QPoint(0, 0)), view.size())
     mine = QRect(widget.mapToGlobal(QPoint(0, 0)), widget.size())
     if mine.top() < seen.top():
-        return -1
-    return 1 if mine.bottom() > seen.bottom() else 0
+        return mine.top() - seen.top()
+    return max(0, mine.bottom() - seen.bottom())
 
 
 def text(widget):

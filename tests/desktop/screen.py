@@ -15,6 +15,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SHOTS = ROOT / "build" / "screenshots"
+WHEEL_PIXELS = 60
+"""How far a turn of the wheel moves the dock, or a little more."""
 
 
 class Screen:
@@ -227,12 +229,14 @@ class Screen:
             found = self.ask("widget", name=name)
             assert found is not None, f"there is no widget {name}"
             assert found["visible"], f"{name} is hidden"
-            if not found["inside"]:
+            away = found["away"]
+            if not away:
                 return found
             area = self.ask("widget", name="mtmsdScroll")
             y = self._middle(area)[1]
             edge = round((area["x"] + area["w"] - 3) * self._scale)  # no combo box takes the wheel
-            self._xdotool("mousemove", edge, y, "click", 5 if found["inside"] > 0 else 4)
+            turns = ["--repeat", max(1, abs(away) // WHEEL_PIXELS), "--delay", 10]
+            self._xdotool("mousemove", edge, y, "click", *turns, 5 if away > 0 else 4)
             time.sleep(0.1)
         return found
 
