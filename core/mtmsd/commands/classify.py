@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmsd.commands.arguments import Extent, Masked, Processes, Rasters, Source
+from mtmsd.commands.arguments import Rasters
+from mtmsd.commands.classify_arguments import Arguments as Arguments
 from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_scene_for
-from mtmsd.commands.manifest import is_manifest
 from mtmsd.commands.outputs import check_outputs, check_rasters
 from mtmsd.commands.several import map_scenes
 from mtmsd.errors import InputError
 from mtmsd.jobs.work import file_state, work_folder
-from mtmsd.mapping.runtimes import RuntimeParts, runtime_for
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -24,43 +22,6 @@ if TYPE_CHECKING:
     from mtmsd.mapping.runtimes import Device
     from mtmsd.postprocess.filters import Refinement
     from mtmsd.scene.raster import Scene
-
-
-@dataclass(frozen=True, kw_only=True)
-class Arguments(Rasters, Masked):
-    """What ``classify`` needs."""
-
-    scene: Source
-    classifier: Path
-    extent: Extent | None = None
-    device: str = "auto"
-    runtime: str | None = None
-    """torch or onnx; the one that reads the classifier's file, if not given."""
-    resume: bool = False
-    """Continue from the finished blocks, if there are any."""
-    more: list[Source] = field(default_factory=list)
-    """Other scenes; ``output`` then is a folder, and so is that of each layer."""
-    workers: Processes | None = None
-    """So many processes of this machine map blocks side by side."""
-    scheduler: str | None = None
-    """Address of a Dask scheduler whose workers map the blocks."""
-    mosaic: Path | None = None
-    """Of several scenes: one map of all, blended where they overlap."""
-    allow_failures: bool = False
-    """Of several scenes: end well as long as one of them was mapped."""
-
-    @property
-    def several(self) -> bool:
-        """Whether there are several scenes, or a table of them."""
-        return bool(self.more) or is_manifest(self.scene)
-
-    def chosen_runtime(self) -> RuntimeParts:
-        """Return what computes the map."""
-        return runtime_for(self.classifier, self.runtime)
-
-    def chosen_device(self, warn: Callable[[str], None]) -> str:
-        """Return the device on which it is computed; ``warn`` is told of those that fail."""
-        return str(self.chosen_runtime().devices.choose_device(self.device, warn))
 
 
 def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:

@@ -6,10 +6,11 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mtmsd.commands import mosaic
 from mtmsd.commands.arguments import Source
+from mtmsd.commands.classify_arguments import Arguments
 from mtmsd.commands.manifest import SceneRow, listed_scenes
 from mtmsd.commands.outputs import check_outputs, check_rasters
 from mtmsd.errors import InputError, MtmsdError
@@ -18,10 +19,7 @@ from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import SCENES, Reporter
 from mtmsd.scene.formats.remote import file_name
 
-if TYPE_CHECKING:
-    from mtmsd.commands.classify import Arguments
-
-MapOne = Callable[["Arguments", Reporter], Mapping[str, Any]]
+MapOne = Callable[[Arguments, Reporter], Mapping[str, Any]]
 
 
 def map_scenes(arguments: Arguments, map_one: MapOne, reporter: Reporter) -> dict[str, Any]:
