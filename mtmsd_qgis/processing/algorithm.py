@@ -41,6 +41,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     ID: str
     """The algorithm's name, the engine's command, the icon's and the help page's name."""
+    COMMAND = ""
+    """The engine's command, where it has another name."""
     TAGS: tuple[str, ...] = ()
     PHASES: tuple[tuple[str, float], ...]
     """The engine's phases in their order, each with its usual share of the time."""
@@ -173,7 +175,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             ) from error
         arguments = common.without_none(self.arguments(parameters, context, folder))
         phases = self.phases(arguments)
-        results = run_job(python, folder, self.ID, arguments, phases, feedback)
+        results = run_job(python, folder, self.COMMAND or self.ID, arguments, phases, feedback)
         if _is_model_in_temporary_folder(arguments["output"]):
             feedback.pushInfo(tr("The file is temporary: it goes when QGIS is closed."))
         verdict = (results.get("accuracy") or results).get("verdict")

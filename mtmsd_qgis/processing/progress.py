@@ -33,10 +33,14 @@ class PhaseProgress:
             self._spans[name] = (begin, end)
             begin = end
         self._span = (0.0, 0.0)
+        self._phase = ""
         self.percent = 0.0
 
     def enter(self, phase: str) -> float:
-        """Begin a phase; one that is not in the table moves nothing."""
+        """Begin a phase; one that is not in the table moves nothing, nor does the same again."""
+        if phase == self._phase:
+            return self.percent
+        self._phase = phase
         begin, end = self._spans.get(phase, (self.percent, self.percent))
         self._span = (max(begin, self.percent), max(end, self.percent))
         return self._reach(0.0)

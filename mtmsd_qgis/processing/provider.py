@@ -13,6 +13,7 @@ from .algorithms.angle import Angle
 from .algorithms.assess import Assess
 from .algorithms.change import Change
 from .algorithms.classify import Classify
+from .algorithms.classifyscenes import ClassifyScenes
 from .algorithms.export import Export
 from .algorithms.exportpixels import ExportPixels
 from .algorithms.map import Map
@@ -39,6 +40,7 @@ class MtmsdProvider(QgsProcessingProvider):
     def __init__(self) -> None:
         super().__init__()
         self.engine = Engine()
+        self._more_styles: list[ClassMapStyle] = []
         self.styles = {
             "OUTPUT": ClassMapStyle(),
             "CONFIDENCE": ConfidenceStyle(),
@@ -48,7 +50,16 @@ class MtmsdProvider(QgsProcessingProvider):
             "POLYGONS": PolygonStyle(),
             "POINTS": PointStyle(),
             "PIXELS": PlainStyle(),
+            "MOSAIC": ClassMapStyle(),
         }
+
+    def one_more_style(self) -> ClassMapStyle:
+        """Return a style for one of several class maps: no two layers of a run may share one.
+
+        QGIS deletes the styles of a run's layers, each once for each layer.
+        """
+        self._more_styles.append(ClassMapStyle())
+        return self._more_styles[-1]
 
     def load(self) -> bool:
         """Begin the engine's check; the algorithms ask for its answer later."""
@@ -77,6 +88,7 @@ class MtmsdProvider(QgsProcessingProvider):
             Pretrain(),
             Train(),
             Classify(),
+            ClassifyScenes(),
             Assess(),
             Vectorize(),
             NextLabels(),

@@ -8,6 +8,7 @@ ROLE = "mtmsd/role"
 """Custom property of such layers."""
 MAP, PREVIEW, CONFIDENCE, TRAINING = "map", "preview", "confidence", "training"
 REGIONS, POINTS, DOUBTFUL = "regions", "points", "doubtful"
+OTHER_MAP = "other_map"
 
 
 def role(layer: QgsMapLayer) -> str:

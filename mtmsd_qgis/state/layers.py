@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from qgis.core import (
@@ -17,7 +18,7 @@ from ..common.translation import tr
 from ..common.unused_files import remove
 from ..processing.styling import distinct
 from .current_scene import CurrentScene
-from .layer_roles import MAP, PREVIEW, ROLE, role
+from .layer_roles import MAP, OTHER_MAP, PREVIEW, ROLE, role
 from .paths import file_of
 
 Layer = TypeVar("Layer", bound=QgsMapLayer)
@@ -89,6 +90,23 @@ def add_newest(layer: QgsRasterLayer, kind: str, scene: CurrentScene) -> QgsRast
     if place is not None:
         place.setItemVisibilityCheckedParentRecursive(True)
     return added
+
+
+def add_group(title: str, maps: Sequence[QgsRasterLayer]) -> None:
+    """Add maps of other scenes in a group over all other rasters, the first on top."""
+    project = QgsProject.instance()
+    tree = project.layerTreeRoot()
+    highest = next((x for x in tree.layerOrder() if isinstance(x, QgsRasterLayer)), None)
+    below = _top_of(highest)
+    place = tree.children().index(below) if below in tree.children() else 0
+    taken = {child.name() for child in tree.children()}
+    group = tree.insertGroup(place, distinct(title, taken))
+    for layer in maps:
+        names = {other.name() for other in project.mapLayers().values()}
+        layer.setName(distinct(layer.name(), names))
+        layer.setCustomProperty(ROLE, OTHER_MAP)
+        project.addMapLayer(layer, False)
+        group.addLayer(layer)
 
 
 def _top_of(layer: QgsMapLayer | None) -> QgsLayerTreeNode | None:

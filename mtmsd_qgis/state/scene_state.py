@@ -10,7 +10,7 @@ from typing import Any
 from ..common.classifiers import STACK
 from .training.classes import LandClass, from_json, to_json
 
-STEP_FILES = ("output", "confidence", "probabilities", "report", "unwanted", "doubtful")
+STEP_FILES = ("output", "confidence", "probabilities", "report", "unwanted", "doubtful", "mosaic")
 """What of a job's step is a path."""
 
 RARE = "rare_classes=0.5"
@@ -140,6 +140,7 @@ class SceneState:
     map_job: JobNote | None = None
     product_job: JobNote | None = None
     assess_job: JobNote | None = None
+    others_job: JobNote | None = None
     changed: float = 0.0
 
 
@@ -155,7 +156,7 @@ FILES = (
     "doubtful",
     "library",
 )
-JOBS = ("pretraining_job", "map_job", "product_job", "assess_job")
+JOBS = ("pretraining_job", "map_job", "product_job", "assess_job", "others_job")
 
 
 def to_plain(state: SceneState, write: Callable[[Path], str]) -> dict[str, Any]:

@@ -34,6 +34,8 @@ NAMES = {
     "EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS RESUME OUTPUT SPLIT HOLDOUT GUARD DOUBTFUL",
     "classify": "INPUT CLASSIFIER EXTENT MASKS MASK_CHOICE PRODUCT_MASKS DEVICE RESUME OUTPUT "
     "CONFIDENCE PROBABILITIES ENTROPY DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE",
+    "classifyscenes": "INPUTS FILES CLASSIFIER MASKS MASK_CHOICE PRODUCT_MASKS DEVICE RESUME "
+    "WITH_CONFIDENCE WITH_PROBABILITIES UNKNOWN_BELOW MAJORITY SIEVE OUTPUT MOSAIC",
     "assess": "MAP LABELS CLASS_FIELD MATCH SELECTED SCENE TRAINING MASKS "
     "MASK_CHOICE PRODUCT_MASKS OUTPUT OUTPUT_JSON",
     "map": "INPUT LABELS CLASS_FIELD SELECTED VALIDATION MODEL CLASSIFIER PRESET DEVICE SEED "
@@ -102,7 +104,8 @@ def test_every_algorithm_has_an_icon_of_its_own(provider):
 
 OUTPUTS = {"map": "o.tif", "classify": "o.tif", "assess": "o.html", "vectorize": "o.gpkg",
            "nextlabels": "o.gpkg", "export": "o.onnx", "change": "o.tif",
-           "exportpixels": "o.gpkg", "mosaic": "o.tif", "angle": "o.tif"}  # fmt: skip
+           "exportpixels": "o.gpkg", "mosaic": "o.tif", "angle": "o.tif",
+           "classifyscenes": "maps"}  # fmt: skip
 
 
 def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict:
@@ -116,7 +119,8 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
         "PRESET": "quick", "DEVICE": "cpu", "SEED": 5, "SETTINGS": "iterations=10; members=1",
         "EXCLUDE": "1-2", "MASKS": [str(polygons)], "MASK_CHOICE": "bits=10,11",
         "PRODUCT_MASKS": True, "RESUME": True, "MODEL": str(model),
-        "CLASSIFIER": str(model) if name in ("classify", "export") else "rf",
+        "CLASSIFIER": str(model) if name in ("classify", "classifyscenes", "export")
+        else "rf",
         "SPLIT": "cross", "HOLDOUT": 0.3, "GUARD": 2, "COUNT": 7,
         "UNKNOWN_BELOW": 0.4, "MAJORITY": 3, "SIEVE": 9,
         "ENTROPY": str(folder / "e.tif"), "DISAGREEMENT": str(folder / "d.tif"),
@@ -130,7 +134,8 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
         "AFTER_CONFIDENCE": str(scene), "BELOW": 0.4, "LEGEND": str(folder / "l.csv"),
         "REFERENCE": str(polygons), "FROM_FIELD": "class_id", "TO_FIELD": "class_name",
         "TABLE": str(folder / "t.csv"), "LIBRARY": str(folder / "l.csv"),
-        "SPECTRA": "wet soil; grass",
+        "SPECTRA": "wet soil; grass", "INPUTS": [str(scene)], "FILES": [str(folder / "gone.tif")],
+        "WITH_CONFIDENCE": True, "WITH_PROBABILITIES": True, "MOSAIC": str(folder / "all.tif"),
         "REPORT": str(folder / "r.html"), "OUTPUT_JSON": str(folder / "r.json"),
         "OUTPUT_MODEL": str(folder / "m2.safetensors"),
         "OUTPUT_CLASSIFIER": str(folder / "k.safetensors"),
@@ -147,7 +152,7 @@ CHECK = """
 import json, sys
 from mtmsd.commands.arguments import build
 from mtmsd.commands.registry import COMMANDS
-for command, values in json.load(sys.stdin).items():
+for command, values in json.load(sys.stdin).values():
     build(COMMANDS[command].Arguments, values)
 print("understood")
 """
@@ -156,15 +161,17 @@ print("understood")
 def test_the_engine_understands_every_argument(
     child_is_engine, run, scene, polygons, tmp_path, engine_python
 ):
-    sent = {}
+    sent, jobs = {}, {}
     child_is_engine(OBEDIENT)
     for name in NAMES:
         feedback = Feedback()
         run(name, parameters_for(name, scene, polygons, tmp_path), feedback)
-        sent[name] = json.loads((feedback.folder / "job.json").read_text())["arguments"]
+        job = json.loads((feedback.folder / "job.json").read_text())
+        sent[name] = job["arguments"]
+        jobs[name] = [job["command"], job["arguments"]]
     core = Path(__file__).resolve().parents[2] / "build/mtmsd_qgis/core"
     answer = subprocess.run(
-        [engine_python, "-c", CHECK], input=json.dumps(sent), env={"PYTHONPATH": str(core)},
+        [engine_python, "-c", CHECK], input=json.dumps(jobs), env={"PYTHONPATH": str(core)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert answer.stdout == "understood\n", answer.stderr[-500:]
@@ -174,6 +181,9 @@ def test_the_engine_understands_every_argument(
         "settings": {"iterations": "10", "members": "1"},
         "mask": ["product", f"{polygons}|layername=training"], "mask_bits": "10,11",
     }  # fmt: skip
+    assert jobs["classifyscenes"][0] == "classify"
+    assert sent["classifyscenes"]["scene"] == str(scene)
+    assert sent["classifyscenes"]["more"] == [str(tmp_path / "gone.tif")]
     masked = ("train", "classify", "map", "assess")
     assert {sent[name]["mask_bits"] for name in masked} == {"10,11"}
     assert {sent[name]["resume"] for name in ("train", "classify", "map")} == {True}
@@ -206,6 +216,8 @@ def test_outputs_are_all_returned(child_is_engine, run, provider, scene, polygon
         declared = {o.name() for o in provider.algorithm(name).outputDefinitions()}
         assert set(results) == declared
         files = {key: value for key, value in parameters.items() if key in declared}
+        if name == "classifyscenes":  # this engine has made no mosaic
+            assert files.pop("MOSAIC")
         assert {key: results[key] for key in files} == files
 
 
@@ -235,6 +247,9 @@ SENTENCES = [
     ("map", {"LABELS": "INPUT"}, "'two halves' is the scene itself; choose the layer with"),
     ("map", {"PRESET": "slow"}, "PRESET"),
     ("map", {"SEED": -1}, "SEED"),
+    ("classifyscenes", {"INPUTS": None, "FILES": None}, "There is no scene to map; give layers or"),
+    ("classifyscenes", {"INPUTS": ["/nowhere/s.tif"]}, "1 of 1 scenes are no layers: /nowhere/s.t"),
+    ("classifyscenes", {"MOSAIC": "m.png"}, "'m.png' is not a GeoTIFF"),
 ]
 
 

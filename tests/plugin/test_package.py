@@ -295,8 +295,8 @@ timer.start(200)
 QTimer.singleShot(0, install)
 """
 ALGORITHMS = ["mtmsd:angle", "mtmsd:assess", "mtmsd:assess_and_polygonize", "mtmsd:change",
-              "mtmsd:classify", "mtmsd:export", "mtmsd:exportpixels", "mtmsd:map",
-              "mtmsd:map_and_report", "mtmsd:map_another_scene", "mtmsd:mosaic",
+              "mtmsd:classify", "mtmsd:classifyscenes", "mtmsd:export", "mtmsd:exportpixels",
+              "mtmsd:map", "mtmsd:map_and_report", "mtmsd:map_another_scene", "mtmsd:mosaic",
               "mtmsd:nextlabels", "mtmsd:pretrain", "mtmsd:train", "mtmsd:vectorize"]  # fmt: skip
 
 

@@ -56,6 +56,7 @@ def test_qgis_process_gets_the_provider_and_no_widget(qgis_processing):
         "mtmsd:map_another_scene",
         "mtmsd:assess_and_polygonize",
         "mtmsd:mosaic",
+        "mtmsd:classifyscenes",
         "mtmsd:exportpixels",
         "mtmsd:angle",
     }

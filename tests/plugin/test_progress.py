@@ -32,6 +32,15 @@ def test_it_never_goes_back_and_never_passes_100():
     assert progress.advance(9, 3) == 100
 
 
+def test_a_phase_that_is_entered_again_goes_on():
+    progress = PhaseProgress({"scenes": 90, "mosaic": 10})
+    progress.enter("scenes")
+    assert progress.advance(1, 3) == 30
+    assert progress.enter("scenes") == 30
+    assert progress.advance(2, 3) == 60
+    assert progress.enter("mosaic") == 90
+
+
 def test_an_unknown_phase_or_total_moves_nothing():
     progress = PhaseProgress(WEIGHTS)
     progress.enter("prepare")

@@ -43,6 +43,7 @@ from .map_options import MapOptions
 from .map_products import MapProducts
 from .map_view import MapView
 from .models_dialog import ModelsDialog
+from .other_scenes import OtherScenes
 
 PROBABILITY_BYTES = 2**28
 """A map of more class probabilities is made without them; who asks for points makes them."""
@@ -84,7 +85,9 @@ class MapSection(Section):
         self._models = QPushButton(self.tr("Models…"))
         self._models.setObjectName("mtmsdModels")
         self._models.clicked.connect(lambda: self.show_models())
-        self.rows.addLayout(Flow(self._preview, self._whole, self._models))
+        others = OtherScenes(workspace, running, self)
+        others.warned.connect(partial(self._warn_of, "others"))
+        self.rows.addLayout(Flow(self._preview, self._whole, self._models, others))
         self._options = MapOptions(workspace)
         self.rows.addWidget(self._options)
         self._view_box = MapView(workspace, iface.mapCanvas())
