@@ -114,6 +114,7 @@ def test_polygons_in_another_crs_are_reprojected(given: dict[str, Path], tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(
     given: dict[str, Path], tmp_path: Path
 ):

@@ -145,6 +145,7 @@ with LayerWriter.open(folder / "regions.gpkg", None, "Point") as writer:
 """
 
 
+@pytest.mark.slow
 def test_the_next_run_takes_away_what_a_killed_one_left(tmp_path: Path) -> None:
     for what in ("report", "regions"):
         done = subprocess.run([sys.executable, "-c", KILLED, tmp_path, what], check=False)

@@ -34,6 +34,7 @@ def labelled(path: Path, wrong: tuple[int, int] | None) -> Path:
 
 
 @pytest.mark.parametrize("command", ["train", "map"])
+@pytest.mark.slow
 def test_the_polygon_of_the_wrong_class_is_written_where_it_lies(
     scene: Path, tmp_path: Path, command: str
 ) -> None:
@@ -49,6 +50,7 @@ def test_the_polygon_of_the_wrong_class_is_written_where_it_lies(
     assert meta["crs"] == UTM
 
 
+@pytest.mark.slow
 def test_without_a_doubtful_polygon_the_layer_is_empty(scene: Path, tmp_path: Path) -> None:
     labels, layer = labelled(tmp_path / "labels.gpkg", None), tmp_path / "doubtful.gpkg"
     asked = ["train", scene, labels, "-o", tmp_path / "c.safetensors", "--classifier", "stack"]

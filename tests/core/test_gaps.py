@@ -121,6 +121,7 @@ def test_bands_of_one_wavelength_stay_themselves(tmp_path: Path) -> None:
         assert match_bands(scene, range(2, 9), nm[1:], count=8).used == tuple(range(1, 8))
 
 
+@pytest.mark.slow
 def test_the_report_says_what_was_left_out(tmp_path: Path) -> None:
     data = cube(bands=24, height=20, width=20)
     data[:, :, 10:] += 4000

@@ -98,6 +98,7 @@ def test_a_pixel_is_fused_alike_alone_and_among_others() -> None:
         torch.testing.assert_close(alone[0, 0], whole[tile, pixel])
 
 
+@pytest.mark.slow
 def test_from_polygons_to_map_report_and_onnx(trained: Path, tmp_path: Path) -> None:
     scene, path = trained / "scene.tif", tmp_path / "map.tif"
     report, kept = tmp_path / "report.html", tmp_path / "c.safetensors"

@@ -58,6 +58,7 @@ def run(capfd: Any, *line: Any) -> tuple[int, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("kind", ["stack", "svm", "rf"])
+@pytest.mark.slow
 def test_a_class_from_a_library_alone_is_mapped_and_named_in_the_report(files, capfd, kind):
     status, told = run(
         capfd, "map", files / "scene.tif", files / "labels.gpkg", "-o", files / "map.tif",

@@ -264,6 +264,7 @@ def test_the_fingerprint_and_the_sample_know_the_mask(scene: Path, tmp_path: Pat
     assert np.allclose(means[1], values[:, expected()].mean(axis=1), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_whole_way_leaves_masked_pixels_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     scene, labels = fields_scene(tmp_path)
     mask = write_raster(tmp_path / "clouds.tif", flags())

@@ -123,6 +123,7 @@ def test_another_word_is_refused_before_any_work(scene: Path, capfd: pytest.Capt
     assert "The setting whitening cannot be 'ica'." in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_stack_listens_to_it_and_says_the_noise(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
@@ -144,6 +145,7 @@ def test_the_stack_listens_to_it_and_says_the_noise(
         assert set(np.unique(dataset.read(1))) == {1, 2}
 
 
+@pytest.mark.slow
 def test_a_network_behind_it_maps_the_same_by_onnx(tmp_path: Path):
     scene, labels = fields_scene(tmp_path)
     settings = words(TINY | {"iterations": 3, "epochs": 1, "whitening": "mnf"})

@@ -116,6 +116,7 @@ def test_the_file_is_a_cog_with_overviews_classes_and_colours(tmp_path: Path):
     ]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_mosaic(tmp_path: Path):
     one = probabilities(tmp_path / "a.tif", 0.9, (64, 64))
     far = probabilities(tmp_path / "b.tif", 0.9, (64, 64), row=9000, col=9000)

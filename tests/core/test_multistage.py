@@ -168,6 +168,7 @@ def test_batches_lie_in_one_stage_and_stages_are_as_likely(trained: Path) -> Non
     assert min(counts) > 18
 
 
+@pytest.mark.slow
 def test_from_scene_to_map_and_resumed_like_any_backbone(trained: Path, tmp_path: Path) -> None:
     scene, model = trained / "scene.tif", tmp_path / "model.safetensors"
     settings = TINY | {"backbone": "multistage", "iterations": 8, "timesteps": "100,800"}

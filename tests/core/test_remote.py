@@ -126,6 +126,7 @@ def test_a_map_of_a_scene_on_a_server_is_that_of_its_copy(
     assert set(np.unique(made[0])) == {1, 2}
 
 
+@pytest.mark.slow
 def test_labels_masks_and_maps_are_read_there_too(
     server: FileServer, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):

@@ -89,6 +89,7 @@ def test_one_bad_scene_is_named_and_the_others_go_on(
     assert (tmp_path / "maps" / "broken.tif").is_file()
 
 
+@pytest.mark.slow
 def test_a_table_names_scenes_and_outputs(classifier: Path, scenes: list[Path], tmp_path: Path):
     table = tmp_path / "scenes.csv"
     table.write_text("scene,labels,output\nnorth.tif,,a.tif\nsouth.tif,,b.tif\n")

@@ -93,6 +93,7 @@ def test_the_components_alone_need_no_fusion() -> None:
     "given",
     [{"input": "both"}, {"input": "components"}, {"input": "both", "features": "patchwise"}],
 )
+@pytest.mark.slow
 def test_from_polygons_to_map_and_onnx(
     given: dict[str, str], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

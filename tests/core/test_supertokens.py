@@ -130,6 +130,7 @@ def test_both_embeddings_learn(fields: tuple[Scene, BlockReader]) -> None:
         assert float(network.get_parameter(name).grad.abs().max()) > 1e-9, name
 
 
+@pytest.mark.slow
 def test_learning_tells_two_fields_apart_and_is_the_same_again(
     trained: Path, fields: tuple[Scene, BlockReader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +148,7 @@ def test_learning_tells_two_fields_apart_and_is_the_same_again(
     assert achievable_accuracy(found.region, truth) >= (found.predicted == truth).mean()
 
 
+@pytest.mark.slow
 def test_from_polygons_to_regions_and_report(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

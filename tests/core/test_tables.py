@@ -73,6 +73,7 @@ class Linear(Head):
         return self.layer(fused)[:, None]
 
 
+@pytest.mark.slow
 def test_another_fusion_and_head_are_a_line_in_their_tables(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
