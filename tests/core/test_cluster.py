@@ -21,6 +21,9 @@ from mtmsd.reporting import Reporter
 from running import end, messages, start, wait_for
 
 pytest.importorskip("distributed")
+from distributed import Client
+from mtmsd.mapping.local_cluster import LocalWorkers, cards_for
+
 SMALL = "import mtmsd.mapping.mapper as m; m.BLOCK = 8"
 """Blocks of 8 pixels, so that a scene of 40 × 48 px has thirty."""
 
@@ -149,6 +152,80 @@ def test_a_worker_of_another_version_is_refused_by_name(
     assert "has mtmsd 0.1.0, and 99.1 is needed" in said
     assert "The worker tcp://" in said
     assert not (tmp_path / "w" / "map.tif").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+@pytest.mark.parametrize(("there", "said"), [(b"", "has no file"), (b"x", "has another file")])
+def test_a_worker_without_the_file_is_refused_by_name(
+    trained: Path,
+    tmp_path: Path,
+    scheduler: tuple[str, list[subprocess.Popen[bytes]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    there: bytes,
+    said: str,
+):
+    if there:
+        (tmp_path / "scene.tif").write_bytes(there)
+    monkeypatch.chdir(trained)  # so that one name means two files, as on two machines
+    words = words_for(trained, tmp_path / "w", "--scheduler", scheduler[0])
+    words[1] = "/proc/self/cwd/scene.tif"
+    assert main(words) == 4
+    heard = " ".join(capfd.readouterr().err.split())
+    for word in ("The worker tcp://", "; it is not used.", "No worker can map this scene: tcp://"):
+        assert word in heard
+    assert f"{said} /proc/self/cwd/scene.tif" in heard
+    assert not (tmp_path / "w" / "map.tif").exists()
+
+
+@pytest.mark.slow
+def test_a_block_that_kills_its_workers_is_named_after_three(
+    trained: Path,
+    tmp_path: Path,
+    block_of_8: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+):
+    noted = str(tmp_path / "deaths")
+
+    def deadly(job: cluster.BlockJob, window: Any) -> Any:
+        """Travel as code, and end the worker's process at one of the blocks."""
+        if tuple(window)[:2] == (8, 16):
+            with open(noted, "a") as file:
+                file.write("x")
+            os._exit(9)
+        from mtmsd.mapping.cluster import map_block  # the worker's own
+
+        return map_block(job, window)
+
+    monkeypatch.setattr(cluster, "map_block", deadly)
+    assert main(words_for(trained, tmp_path / "w", "--workers", "2")) == 4
+    said = " ".join(capfd.readouterr().err.split())
+    assert "Workers died 3 times on the block of 8×8 pixels at row 8, column 16." in said
+    assert Path(noted).read_text() == "xxx"
+    kept = list((tmp_path / "w" / "map.tif.work").glob("blocks-*/*.safetensors"))
+    assert kept, "finished blocks are kept"
+    assert not (tmp_path / "w" / "map.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "cards"),
+    [("auto", "0,1", ["0", "1"]), ("cuda", " GPU-a , GPU-b", ["GPU-a", "GPU-b"]),
+     ("auto", "", []), ("cpu", "0,1", []), ("cuda:1", "0,1", []), ("mps", "0", [])],
+)  # fmt: skip
+def test_only_the_cards_that_may_be_seen_are_shared_out(
+    monkeypatch: pytest.MonkeyPatch, device: str, visible: str, cards: list[str]
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert cards_for(device) == cards
+
+
+def test_each_worker_sees_one_card_and_its_share_of_the_threads():
+    with LocalWorkers(3, threads=6, cards=["4", "GPU-b"]) as workers, Client(workers) as client:
+        client.wait_for_workers(3)
+        names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+        seen = client.run(lambda: tuple(os.environ.get(name) for name in names))
+    assert sorted(seen.values()) == [("4", "2"), ("4", "2"), ("GPU-b", "2")]
 
 
 def test_a_scheduler_out_of_reach_is_said_with_the_time(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ REFUSED_FOR_S = 3
 """So long another worker is waited for where all that came were refused."""
 TASKS_A_WORKER = 4
 """In flight; more would only fill the scheduler."""
+DEATHS = 3
+"""So often a block may be lost with its worker, the last times alone."""
 LOOK_S = 0.2
 """Between two looks at cancel and workers."""
 
@@ -108,7 +111,7 @@ def map_blocks(
     left = [w for w in blocks(window) if store.read(w[0], w[1], job.names) is None]
     if not left:
         return
-    with _connected(cluster) as client:
+    with _connected(cluster, job.device) as client:
         crew = _Crew(client, job, reporter)
         reporter.phase("blocks", f"Mapping on {len(crew.able)} workers{_dashboard(client)}")
         _gather(client, crew, left, (store, window), reporter)
@@ -121,24 +124,48 @@ def _gather(
     target: tuple[BlockStore, Window],
     reporter: Reporter,
 ) -> None:
+    """Submit blocks and keep what comes; those whose workers died are tried again, each alone.
+
+    Of a worker that dies Dask does not say which of its blocks it was at.
+    """
     store, whole = target
     total = whole[2] * whole[3]
     done = total - sum(w[2] * w[3] for w in left)
-    waiting = list(reversed(left))
+    waiting, suspects = deque(left), deque[Window]()
+    deaths: Counter[Window] = Counter()
     flying: dict[Future, tuple[Window, frozenset[str]]] = {}
+    alone = False
+
+    def lost(place: Window) -> None:
+        deaths[place] += 1
+        if deaths[place] >= DEATHS:
+            raise _killed(place)
+        suspects.append(place)
+
+    def submit(place: Window, workers: frozenset[str]) -> None:
+        flying[crew.submit(place, workers)] = (place, workers)
+
     try:
-        while waiting or flying:
+        while waiting or suspects or flying:
             crew.look()
-            while waiting and len(flying) < TASKS_A_WORKER * len(crew.able):
-                place = waiting.pop()
-                flying[crew.submit(place)] = (place, crew.able)
+            alone = alone and bool(flying)
+            if suspects and not flying:
+                crew.look(at_once=True)  # a worker that has gone must not count against it
+                submit(suspects.popleft(), frozenset([min(crew.able)]))
+                alone = True
+            while waiting and not (suspects or alone) and len(flying) < _most(crew):
+                submit(waiting.popleft(), crew.able)
             for future in [f for f in flying if f.done()]:
                 place, _ = flying.pop(future)
-                store.write(place[0], place[1], _layers(future, place))
+                layers = _layers(future, place)
+                if layers is None:
+                    lost(place)
+                    continue
+                store.write(place[0], place[1], layers)
                 done += place[2] * place[3]
             for future in [f for f, (_, able) in flying.items() if not able & crew.able]:
-                waiting.append(flying.pop(future)[0])  # all who could do it are gone
                 future.cancel()
+                lost(flying.pop(future)[0])  # all who could do it are gone
             reporter.progress(done, total, "pixel")
             if flying and not any(f.done() for f in flying):
                 time.sleep(LOOK_S / 4)
@@ -146,23 +173,34 @@ def _gather(
         client.cancel(list(flying))
 
 
-def _layers(future: Future, place: Window) -> dict[str, np.ndarray]:
-    """Return what a worker has mapped; its failure is one sentence."""
+def _layers(future: Future, place: Window) -> dict[str, np.ndarray] | None:
+    """Return what a worker has mapped, None if it died; its failure is one sentence."""
     from distributed import KilledWorker
 
-    where = f"the block of {place[3]}×{place[2]} pixels at row {place[0]}, column {place[1]}"
     try:
         return future.result()
-    except KilledWorker as error:
-        raise MachineError(
-            f"Workers died {error.allowed_failures + 1} times on {where}.",
-            hint="Look into the worker's log; too little memory is the usual reason. "
-            "--resume goes on with the finished blocks.",
-            code="no-worker",
-        ) from error
+    except KilledWorker:
+        return None
     except MtmsdError as error:
-        error.message = f"A worker failed on {where}: {error.message}"
+        error.message = f"A worker failed on {_block(place)}: {error.message}"
         raise
+
+
+def _most(crew: _Crew) -> int:
+    return TASKS_A_WORKER * len(crew.able)
+
+
+def _killed(place: Window) -> MachineError:
+    return MachineError(
+        f"Workers died {DEATHS} times on {_block(place)}.",
+        hint="Look into the worker's log; too little memory is the usual reason. "
+        "--resume goes on with the finished blocks.",
+        code="no-worker",
+    )
+
+
+def _block(place: Window) -> str:
+    return f"the block of {place[3]}×{place[2]} pixels at row {place[0]}, column {place[1]}"
 
 
 class _Crew:
@@ -175,13 +213,13 @@ class _Crew:
         self._looked = 0.0
         self.look()
 
-    def submit(self, place: Window) -> Future:
+    def submit(self, place: Window, workers: frozenset[str]) -> Future:
         return self._client.submit(
-            map_block, self._job, place, workers=list(self.able), pure=False,
+            map_block, self._job, place, workers=list(workers), pure=False,
             key=f"mtmsd-{place[0]}-{place[1]}-{os.urandom(4).hex()}",
         )  # fmt: skip
 
-    def look(self) -> None:
+    def look(self, *, at_once: bool = False) -> None:
         """Look who is there; wait for the first one.
 
         Raises
@@ -189,7 +227,7 @@ class _Crew:
         MachineError
             If nobody is able to do the job.
         """
-        if self.able and time.monotonic() - self._looked < LOOK_S:
+        if self.able and not at_once and time.monotonic() - self._looked < LOOK_S:
             return
         until = time.monotonic() + REACHED_WITHIN_S
         while True:
@@ -262,7 +300,7 @@ def _facts(job: BlockJob) -> Any:
 
 
 @contextmanager
-def _connected(cluster: Cluster) -> Iterator[Client]:
+def _connected(cluster: Cluster, device: str) -> Iterator[Client]:
     """Join the scheduler, or start one with workers on this machine."""
     if find_spec("distributed") is None:
         raise MachineError(
@@ -270,20 +308,15 @@ def _connected(cluster: Cluster) -> Iterator[Client]:
             hint="Install it: pip install 'mtmsd[cluster]'.",
             code="no-package",
         )
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     with ExitStack() as stack:
         address: Any = cluster.scheduler
         if not address:
-            each = str(max(1, _threads() // (cluster.workers or 1)))
-            names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-            address = stack.enter_context(
-                LocalCluster(
-                    n_workers=cluster.workers, threads_per_worker=1, processes=True,
-                    dashboard_address=":0" if find_spec("bokeh") else None,
-                    env=dict.fromkeys(names, each), silence_logs=50,
-                )
-            )  # fmt: skip
+            from mtmsd.mapping.local_cluster import LocalWorkers, cards_for
+
+            workers = LocalWorkers(cluster.workers or 1, _threads(), cards_for(device))
+            address = stack.enter_context(workers)
         try:
             client = stack.enter_context(Client(address, timeout=REACHED_WITHIN_S))
         except (OSError, TimeoutError, ValueError) as error:
