@@ -83,10 +83,12 @@ class SceneData:
             self._sets[kind] = make()
         return self._sets[kind]
 
-    def model(self, trained: bool) -> DiffusionModel:
-        """Return the diffusion model of this scene, or the same U-Net without pretraining."""
-        make = pretrained if trained else untrained
-        return make(self.scene, self.name, self.settings)
+    def model(self, trained: bool, backbone: str = "") -> DiffusionModel:
+        """Return the diffusion model of this scene, or the same network without pretraining."""
+        make, settings = pretrained if trained else untrained, self.settings
+        if backbone:
+            settings = replace(settings, pretrain=replace(settings.pretrain, backbone=backbone))
+        return make(self.scene, self.name, settings)
 
 
 Answer = tuple[np.ndarray, np.ndarray | None]
@@ -148,22 +150,22 @@ def _extra(seed: int) -> Any:
     return ExtraTreesClassifier(300, random_state=seed)
 
 
-def _network_samples(data: SceneData, trained: bool, **changed: Any) -> Any:
+def _network_samples(data: SceneData, trained: bool, backbone: str = "", **changed: Any) -> Any:
     """Read what the diffusion network sees with some settings changed, once a scene."""
     from mtmsd.classify.training import TrainingSet
 
     settings = replace(data.settings.classifier, **changed)
     return data.training_set(
-        f"mtmsd, {trained}, {changed}",
+        f"mtmsd, {trained}, {backbone}, {changed}",
         lambda: TrainingSet.extract(
-            data.scene, data.labels, data.model(trained), settings,
+            data.scene, data.labels, data.model(trained, backbone), settings,
             device=choose_device("auto"), seed=0, reporter=Reporter(),
         ),
     )  # fmt: skip
 
 
 def _network(trained: bool, **changed: Any) -> Callable[..., Answer]:
-    """Return MTMSD alone, with some of the classifier's settings changed."""
+    """Return MTMSD alone, with some of the classifier's settings or the backbone changed."""
 
     def answer(data: SceneData, parts: Parts, seed: int) -> Answer:
         samples = replace(_network_samples(data, trained, **changed), labels=parts.labels)
@@ -193,8 +195,9 @@ def _supertokens(data: SceneData, parts: Parts, seed: int) -> Answer:
 
     train, test = (parts.labels.subset(index) for index in (parts.train, parts.test))
     method = Supertokens.of(data.scene, train, 0, seed, Reporter())
-    network = method.learn(train, seed=seed, reporter=Reporter())
-    return method.answers(network, test).predicted, None
+    classifier = method.learn(train, seed=seed, reporter=Reporter())
+    found = method.answers(classifier, test).probabilities
+    return np.array([info.value for info in train.classes])[found.argmax(1)], found.max(1)
 
 
 def _likeliest(samples: Any, classifier: Any, parts: Parts) -> Answer:
@@ -230,6 +233,10 @@ ROWS: dict[str, Row] = {
     "hyperfeatures": Row("MTMSD alone, hyperfeatures", _network(True, fusion="hyperfeatures")),
     "product-hyperfeatures": Row(
         "the product, hyperfeatures", _stack(True, fusion="hyperfeatures"), "stack"
+    ),
+    "multistage": Row("MTMSD alone, backbone multistage", _network(True, backbone="multistage")),
+    "product-multistage": Row(
+        "the product, backbone multistage", _stack(True, backbone="multistage"), "stack"
     ),
     "sst": Row("MTMSD alone, head sst", _network(True, head="sst")),
     "sst-components": Row(

@@ -52,6 +52,7 @@ def assess_map(
     exclude: str = "",
     masks: Sequence[MaskFile] = (),
     confidence_path: AnyPath | None = None,
+    regions: Mapping[str, Any] | None = None,
     commands: Sequence[str] = (),
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
@@ -78,6 +79,8 @@ def assess_map(
         Pixels of the scene to leave out.
     confidence_path : path, optional
         The map's confidence, for its reliability.
+    regions : mapping, optional
+        Figures of regions beside the map, as of :func:`mtmsd.assess.regions.region_figures`.
     commands : sequence of str
         How the map was made on the command line; the assessment's own command is added.
     reporter : Reporter, optional
@@ -129,6 +132,8 @@ def assess_map(
             nearest=(material.distances() or {}).get("nearest_of_class"),
         )
         result["warnings"] = warnings + _unknown(result, class_map) + result["warnings"]
+        if regions:
+            result["regions"] = dict(regions)
         sources = {
             "map": map_path,
             "reference": labels_path,

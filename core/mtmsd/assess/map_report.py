@@ -55,7 +55,7 @@ def report_of_map(
     baselines = [{"seconds": None, **baseline} for baseline in accuracy["baselines"]]
     accuracy = {**accuracy, "baselines": baselines}
     with ExitStack() as stack:
-        scene, labels = None, _none(classes)
+        scene, labels = None, no_labels(classes)
         if scene_path and training_path:
             scene = stack.enter_context(Scene.open(scene_path, exclude=exclude, masks=masks))
             labels = read_labels(
@@ -75,6 +75,7 @@ def report_of_map(
         )
 
 
-def _none(classes: Sequence[Any]) -> Labels:
+def no_labels(classes: Sequence[Any]) -> Labels:
+    """Return labels without pixels, where none are at hand."""
     empty = np.zeros(0, np.int32)
     return Labels(empty, empty, empty.astype(np.uint16), empty, tuple(classes))

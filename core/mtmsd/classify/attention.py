@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from mtmsd.classify.classifier import Classifier, stage_reader
-from mtmsd.classify.training import TrainingSet
+from mtmsd.classify.classifier import Classifier, Selection, stage_reader
+from mtmsd.classify.network import Streams
 
 AT_ONCE = 512
 MOST = 20_000
 """Samples that are looked at."""
 
 
+class ReadSamples(Protocol):
+    """A training set of the network (mtmsd.classify.training)."""
+
+    @property
+    def samples(self) -> Any:
+        """With ``upright``: which samples are not turned."""
+
+    def streams(self, index: np.ndarray, local: Selection, global_: Selection) -> Streams:
+        """Return what the fusion takes."""
+
+
 @torch.no_grad()
-def fusion_weights(samples: TrainingSet, classifier: Classifier) -> dict[str, Any] | None:
+def fusion_weights(samples: ReadSamples, classifier: Classifier) -> dict[str, Any] | None:
     """Mean weight of each timestep and stage over training pixels, channels and members.
 
     Returns

@@ -35,6 +35,7 @@ from mtmsd.files.model_check import (
     read_temperature,
 )
 from mtmsd.files.tensor_file import load_arrays, save_tensors
+from mtmsd.regions.classifier import RegionClassifier
 from mtmsd.reporting import Reporter
 from mtmsd.settings import ClassifierSettings
 from mtmsd.spectral.classifier import KIND, SpectralClassifier
@@ -112,6 +113,22 @@ class Classifier:
     metadata: dict[str, Any] = field(default_factory=dict)
     runtime: ClassVar[str] = "torch"
     """What computes its tiles, by name."""
+    mapped_by: ClassVar[str] = "tiles"
+    """What maps with it, by name."""
+    needs_torch: ClassVar[bool] = True
+
+    @property
+    def can_disagree(self) -> bool:
+        """Whether it has members of which one can map how far they differ."""
+        return self.settings.members > 1
+
+    @property
+    def diffusion_network(self) -> Classifier:
+        """The network that can be exported."""
+        return self
+
+    def beside_network(self) -> None:
+        """Return what an exported file has beside the network: nothing."""
 
     def to(self, device: torch.device) -> Classifier:
         """Move everything to that device, and lay it out as the settings say.
@@ -237,7 +254,9 @@ class Classifier:
         return cls(model, settings, classes, noise, local, global_, members, metadata["metadata"])
 
 
-def load_classifier(path: Path) -> Classifier | SpectralClassifier | StackClassifier:
+def load_classifier(
+    path: Path,
+) -> Classifier | SpectralClassifier | StackClassifier | RegionClassifier:
     """Read a classifier file of any kind.
 
     Raises
@@ -251,6 +270,8 @@ def load_classifier(path: Path) -> Classifier | SpectralClassifier | StackClassi
             return SpectralClassifier.from_arrays(arrays, metadata)
         if "stack" in metadata:
             return StackClassifier.from_arrays(arrays, metadata, _from_arrays)
+        if "regions" in metadata:
+            return RegionClassifier.from_arrays(arrays, metadata)
         return _from_arrays(arrays, metadata)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mtmsd import __version__
+from mtmsd.classify.attention import fusion_weights
 from mtmsd.classify.classifier import Classifier, Selection, stage_reader
 from mtmsd.classify.ensemble import voters
 from mtmsd.classify.fusions import fusion_named
@@ -229,6 +231,10 @@ class TrainingSet:
     def with_settings(self, settings: ClassifierSettings) -> TrainingSet:
         """Return the same features, to be learnt with other settings."""
         return dataclasses.replace(self, settings=settings)
+
+    def looks_at(self, classifier: Classifier) -> dict[str, Any] | None:
+        """Return how the fusion weighs timesteps and stages, if it does."""
+        return fusion_weights(self, classifier)
 
     def brief(self) -> TrainingSet:
         """Return what is fitted where many fits are needed: one member, half as long."""

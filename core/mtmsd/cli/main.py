@@ -35,6 +35,7 @@ from mtmsd.cli.options import (
     regions,
     resume,
 )
+from mtmsd.cli.regions import regions as region_command
 from mtmsd.cli.running import run_command
 
 
@@ -353,7 +354,7 @@ def _with_features(values: dict[str, Any], features: str | None) -> dict[str, An
     return values
 
 
-for command in EXCHANGE:
+for command in (*EXCHANGE, region_command):
     cli.add_command(command)
 
 

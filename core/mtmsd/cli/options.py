@@ -257,6 +257,12 @@ regions = together(
     ),
     click.option("--region-layer", metavar="FILE.gpkg", help="Where they go instead."),
     click.option("--region-map", metavar="FILE.tif", help="Where their class map goes instead."),
+    click.option(
+        "--region-out",
+        "region_output",
+        metavar="FILE",
+        help="Keep the learnt regions (.safetensors), to map other scenes with.",
+    ),
 )
 
 

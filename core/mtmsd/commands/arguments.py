@@ -174,7 +174,8 @@ def command_line(command: str, arguments: Any) -> str:
     for field in dataclasses.fields(arguments):
         name, value = field.name, getattr(arguments, field.name)
         if name in _POSITIONAL.get(command, ("scene", "labels")):
-            positional += map(str, value) if isinstance(value, list) else [str(value)]
+            given = value if isinstance(value, list) else [] if value is None else [value]
+            positional += map(str, given)
         elif value is True:
             options.append(f"--{name.replace('_', '-')}")
         elif isinstance(value, list):
@@ -205,6 +206,7 @@ _OPTIONS = {
     "model_output": "--model-out",
     "classifier_output": "--classifier-out",
     "json_output": "--json-out",
+    "region_output": "--region-out",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,20 @@ class Arguments(Masked):
     """The map's confidence raster, whose reliability is then told."""
 
 
-def run(arguments: Arguments, reporter: Reporter, commands: Sequence[str] = ()) -> dict[str, Any]:
+def run(
+    arguments: Arguments,
+    reporter: Reporter,
+    commands: Sequence[str] = (),
+    regions: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Compare the map with the labels, write the report, return the figures.
 
-    ``commands`` are those that made the map, for the report.
+    Parameters
+    ----------
+    commands : sequence of str
+        Those that made the map, for the report.
+    regions : mapping, optional
+        Figures of regions beside the map, for the report.
     """
     check_outputs(
         [
@@ -85,6 +95,7 @@ def run(arguments: Arguments, reporter: Reporter, commands: Sequence[str] = ()) 
         exclude=arguments.exclude,
         masks=arguments.masks(),
         confidence_path=arguments.confidence,
+        regions=regions,
         commands=commands,
         reporter=reporter,
     )

@@ -8,7 +8,7 @@ from typing import Any
 from mtmsd.commands.inputs import open_scene
 from mtmsd.commands.libraries import open_training
 from mtmsd.commands.method import AUTO, METHOD, STACK
-from mtmsd.commands.outputs import check_vectors
+from mtmsd.commands.outputs import check_endings, check_vectors
 from mtmsd.errors import InputError
 from mtmsd.reporting import Reporter
 
@@ -44,6 +44,21 @@ def check_doubtful(classifier: str, doubtful: Path | None) -> None:
         )
 
 
+def check_regions(arguments: Any) -> None:
+    """Refuse what is said of regions where none are asked for, and a name of their file."""
+    check_endings(arguments.region_output, (".safetensors",), "a classifier")
+    given = [
+        name
+        for name in ("region_size", "region_layer", "region_map", "region_output")
+        if getattr(arguments, name)
+    ]
+    if given and not arguments.regions:
+        raise InputError(
+            f"No regions are asked for, but {', '.join(given)} is given.",
+            hint="Add '--regions supertokens'.",
+        )
+
+
 def check_labels(arguments: Any) -> None:
     """Find what is wrong with the labels now rather than after hours of pretraining."""
     from mtmsd.labels.read import read_labels
@@ -52,7 +67,7 @@ def check_labels(arguments: Any) -> None:
     with open_scene(arguments.scene, arguments.exclude, silent, arguments.masks()) as scene:
         labels, _ = open_training(arguments, arguments.labels, arguments.class_field, scene, silent)
         if arguments.regions:
-            from mtmsd.regions.learner import check_size
+            from mtmsd.regions.blocks import check_size
             from mtmsd.regions.methods import regions_named
 
             regions_named(arguments.regions)

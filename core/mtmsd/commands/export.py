@@ -37,17 +37,15 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         )
     runtime = runtime_for(arguments.classifier, "torch")
     from mtmsd.onnx.export import export
-    from mtmsd.spectral.classifier import SpectralClassifier
-    from mtmsd.stack.classifier import StackClassifier
 
     reporter.phase("export", "Writing the classifier as ONNX")
     classifier = runtime.classifiers.load_classifier(arguments.classifier)
-    if isinstance(classifier, SpectralClassifier) or (
-        isinstance(classifier, StackClassifier) and classifier.network is None
-    ):
+    if classifier.diffusion_network is None:
         raise InputError(
             f"{arguments.classifier} holds no diffusion network; there is no network to export.",
-            hint="The engine without torch maps with this file as it is.",
+            hint="Only the engine with torch maps with this file."
+            if classifier.needs_torch
+            else "The engine without torch maps with this file as it is.",
         )
     export(classifier, arguments.output, reporter)
     reporter.artifact("classifier", arguments.output)

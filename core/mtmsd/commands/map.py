@@ -19,7 +19,7 @@ from mtmsd.commands.arguments import (
     Source,
     command_line,
 )
-from mtmsd.commands.checks import check_choices, check_doubtful, check_labels
+from mtmsd.commands.checks import check_choices, check_doubtful, check_labels, check_regions
 from mtmsd.commands.libraries import check_library, open_training
 from mtmsd.commands.method import AUTO, METHOD, STACK, check_backbone, check_method, classifier_for
 from mtmsd.commands.outputs import check_outputs, check_rasters, check_vectors
@@ -69,6 +69,8 @@ class Arguments(Rasters, Libraries, Method, Masked):
     """The regions: .gpkg, .shp, .geojson or .fgb; beside the map if not given."""
     region_map: Path | None = None
     """Their class map; beside the map if not given."""
+    region_output: Path | None = None
+    """Where the learnt regions are kept, .safetensors."""
     holdout: float = 0.25
     guard: Pixels = 0
     split: str = "auto"
@@ -106,7 +108,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     region_layer, region_map = arguments.region_files()
     optional = (
         arguments.report, arguments.polygons, arguments.next_labels, arguments.doubtful,
-        region_layer, region_map,
+        region_layer, region_map, arguments.region_output,
     )  # fmt: skip
     others = [*arguments.layers().values(), *(path for path in optional if path)]
     check_outputs(
@@ -128,6 +130,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     )
     check_rasters(arguments.output, *arguments.layers().values(), region_map)
     check_vectors(arguments.polygons, arguments.next_labels, region_layer)
+    check_regions(arguments)
     settings = arguments.chosen()
     check_choices(arguments.classifier, arguments.split, arguments.holdout)
     meant = classifier_for(arguments.classifier, arguments.preset)
@@ -288,7 +291,8 @@ class _Sequence:
             scene=given.scene,
             labels=given.labels,
             output=layer,
-            raster=raster,
+            map=raster,
+            classifier_output=given.region_output,
             kind=given.regions,
             size=given.region_size,
             **given.mask_arguments(),
@@ -299,13 +303,19 @@ class _Sequence:
         parted = self._train_arguments(results["model"])
         if given.validation:
             parted = replace(parted, holdout=given.holdout)
-        overall = (results["accuracy"] or {}).get("overall")
-        return regions.make_regions(
-            arguments,
-            lambda labels: train.held_out(parted, labels),
-            self._reporter,
-            pixel_map=overall,
+        silent = Reporter()  # the warnings of both files were told before
+        learnt = regions.learn(
+            self._work, self._steps, arguments, parted, self._reporter, opening=silent
         )
+        made = regions.write(
+            self._work,
+            arguments,
+            learnt,
+            self._reporter,
+            opening=silent,
+            pixel_map=(results["accuracy"] or {}).get("overall"),
+        )
+        return {name: made[name] for name in ("regions", "region_map", "region_figures")}
 
     def _assess(self, results: dict[str, Any]) -> dict[str, Any]:
         """Assess the finished map; that it cannot be assessed is told, and the map stands."""
@@ -329,7 +339,8 @@ class _Sequence:
                 exclude=given.exclude,
                 confidence=Source(str(given.confidence)) if given.confidence else None,
             )
-            accuracy = assess.run(arguments, self._reporter, commands)
+            told = results.get("region_figures")
+            accuracy = assess.run(arguments, self._reporter, commands, told)
         elif given.report:
             accuracy = self._report_held_out(given.report, results, commands)
         else:

@@ -19,6 +19,7 @@ from mtmsd.commands import (
     mosaic,
     nextlabels,
     pretrain,
+    regions,
     train,
     vectorize,
 )
@@ -33,6 +34,7 @@ COMMANDS: dict[str, ModuleType] = {
     "export": export,
     "exportpixels": exportpixels,
     "vectorize": vectorize,
+    "regions": regions,
     "nextlabels": nextlabels,
     "change": change,
     "mosaic": mosaic,

@@ -127,7 +127,8 @@ def _run_in(
     if model and not stack and arguments.chosen().classifier.rare_classes:
         reporter.warning("The setting rare_classes changes nothing: only the stack knows it.")
     if model and arguments.classifier in (METHOD, STACK):
-        check_method(arguments.chosen().classifier, model.patch_size)
+        learnt_by = model.metadata["settings"]["pretrain"].get("backbone", "unet")
+        check_method(arguments.chosen().classifier, model.patch_size, learnt_by)
     with scene_of(model, arguments, reporter) as scene:
         labels, library = open_training(
             arguments, arguments.labels, arguments.class_field, scene, reporter
@@ -160,11 +161,11 @@ def _run_in(
             )["temperature"]
     reporter.phase("fit", "Learning the classes from all polygons")
     classifier = samples.fit(None, seed=arguments.seed, reporter=reporter)
-    classifier.metadata |= _told(accuracy)
+    classifier.metadata |= told(accuracy)
     if temperature is not None:
         classifier.metadata["temperature"] = temperature
-    if arguments.classifier == METHOD:
-        classifier.metadata["weights"] = _weights(samples, classifier, reporter)
+    if weights := _weights(samples, classifier, reporter):
+        classifier.metadata["weights"] = weights
     classifier.save(arguments.output)
     reporter.artifact("classifier", arguments.output)
     results = {"classifier": arguments.output, "pixels": len(labels), "accuracy": accuracy}
@@ -180,10 +181,9 @@ def _run_in(
 
 def _weights(samples: Any, classifier: Any, reporter: Reporter) -> Any:
     from mtmsd.assess.informing import Informing
-    from mtmsd.classify.attention import fusion_weights
 
     return Informing(reporter).attempt(
-        "What the model looks at cannot be said", lambda: fusion_weights(samples, classifier)
+        "What the model looks at cannot be said", lambda: samples.looks_at(classifier)
     )
 
 
@@ -348,7 +348,7 @@ def _temperature(arguments: Arguments, samples: AnyTrainingSet, reporter: Report
     return found
 
 
-def _told(accuracy: dict[str, Any] | None) -> dict[str, Any]:
+def told(accuracy: dict[str, Any] | None) -> dict[str, Any]:
     """What the classifier's file says of its accuracy, and the temperature that calibrates it.
 
     Seconds are left out: the same input gives the same file. A temperature of pixels beside
@@ -357,7 +357,7 @@ def _told(accuracy: dict[str, Any] | None) -> dict[str, Any]:
     if accuracy is None:
         return {"accuracy": None}
     baselines = [{k: v for k, v in b.items() if k != "seconds"} for b in accuracy["baselines"]]
-    told: dict[str, Any] = {"accuracy": {**accuracy, "baselines": baselines}}
+    said: dict[str, Any] = {"accuracy": {**accuracy, "baselines": baselines}}
     if accuracy["calibration"] and not accuracy["optimistic"]:
-        told["temperature"] = accuracy["calibration"]["temperature"]
-    return told
+        said["temperature"] = accuracy["calibration"]["temperature"]
+    return said

@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Union
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
@@ -17,20 +18,32 @@ from mtmsd.errors import InputError
 from mtmsd.mapping.block_store import BlockStore
 from mtmsd.mapping.decision import Window
 from mtmsd.mapping.runtimes import Device
-from mtmsd.mapping.spectra import SpectralMapper
-from mtmsd.mapping.stack import StackMapper
-from mtmsd.mapping.tiles import TiledClassifier, TileMapper
 from mtmsd.reporting import Reporter
 from mtmsd.scene import output
 from mtmsd.scene.raster import Scene
-from mtmsd.spectral.classifier import SpectralClassifier
-from mtmsd.stack.classifier import StackClassifier
 
 BLOCK = 384
 """Side of a block in pixels, the unit of reading, writing and memory."""
 
-AnyClassifier = Union[TiledClassifier, SpectralClassifier, StackClassifier]
-AnyMapper = Union[TileMapper, SpectralMapper, StackMapper]
+if TYPE_CHECKING:
+    from mtmsd.mapping.regions import RegionMapper
+    from mtmsd.mapping.spectra import SpectralMapper
+    from mtmsd.mapping.stack import StackMapper
+    from mtmsd.mapping.tiles import TiledClassifier, TileMapper
+    from mtmsd.regions.classifier import RegionClassifier
+    from mtmsd.spectral.classifier import SpectralClassifier
+    from mtmsd.stack.classifier import StackClassifier
+
+    AnyClassifier = Union[TiledClassifier, SpectralClassifier, StackClassifier, RegionClassifier]
+    AnyMapper = Union[TileMapper, SpectralMapper, StackMapper, RegionMapper]
+
+MAPPERS = {
+    "tiles": "mtmsd.mapping.tiles:TileMapper",
+    "spectra": "mtmsd.mapping.spectra:SpectralMapper",
+    "stack": "mtmsd.mapping.stack:StackMapper",
+    "regions": "mtmsd.mapping.regions:RegionMapper",
+}
+"""What maps, by the name that a classifier has for it; imported when it is needed."""
 
 
 def classify(
@@ -111,17 +124,15 @@ def mapper_of(
     InputError
         If there is no ensemble whose members could disagree.
     """
-    if isinstance(classifier, StackClassifier):
-        return StackMapper(scene, classifier, device, compare=compare)
-    members = 1 if isinstance(classifier, SpectralClassifier) else classifier.settings.members
-    if compare and members < 2:
+    if compare and not classifier.can_disagree:
         raise InputError(
             "The classifier is no ensemble, so there is no disagreement to map.",
             hint="Ask for the entropy, or train with two or more members.",
         )
-    if isinstance(classifier, SpectralClassifier):
-        return SpectralMapper(scene, classifier)
-    return TileMapper(scene, classifier, device, compare=compare)
+    mapper: AnyMapper = resolve_name(MAPPERS[classifier.mapped_by])(
+        scene, classifier, device, compare=compare
+    )
+    return mapper
 
 
 def _mapped(

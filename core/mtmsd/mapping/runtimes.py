@@ -136,6 +136,8 @@ def _missing(runtime: RuntimeParts, classifier: Path) -> MachineError:
         "onnxruntime": "Install one of 'onnxruntime' and, for NVIDIA cards, "
         "'onnxruntime-gpu[cuda,cudnn]'; or choose the .safetensors classifier.",
     }
+    if runtime.package == "torch" and "regions" in metadata_of(classifier, "classifier"):
+        advice["torch"] = "Use the full engine: learnt regions cannot be exported."
     return MachineError(
         f"{classifier.name} needs {runtime.package}, which the engine's Python {sys.executable} "
         "lacks.",

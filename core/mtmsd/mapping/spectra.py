@@ -6,6 +6,7 @@ import numpy as np
 
 from mtmsd.mapping.block_store import BegunBlock
 from mtmsd.mapping.decision import Block, Tick, Window, blank, decide, no_tick
+from mtmsd.mapping.runtimes import Device
 from mtmsd.scene.raster import Scene
 from mtmsd.spectral.classifier import SpectralClassifier
 
@@ -16,7 +17,14 @@ STRIP = 32
 class SpectralMapper:
     """Maps windows with a classifier of spectra: a pure function window -> block."""
 
-    def __init__(self, scene: Scene, classifier: SpectralClassifier) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        classifier: SpectralClassifier,
+        device: Device = "cpu",
+        *,
+        compare: bool = False,
+    ) -> None:
         self.scene = scene
         self.classifier = classifier
 

@@ -70,6 +70,13 @@ class ExportedClassifier:
     metadata: dict[str, Any] = field(default_factory=dict)
     runtime: ClassVar[str] = "onnx"
     """What computes its tiles, by name."""
+    mapped_by: ClassVar[str] = "tiles"
+    """What maps with it, by name."""
+
+    @property
+    def can_disagree(self) -> bool:
+        """Whether it has members of which one can map how far they differ."""
+        return self.settings.members > 1
 
     @property
     def temperature(self) -> float:

@@ -47,8 +47,7 @@ def export(classifier: Classifier | StackClassifier, path: Path, reporter: Repor
     InputError
         If it is larger than an ONNX file can be.
     """
-    stack = classifier if isinstance(classifier, StackClassifier) else None
-    network = cast(Classifier, stack.network if stack else classifier)
+    network = cast(Classifier, classifier.diffusion_network)
     votes = _Votes(network).to(torch.device("cpu")).eval()
     size = sum(4 * tensor.numel() for tensor in votes.state_dict().values())
     if size > LARGEST:
@@ -59,9 +58,9 @@ def export(classifier: Classifier | StackClassifier, path: Path, reporter: Repor
         )
     arrays = network.model.whitening.arrays()
     metadata: dict[str, Any] = {**network.header(), "width": network.model.width}
-    if stack:
-        arrays |= {STACK_PREFIX + name: array for name, array in stack.arrays().items()}
-        metadata["stack"] = stack.header()
+    if beside := classifier.beside_network():
+        arrays |= {STACK_PREFIX + name: array for name, array in beside[0].items()}
+        metadata["stack"] = beside[1]
     model = _traced(votes, network)
     reporter.check_canceled()
     save_graph(path, model, arrays, metadata)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,12 @@ class Derivative:
         gap = np.ones(len(neighbours)) if by_index else np.diff(wavelengths)
         first = np.flatnonzero(neighbours & (gap > 0))  # detectors may overlap
         return cls(first, gap[first].astype(np.float32), by_index)
+
+    @classmethod
+    def of_model(cls, metadata: Mapping[str, Any]) -> Derivative:
+        """Pair neighbours among the bands that a model file lists."""
+        known = [np.nan if w is None else w for w in metadata["wavelengths"]]
+        return cls.of(np.array(known, np.float64), metadata["bands"])
 
     def __len__(self) -> int:
         return len(self.first)

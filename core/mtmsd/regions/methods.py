@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from mtmsd import __version__
 from mtmsd.labels.labels import Labels
-from mtmsd.regions.learner import (
-    Answers,
-    BlockReader,
-    achievable_accuracy,
-    answers,
-    check_size,
-    learn,
-    usual_size,
-)
-from mtmsd.regions.mapping import write_regions
-from mtmsd.regions.network import SupertokenNetwork
+from mtmsd.regions.answers import Answers, answers
+from mtmsd.regions.blocks import BlockReader, check_size, usual_size
+from mtmsd.regions.classifier import SUPERTOKENS, RegionClassifier, RegionSettings
+from mtmsd.regions.derivative import Derivative
+from mtmsd.regions.learner import learn
 from mtmsd.reporting import Reporter
+from mtmsd.scene.pixels import read_spectra
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.whitening import fit_whitening
+from mtmsd.spectral.classifier import SceneBands
 from mtmsd.tables import named
+
+COMPONENTS = 16
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,15 @@ class Supertokens:
     """Regions that are learnt with their classes; see :mod:`mtmsd.regions.network`."""
 
     reader: BlockReader
+    model: SceneBands
 
     @classmethod
     def of(
         cls, scene: Scene, labels: Labels, size: int, seed: int, reporter: Reporter
     ) -> Supertokens:
-        """Prepare a scene; ``size`` in pixels, 0: by the labels.
+        """Fit the whitening, and the scaling over the labelled pixels.
+
+        ``size`` is in pixels, 0: by the labels.
 
         Raises
         ------
@@ -43,56 +45,45 @@ class Supertokens:
         """
         size = size or min(usual_size(labels), scene.height, scene.width)
         check_size(size, scene)
-        return cls(BlockReader.of(scene, labels, size, seed, reporter))
+        whitening = fit_whitening(scene, COMPONENTS, seed=seed, tick=reporter.check_canceled)
+        spectra = read_spectra(scene, labels.rows, labels.cols, reporter).T
+        model = SceneBands.of(scene, spectra.mean(1))
+        derivative = Derivative.of_model(model.metadata)
+        if derivative.by_index:
+            reporter.warning(
+                f"{scene.name} does not tell all wavelengths: the derivative of its spectra is "
+                "taken by the bands' numbers."
+            )
+        both = np.concatenate([spectra, derivative(spectra)]).astype(np.float32)
+        scale = (1 / np.maximum(both.std(1), 1e-6)).astype(np.float32)
+        return cls(BlockReader(scene, whitening, derivative, size, both.mean(1), scale), model)
 
     @property
     def size(self) -> int:
         """Side in pixels of the squares in which regions begin."""
         return self.reader.size
 
-    def learn(self, labels: Labels, *, seed: int, reporter: Reporter) -> SupertokenNetwork:
+    def learn(self, labels: Labels, *, seed: int, reporter: Reporter) -> RegionClassifier:
         """Learn regions and classes from labelled pixels."""
-        return learn(self.reader, labels, seed=seed, reporter=reporter)
+        return RegionClassifier(
+            self.model,
+            self.reader.whitening,
+            RegionSettings(SUPERTOKENS, self.size, seed),
+            labels.classes,
+            self.reader.mean,
+            self.reader.scale,
+            learn(self.reader, labels, seed=seed, reporter=reporter),
+            {"version": __version__, "seed": seed, "samples": len(labels)},
+        )
 
-    def answers(self, network: SupertokenNetwork, labels: Labels) -> Answers:
+    def answers(self, classifier: RegionClassifier, labels: Labels) -> Answers:
         """Return what is mapped at labelled pixels."""
-        return answers(self.reader, network, labels)
-
-    def write(self, network: SupertokenNetwork, labels: Labels, **options: Any) -> int:
-        """Write the regions of the scene; see :func:`mtmsd.regions.mapping.write_regions`."""
-        return write_regions(self.reader, network, labels.classes, **options)
+        return answers(classifier, self.reader, labels)
 
 
-REGIONS: dict[str, type[Supertokens]] = {"supertokens": Supertokens}
+REGIONS: dict[str, type[Supertokens]] = {SUPERTOKENS: Supertokens}
 
 
 def regions_named(name: str) -> type[Supertokens]:
     """Return the way to make regions of that name; raises :class:`InputError` if there is none."""
     return named("kind of regions", name, REGIONS)
-
-
-def held_out_figures(
-    method: Supertokens,
-    splits: tuple[tuple[Labels, Labels], ...],
-    *,
-    seed: int,
-    reporter: Reporter,
-) -> dict[str, Any] | None:
-    """Learn without the held-out labels of each split, and say what becomes of them.
-
-    Returns
-    -------
-    dict or None
-        JSON-able: ``overall``, the share of held-out pixels whose region has their class;
-        ``achievable``, what it would be if every region had the class of most of its held-out
-        pixels; ``n``, these pixels. None without splits.
-    """
-    right, ceiling, n = 0.0, 0.0, 0
-    for number, (train, test) in enumerate(splits, 1):
-        reporter.phase("regions", f"Regions without held-out labels, {number} of {len(splits)}")
-        network = method.learn(train, seed=seed, reporter=reporter)
-        found = method.answers(network, test)
-        right += float((found.predicted == test.values).sum())
-        ceiling += achievable_accuracy(found.region, np.asarray(test.values)) * len(test)
-        n += len(test)
-    return {"overall": right / n, "achievable": ceiling / n, "n": n} if n else None

@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,16 @@ class SceneBands:
 
     metadata: dict[str, Any]
     mean_spectrum: np.ndarray
+
+    @classmethod
+    def of(cls, scene: Scene, mean_spectrum: np.ndarray) -> SceneBands:
+        """Note the bands of a scene, and which scene it is."""
+        metadata = {
+            "version": __version__,
+            **describe_bands(scene.used, scene.wavelengths),
+            **scene.origin(),
+        }
+        return cls(metadata, mean_spectrum)
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,12 @@ class SpectralClassifier:
     values: np.ndarray
     groups: np.ndarray
     metadata: dict[str, Any] = field(default_factory=dict)
+    mapped_by: ClassVar[str] = "spectra"
+    """What maps with it, by name."""
+    can_disagree: ClassVar[bool] = False
+    """Whether it has parts of which one can map how far they differ."""
+    needs_torch: ClassVar[bool] = False
+    diffusion_network: ClassVar[None] = None
 
     @cached_property
     def fitted(self) -> Fitted:
@@ -184,12 +200,7 @@ class SpectralTrainingSet:
             reporter.warning(thinning_sentence(len(kept), len(labels)))
         reporter.phase("features", "Reading the spectra of the training pixels")
         spectra = read_spectra(scene, labels.rows, labels.cols, reporter)
-        metadata = {
-            "version": __version__,
-            **describe_bands(scene.used, scene.wavelengths),
-            **scene.origin(),
-        }
-        return cls(method, labels, spectra, SceneBands(metadata, spectra.mean(0)), library)
+        return cls(method, labels, spectra, SceneBands.of(scene, spectra.mean(0)), library)
 
     def fit(
         self, index: np.ndarray | None = None, *, seed: int, reporter: Reporter
@@ -229,6 +240,9 @@ class SpectralTrainingSet:
         """Class probabilities (n, K) of labelled pixels, and the likeliest class (n,)."""
         found = self.predict(classifier, index)
         return found, found.argmax(1)
+
+    def looks_at(self, classifier: SpectralClassifier) -> None:
+        """Return how timesteps and stages weigh: there are none."""
 
     def brief(self) -> SpectralTrainingSet:
         """Return what is fitted where many fits are needed: the same, it takes seconds."""

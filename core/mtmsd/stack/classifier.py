@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, Union
+from typing import Any, ClassVar, Protocol, Union
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -150,11 +150,21 @@ class StackClassifier:
     values: np.ndarray
     network: Network | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    mapped_by: ClassVar[str] = "stack"
+    """What maps with it, by name."""
+    can_disagree: ClassVar[bool] = True
+    """Whether it has parts of which one can map how far they differ."""
+    needs_torch: ClassVar[bool] = False
 
     @property
     def temperature(self) -> float:
         """What calibrates the probabilities; 1 changes nothing."""
         return read_temperature(self.metadata)
+
+    @property
+    def diffusion_network(self) -> Network | None:
+        """The network that can be exported."""
+        return self.network
 
     @property
     def listens_to_network(self) -> bool:
@@ -233,6 +243,10 @@ class StackClassifier:
         if self.network is not None:
             header["network"] = self.network.header()
         return header
+
+    def beside_network(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays and header of all but the network, for an exported file."""
+        return self.arrays(), self.header()
 
     def save(self, path: Path) -> None:
         """Write the classifier file."""

@@ -10,7 +10,6 @@ from affine import Affine
 
 from mtmsd import __version__
 from mtmsd.errors import InputError
-from mtmsd.files.model_check import describe_bands
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.splits import Split
 from mtmsd.libraries.training import TrainingLibrary
@@ -59,6 +58,9 @@ class NetworkTrainingSet(Protocol):
 
     def predict(self, classifier: Any, index: np.ndarray) -> np.ndarray:
         """Class probabilities (n, K) of labelled pixels."""
+
+    def looks_at(self, classifier: Any) -> dict[str, Any] | None:
+        """Return how the fusion weighs timesteps and stages, if it does."""
 
     def brief(self) -> NetworkTrainingSet:
         """Return one that learns in less time, for many fits."""
@@ -128,13 +130,9 @@ class StackTrainingSet:
             reporter.warning(fitted.noise.sentence())
         reader = FeatureReader(scene, fitted)
         features = reader.at(labels.rows, labels.cols, reporter)
-        metadata = {
-            "version": __version__,
-            **describe_bands(scene.used, scene.wavelengths),
-            **scene.origin(),
-            **({"noise": fitted.noise.described()} if fitted.noise else {}),
-        }
-        model = SceneBands(metadata, fitted.mean)
+        model = SceneBands.of(scene, fitted.mean)
+        if fitted.noise:
+            model.metadata["noise"] = fitted.noise.described()
         return cls(labels, features, fitted, model, scene.transform, network, library, rare)
 
     @property
@@ -298,6 +296,12 @@ class StackTrainingSet:
         """Class probabilities (n, K) of labelled pixels, and the likeliest class (n,)."""
         found = self.predict(classifier, index)
         return found, found.argmax(1)
+
+    def looks_at(self, classifier: StackClassifier) -> dict[str, Any] | None:
+        """Return how timesteps and stages weigh in the network, if it is listened to."""
+        if self.network is None or not classifier.listens_to_network:
+            return None
+        return self.network.looks_at(classifier.network)
 
     def brief(self) -> StackTrainingSet:
         """Return what is fitted where many fits are needed: the weights as they are."""
