@@ -20,10 +20,18 @@ from .algorithms.map import Map
 from .algorithms.mosaic import Mosaic
 from .algorithms.nextlabels import NextLabels
 from .algorithms.pretrain import Pretrain
+from .algorithms.regions import Regions
 from .algorithms.train import Train
 from .algorithms.vectorize import Vectorize
 from .models import MODELS, ShippedModel
-from .styling import ClassMapStyle, ConfidenceStyle, PlainStyle, PointStyle, PolygonStyle
+from .styling import (
+    ClassMapStyle,
+    ConfidenceStyle,
+    PlainStyle,
+    PointStyle,
+    PolygonStyle,
+    RegionStyle,
+)
 
 
 class MtmsdProvider(QgsProcessingProvider):
@@ -48,6 +56,7 @@ class MtmsdProvider(QgsProcessingProvider):
             "ENTROPY": PlainStyle(),
             "DISAGREEMENT": PlainStyle(),
             "POLYGONS": PolygonStyle(),
+            "REGIONS": RegionStyle(),
             "POINTS": PointStyle(),
             "PIXELS": PlainStyle(),
             "MOSAIC": ClassMapStyle(),
@@ -90,6 +99,7 @@ class MtmsdProvider(QgsProcessingProvider):
             Classify(),
             ClassifyScenes(),
             Assess(),
+            Regions(),
             Vectorize(),
             NextLabels(),
             Change(),

@@ -56,6 +56,11 @@ def style_confidence(layer: QgsRasterLayer) -> None:
 
 def style_polygons(layer: QgsVectorLayer) -> None:
     """Give the regions of a map the names and colours that each of them carries."""
+    style_regions(layer, _classes_of(layer))
+
+
+def _classes_of(layer: QgsVectorLayer) -> list[tuple[int, str, str]]:
+    """Return number, name and colour of each class that regions carry."""
     found = {
         (f["class_id"], f["class_name"], f["color"])
         for f in layer.getFeatures(
@@ -64,7 +69,7 @@ def style_polygons(layer: QgsVectorLayer) -> None:
             .setSubsetOfAttributes(["class_id", "class_name", "color"], layer.fields())
         )
     }
-    style_regions(layer, sorted(found))
+    return sorted(found)
 
 
 def style_regions(layer: QgsVectorLayer, classes: Iterable[tuple[int, str, str]]) -> None:
@@ -74,6 +79,20 @@ def style_regions(layer: QgsVectorLayer, classes: Iterable[tuple[int, str, str]]
         ink = color or "#888888"
         outline = {"color": ink, "style": "no", "outline_color": ink, "outline_width": "0.4"}
         symbol = QgsFillSymbol.createSimple(outline)
+        categories.append(QgsRendererCategory(value, symbol, name or str(value)))
+    layer.setRenderer(QgsCategorizedSymbolRenderer("class_id", categories))
+    layer.triggerRepaint()
+
+
+def style_edges(layer: QgsVectorLayer) -> None:
+    """Tint learnt regions in the colours that they carry; white edges part those of one class."""
+    categories = []
+    for value, name, color in _classes_of(layer):
+        ink = QColor(color or "#888888")
+        fill = f"{ink.red()},{ink.green()},{ink.blue()},90"
+        symbol = QgsFillSymbol.createSimple(
+            {"color": fill, "outline_color": "#ffffff", "outline_width": "0.2"}
+        )
         categories.append(QgsRendererCategory(value, symbol, name or str(value)))
     layer.setRenderer(QgsCategorizedSymbolRenderer("class_id", categories))
     layer.triggerRepaint()
@@ -175,6 +194,14 @@ class PolygonStyle(_Style):
     def apply(self, layer: QgsMapLayer) -> None:
         """Set the colours that are in the file."""
         style_polygons(layer)
+
+
+class RegionStyle(_Style):
+    """For learnt regions."""
+
+    def apply(self, layer: QgsMapLayer) -> None:
+        """Set outlines that the class map below is seen through."""
+        style_edges(layer)
 
 
 class PointStyle(_Style):

@@ -9,6 +9,7 @@ ROLE = "mtmsd/role"
 MAP, PREVIEW, CONFIDENCE, TRAINING = "map", "preview", "confidence", "training"
 REGIONS, POINTS, DOUBTFUL = "regions", "points", "doubtful"
 OTHER_MAP = "other_map"
+EDGES, REGION_MAP = "edges", "region-map"
 
 
 def role(layer: QgsMapLayer) -> str:

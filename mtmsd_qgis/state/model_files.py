@@ -21,7 +21,8 @@ from .scene_state import JOBS, STEP_FILES, SceneState
 
 SUFFIX = ".safetensors"
 _MADE = re.compile(
-    r"(map|preview|confidence|probabilities|probabilities_map|polygons|points|doubtful|report)"
+    r"(map|preview|confidence|probabilities|probabilities_map|polygons|points|doubtful|report"
+    r"|regions|region_map)"
     r"(_\d+)?\.(tif|gpkg|html|json)"
 )
 """What the dock calls what it makes of a scene; training polygons and models are not among it."""
@@ -57,7 +58,7 @@ class ModelFile:
     @property
     def has_network(self) -> bool:
         """Whether it is a classifier with a diffusion network, the part that ONNX is for."""
-        plain = "spectral" in self.metadata or "stack" in self.metadata
+        plain = not {"spectral", "stack", "regions"}.isdisjoint(self.metadata)
         return self.metadata.get("kind") == CLASSIFIER and (not plain or "network" in self.metadata)
 
 

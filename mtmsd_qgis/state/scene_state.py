@@ -10,7 +10,17 @@ from typing import Any
 from ..common.classifiers import STACK
 from .training.classes import LandClass, from_json, to_json
 
-STEP_FILES = ("output", "confidence", "probabilities", "report", "unwanted", "doubtful", "mosaic")
+STEP_FILES = (
+    "output",
+    "confidence",
+    "probabilities",
+    "report",
+    "unwanted",
+    "doubtful",
+    "mosaic",
+    "raster",
+    "classifier",
+)
 """What of a job's step is a path."""
 
 RARE = "rare_classes=0.5"
@@ -32,6 +42,8 @@ class MapOptions:
         Smallest region, pixels.
     rare : bool
         Whether the stack favours classes of few training pixels.
+    region_size : int
+        Side of the squares in which regions with true edges begin, pixels; 0: by the polygons.
     """
 
     classifier: str = STACK
@@ -39,6 +51,7 @@ class MapOptions:
     majority: int | None = None
     sieve: int = 1
     rare: bool = False
+    region_size: int = 0
 
     def settings(self, given: str) -> str:
         """Return single numbers of the preset, KEY=VALUE: those that are given count first."""

@@ -48,6 +48,9 @@ NAMES = {
     "exportpixels": "INPUT LABELS CLASS_FIELD SELECTED EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS "
     "OUTPUT TABLE",
     "angle": "INPUT LIBRARY SPECTRA EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS OUTPUT",
+    "regions": "INPUT LABELS CLASS_FIELD SELECTED CLASSIFIER PIXEL_MAP SIZE SEED EXCLUDE MASKS "
+    "MASK_CHOICE PRODUCT_MASKS RESUME OUTPUT OUTPUT_MAP OUTPUT_CLASSIFIER REPORT SPLIT HOLDOUT "
+    "GUARD",
     "nextlabels": "PROBABILITIES COUNT LABELS CLASS_FIELD OUTPUT",
     "change": "BEFORE AFTER BEFORE_CONFIDENCE AFTER_CONFIDENCE BELOW LEGEND REFERENCE FROM_FIELD "
     "TO_FIELD OUTPUT TABLE",
@@ -105,7 +108,7 @@ def test_every_algorithm_has_an_icon_of_its_own(provider):
 OUTPUTS = {"map": "o.tif", "classify": "o.tif", "assess": "o.html", "vectorize": "o.gpkg",
            "nextlabels": "o.gpkg", "export": "o.onnx", "change": "o.tif",
            "exportpixels": "o.gpkg", "mosaic": "o.tif", "angle": "o.tif",
-           "classifyscenes": "maps"}  # fmt: skip
+           "classifyscenes": "maps", "regions": "o.gpkg"}  # fmt: skip
 
 
 def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict:
@@ -136,6 +139,7 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
         "TABLE": str(folder / "t.csv"), "LIBRARY": str(folder / "l.csv"),
         "SPECTRA": "wet soil; grass", "INPUTS": [str(scene)], "FILES": [str(folder / "gone.tif")],
         "WITH_CONFIDENCE": True, "WITH_PROBABILITIES": True, "MOSAIC": str(folder / "all.tif"),
+        "PIXEL_MAP": str(scene), "SIZE": 6, "OUTPUT_MAP": str(folder / "rm.tif"),
         "REPORT": str(folder / "r.html"), "OUTPUT_JSON": str(folder / "r.json"),
         "OUTPUT_MODEL": str(folder / "m2.safetensors"),
         "OUTPUT_CLASSIFIER": str(folder / "k.safetensors"),
@@ -143,6 +147,8 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
     }  # fmt: skip
     if name in ("vectorize", "nextlabels"):
         values |= {"CONFIDENCE": str(scene), "PROBABILITIES": str(scene)}
+    if name == "regions":
+        values["CLASSIFIER"] = ""  # either this or the polygons
     if name == "mosaic":
         values["PROBABILITIES"] = [str(scene), str(scene)]
     return {key: values[key] for key in NAMES[name].split()}
@@ -239,6 +245,9 @@ SENTENCES = [
     ("classify", {"EXTENT": "0,10,0,10 [EPSG:32633]"}, "The extent does not touch the scene"),
     ("classify", {"OUTPUT": "o.jp2"}, "'o.jp2' is not a GeoTIFF"),
     ("export", {"OUTPUT": "o.pt"}, "'o.pt' does not end in .onnx; choose another name"),
+    ("regions", {"LABELS": None}, "Choose training polygons or learnt regions: one of the two"),
+    ("regions", {"SIZE": 1}, "Regions cannot begin as squares of 1 px; choose 2 or more, or 0"),
+    ("regions", {"SIZE": -1}, "SIZE"),
     ("vectorize", {"OUTPUT": "o.shp"}, "'o.shp' is not a GeoPackage"),
     ("train", {"MODEL": None, "CLASSIFIER": "mtmsd"}, "'mtmsd' needs a diffusion model"),
     ("classify", {"SIEVE": 1}, "SIEVE"),

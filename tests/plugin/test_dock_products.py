@@ -13,8 +13,10 @@ from qgis.PyQt.QtCore import QEventLoop, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMenu, QTableWidget
 
+from mtmsd_qgis.gui.dock.map.model_card import method_of
 from mtmsd_qgis.state.layers import of_role
 from mtmsd_qgis.state.model_header import read_header
+from mtmsd_qgis.state.model_files import read_model
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +93,39 @@ def test_rare_classes_that_matter_are_learnt_so_and_said(drawn):
     assert read_header(drawn.workspace.state.classifier)["stack"]["rare"] == 0.5
     drawn.workspace.change(settings="rare_classes=0.2")
     assert drawn.workspace.state.options.settings("rare_classes=0.2") == "rare_classes=0.2"
+
+
+def test_regions_with_true_edges_are_learnt_beside_the_map(drawn):
+    assert not drawn.part("mtmsdRegions").isEnabled()
+    assert drawn.part("mtmsdRegions").toolTip() == "Map Scene comes first."
+    choose(drawn, "mtmsdClassifier", "rf")
+    map_scene(drawn)
+    size = drawn.part("mtmsdRegionSize")
+    assert size.text() == "By the polygons"
+    size.setValue(5)
+    assert drawn.text("mtmsdMapState") == "Map: map.tif", "the size of regions changes no map"
+    drawn.click("mtmsdRegions")
+    layer = drawn.wait(lambda: of_role("edges", drawn.workspace), "no regions", 240)
+    features = list(layer.getFeatures())
+    assert {f["class_name"] for f in features} == {"grass", "water"}
+    shares = [f["share_3"] + f["share_7"] for f in features]
+    assert shares == pytest.approx([1] * len(shares), abs=1e-5)
+    values = gdal.Open(str(drawn.workspace.state.map)).ReadAsArray()
+    assert sum(f["pixels"] for f in features) == (values > 0).sum()
+    assert [c.label() for c in layer.renderer().categories()] == ["grass", "water"]
+    assert layer.renderer().categories()[0].symbol().color().alpha() == 90
+    below = of_role("region-map", drawn.workspace)
+    order = QgsProject.instance().layerTreeRoot().layerOrder()
+    assert order.index(layer) < order.index(below) < order.index(of_role("map", drawn.workspace))
+    assert [c.label for c in below.renderer().classes()] == ["grass", "water"]
+    report = Path(layer.source().split("|")[0]).with_suffix(".html").read_text("utf-8")
+    assert "begun as squares of 5 pixels" in report
+    assert "that of the map of single pixels" in report, "by the map's own held-out pixels"
+    assert "No map with these regions can have more than" in report
+    assert "regions with true edges." in drawn.said[-1]
+    learnt = read_model(Path(layer.source().split("|")[0]).with_suffix(".safetensors"))
+    assert method_of(learnt.metadata) == "Regions with true edges"
+    assert not learnt.has_network
 
 
 def test_points_are_visited_and_labelled_one_by_one(drawn):

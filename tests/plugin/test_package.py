@@ -297,7 +297,8 @@ QTimer.singleShot(0, install)
 ALGORITHMS = ["mtmsd:angle", "mtmsd:assess", "mtmsd:assess_and_polygonize", "mtmsd:change",
               "mtmsd:classify", "mtmsd:classifyscenes", "mtmsd:export", "mtmsd:exportpixels",
               "mtmsd:map", "mtmsd:map_and_report", "mtmsd:map_another_scene", "mtmsd:mosaic",
-              "mtmsd:nextlabels", "mtmsd:pretrain", "mtmsd:train", "mtmsd:vectorize"]  # fmt: skip
+              "mtmsd:nextlabels", "mtmsd:pretrain", "mtmsd:regions", "mtmsd:train",
+              "mtmsd:vectorize"]  # fmt: skip
 
 
 @pytest.fixture

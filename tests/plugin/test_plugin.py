@@ -59,6 +59,7 @@ def test_qgis_process_gets_the_provider_and_no_widget(qgis_processing):
         "mtmsd:classifyscenes",
         "mtmsd:exportpixels",
         "mtmsd:angle",
+        "mtmsd:regions",
     }
     assert plugin.dock is None
     plugin.unload()

@@ -15,10 +15,11 @@ from ...widgets.section import caption
 SQUARES = (3, 5, 7, 9)
 """Sides of the majority filter's square, pixels."""
 LARGEST_REGION = 100_000
+LARGEST_SIDE = 512
 
 
 class MapOptions(QgsCollapsibleGroupBox):
-    """Classifier, rare classes, unknown, smoothing, smallest region; kept with the scene.
+    """Classifier, rare classes, filters of the map, size of regions; kept with the scene.
 
     Folded, its title tells what is not as usual.
     """
@@ -70,6 +71,11 @@ class MapOptions(QgsCollapsibleGroupBox):
         self._sieve.setToolTip(
             self.tr("Minimum mapping unit: smaller regions join their largest neighbour")
         )
+        self._region_size = self._number("mtmsdRegionSize", 1, LARGEST_SIDE, self.tr(" px"))
+        self._region_size.setSpecialValueText(self.tr("By the polygons"))
+        self._region_size.setToolTip(
+            self.tr("Side of the squares in which regions with true edges begin")
+        )
         form = QFormLayout(self)
         self._classifier.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         form.addRow(self._classifier)
@@ -78,6 +84,7 @@ class MapOptions(QgsCollapsibleGroupBox):
             (self.tr("Unknown below"), self._unknown),
             (self.tr("Smooth by majority"), self._majority),
             (self.tr("Smallest region"), self._sieve),
+            (self.tr("Size of regions"), self._region_size),
         ):
             widget.setMinimumWidth(60)
             widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -109,12 +116,20 @@ class MapOptions(QgsCollapsibleGroupBox):
             self._majority.currentData(),
             self._sieve.value(),
             self._rare.isChecked(),
+            self._region_size.value() if self._region_size.value() > 1 else 0,
         )
         self._workspace.change(options=chosen)
 
     def _show(self) -> None:
         kept = self._workspace.state.options
-        parts = (self._classifier, self._rare, self._unknown, self._majority, self._sieve)
+        parts = (
+            self._classifier,
+            self._rare,
+            self._unknown,
+            self._majority,
+            self._sieve,
+            self._region_size,
+        )
         for part in parts:
             part.blockSignals(True)
         self._classifier.setCurrentIndex(max(0, self._classifier.findData(kept.classifier)))
@@ -123,6 +138,7 @@ class MapOptions(QgsCollapsibleGroupBox):
         self._unknown.setValue(kept.unknown)
         self._majority.setCurrentIndex(max(0, self._majority.findData(kept.majority)))
         self._sieve.setValue(kept.sieve)
+        self._region_size.setValue(max(1, kept.region_size))
         for part in parts:
             part.blockSignals(False)
         names = classifier_names()

@@ -18,6 +18,8 @@ def method_of(metadata: dict[str, Any]) -> str:
     """Return what learned the classes, as the user calls it; or that nothing did."""
     if metadata.get("kind") != CLASSIFIER:
         return tr("Diffusion model")
+    if "regions" in metadata:
+        return tr("Regions with true edges")
     spectral = metadata.get("spectral") or {}
     kind = STACK if "stack" in metadata else spectral.get("method", MTMSD)
     return classifier_names().get(kind, str(kind))
