@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from mtmsd.cli.main import main
+from mtmsd.commands import pretrain
+from mtmsd.commands.arguments import build
 from mtmsd.compute.arithmetic import Arithmetic
 from mtmsd.diffusion.backbones import build_backbone
 from mtmsd.diffusion.model import DiffusionModel
@@ -24,8 +27,9 @@ from mtmsd.diffusion.time_stages import (
     spans,
 )
 from mtmsd.diffusion.unet import UNet
-from mtmsd.errors import InputError
+from mtmsd.errors import Canceled, InputError
 from mtmsd.features.stages import StageReader
+from mtmsd.files.tensor_file import load_arrays, save_arrays
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
 from mtmsd.scene.whitening import fit_whitening
@@ -168,25 +172,167 @@ def test_batches_lie_in_one_stage_and_stages_are_as_likely(trained: Path) -> Non
     assert min(counts) > 18
 
 
-@pytest.mark.slow
-def test_from_scene_to_map_and_resumed_like_any_backbone(trained: Path, tmp_path: Path) -> None:
-    scene, model = trained / "scene.tif", tmp_path / "model.safetensors"
-    settings = TINY | {"backbone": "multistage", "iterations": 8, "timesteps": "100,800"}
-    line = ["pretrain", scene, "-o", model, *words(settings)]
-    assert main([str(word) for word in line]) == 0
-    loaded = DiffusionModel.load(model)
+SETTINGS = TINY | {"backbone": "multistage", "iterations": 8, "timesteps": "100,800"}
+
+
+def run(*line: str | Path) -> int:
+    return main([str(word) for word in line])
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture(scope="module")
+def staged(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with model.safetensors and classifier.safetensors of the backbone."""
+    folder, scene = tmp_path_factory.mktemp("staged"), trained / "scene.tif"
+    assert run("pretrain", scene, "-o", folder / "model.safetensors", *words(SETTINGS)) == 0
+    line = ["train", scene, trained / "labels.gpkg", "-o", folder / "classifier.safetensors"]
+    line += ["--model", folder / "model.safetensors", "--classifier", "mtmsd", "--holdout", "0"]
+    assert run(*line, *words(SETTINGS)) == 0
+    return folder
+
+
+def test_the_model_tells_where_time_was_cut(staged: Path) -> None:
+    loaded = DiffusionModel.load(staged / "model.safetensors")
     assert isinstance(loaded.backbone, MultistageUNet)
     assert len(loaded.backbone.last) == 2
     assert loaded.metadata["last_timesteps"] == loaded.backbone.last
-    line = ["map", scene, trained / "labels.gpkg", "-o", tmp_path / "map.tif", "--model", model]
-    line += ["--classifier", "mtmsd", "--holdout", "0", *words(settings)]
-    assert main([str(word) for word in line]) == 0
-    kept = tmp_path / "map.classifier.safetensors"
-    assert main(["export", str(kept), "-o", str(tmp_path / "c.onnx")]) == 0
 
 
-def test_a_checkpoint_of_another_backbone_is_one_sentence() -> None:
+def test_onnx_maps_as_torch_does(staged: Path, trained: Path, tmp_path: Path) -> None:
+    """Each timestep's decoder is in the graph, none by chance."""
+    stages = DiffusionModel.load(staged / "model.safetensors").backbone.stage_of(
+        torch.tensor([100, 800])
+    )
+    assert stages[0] != stages[1], "the two timesteps have decoders of their own"
+    kept, exported = staged / "classifier.safetensors", tmp_path / "c.onnx"
+    assert run("export", kept, "-o", exported) == 0
+    found = []
+    for file in (kept, exported):
+        line = ["classify", trained / "scene.tif", "-o", tmp_path / "map.tif"]
+        line += ["--probabilities", tmp_path / "p.tif", "--classifier", file]
+        assert run(*line) == 0
+        with rasterio.open(tmp_path / "p.tif") as made:
+            found.append(made.read())
+    np.testing.assert_allclose(found[1], found[0], atol=1e-3)
+
+
+class Stopping(Reporter):
+    """Asks for a cancel after so many steps."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.done = after, 0.0
+
+    @property
+    def cancel_requested(self) -> bool:
+        return self.done >= self.after
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        self.done = done
+        super().progress(done, total, unit)
+
+
+def pretraining(trained: Path, output: Path, **changes: object) -> pretrain.Arguments:
+    settings = {key: str(value) for key, value in (SETTINGS | changes).items()}
+    resume = settings.pop("resume", "") == "True"
+    values = {"scene": str(trained / "scene.tif"), "output": str(output), "settings": settings}
+    return build(pretrain.Arguments, {**values, "resume": resume, "device": "cpu"})
+
+
+def test_a_broken_run_goes_on_to_the_same_weights(
+    staged: Path, trained: Path, tmp_path: Path
+) -> None:
+    """Decoders that no batch has reached yet have no state of the optimiser."""
+    output = tmp_path / "model.safetensors"
+    with pytest.raises(Canceled):
+        pretrain.run(pretraining(trained, output), Stopping(3))
+    assert not output.exists()
+    pretrain.run(pretraining(trained, output, resume=True), Reporter())
+    whole = DiffusionModel.load(staged / "model.safetensors").tensors()
+    for name, value in DiffusionModel.load(output).tensors().items():
+        torch.testing.assert_close(value, whole[name], rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"backbone": "unet"}, {"decoders": 2}, {"width": 64}], ids=lambda c: next(iter(c))
+)
+def test_a_checkpoint_of_another_backbone_is_not_gone_on_with(
+    changes: dict[str, object], trained: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "model.safetensors"
+    with pytest.raises(Canceled):
+        pretrain.run(pretraining(trained, output), Stopping(2))
+    with pytest.raises(InputError, match="are of another scene, seed or setting"):
+        pretrain.run(pretraining(trained, output, resume=True, **changes), Reporter())
+    assert not output.exists()
+
+
+def test_weights_of_another_backbone_are_one_sentence() -> None:
     plain, staged = UNet(2, 32).state_dict(), MultistageUNet(2, 32, (300,)).state_dict()
     with pytest.raises(InputError, match=r"weights in a\.pt are not those of .* MultistageUNet"):
         build_backbone(plain, source="a.pt", name="multistage")
+    with pytest.raises(InputError, match=r"a UNet has no 'decoders\.0.*'"):
+        build_backbone(staged, source="a.pt", name="unet")
     assert build_backbone(staged, name="multistage").last == [300]
+
+
+@pytest.mark.parametrize(("backbone", "name"), [("unet", "UNet"), ("multistage", "MultistageUNet")])
+def test_init_from_another_backbone_writes_nothing(
+    backbone: str, name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = UNet(4, 32) if backbone == "multistage" else MultistageUNet(4, 32, (300,))
+    torch.save(other.state_dict(), tmp_path / "a.pt")
+    line = ["pretrain", trained / "scene.tif", "-o", tmp_path / "m.safetensors"]
+    line += ["--init", tmp_path / "a.pt", *words(SETTINGS | {"backbone": backbone})]
+    assert run(*line) == 1
+    assert name in told(capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+
+
+@pytest.mark.parametrize(
+    "ends", [[600, 200, 999], [200, 200, 999], [200, 999, 999], [-1, 300, 999], [200, 600, 800]]
+)
+def test_a_file_with_a_stage_without_timesteps_is_one_sentence(
+    ends: list[int], staged: Path, tmp_path: Path
+) -> None:
+    arrays, metadata = load_arrays(staged / "model.safetensors", "diffusion-model")
+    arrays["multistage.last_timesteps"] = np.array(ends, np.float32)
+    save_arrays(tmp_path / "m.safetensors", "diffusion-model", arrays, metadata)
+    with pytest.raises(InputError, match=r"stages (without timesteps|that end at)") as caught:
+        DiffusionModel.load(tmp_path / "m.safetensors")
+    assert "m.safetensors" in caught.value.message
+
+
+def test_a_file_that_names_another_backbone_is_one_sentence(staged: Path, tmp_path: Path) -> None:
+    arrays, metadata = load_arrays(staged / "model.safetensors", "diffusion-model")
+    metadata["settings"]["pretrain"]["backbone"] = "unet"
+    save_arrays(tmp_path / "m.safetensors", "diffusion-model", arrays, metadata)
+    with pytest.raises(InputError, match=r"m\.safetensors cannot be used.*diffusion UNet"):
+        DiffusionModel.load(tmp_path / "m.safetensors")
+
+
+def test_timesteps_of_two_stages_are_not_read_at_once() -> None:
+    network = MultistageUNet(2, 32, (200, 600))
+    with pytest.raises(ValueError, match=r"the timesteps \[100, 700\] are of 2 stages"):
+        network.stages(torch.randn(2, 2, 8, 8), torch.tensor([100, 700]), (0,))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("timesteps=1000", "The setting timesteps cannot be '1000'"),
+        ("blocks=0,12", "The backbone multistage has the decoder blocks 0 to"),
+        ("decoders=9", "The setting decoders cannot be '9'"),
+    ],
+)
+def test_what_no_stage_has_is_one_sentence(
+    setting: str, said: str, staged: Path, trained: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    line = ["train", trained / "scene.tif", trained / "labels.gpkg", "-o", tmp_path / "c"]
+    line += ["--model", staged / "model.safetensors", "--classifier", "mtmsd", "--set", setting]
+    assert run(*line) == 1
+    assert said in told(capsys)
+    assert list(tmp_path.iterdir()) == []

@@ -51,6 +51,13 @@ def build_backbone(
         )
     with torch.device("meta"):
         backbone = kind.shaped(weights, size)
+    further = sorted(weights.keys() - backbone.state_dict().keys())
+    if further:
+        raise InputError(
+            f"The weights in {source} are those of another backbone: a {kind.__name__} has no "
+            f"'{further[0]}'.",
+            hint="Set backbone to the one that they were learnt with, or choose another file.",
+        )
     expected = {name: tuple(value.shape) for name, value in backbone.state_dict().items()}
     for name, shape in expected.items():
         if name not in weights:

@@ -39,6 +39,8 @@ class MultistageUNet(UNet):
         super().__init__(channels, width)
         if len(last) >= LARGEST_COUNT:
             raise ValueError(f"{len(last) + 1} decoders")
+        if not all(low < high for low, high in zip((-1, *last), (*last, STEPS - 1))):
+            raise ValueError(f"stages without timesteps, for they end at {[*last]}")
         self.decoders = nn.ModuleList(Decoder(channels, width) for _ in last)
         # in float32, so that averaging weights leaves it alone; the last stage ends with the time
         self.register_buffer(LAST, torch.tensor([*last, STEPS - 1], dtype=torch.float32))
@@ -58,7 +60,10 @@ class MultistageUNet(UNet):
     @classmethod
     def shaped(cls, weights: Mapping[str, Tensor], size: tuple[int, int]) -> MultistageUNet:
         """Make one of as many stages as the weights have."""
-        return cls(*size, weights[LAST].tolist()[:-1])
+        *last, end = weights[LAST].tolist()
+        if end != STEPS - 1 or any(t != int(t) for t in last):
+            raise ValueError(f"stages that end at {[*last, end]}, of {STEPS} timesteps")
+        return cls(*size, [int(t) for t in last])
 
     def blank(self) -> MultistageUNet:
         """Return another with the same stages."""
@@ -104,7 +109,10 @@ class MultistageUNet(UNet):
 
     def stages(self, x: Tensor, t: Tensor, blocks: Iterable[int]) -> list[Tensor]:
         """Outputs of the chosen blocks of the decoder that all timesteps ``t`` have."""
-        (number,) = self.stage_of(t).unique().tolist()
+        numbers = self.stage_of(t).unique().tolist()
+        if len(numbers) != 1:
+            raise ValueError(f"the timesteps {t.tolist()} are of {len(numbers)} stages, not of one")
+        (number,) = numbers
         return self._read(self._encode(x, t), self._decoder(number)[0], blocks)
 
     def _decoder(self, number: int) -> tuple[nn.ModuleList, nn.Sequential]:
