@@ -15,8 +15,8 @@ from qgis.PyQt.QtWidgets import QApplication, QMenu, QTableWidget
 
 from mtmsd_qgis.gui.dock.map.model_card import method_of
 from mtmsd_qgis.state.layers import of_role
-from mtmsd_qgis.state.model_header import read_header
 from mtmsd_qgis.state.model_files import read_model
+from mtmsd_qgis.state.model_header import read_header
 
 pytestmark = pytest.mark.slow
 
