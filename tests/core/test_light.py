@@ -185,6 +185,7 @@ def test_a_stack_with_its_network_is_exported_and_mapped_as_torch_does(
     assert main([str(word) for word in learn]) == 0
     stack = load_classifier(classifier)
     assert stack.listens_to_network, "or the network's tiles are not compared"
+    assert np.sum(stack.metadata["weights"]["values"]) == pytest.approx(1), "what it looks at"
     onnx, made = tmp_path / "stack.onnx", [tmp_path / "full.tif", tmp_path / "here.tif"]
     assert main(["export", str(classifier), "-o", str(onnx)]) == 0
     line = ["classify", scene, "-o", tmp_path / "map.tif", "--probabilities"]

@@ -153,7 +153,7 @@ class Stopping(Reporter):
 @pytest.mark.parametrize(
     ("stop", "again"),
     [
-        ("without fold 2", ["Learning regions without fold 1 of 4"]),
+        ("without fold 2", ["Learning regions without fold 1 of 3"]),
         ("from all polygons", ["Learning regions from all polygons"]),
         ("Writing the regions", ["Writing the regions"]),
     ],

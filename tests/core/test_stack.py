@@ -381,6 +381,8 @@ def test_with_a_diffusion_model_the_network_is_one_of_the_streams(
     assert main([str(word) for word in [*learn, *words(settings)]]) == 0
     classifier = load_classifier(file)
     assert classifier.settings.streams[-1] == "mtmsd"
+    table = classifier.metadata.get("weights")
+    assert (table is not None) == classifier.listens_to_network, "what the network looks at"
     accuracy = classifier.metadata["accuracy"]
     assert accuracy["validation"] == {"kind": "folds", "folds": 3}
     assert accuracy["n"] == 120

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
 import rasterio
 import torch
-from mtmsd.classify.classifier import load_classifier
+from mtmsd.classify.classifier import Classifier, load_classifier
 from mtmsd.classify.fusion import Fusion
 from mtmsd.classify.fusions import FUSIONS
 from mtmsd.classify.head import Head
@@ -18,8 +20,13 @@ from mtmsd.classify.heads import HEADS
 from mtmsd.classify.model_selection import select_hyperparameters
 from mtmsd.cli.main import main
 from mtmsd.labels.read import read_labels
+from mtmsd.mapping.mapper import MAPPERS
+from mtmsd.onnx.classifier import ExportedClassifier
+from mtmsd.regions.classifier import RegionClassifier
 from mtmsd.scene.raster import Scene
 from mtmsd.settings import ClassifierSettings
+from mtmsd.spectral.classifier import SpectralClassifier
+from mtmsd.stack.classifier import StackClassifier
 from running import TINY, words
 from torch import Tensor, nn
 
@@ -127,3 +134,22 @@ def test_nothing_but_their_tables_names_a_fusion_or_a_head() -> None:
             named = [p for p in ENGINE.rglob("*.py") if entry.__name__ in p.read_text("utf-8")]
             home = Path(entry.__module__.replace(".", "/")).name
             assert {p.stem for p in named} == {home, f"{kind.__name__.lower()}s"}, entry
+
+
+def test_no_file_asks_a_classifier_what_kind_it_is() -> None:
+    """What maps, exports and explains is asked of the object; new kinds need no line elsewhere."""
+    kinds = "Classifier|ExportedClassifier|SpectralClassifier|StackClassifier|RegionClassifier"
+    asks = re.compile(rf"isinstance\([^()]*\b({kinds})\b")
+    for path in ENGINE.rglob("*.py"):
+        assert not asks.search(path.read_text("utf-8")), path
+
+
+def test_every_kind_of_classifier_names_what_maps_with_it() -> None:
+    for kind, name in (
+        (Classifier, "TileMapper"),
+        (ExportedClassifier, "TileMapper"),
+        (SpectralClassifier, "SpectralMapper"),
+        (StackClassifier, "StackMapper"),
+        (RegionClassifier, "RegionMapper"),
+    ):
+        assert resolve_name(MAPPERS[kind.mapped_by]).__name__ == name
