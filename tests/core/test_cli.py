@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from mtmsd.cli import exchange
 from mtmsd.cli import main as cli
+from mtmsd.cli import regions as region_command
 from mtmsd.commands.arguments import build, command_line
 from mtmsd.commands.registry import COMMANDS
 from mtmsd.scene.raster import Scene
@@ -33,7 +34,7 @@ def imported(*arguments: str | Path) -> set[str]:
 def passed(monkeypatch: pytest.MonkeyPatch):
     """What the command line hands to the job, instead of running it."""
     calls: list[tuple[str, dict[str, Any]]] = []
-    for module in (cli, exchange):
+    for module in (cli, exchange, region_command):
         monkeypatch.setattr(
             module, "run_command", lambda name, values, as_json: calls.append((name, values))
         )
