@@ -196,6 +196,7 @@ def staged(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_model_tells_where_time_was_cut(staged: Path) -> None:
     loaded = DiffusionModel.load(staged / "model.safetensors")
     assert isinstance(loaded.backbone, MultistageUNet)
@@ -203,6 +204,7 @@ def test_the_model_tells_where_time_was_cut(staged: Path) -> None:
     assert loaded.metadata["last_timesteps"] == loaded.backbone.last
 
 
+@pytest.mark.slow
 def test_onnx_maps_as_torch_does(staged: Path, trained: Path, tmp_path: Path) -> None:
     """Each timestep's decoder is in the graph, none by chance."""
     classifier = load_classifier(staged / "classifier.safetensors")
@@ -242,6 +244,7 @@ def pretraining(trained: Path, output: Path, **changes: object) -> pretrain.Argu
     return build(pretrain.Arguments, {**values, "resume": resume, "device": "cpu"})
 
 
+@pytest.mark.slow
 def test_a_broken_run_goes_on_to_the_same_weights(
     staged: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -256,6 +259,7 @@ def test_a_broken_run_goes_on_to_the_same_weights(
         torch.testing.assert_close(value, whole[name], rtol=0, atol=0, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{"backbone": "unet"}, {"decoders": 2}, {"width": 64}], ids=lambda c: next(iter(c))
 )
@@ -279,6 +283,7 @@ def test_weights_of_another_backbone_are_one_sentence() -> None:
     assert build_backbone(staged, name="multistage").last == [300]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "name"), [("unet", "UNet"), ("multistage", "MultistageUNet")])
 def test_init_from_another_backbone_writes_nothing(
     backbone: str, name: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -292,6 +297,7 @@ def test_init_from_another_backbone_writes_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ends", [[600, 200, 999], [200, 200, 999], [200, 999, 999], [-1, 300, 999], [200, 600, 800]]
 )
@@ -306,6 +312,7 @@ def test_a_file_with_a_stage_without_timesteps_is_one_sentence(
     assert "m.safetensors" in caught.value.message
 
 
+@pytest.mark.slow
 def test_a_file_that_names_another_backbone_is_one_sentence(staged: Path, tmp_path: Path) -> None:
     arrays, metadata = load_arrays(staged / "model.safetensors", "diffusion-model")
     metadata["settings"]["pretrain"]["backbone"] = "unet"
@@ -320,6 +327,7 @@ def test_timesteps_of_two_stages_are_not_read_at_once() -> None:
         network.stages(torch.randn(2, 2, 8, 8), torch.tensor([100, 700]), (0,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "said"),
     [

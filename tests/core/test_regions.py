@@ -22,6 +22,7 @@ from mtmsd.reporting import Reporter
 from running import leftovers
 from small_files import cube, rectangle, write_polygons, write_raster
 
+pytestmark = pytest.mark.slow
 WAVES = [450, 550, 650, 850, 1600, 2200]
 
 
