@@ -108,7 +108,7 @@ def test_spectra_of_a_known_class_join_it_and_a_table_gives_the_others_one(files
     assert found.origin == {"files": {"l.csv": {"Water": 1, "LEFT": 1}}, "alone": ["Water"]}
     assert (
         "1 of 3 spectra of 'l.csv' are not in 't.csv' and were left out, the first is 'c'"
-        in (found.notes[-1])
+        in (found.notes[0])
     )
     assert np.allclose(found.spectra[1], np.array(SHAPES["left"]) * 300, rtol=0.05)
 
@@ -177,3 +177,61 @@ def test_a_path_with_a_colon_is_a_path(tmp_path):
     assert split_source(str(file)) == (file, "")
     assert split_source(f"{file}: my  class") == (file, "my class")
     assert split_source("C:/none.csv") == (Path("C:/none.csv"), "")
+
+
+def test_a_table_numbers_and_colours_classes_that_no_polygon_has(files):
+    known = (ClassInfo(1, "left", "#112233"), ClassInfo(4, "right", "#445566"))
+    spectra = dict.fromkeys("abcd", SHAPES["pond"])
+    library, table = write_library(files / "l.csv", **spectra), files / "t.csv"
+
+    def classes_of(*rows: str) -> list[tuple[int, str, str]]:
+        table.write_text("\n".join(["name,class,value,color", *rows]))
+        with Scene.open(files / "scene.tif") as scene:
+            _, classes = read_training_library(scene, [str(library)], known, table=table)
+        return [(c.value, c.name, c.color) for c in classes]
+
+    rows = ("a,pond,9,#0000FF", "b,sand,4,", "c,RIGHT,7,#ffffff", "d,ash,,")
+    found = classes_of(*rows)
+    assert found[0] == (1, "left", "#112233")
+    assert found[3:] == [(4, "right", "#445566"), (9, "pond", "#0000FF")]
+    assert [row[:2] for row in found[1:3]] == [(2, "sand"), (3, "ash")]
+    for row, sentence in (
+        ("a,pond,x,", "the value 'x'"),
+        ("a,pond,0,", "the value '0'"),
+        ("a,pond,65536,", "the value '65536'"),
+        ("a,pond,9,blue", "the colour"),
+    ):
+        with pytest.raises(InputError, match=f"the class 'pond' {sentence}"):
+            classes_of(row)
+
+
+def test_values_that_are_in_the_scenes_units_by_word_say_nothing_of_a_scale(files):
+    with Scene.open(files / "scene.tif") as scene:
+        one, _ = read_training_library(scene, [str(files / "lib.csv")], [], factor=1)
+        two, _ = read_training_library(scene, [str(files / "lib.csv")], [], factor=2)
+    assert one.notes == ()
+    assert two.notes == ("The values of 'lib.csv' were multiplied by 2.",)
+    assert np.allclose(two.spectra, 2 * one.spectra)
+
+
+def test_spectra_that_are_named_by_numbers_or_with_a_semicolon_are_read_from_an_export(files):
+    rows = [f"{i},{wave:g},{i},{2 * i},{3 * i}" for i, wave in enumerate(WAVES, 1)]
+    head = 'band,wavelength_nm,1,2,"soil; dry, fine"'
+    (files / "own.csv").write_text("\n".join([head, *rows]))
+    with Scene.open(files / "scene.tif") as scene:
+        found, _ = read_training_library(scene, [str(files / "own.csv")], [], factor=1)
+    assert found.origin["alone"] == ["1", "2", "soil; dry, fine"]
+    assert found.spectra.tolist() == [[float(k * i) for i in range(1, 7)] for k in (1, 2, 3)]
+
+
+def test_a_spectrum_that_is_left_out_may_lack_bands(files):
+    text = (files / "lib.csv").read_text().splitlines()
+    rows = [f"{line},{line.split(',')[1] if i < 700 else ''}" for i, line in enumerate(text)]
+    (files / "both.csv").write_text("\n".join([f"{text[0]},part", *rows[1:]]))
+    (files / "t.csv").write_text("name,class\npond,pond\n")
+    with Scene.open(files / "scene.tif") as scene:
+        line = (scene, [str(files / "both.csv")], [])
+        found, _ = read_training_library(*line, table=files / "t.csv")
+        assert found.spectra.shape == (1, 6)
+        with pytest.raises(InputError, match="does not cover 2 of the 6 bands"):
+            read_training_library(*line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,17 @@ def test_another_planet_is_one_sentence(raster: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'p.gpkg'") as error:
         read(path, raster)
     assert "coordinate system" in str(error.value)
+
+
+@pytest.mark.parametrize("none", [0, -1])
+def test_a_geopackage_that_says_it_has_no_coordinate_system_is_taken_as_the_scenes(
+    raster: Path, tmp_path: Path, none: int
+) -> None:
+    path = write_polygons(tmp_path / "p.gpkg", SQUARES, class_id=[1, 2])
+    with sqlite3.connect(path) as base:  # 0: undefined geographic, -1: undefined Cartesian
+        base.execute("UPDATE gpkg_geometry_columns SET srs_id = ?", (none,))
+        base.execute("UPDATE gpkg_contents SET srs_id = ?", (none,))
+    assert "Undefined" in pyogrio.read_info(path)["crs"]
+    labels = read(path, raster)
+    assert labels.counts() == {1: 12, 2: 10}
+    assert labels.warnings == ("'p.gpkg' has no coordinate system; taken as that of 'scene'.",)

@@ -30,6 +30,7 @@ from mtmsd.reporting import Reporter
 from mtmsd.scene.class_map import ClassMap
 from mtmsd.scene.pixel_area import pixel_area
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.transforms import chained
 
 __all__ = ["assess_map", "evaluate", "report_held_out"]
 
@@ -325,7 +326,7 @@ def _placed(
     class_map: ClassMap, scene: Scene, warnings: list[str]
 ) -> tuple[Scene | None, tuple[int, int]]:
     """Rows and columns from the map's grid to the scene's; no scene if the grids differ."""
-    there = ~scene.transform * class_map.transform
+    there = chained(~scene.transform, class_map.transform)
     row, col = round(there.f), round(there.c)
     far = 0.01 / max(class_map.width, class_map.height)
     if np.allclose(tuple(there)[:6], (1, 0, col, 0, 1, row), rtol=0, atol=[far, far, 0.01] * 2):

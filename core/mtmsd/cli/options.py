@@ -193,7 +193,7 @@ libraries = together(
     click.option(
         "--library-classes",
         metavar="FILE.csv",
-        help="Columns name,class: the class of each spectrum; others are left out.",
+        help="Columns name,class (value,color): the class of each spectrum; others are left out.",
     ),
     library_factor,
 )

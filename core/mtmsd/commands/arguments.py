@@ -92,7 +92,7 @@ class Libraries:
     library: list[Source] = dataclasses.field(default_factory=list)
     """FILE or FILE:CLASS; without a class each spectrum's name is its class."""
     library_classes: Path | None = None
-    """Table name,class: the class of each spectrum by its name."""
+    """Table name,class (value, color): the class of each spectrum by its name."""
     library_factor: float | None = None
     """By which their values are multiplied; told by the numbers if not given."""
 

@@ -33,6 +33,7 @@ from mtmsd.scene.categories import read_categories
 from mtmsd.scene.formats.source import GDAL_ERRORS, Source, one_line
 from mtmsd.scene.mask import Grid
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.transforms import at, chained
 
 GRID_TOLERANCE = 0.01
 """How far, in pixels, the corners of two grids may lie apart and still be one grid."""
@@ -153,9 +154,10 @@ def check_grid(raster: Raster, scene: Scene | Grid, what: str, hint: str) -> Non
     same = (raster.width, raster.height) == (scene.width, scene.height)
     if same and raster.transform != scene.transform:
         corners = [(0, 0), (scene.width, 0), (0, scene.height), (scene.width, scene.height)]
-        there = ~scene.transform * raster.transform
+        there = chained(~scene.transform, raster.transform)
         same = all(
-            max(abs(there * corner - np.array(corner))) <= GRID_TOLERANCE for corner in corners
+            max(abs(np.subtract(at(there, *corner), corner))) <= GRID_TOLERANCE
+            for corner in corners
         )
     if not (same and _same_crs(raster, scene)):
         raise InputError(

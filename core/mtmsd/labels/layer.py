@@ -20,6 +20,8 @@ from mtmsd.scene.formats.source import one_line
 
 SOURCE_OPTION = re.compile(r"\|(?=layername=|layerid=|subset=|geometrytype=|option:)")
 """What QGIS writes behind a file's name."""
+UNDEFINED = re.compile(r'^\w+\["Undefined (geographic |Cartesian )?SRS"')
+"""What GDAL calls the coordinate system of a GeoPackage's layer that has none."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _geometries(wkb: np.ndarray, fids: np.ndarray, name: str) -> np.ndarray:
 
 
 def _crs(text: str | None, name: str) -> CRS | None:
-    if not text:
+    if not text or UNDEFINED.match(text):
         return None
     try:
         return CRS.from_user_input(text)

@@ -89,7 +89,7 @@ def match_library(
     if scaled:
         multiply, sentence = factor_to_scene(library, scene, factor)
         values *= np.float32(multiply)
-        notes.append(sentence)
+        notes += filter(None, [sentence])
     names = [spectrum.name for spectrum in library.spectra]
     if not some.all():
         out = [name for name, ok in zip(names, some, strict=True) if not ok]

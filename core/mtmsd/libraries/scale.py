@@ -19,7 +19,7 @@ HINT = "Say by which number the library's values are to be multiplied (--library
 
 
 def factor_to_scene(library: Library, scene: Scene, given: float | None) -> tuple[float, str]:
-    """Return what makes the library's values the scene's, and a sentence about it.
+    """Return what makes the library's values the scene's, and a sentence about it (or none).
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def factor_to_scene(library: Library, scene: Scene, given: float | None) -> tupl
     if given is not None:
         if not (np.isfinite(given) and given > 0):
             raise InputError(f"The factor of the library cannot be {given:g}; it is above 0.")
+        if given == 1:  # nothing was changed
+            return 1.0, ""
         return given, f"The values of '{library.name}' were multiplied by {given:g}."
     brightest = max(float(spectrum.values.max()) for spectrum in library.spectra)
     mean = scene.mean_spectrum()

@@ -45,7 +45,8 @@ def read_table(path: Path) -> Library:
         return _by_columns(path, ["wavelength", *names], rows, 0, first=1)
     column = next((i for i, cell in enumerate(head) if _WAVE.match(cell)), None)
     numbers = sum(_number(cell) is not None for cell in head)
-    if column is not None and numbers < 2:
+    own = head[:2] == ["band", "wavelength_nm"]  # as exported; a spectrum may be named by a number
+    if column is not None and (own or numbers < 2):
         return _by_columns(path, head, rows[1:], column, first=2)
     return _by_rows(path, head, rows[1:])
 
@@ -96,9 +97,8 @@ def _rows(path: Path) -> list[list[str]]:
     """Split the lines, comments and empty ones left out, by what parts the first one best."""
     text = read_text(path)
     lines = [li for li in text.splitlines() if li.strip() and not li.lstrip().startswith("#")]
-    first = lines[0] if lines else ""
     for mark in ("\t", ";", ","):
-        if mark in first:
+        if lines and all(mark in line for line in lines[:2]):  # a name may have one, too
             return [row for row in csv.reader(lines, delimiter=mark) if any(map(str.strip, row))]
     return [line.split() for line in lines]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,42 +120,47 @@ def read_training_library(
     known : sequence of ClassInfo
         Classes of the polygons; a library's class of the same name is the same class.
     table : Path, optional
-        Columns ``name,class``: the class of each spectrum; others are left out.
+        Columns ``name,class``: the class of each spectrum; others are left out. ``value`` and
+        ``color`` beside them are those of classes that no polygon has.
 
     Raises
     ------
     InputError
         If a library does not cover the scene's bands, or its classes make no sense.
     """
-    wanted = _class_table(table)
+    rows = _class_table(table)
+    wanted = None if rows is None else {name: info.name for name, info in rows.items()}
     spectra: list[np.ndarray] = []
     names: list[str] = []
     notes: list[str] = []
     origin: dict[str, dict[str, int]] = {}
     for source in sources:
         path, given = split_source(source)
-        found = match_library(read_library(path), scene, factor)
-        notes += found.notes
-        _check_covered(found.values, path, scene)
-        titles = [given or _class_of(name, wanted) for name in found.names]
-        left = [n for n, title in zip(found.names, titles, strict=True) if not title]
+        library = read_library(path)
+        titles = {n.name: given or _class_of(n.name, wanted) for n in library.spectra}
+        chosen = tuple(n for n in library.spectra if titles[n.name])
+        left = [name for name, title in titles.items() if not title]
         if left:
             notes.append(
-                f"{len(left)} of {len(found.names)} spectra of '{path.name}' are not in "
+                f"{len(left)} of {len(titles)} spectra of '{path.name}' are not in "
                 f"'{table.name if table else ''}' and were left out, the first is '{left[0]}'."
             )
-        for title, row in zip(titles, found.values, strict=True):
-            if title:
-                names.append(title)
-                spectra.append(row)
-                counts = origin.setdefault(path.name, {})
-                counts[title] = counts.get(title, 0) + 1
+        if not chosen:
+            continue
+        found = match_library(replace(library, spectra=chosen), scene, factor)
+        notes += found.notes
+        _check_covered(found.values, path, scene)
+        for name, row in zip(found.names, found.values, strict=True):
+            names.append(titles[name])
+            spectra.append(row)
+            counts = origin.setdefault(path.name, {})
+            counts[titles[name]] = counts.get(titles[name], 0) + 1
     if not names:
         raise InputError(
             f"No spectrum of the libraries is named in '{table}'.",
             hint="Its columns are name,class; a name is that of a spectrum.",
         )
-    values, classes = _numbered(names, known)
+    values, classes = _numbered(names, known, (rows or {}).values())
     before = {info.value for info in known}
     alone = tuple(info for info in classes if info.value not in before)
     library = TrainingLibrary(
@@ -191,18 +197,25 @@ def alone_sentence(origin: Mapping[str, Any] | None) -> str:
 
 
 def _numbered(
-    names: Sequence[str], known: Sequence[ClassInfo]
+    names: Sequence[str], known: Sequence[ClassInfo], listed: Iterable[ClassInfo]
 ) -> tuple[np.ndarray, tuple[ClassInfo, ...]]:
-    """Return the class value of each name, and all classes: new names get new values."""
+    """Return the class value of each name, and all classes: new names get new values.
+
+    ``listed`` are classes of a table; their values and colours are taken where they are free.
+    """
     values = values_of_names(known)
     taken = {info.value for info in known}
-    free = (value for value in range(1, LARGEST_VALUE + 1) if value not in taken)
+    asked = {name_key(info.name): info for info in listed}
+    reserved = taken | {info.value for info in asked.values()}
+    free = (value for value in range(1, LARGEST_VALUE + 1) if value not in reserved)
     new: dict[str, int] = {}
     found = []
     for name in names:
         key = name_key(name)
         if key not in values:
-            new[name] = next(free)
+            wish = asked[key].value if key in asked else 0
+            new[name] = wish if wish and wish not in taken else next(free)
+            taken.add(new[name])
             values[key] = {new[name]}
         found.append(min(values[key]))
     if len(new) > MOST_NEW:
@@ -210,15 +223,34 @@ def _numbered(
             f"The libraries would make {len(new)} new classes; {MOST_NEW} are the most.",
             hint="Give them one class (FILE:CLASS), or a table of classes (--library-classes).",
         )
-    classes = with_colors({value: (name, None) for name, value in new.items()}, known)
+    colors = {key: info.color for key, info in asked.items() if info.color}
+    classes = with_colors(
+        {value: (name, colors.get(name_key(name))) for name, value in new.items()}, known
+    )
     return np.array(found, np.uint16), classes
 
 
-def _class_table(table: Path | None) -> Mapping[str, str] | None:
+def _class_table(table: Path | None) -> dict[str, ClassInfo] | None:
+    """Return the class of each spectrum; its value is 0 and its colour empty if not given."""
     if table is None:
         return None
     rows = read_csv_table(table, ("name", "class"), what="The table", header="name,class")
-    return {name_key(row["name"]): clean_name(row["class"]) for row in rows}
+    return {name_key(row["name"]): _listed_class(row, table) for row in rows}
+
+
+def _listed_class(row: Mapping[str, str], table: Path) -> ClassInfo:
+    value, color = row.get("value", ""), row.get("color", "")
+    if value and not (value.isdecimal() and 1 <= int(value) <= LARGEST_VALUE):
+        raise InputError(
+            f"The table {table} gives the class '{row['class']}' the value '{value}'.",
+            hint=f"Give a whole number from 1 to {LARGEST_VALUE}.",
+        )
+    if color and not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+        raise InputError(
+            f"The table {table} gives the class '{row['class']}' the colour '{color}'.",
+            hint="Give a colour as #rrggbb.",
+        )
+    return ClassInfo(int(value or 0), clean_name(row["class"]), color)
 
 
 def _class_of(name: str, table: Mapping[str, str] | None) -> str:

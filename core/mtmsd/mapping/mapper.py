@@ -21,6 +21,7 @@ from mtmsd.mapping.runtimes import Device
 from mtmsd.reporting import Reporter
 from mtmsd.scene import output
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.transforms import at
 
 BLOCK = 384
 """Side of a block in pixels, the unit of reading, writing and memory."""
@@ -183,7 +184,7 @@ def pixel_window(scene: Scene, extent: tuple[float, float, float, float]) -> Win
     """
     xmin, ymin, xmax, ymax = extent
     inverse = ~scene.transform
-    corners = [inverse * (x, y) for x in (xmin, xmax) for y in (ymin, ymax)]
+    corners = [at(inverse, x, y) for x in (xmin, xmax) for y in (ymin, ymax)]
     cols, rows = zip(*corners, strict=True)
     # a border that lies on a pixel's edge touches neither neighbour, rounding aside
     left, right = math.floor(min(cols) + 1e-6), math.ceil(max(cols) - 1e-6)

@@ -22,6 +22,7 @@ from mtmsd.scene.class_map import UNKNOWN, ClassMap, open_confidence, read_windo
 from mtmsd.scene.output import class_map as write_class_map
 from mtmsd.scene.pixel_area import pixel_area
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.transforms import at, chained
 
 TOLERANCE = 0.01
 """How far, in pixels, the corners of two grids may lie apart and still be one grid."""
@@ -239,9 +240,9 @@ def _overlap(before: ClassMap, after: ClassMap) -> tuple[tuple[int, int], Window
     InputError
         If the pixels of one do not lie on those of the other.
     """
-    inverse = ~before.transform
+    there = chained(~before.transform, after.transform)
     corners = [(0, 0), (after.width, 0), (0, after.height), (after.width, after.height)]
-    placed = [inverse * (after.transform * corner) for corner in corners]
+    placed = [at(there, *corner) for corner in corners]
     col, row = round(placed[0][0]), round(placed[0][1])
     apart = max(
         max(abs(x - col - c), abs(y - row - r))

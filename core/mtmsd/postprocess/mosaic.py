@@ -26,6 +26,7 @@ from mtmsd.reporting import Reporter
 from mtmsd.scene import output
 from mtmsd.scene.formats.source import CACHE_BYTES, GDAL_ERRORS
 from mtmsd.scene.mask import Grid
+from mtmsd.scene.transforms import at, chained
 
 BLOCK = 512
 """Side of the blocks in which is read, blended and written: memory does not grow beyond them."""
@@ -81,7 +82,7 @@ def plan_mosaic(paths: Sequence[str], name: str) -> Plan:
     top, left = min(p.row for p in placed), min(p.col for p in placed)
     maps = tuple(Placed(p.path, p.row - top, p.col - left, p.height, p.width) for p in placed)
     height, width = max(p.row + p.height for p in maps), max(p.col + p.width for p in maps)
-    transform = first.transform * Affine.translation(left, top)
+    transform = chained(first.transform, Affine.translation(left, top))
     grid = Grid(Path(name), Path(name).stem, width, height, transform, first.crs)
     named = {value: (text, first.colors.get(value)) for value, text in first.classes}
     return Plan(grid, tuple(with_colors(named, ())), maps)
@@ -188,13 +189,12 @@ def _weight(size: int, first: int, last: int) -> np.ndarray:
 
 def _offset(first: ProbabilityRaster, raster: ProbabilityRaster) -> tuple[int, int]:
     """Return row and column of a map on the grid of the first one."""
-    there = ~first.transform * raster.transform
+    there = chained(~first.transform, raster.transform)
     row, col = round(there.f), round(there.c)
     corners = [(0, 0), (raster.width, 0), (0, raster.height), (raster.width, raster.height)]
-    shift = Affine.translation(col, row)
     far = max(
-        max(abs(a - b) for a, b in zip(there * corner, shift * corner, strict=True))
-        for corner in corners
+        max(abs(a - b) for a, b in zip(at(there, x, y), (x + col, y + row), strict=True))
+        for x, y in corners
     )
     if far > GRID_TOLERANCE or raster.crs != first.crs:
         raise InputError(

@@ -24,6 +24,7 @@ from mtmsd.files.atomic import atomic_path, write_errors
 from mtmsd.scene.formats.source import CACHE_BYTES, GDAL_ERRORS
 from mtmsd.scene.mask import Grid
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.transforms import chained
 
 Extent = tuple[int, int, int, int]
 """Row, column, height and width of a part of a scene."""
@@ -177,7 +178,7 @@ def _profile(scene: Scene | Grid, window: Extent | None, **options: Any) -> dict
         raise InputError(f"A map of {width}×{height} pixels cannot be written.")
     grid = scene.transform
     if (row, col) != (0, 0):
-        grid = grid * Affine.translation(col, row)
+        grid = chained(grid, Affine.translation(col, row))
     profile = {
         "width": width, "height": height, "count": 1, "crs": scene.crs,
         "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate",

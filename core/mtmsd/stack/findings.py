@@ -10,6 +10,7 @@ import numpy as np
 from affine import Affine
 
 from mtmsd.labels.labels import Labels
+from mtmsd.scene.transforms import at
 from mtmsd.stack.streams import NETWORK, STREAMS
 
 MOST_POLYGONS = 50
@@ -63,7 +64,7 @@ def doubtful_polygons(
         if said == truth or share <= 0.5:
             continue
         row, col = float(labels.rows[here].mean()), float(labels.cols[here].mean())
-        x, y = transform * (col + 0.5, row + 0.5)
+        x, y = at(transform, col + 0.5, row + 0.5)
         likely = float(probabilities[here, truth].mean())
         entry = {
             "polygon": int(group),
