@@ -15,11 +15,13 @@ from mtmsd.assess.calibration import Calibration, calibrate
 from mtmsd.assess.evaluation import evaluate
 from mtmsd.assess.independence import distances
 from mtmsd.assess.informing import Informing
+from mtmsd.assess.scene_accuracy import by_scene, leave_one_scene_out
 from mtmsd.labels.labels import Labels
 from mtmsd.labels.splits import Split, by_polygon, positions, random_stratified, spatial_folds
 from mtmsd.libraries.training import TrainingLibrary
 from mtmsd.reporting import Reporter
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.scene_set import SceneSet
 
 KINDS = ("auto", "polygons", "cross", "random")
 """How labels are held out; auto: cross-validation where polygons are few, else polygons."""
@@ -176,7 +178,8 @@ def judge(
     -------
     dict
         The figures of :func:`mtmsd.assess.evaluation.evaluate`, and ``validation`` (kind,
-        folds), ``training``, ``learning_curve``, ``calibration`` with the temperature. What
+        folds), ``training``, ``learning_curve``, ``calibration`` with the temperature, and of
+        several ``scenes`` those of each, in ``left_out`` those without its labels. What
         fails of it is left out, and its ``warnings`` say so; ``n`` is 0 if all of it failed.
     """
     informing = Informing(reporter)
@@ -228,8 +231,33 @@ def judge(
         lambda: learning_curve(learner.brief(), held.splits[0], seed, reporter),
     )
     result["learning_curve"] = curve or []
+    if isinstance(scene, SceneSet):
+        told = _values(labels)[answers.chosen]
+        result["scenes"] = _scenes(learner, scene, test, told, seed, informing, reporter)
     result["warnings"] = informing.warnings + result["warnings"]
     return result
+
+
+def _scenes(
+    learner: Learner,
+    scenes: SceneSet,
+    test: Labels,
+    predicted: NDArray,
+    seed: int,
+    informing: Informing,
+    reporter: Reporter,
+) -> list[dict[str, Any]]:
+    """Score each scene, by the held-out pixels and without any of its labels."""
+
+    def predict(known: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray:
+        classifier = learner.fit(known, seed=seed, reporter=reporter)
+        return _values(learner.labels)[learner.decide(classifier, asked)[1]]
+
+    left_out = leave_one_scene_out(
+        scenes, learner.labels, predict, seed=seed, informing=informing, reporter=reporter
+    )
+    own = by_scene(scenes, test, predicted, seed)
+    return [{**one, "left_out": other} for one, other in zip(own, left_out, strict=True)]
 
 
 def held_out_temperature(

@@ -22,9 +22,11 @@ from mtmsd.cli.options import (
     extent,
     features,
     holdout,
+    in_turn,
     init,
     json_messages,
     kind,
+    labelled_scenes,
     libraries,
     masks,
     method,
@@ -87,8 +89,7 @@ def pretrain(as_json: bool, scenes: tuple[str, ...], **values: Any) -> int:
 
 
 @cli.command(cls=Command)
-@click.argument("scene")
-@click.argument("labels")
+@labelled_scenes
 @output("CLASSIFIER", "The classifier, .safetensors; it holds its diffusion model.")
 @click.option("--model", metavar="MODEL", help="From 'mtmsd pretrain'; mtmsd needs it.")
 @kind
@@ -107,12 +108,17 @@ def pretrain(as_json: bool, scenes: tuple[str, ...], **values: Any) -> int:
 @holdout
 @resume
 @json_messages
-def train(as_json: bool, features: str | None, **values: Any) -> int:
+def train(as_json: bool, scenes: tuple[str, ...], features: str | None, **values: Any) -> int:
     """Learn the classes of LABELS, and say how accurate that is.
 
     LABELS is any vector layer (file.gpkg|layername=x for one of several), SCP's .scpx, ENVI's ROIs
     (.xml, or .roi as text), or a label raster on the scene's grid with 0 = unlabelled.
+
+    Of several scenes of one sensor each has its LABELS behind it, or a table scenes.csv with the
+    columns scene,labels,mask stands for them; the accuracy is told for each scene, also for a
+    classifier that has not seen its labels.
     """
+    values |= in_turn(scenes)
     return run_command("train", _with_features(values, features), as_json)
 
 
@@ -193,9 +199,8 @@ def assess(as_json: bool, **values: Any) -> int:
 
 
 @cli.command("map", cls=Command)
-@click.argument("scene")
-@click.argument("labels")
-@output("MAP", "The class map, GeoTIFF on the scene's grid, 0 = no data.")
+@labelled_scenes
+@output("MAP", "The class map, GeoTIFF on the scene's grid, 0 = no data; a folder for several.")
 @click.option("--model", metavar="MODEL", help="Use this diffusion model and skip pretraining.")
 @click.option(
     "--validation",
@@ -233,14 +238,19 @@ def assess(as_json: bool, **values: Any) -> int:
 @init
 @resume
 @json_messages
-def whole_map(as_json: bool, features: str | None, **values: Any) -> int:
+def whole_map(as_json: bool, scenes: tuple[str, ...], features: str | None, **values: Any) -> int:
     """From SCENE and training LABELS to a class map in one go.
 
     Runs train, classify and assess: a first map in seconds, without a diffusion model. --model,
     --init or --model-out add one (pretraining takes minutes), as do --classifier mtmsd and
     --preset paper. With --resume, steps that are finished and whose inputs are unchanged are not
     done again.
+
+    Of several scenes of one sensor each has its LABELS behind it, or a table scenes.csv with the
+    columns scene,labels,output,mask stands for them. They are learnt together; MAP, the report and
+    each layer then are folders with a file for each scene.
     """
+    values |= in_turn(scenes)
     beside = Path(values["output"])
     alone = values["classifier"] == "auto" and values["preset"] == "paper"
     if not values["model"] and (alone or values["classifier"] == "mtmsd"):

@@ -61,6 +61,17 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+labelled_scenes = click.argument("scenes", metavar="SCENE LABELS …", nargs=-1, required=True)
+
+
+def in_turn(scenes: tuple[str, ...]) -> dict[str, Any]:
+    """Return scenes and their labels, or tables of both, as the commands' arguments."""
+    first, *others = scenes
+    if first.lower().endswith(".csv"):
+        return {"scene": first, "more": others}
+    return {"scene": first, "labels": "".join(others[:1]), "more": others[1:]}
+
+
 json_messages = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON message a line."
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -127,7 +127,21 @@ def _show_accuracy(accuracy: Mapping[str, Any], console: Console) -> None:
             "" if row["kappa"] is None else f"{row['kappa']:.3f}",
         )
     console.print(table)
+    _show_scenes(accuracy.get("scenes") or [], console)
     console.print(escape(accuracy["verdict"]), soft_wrap=True)
+
+
+def _show_scenes(scenes: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print how good each of several scenes is, and would be without its labels."""
+    if not scenes:
+        return
+    title = "Scene by scene; the last two without any of its labels"
+    table = Table("Scene", "Overall", "Average", "Unseen: overall", "Average", title=title)
+    for scene in scenes:
+        other = scene["left_out"] or {"overall": None, "average": None}
+        figures = (scene["overall"], scene["average"], other["overall"], other["average"])
+        table.add_row(escape(scene["name"]), *(_percent(share) for share in figures))
+    console.print(table)
 
 
 def _show_change(results: Mapping[str, Any], console: Console) -> None:

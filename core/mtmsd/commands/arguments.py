@@ -190,6 +190,8 @@ def command_line(command: str, arguments: Any) -> str:
 
 _POSITIONAL = {
     "pretrain": ("scene", "more"),
+    "train": ("scene", "labels", "more"),
+    "map": ("scene", "labels", "more"),
     "classify": ("scene", "more"),
     "assess": ("map", "labels"),
     "export": ("classifier",),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtmsd.commands.inputs import open_scene
+from mtmsd.commands.inputs import open_scenes
 from mtmsd.commands.libraries import open_training
 from mtmsd.commands.method import AUTO, METHOD, STACK
 from mtmsd.commands.outputs import check_endings, check_vectors
@@ -59,13 +60,25 @@ def check_regions(arguments: Any) -> None:
         )
 
 
+def refuse_several(several: bool, options: Mapping[str, Any]) -> None:
+    """Refuse options, by name, that are for one scene where several are given; before any work."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if several and given:
+        raise InputError(
+            f"{given[0]} is for one scene, and several are given.",
+            hint="Leave it out, or give one scene.",
+        )
+
+
 def check_labels(arguments: Any) -> None:
     """Find what is wrong with the labels now rather than after hours of pretraining."""
     from mtmsd.labels.read import read_labels
 
     silent = Reporter()  # each step tells its own warnings
-    with open_scene(arguments.scene, arguments.exclude, silent, arguments.masks()) as scene:
-        labels, _ = open_training(arguments, arguments.labels, arguments.class_field, scene, silent)
+    rows = arguments.rows()
+    with open_scenes(rows, arguments.exclude, arguments, silent) as scene:
+        sources = [row.labels for row in rows if row.labels]
+        labels, _ = open_training(arguments, sources, arguments.class_field, scene, silent)
         if arguments.regions:
             from mtmsd.regions.blocks import check_size
             from mtmsd.regions.methods import regions_named

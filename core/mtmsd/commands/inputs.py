@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from mtmsd.commands.arguments import Masked, Source
-from mtmsd.commands.manifest import SceneRow
+from mtmsd.commands.manifest import SceneRow, refuse_twins
 from mtmsd.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def open_scenes(
     """
     if len(rows) == 1:
         return open_scene(rows[0].scene, exclude, reporter, arguments.masks(rows[0].mask))
+    refuse_twins(rows)
     from mtmsd.scene.raster import Scene
     from mtmsd.scene.same_sensor import open_together
 
@@ -86,17 +87,48 @@ def open_scene_for(
     return matched
 
 
+def open_scenes_for(
+    model: DiffusionModel, rows: Sequence[SceneRow], arguments: Masked, reporter: Reporter
+) -> Scene:
+    """Open a scene, or several as one, with the bands that a model has learnt.
+
+    Raises
+    ------
+    InputError
+        As :func:`open_scene_for`.
+    """
+    if len(rows) == 1:
+        return open_scene_for(model, rows[0].scene, reporter, arguments.masks(rows[0].mask))
+    refuse_twins(rows)
+    from mtmsd.scene.scene_set import SceneSet
+
+    return SceneSet(
+        open_each(
+            rows,
+            lambda row: open_scene_for(model, row.scene, reporter, arguments.masks(row.mask)),
+        )
+    )
+
+
 def open_labels(
-    path: Source,
+    paths: Sequence[Source],
     scene: Scene,
     class_field: str | None,
     reporter: Reporter,
     fewest_classes: int = 2,
 ) -> Labels:
-    """Read labels and pass their warnings on."""
+    """Read the labels of a scene, or of each of several, and pass their warnings on."""
     from mtmsd.labels.read import read_labels
+    from mtmsd.labels.together import read_labels_together
+    from mtmsd.scene.scene_set import SceneSet
 
-    labels = read_labels(path, scene, class_field=class_field, fewest_classes=fewest_classes)
+    if isinstance(scene, SceneSet):
+        labels = read_labels_together(
+            paths, scene, class_field=class_field, fewest_classes=fewest_classes
+        )
+    else:
+        (path,) = paths
+        labels = read_labels(path, scene, class_field=class_field, fewest_classes=fewest_classes)
     for sentence in labels.warnings:
         reporter.warning(sentence)
     return labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,13 @@ NETWORK = "mtmsd"
 
 
 def open_training(
-    arguments: Libraries, labels: Source, class_field: str | None, scene: Scene, reporter: Reporter
+    arguments: Libraries,
+    labels: Sequence[Source],
+    class_field: str | None,
+    scene: Scene,
+    reporter: Reporter,
 ) -> tuple[Labels, TrainingLibrary | None]:
-    """Read labels and the libraries that train beside them; the labels list the classes of both.
+    """Read the labels of each scene, and libraries; the labels list the classes of both.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,24 @@ from mtmsd.commands.arguments import (
     Source,
     command_line,
 )
-from mtmsd.commands.checks import check_choices, check_doubtful, check_labels, check_regions
+from mtmsd.commands.checks import (
+    check_choices,
+    check_doubtful,
+    check_labels,
+    check_regions,
+    refuse_several,
+)
 from mtmsd.commands.libraries import check_library, open_training
+from mtmsd.commands.manifest import (
+    SceneRow,
+    files_of,
+    is_manifest,
+    labelled_scenes,
+    scenes_alone,
+)
 from mtmsd.commands.method import AUTO, METHOD, STACK, check_backbone, check_method, classifier_for
 from mtmsd.commands.outputs import check_outputs, check_rasters, check_vectors
+from mtmsd.commands.several import check_folders, map_name
 from mtmsd.jobs.work import Steps, work_folder, work_path
 from mtmsd.reporting import Reporter
 
@@ -37,7 +51,11 @@ class Arguments(Rasters, Libraries, Method, Masked):
     """What ``map`` needs."""
 
     scene: Source
-    labels: Source
+    labels: Source | None = None
+    """Not given where ``scene`` is a table of scenes and their labels."""
+    more: list[Source] = field(default_factory=list)
+    """Other scenes of the same sensor and their labels, in turn, or tables of both; ``output`` and
+    ``report`` then are folders, and so is that of each layer."""
     class_field: str | None = None
     exclude: str = ""
     """Bands to leave out; with ``model``, its bands are used."""
@@ -77,6 +95,20 @@ class Arguments(Rasters, Libraries, Method, Masked):
     resume: bool = False
     """Continue where the last run with the same output ended."""
 
+    @property
+    def several(self) -> bool:
+        """Whether there are several scenes, or a table of them."""
+        return bool(self.more) or is_manifest(self.scene)
+
+    def rows(self) -> list[SceneRow]:
+        """Return the scenes, each with its labels; raises InputError if one has none."""
+        return labelled_scenes(self.scene, self.labels, self.more)
+
+    def files(self) -> list[str | Path | None]:
+        """Return what is read."""
+        others = [self.model, self.init, self.validation, *self.mask, *self.library_files()]
+        return [*files_of(self.rows()), *others]
+
     def region_files(self) -> tuple[Path | None, Path | None]:
         """Return layer and map of the regions, where they are wanted."""
         if not self.regions:
@@ -111,24 +143,15 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         region_layer, region_map, arguments.region_output,
     )  # fmt: skip
     others = [*arguments.layers().values(), *(path for path in optional if path)]
-    check_outputs(
-        [
-            arguments.scene,
-            arguments.labels,
-            arguments.model,
-            arguments.init,
-            arguments.validation,
-            *arguments.mask,
-            *arguments.library_files(),
-        ],
-        [
-            arguments.output,
-            *others,
-            None if arguments.model else arguments.model_output,
-            arguments.classifier_output,
-        ],
-    )
-    check_rasters(arguments.output, *arguments.layers().values(), region_map)
+    made = [None if arguments.model else arguments.model_output, arguments.classifier_output]
+    names = ("validation", "polygons", "next_labels", "doubtful", "regions")
+    refuse_several(arguments.several, {name: getattr(arguments, name) for name in names})
+    if arguments.several:
+        check_folders(arguments.rows(), [arguments.output, *others])
+        check_outputs(arguments.files(), made)
+    else:
+        check_outputs(arguments.files(), [arguments.output, *others, *made])
+        check_rasters(arguments.output, *arguments.layers().values(), region_map)
     check_vectors(arguments.polygons, arguments.next_labels, region_layer)
     check_regions(arguments)
     settings = arguments.chosen()
@@ -201,8 +224,10 @@ class _Sequence:
         if not given.pretrains:
             return {"model": None}
         output = given.model_output or self._work / "model.safetensors"
+        first, *more = scenes_alone(given.scene, given.labels, given.more)
         arguments = pretrain.Arguments(
-            scene=given.scene,
+            scene=first,
+            more=more,
             output=output,
             exclude=given.exclude,
             init=given.init,
@@ -213,7 +238,7 @@ class _Sequence:
         return self._steps.run(
             "pretrain",
             arguments,
-            [given.scene, given.init, output, *given.mask],
+            [*given.files(), output],
             lambda: pretrain.run(arguments, self._reporter),
         )
 
@@ -223,15 +248,7 @@ class _Sequence:
         return self._steps.run(
             "train",
             arguments,
-            [
-                given.scene,
-                given.labels,
-                arguments.model,
-                arguments.output,
-                given.doubtful,
-                *given.mask,
-                *given.library_files(),
-            ],
+            [*arguments.files(), arguments.output, given.doubtful],
             lambda: train.run(arguments, self._reporter),
         )
 
@@ -241,6 +258,7 @@ class _Sequence:
         return train.Arguments(
             scene=given.scene,
             labels=given.labels,
+            more=given.more,
             output=output,
             model=Path(model) if model else None,
             classifier=classifier_for(given.classifier, given.preset),
@@ -262,14 +280,18 @@ class _Sequence:
         rasters = {f.name: getattr(given, f.name) for f in fields(Rasters)}
         if given.next_labels and not given.probabilities:
             rasters["probabilities"] = self._work / "probabilities.tif"
+        first, *more = scenes_alone(given.scene, given.labels, given.more)
         arguments = classify.Arguments(
-            scene=given.scene,
+            scene=first,
+            more=more,
             classifier=Path(results["classifier"]),
             **given.mask_arguments(),
             **rasters,
             device=given.device,
             resume=given.resume,
         )
+        if given.several:
+            return self._classify_each(arguments)
         return self._steps.run(
             "classify",
             arguments,
@@ -283,9 +305,21 @@ class _Sequence:
             lambda: classify.run_in(self._work, arguments, self._reporter),
         )
 
+    def _classify_each(self, arguments: classify.Arguments) -> dict[str, Any]:
+        begun = work_path(arguments.output / "scenes").is_dir()
+        arguments = replace(arguments, resume=arguments.resume and begun)
+        folders = [self._given.output, *arguments.layers().values()]
+        maps = [folder / map_name(row).name for folder in folders for row in self._given.rows()]
+        return self._steps.run(
+            "classify",
+            arguments,
+            [*self._given.files(), arguments.classifier, *maps],
+            lambda: classify.run(arguments, self._reporter),
+        )
+
     def _regions(self, results: dict[str, Any]) -> dict[str, Any]:
         given, (layer, raster) = self._given, self._given.region_files()
-        if layer is None or raster is None:
+        if layer is None or raster is None or given.labels is None:
             return {}
         arguments = regions.Arguments(
             scene=given.scene,
@@ -327,6 +361,8 @@ class _Sequence:
     def _assessed(self, results: dict[str, Any]) -> dict[str, Any]:
         given = self._given
         commands = [command_line("map", given)]
+        if given.several:
+            return self._assess_each(results, commands)
         if given.validation:
             arguments = assess.Arguments(
                 map=Source(str(given.output)),
@@ -346,6 +382,17 @@ class _Sequence:
         else:
             return {}
         return {"accuracy": accuracy} | ({"report": given.report} if given.report else {})
+
+    def _assess_each(self, results: dict[str, Any], commands: list[str]) -> dict[str, Any]:
+        given = self._given
+        if not given.report:
+            return {}
+        given.report.mkdir(exist_ok=True)
+        for path in map(Path, results["maps"]):
+            report = given.report / f"{path.stem}.html"
+            arguments = assess.Arguments(map=Source(str(path)), output=report)
+            assess.run(arguments, self._reporter, commands)
+        return {"report": given.report}
 
     def _vectorize(self, results: dict[str, Any]) -> dict[str, Any]:
         given = self._given
@@ -380,7 +427,8 @@ class _Sequence:
         model = train.load_model(Path(results["model"]) if results["model"] else None)
         parted = self._train_arguments(results["model"])
         with train.scene_of(model, parted, silent) as scene:
-            labels, _ = open_training(given, given.labels, given.class_field, scene, silent)
+            sources = [row.labels for row in given.rows() if row.labels]
+            labels, _ = open_training(given, sources, given.class_field, scene, silent)
             held = train.held_out(parted, labels)
             told = results["accuracy"]
             if told and "region_figures" in results:

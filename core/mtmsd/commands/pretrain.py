@@ -9,7 +9,7 @@ from typing import Any
 from mtmsd.commands.arguments import Masked, Method, Source
 from mtmsd.commands.devices import on_device
 from mtmsd.commands.inputs import open_scenes
-from mtmsd.commands.manifest import listed_scenes
+from mtmsd.commands.manifest import files_of, listed_scenes
 from mtmsd.commands.method import check_backbone
 from mtmsd.commands.outputs import check_outputs
 from mtmsd.jobs.work import work_folder
@@ -36,8 +36,7 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
     """Pretrain, write the model, and say where it is."""
     settings = arguments.chosen()
     rows = listed_scenes(arguments.scene, arguments.more)
-    files = [path for row in rows for path in (row.scene, row.mask)]
-    check_outputs([*files, arguments.init, *arguments.mask], [arguments.output])
+    check_outputs([*files_of(rows), arguments.init, *arguments.mask], [arguments.output])
     from mtmsd.diffusion import devices
     from mtmsd.diffusion.pretrain import pretrain
 

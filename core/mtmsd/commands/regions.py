@@ -160,7 +160,9 @@ def learn(
     path = arguments.classifier_output or work / "regions.safetensors"
     read = [arguments.scene, arguments.labels, *arguments.mask]
     with open_scene(arguments.scene, arguments.exclude, opening, arguments.masks()) as scene:
-        labels = open_labels(Source(arguments.labels or ""), scene, arguments.class_field, opening)
+        labels = open_labels(
+            [Source(arguments.labels or "")], scene, arguments.class_field, opening
+        )
 
         @functools.cache
         def method() -> Any:
@@ -312,7 +314,7 @@ def _report(
     with open_scene_for(classifier.model, arguments.scene, silent, arguments.masks()) as scene:
         labels = no_labels(classifier.classes)
         if arguments.labels:
-            labels = open_labels(arguments.labels, scene, arguments.class_field, silent)
+            labels = open_labels([arguments.labels], scene, arguments.class_field, silent)
             splits = _held_out(_parting(arguments), labels).splits
         report_held_out(
             arguments.map or work / "map.tif",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,7 @@ def map_scenes(arguments: Arguments, map_one: MapOne, reporter: Reporter) -> dic
     folder, layers = arguments.output, arguments.layers()
     rows = listed_scenes(arguments.scene, arguments.more)
     jobs = [_of_scene(arguments, row) for row in rows]
-    for path in (folder, *layers.values()):
-        if not path.is_dir():
-            check_outputs([], [path])
+    check_folders(rows, [folder, *layers.values()])
     read: list[str | Path | None] = [arguments.classifier, *(job.scene for job in jobs)]
     read += [mask for job in jobs for mask in job.mask]
     written = [job.output for job in jobs]
@@ -122,9 +120,34 @@ def _failure(folder: Path, failed: Mapping[str, str], missed: int, count: int) -
     )
 
 
+def map_name(row: SceneRow) -> Path:
+    """Return the name of a scene's map in the folder: the table's, or that of the scene."""
+    return row.output or Path(f"{Path(file_name(row.scene.split('|', 1)[0])).stem}.tif")
+
+
+def check_folders(rows: Sequence[SceneRow], folders: Sequence[Path]) -> None:
+    """Refuse folders that cannot be made, and two maps of one name, before any work.
+
+    Raises
+    ------
+    InputError
+    """
+    names = [map_name(row) for row in rows]
+    check_rasters(*names)
+    for folder in folders:
+        if not folder.is_dir():
+            check_outputs([], [folder])
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise InputError(
+                f"Two outputs have the same name, {name}.",
+                hint="Give them names of their own, in the column output of a table.",
+            )
+
+
 def _of_scene(arguments: Arguments, row: SceneRow) -> Arguments:
     """Return what maps one of several scenes."""
-    name = row.output or Path(f"{Path(file_name(row.scene.split('|', 1)[0])).stem}.tif")
+    name = map_name(row)
     output = arguments.output / name
     resume = arguments.resume and work_path(output).is_dir()
     layers: dict[str, Any] = {layer: path / name.name for layer, path in arguments.layers().items()}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from mtmsd.commands.arguments import Libraries, Masked, Method, Pixels, Source
-from mtmsd.commands.checks import check_choices, check_doubtful
+from mtmsd.commands.checks import check_choices, check_doubtful, refuse_several
 from mtmsd.commands.devices import on_device
-from mtmsd.commands.inputs import open_scene, open_scene_for
+from mtmsd.commands.inputs import open_scenes, open_scenes_for
 from mtmsd.commands.libraries import check_library, network_sentence, open_training
+from mtmsd.commands.manifest import SceneRow, files_of, labelled_scenes
 from mtmsd.commands.method import AUTO, METHOD, STACK, check_method, classifier_for
 from mtmsd.commands.outputs import check_outputs
 from mtmsd.errors import InputError
@@ -45,9 +46,12 @@ class Arguments(Libraries, Method, Masked):
     preset: str = ""
     """quick, balanced or paper; the diffusion model's if not given."""
     scene: Source
-    labels: Source
+    labels: Source | None = None
+    """Not given where ``scene`` is a table of scenes and their labels."""
     output: Path
     """The classifier, .safetensors; it holds its diffusion model."""
+    more: list[Source] = field(default_factory=list)
+    """Other scenes of the same sensor and their labels, in turn, or tables of both."""
     model: Path | None = None
     """The diffusion model; classifiers of plain spectra take its bands, if it is given."""
     classifier: str = AUTO
@@ -68,6 +72,20 @@ class Arguments(Libraries, Method, Masked):
     resume: bool = False
     """Take the held-out figures from a run that was broken after them."""
 
+    def rows(self) -> list[SceneRow]:
+        """Return the scenes, each with its labels.
+
+        Raises
+        ------
+        InputError
+            If one has none.
+        """
+        return labelled_scenes(self.scene, self.labels, self.more)
+
+    def files(self) -> list[str | Path | None]:
+        """Return what is read."""
+        return [*files_of(self.rows()), self.model, *self.mask, *self.library_files()]
+
     def chosen_device(self, warn: Callable[[str], None]) -> str:
         """Return the device on which is learnt; without a diffusion model there is no choice."""
         return device_for(self.device, self.model is not None, warn)
@@ -85,16 +103,8 @@ def run(arguments: Arguments, reporter: Reporter) -> dict[str, Any]:
         )
     check_doubtful(meant, arguments.doubtful)
     check_library(meant, arguments)
-    check_outputs(
-        [
-            arguments.scene,
-            arguments.labels,
-            arguments.model,
-            *arguments.mask,
-            *arguments.library_files(),
-        ],
-        [arguments.output, arguments.doubtful],
-    )
+    check_outputs(arguments.files(), [arguments.output, arguments.doubtful])
+    refuse_several(len(arguments.rows()) > 1, {"doubtful": arguments.doubtful})
     with work_folder(arguments.output, arguments.resume, reporter) as work:
         if arguments.model is None or meant not in (METHOD, STACK):
             return _run_in(work, arguments, None, reporter)
@@ -112,6 +122,7 @@ def _run_in(
     work: Path, arguments: Arguments, device: TorchDevice | None, reporter: Reporter
 ) -> dict[str, Any]:
     from mtmsd.assess.independence import PATCH
+    from mtmsd.scene.scene_set import SceneSet
 
     model = load_model(arguments.model)
     learnt = model.metadata["settings"]["preset"] if model else "balanced"
@@ -130,20 +141,13 @@ def _run_in(
         learnt_by = model.metadata["settings"]["pretrain"].get("backbone", "unet")
         check_method(arguments.chosen().classifier, model.patch_size, learnt_by)
     with scene_of(model, arguments, reporter) as scene:
-        labels, library = open_training(
-            arguments, arguments.labels, arguments.class_field, scene, reporter
-        )
+        sources = [row.labels for row in arguments.rows() if row.labels]
+        labels, library = open_training(arguments, sources, arguments.class_field, scene, reporter)
         if library and model:
             reporter.warning(network_sentence(library))
         place = scene.transform, scene.crs
         samples = _samples(work, arguments, model, device, scene, labels, library, reporter)
-        read = [
-            arguments.scene,
-            arguments.labels,
-            arguments.model,
-            *arguments.mask,
-            *arguments.library_files(),
-        ]
+        read = arguments.files()
         patch = model.patch_size if model else PATCH
         accuracy = Steps(work).run(
             "accuracy",
@@ -162,6 +166,11 @@ def _run_in(
     reporter.phase("fit", "Learning the classes from all polygons")
     classifier = samples.fit(None, seed=arguments.seed, reporter=reporter)
     classifier.metadata |= told(accuracy)
+    if isinstance(scene, SceneSet):
+        classifier.metadata["scenes"] = scene.labelled(labels.rows)
+        if stack:
+            known = classifier.metadata["stack"]
+            known["doubtful"] = [scene.located(polygon) for polygon in known["doubtful"]]
     if temperature is not None:
         classifier.metadata["temperature"] = temperature
     if weights := _weights(samples, classifier, reporter):
@@ -208,10 +217,10 @@ def device_for(name: str, network: bool, warn: Callable[[str], None]) -> str:
 def scene_of(
     model: DiffusionModel | None, arguments: Arguments, reporter: Reporter
 ) -> AbstractContextManager[Scene]:
-    """Open a scene with a model's bands, or, without one, with all but the excluded ones."""
+    """Open the scenes with a model's bands, or, without one, with all but the excluded ones."""
     if model:
-        return open_scene_for(model, arguments.scene, reporter, arguments.masks())
-    return open_scene(arguments.scene, arguments.exclude, reporter, arguments.masks())
+        return open_scenes_for(model, arguments.rows(), arguments, reporter)
+    return open_scenes(arguments.rows(), arguments.exclude, arguments, reporter)
 
 
 def _samples(

@@ -76,7 +76,7 @@ def read_labels(
     labels = with_groups_joined(labels, Path(file).name, fewest)
     labels = _where_scene_has_data(labels, scene, Path(file).name)
     if minimum > 0:
-        _check_classes(labels, minimum, fewest_classes, Path(file).name)
+        check_classes(labels, minimum, fewest_classes, Path(file).name)
     return labels
 
 
@@ -113,7 +113,13 @@ def _tiles(labels: Labels) -> Iterator[tuple[tuple[int, int, int, int], np.ndarr
         yield (row, col, int(rows.max()) - row + 1, int(cols.max()) - col + 1), members
 
 
-def _check_classes(labels: Labels, minimum: int, fewest: int, name: str) -> None:
+def check_classes(labels: Labels, minimum: int, fewest: int, name: str) -> None:
+    """Refuse labels of too few classes, or of a class of too few pixels.
+
+    Raises
+    ------
+    InputError
+    """
     counts = labels.counts()
     if len(counts) < fewest:
         place = f" in the field '{labels.field}'" if labels.field else ""

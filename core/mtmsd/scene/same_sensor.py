@@ -39,7 +39,6 @@ def open_together(scenes: Sequence[Scene]) -> SceneSet:
     with ExitStack() as opened:
         for scene in scenes:
             opened.enter_context(scene)
-        _refuse_twins(scenes)
         first, others = scenes[0], scenes[1:]
         known = all(_wavelengths_known(scene) for scene in scenes)
         kept, notes = np.ones(len(first.used), bool), []
@@ -70,14 +69,6 @@ def open_together(scenes: Sequence[Scene]) -> SceneSet:
     notes.insert(0, f"{len(bands)} bands of {len(scenes)} scenes are matched {how}.")
     together.warnings = (*together.warnings, *notes)
     return together
-
-
-def _refuse_twins(scenes: Sequence[Scene]) -> None:
-    seen: dict[str, Scene] = {}
-    for scene in scenes:
-        if scene.address in seen:
-            raise InputError(f"The scene {scene.address} is given twice.", hint="Give it once.")
-        seen[scene.address] = scene
 
 
 def _wavelengths_known(scene: Scene) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,19 @@ class SceneSet(Scene):
         """Return which scene rows (n,) of the set belong to, int64 (n,)."""
         tops = [place.top for place in self.placed]
         return np.searchsorted(tops, rows, side="right") - 1
+
+    def labelled(self, rows: np.ndarray) -> list[dict[str, Any]]:
+        """Return name, fingerprint and number of labelled pixels of each scene; JSON-able."""
+        counts = np.bincount(self.scene_of(rows), minlength=len(self.placed)).tolist()
+        origins = [scene.origin()["scene"] for scene in self.scenes]
+        return [{**origin, "pixels": n} for origin, n in zip(origins, counts)]
+
+    def located(self, place: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``row``, ``x`` and ``y`` of a place in the set as those in its ``scene``."""
+        at = self.placed[int(self.scene_of(np.array([place["row"]]))[0])]
+        x, y = at.scene.transform * (place["x"], place["y"] - at.top)
+        own = {"scene": at.scene.name, "row": place["row"] - at.top, "x": float(x), "y": float(y)}
+        return {**place, **own}
 
     @property
     def bands(self) -> tuple[Band, ...]:

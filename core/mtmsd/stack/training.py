@@ -106,7 +106,7 @@ class StackTrainingSet:
     fits: dict[tuple[bytes, int], tuple[StackClassifier, HeldOutAnswers | None]] = field(
         default_factory=dict, repr=False, compare=False
     )
-    """The last fit, which the accuracy and the map share."""
+    """The fit of all pixels, which the accuracy and the map share, and the last one of a part."""
 
     @classmethod
     def extract(
@@ -153,9 +153,15 @@ class StackTrainingSet:
         rows = np.arange(len(self.labels)) if index is None else np.asarray(index)
         key = (rows.tobytes(), seed)
         if key not in self.fits:
-            self.fits.clear()
+            for other in [known for known in self.fits if len(known[0]) < self._whole]:
+                del self.fits[other]
             self.fits[key] = self._fit(rows, seed, reporter)
         return self.fits[key]
+
+    @property
+    def _whole(self) -> int:
+        """Bytes in the key of a fit of all pixels."""
+        return np.arange(len(self.labels)).nbytes
 
     def _fit(
         self, rows: np.ndarray, seed: int, reporter: Reporter
@@ -305,7 +311,7 @@ class StackTrainingSet:
 
     def brief(self) -> StackTrainingSet:
         """Return what is fitted where many fits are needed: the weights as they are."""
-        last = next(iter(self.fits.values()), None)
+        last = next(reversed(self.fits.values()), None)
         pool = last[0].settings.pool if last else equal_pool(len(self.streams))
         network = self.network.brief() if self.network else None
         return replace(self, network=network, pool=pool, fits={})
