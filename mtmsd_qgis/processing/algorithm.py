@@ -26,7 +26,7 @@ from ..common.folders import icon_path
 from ..common.translation import help_page, tr
 from ..engine.job_folders import new_job_folder
 from . import parameters as common
-from .inputs import LayerFile, labels_file, raster_source
+from .inputs import LayerFile, foreign_file, labels_file, raster_source
 from .results_viewer import list_report
 from .running import can_execute, ready_python, run_job
 from .styling import layer_title
@@ -115,7 +115,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             self.check(parameters, context)
         except QgsProcessingException as error:
             return False, str(error)
-        return super().checkParameterValues(parameters, context)
+        # QGIS checks the rest; what the engine alone can open, it would refuse
+        scene = parameters.get("INPUT") or parameters.get("MAP")
+        openable = {name: scene if foreign_file(v) else v for name, v in parameters.items()}
+        return super().checkParameterValues(openable, context)
 
     def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Raise QgsProcessingException with one sentence about a value that cannot be."""
@@ -236,6 +239,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Return how to get a file of a labels parameter; empty where that was left empty."""
         if not parameters.get(name):
             return lambda folder: ""
+        if file := foreign_file(parameters[name]):
+            return lambda folder: file
         layer = self._layer(parameters, name, context)
         asked = name == "LABELS" and self.parameterDefinition("SELECTED") is not None
         selected = asked and self.parameterAsBool(parameters, "SELECTED", context)
@@ -353,6 +358,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     def _check_labels(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         if self.parameterDefinition("LABELS") is None or not parameters.get("LABELS"):
+            return
+        if foreign_file(parameters["LABELS"]):  # of its fields the engine tells
             return
         layer = self._layer(parameters, "LABELS", context)
         scene = parameters.get("INPUT") and self.raster(parameters, "INPUT", context)

@@ -35,6 +35,7 @@ from qgis.core import (
     QgsWkbTypes,
 )
 
+from ..common.foreign_files import is_foreign
 from ..common.translation import tr
 
 COLOR_FIELD = "color"
@@ -71,6 +72,14 @@ def raster_source(layer: QgsRasterLayer) -> str:
             ).format(name=layer.name())
         )
     return source
+
+
+def foreign_file(value: object) -> str:
+    """Return a path of another program's training areas, which the engine reads and QGIS does not.
+
+    Empty for anything else.
+    """
+    return str(Path(value).absolute()) if isinstance(value, str) and is_foreign(value) else ""
 
 
 def labels_file(layer: QgsMapLayer, *, selected: bool = False) -> LayerFile:

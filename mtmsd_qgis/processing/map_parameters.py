@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from qgis.core import (
     QgsProcessing,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
 )
 
@@ -17,6 +23,7 @@ from ..common.translation import tr
 from .parameters import advanced, choice, with_help
 
 LAYERS = ("PROBABILITIES", "ENTROPY", "DISAGREEMENT")
+LIBRARY = ("LIBRARY", "LIBRARY_CLASS", "LIBRARY_CLASSES", "LIBRARY_FACTOR")
 FILTERS = ("UNKNOWN_BELOW", "MAJORITY", "SIEVE")
 
 
@@ -35,6 +42,66 @@ def classifier_kind() -> QgsProcessingParameterDefinition:
             "is better."
         ),
     )
+
+
+def libraries() -> list[QgsProcessingParameterDefinition]:
+    """Declare spectra that train beside the polygons; their names are those of :data:`LIBRARY`."""
+    file = QgsProcessingParameterFile("LIBRARY", tr("Spectral library"), optional=True)
+    name = QgsProcessingParameterString(
+        "LIBRARY_CLASS", tr("Class of the library's spectra"), optional=True
+    )
+    table = QgsProcessingParameterFile(
+        "LIBRARY_CLASSES",
+        tr("Table of the library's classes"),
+        fileFilter="CSV (*.csv)",
+        optional=True,
+    )
+    factor = _number("LIBRARY_FACTOR", tr("Factor of the library's values"), None, 0.0, 1e9)
+    texts = {
+        file: tr(
+            "Its spectra train beside the polygons, resampled to the scene's bands, and may make "
+            "a class that has no polygon; not for the classifier 'mtmsd'. ENVI (.sli), CSV, text "
+            "of the USGS or of ECOSTRESS, ASD (.asd). Default: none."
+        ),
+        name: tr("One class for all of its spectra. Default: each spectrum's name is its class."),
+        table: tr(
+            "CSV with the columns name and class, and if wanted value and color: the class of "
+            "each spectrum; spectra that it does not name are left out. Default: none."
+        ),
+        factor: tr(
+            "What its values are multiplied by to have the scene's units. Default: told by its "
+            "numbers (0 to 1, percent, times 10,000); the log says which."
+        ),
+    }
+    return [advanced(with_help(parameter, text)) for parameter, text in texts.items()]
+
+
+def check_library(parameters: dict[str, Any]) -> None:
+    """Refuse words about a library that is not there.
+
+    Raises
+    ------
+    QgsProcessingException
+    """
+    alone = [name for name in LIBRARY[1:] if parameters.get(name)]
+    if alone and not parameters.get(LIBRARY[0]):
+        text = tr("{parameter} is given, and no spectral library; choose one, or leave it out.")
+        raise QgsProcessingException(text.format(parameter=alone[0]))
+
+
+def library_arguments(
+    algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], context: QgsProcessingContext
+) -> dict[str, Any]:
+    """Return the engine's arguments about libraries."""
+    file = algorithm.parameterAsFile(parameters, "LIBRARY", context)
+    if not file:
+        return {}
+    name = algorithm.parameterAsString(parameters, "LIBRARY_CLASS", context).strip()
+    return {
+        "library": [f"{Path(file).absolute()}:{name}" if name else str(Path(file).absolute())],
+        "library_classes": algorithm.parameterAsFile(parameters, "LIBRARY_CLASSES", context),
+        "library_factor": parameters.get("LIBRARY_FACTOR"),
+    }
 
 
 def held_out() -> list[QgsProcessingParameterDefinition]:

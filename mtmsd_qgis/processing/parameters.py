@@ -76,8 +76,9 @@ def labels(
     types = [QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeRaster]
     parameter = QgsProcessingParameterMapLayer(name, description, optional=optional, types=types)
     shape = tr(
-        "A polygon layer in any CRS with a class field, or a raster on the scene's grid with "
-        "class numbers (0 = unlabelled)."
+        "A polygon layer in any CRS with a class field, a raster on the scene's grid with class "
+        "numbers (0 = unlabelled), or the path of another program's training areas: SCP's .scpx, "
+        "ENVI's regions of interest (.xml, .roi as text)."
     )
     return with_help(parameter, f"{text} {shape}")
 

@@ -26,6 +26,7 @@ CHANGES = {
     "map_changed": ("map", "confidence", "probabilities", "map_filters", "pixels"),
     "accuracy_changed": ("accuracy", "report", "doubtful"),
     "points_changed": ("points",),
+    "library_changed": ("library", "library_classes"),
     "mask_changed": ("mask", "mask_choice", "product_masks"),
     "options_changed": ("options", "preset", "seed", "exclude", "settings", "paused"),
 }
@@ -50,6 +51,8 @@ class CurrentScene(QObject):
     """The class map, or what was made with it."""
     accuracy_changed = pyqtSignal()
     points_changed = pyqtSignal()
+    library_changed = pyqtSignal()
+    """The imported spectra, or which of them train."""
     mask_changed = pyqtSignal()
     options_changed = pyqtSignal()
     """What the next run will be started with."""

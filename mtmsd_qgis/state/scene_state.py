@@ -95,6 +95,8 @@ class SceneState:
         Where what is made for the scene is put; it belongs to this scene alone.
     library : Path or None
         Spectra of libraries at the scene's bands, in its units.
+    library_classes : dict
+        The class's number for each of them that trains, by the spectrum's name.
     classifier_key : str
         A hash of all that the classifier depends on.
     classifier_mapped : bool
@@ -130,6 +132,7 @@ class SceneState:
     points: Path | None = None
     doubtful: Path | None = None
     library: Path | None = None
+    library_classes: dict[str, int] = field(default_factory=dict)
     classes: tuple[LandClass, ...] = ()
     preset: str = "balanced"
     seed: int = 0

@@ -31,7 +31,8 @@ NAMES = {
     "pretrain": "INPUT PRESET DEVICE SEED SETTINGS EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS "
     "RESUME OUTPUT",
     "train": "INPUT LABELS CLASS_FIELD SELECTED MODEL CLASSIFIER DEVICE SEED SETTINGS "
-    "EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS RESUME OUTPUT SPLIT HOLDOUT GUARD DOUBTFUL",
+    "EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS RESUME OUTPUT LIBRARY LIBRARY_CLASS "
+    "LIBRARY_CLASSES LIBRARY_FACTOR SPLIT HOLDOUT GUARD DOUBTFUL",
     "classify": "INPUT CLASSIFIER EXTENT MASKS MASK_CHOICE PRODUCT_MASKS DEVICE RESUME OUTPUT "
     "CONFIDENCE PROBABILITIES ENTROPY DISAGREEMENT UNKNOWN_BELOW MAJORITY SIEVE",
     "classifyscenes": "INPUTS FILES CLASSIFIER MASKS MASK_CHOICE PRODUCT_MASKS DEVICE RESUME "
@@ -40,7 +41,8 @@ NAMES = {
     "MASK_CHOICE PRODUCT_MASKS OUTPUT OUTPUT_JSON",
     "map": "INPUT LABELS CLASS_FIELD SELECTED VALIDATION MODEL CLASSIFIER PRESET DEVICE SEED "
     "SETTINGS EXCLUDE MASKS MASK_CHOICE PRODUCT_MASKS RESUME OUTPUT CONFIDENCE REPORT "
-    "OUTPUT_MODEL OUTPUT_CLASSIFIER SPLIT HOLDOUT GUARD PROBABILITIES ENTROPY DISAGREEMENT "
+    "OUTPUT_MODEL OUTPUT_CLASSIFIER LIBRARY LIBRARY_CLASS LIBRARY_CLASSES LIBRARY_FACTOR "
+    "SPLIT HOLDOUT GUARD PROBABILITIES ENTROPY DISAGREEMENT "
     "UNKNOWN_BELOW MAJORITY SIEVE POLYGONS NEXT_LABELS DOUBTFUL",
     "vectorize": "MAP CONFIDENCE OUTPUT AREAS",
     "export": "CLASSIFIER OUTPUT",
@@ -140,6 +142,8 @@ def parameters_for(name: str, scene: Path, polygons: Path, folder: Path) -> dict
         "SPECTRA": "wet soil; grass", "INPUTS": [str(scene)], "FILES": [str(folder / "gone.tif")],
         "WITH_CONFIDENCE": True, "WITH_PROBABILITIES": True, "MOSAIC": str(folder / "all.tif"),
         "PIXEL_MAP": str(scene), "SIZE": 6, "OUTPUT_MAP": str(folder / "rm.tif"),
+        "LIBRARY_CLASS": "wet soil",
+        "LIBRARY_CLASSES": str(folder / "l.csv"), "LIBRARY_FACTOR": 0.5,
         "REPORT": str(folder / "r.html"), "OUTPUT_JSON": str(folder / "r.json"),
         "OUTPUT_MODEL": str(folder / "m2.safetensors"),
         "OUTPUT_CLASSIFIER": str(folder / "k.safetensors"),
@@ -197,6 +201,11 @@ def test_the_engine_understands_every_argument(
     assert filters == {"unknown_below": 0.4, "majority": 3, "sieve": 9}
     chosen = {name: sent["train"][name] for name in ("classifier", "split", "holdout", "guard")}
     assert chosen == {"classifier": "rf", "split": "cross", "holdout": 0.3, "guard": 2}
+    library = {name: sent["map"][name] for name in sent["map"] if name.startswith("library")}
+    assert library == {name: sent["train"].get(name) for name in library} == {
+        "library": [f"{tmp_path / 'l.csv'}:wet soil"], "library_factor": 0.5,
+        "library_classes": str(tmp_path / "l.csv"),
+    }  # fmt: skip
     assert sent["nextlabels"]["count"] == 7
     assert sent["classify"]["extent"] == [300000.0, 5799400.0, 300600.0, 5800000.0]
 
@@ -255,6 +264,8 @@ SENTENCES = [
     ("train", {"LABELS": "/nowhere/p.gpkg"}, "The layer for 'Training polygons' cannot be opened"),
     ("map", {"LABELS": "INPUT"}, "'two halves' is the scene itself; choose the layer with"),
     ("map", {"PRESET": "slow"}, "PRESET"),
+    ("map", {"LIBRARY": None}, "LIBRARY_CLASS is given, and no spectral library"),
+    ("train", {"LIBRARY": None, "LIBRARY_CLASS": ""}, "LIBRARY_CLASSES is given, and no"),
     ("map", {"SEED": -1}, "SEED"),
     ("classifyscenes", {"INPUTS": None, "FILES": None}, "There is no scene to map; give layers or"),
     ("classifyscenes", {"INPUTS": ["/nowhere/s.tif"]}, "1 of 1 scenes are no layers: /nowhere/s.t"),

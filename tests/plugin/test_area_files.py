@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from conftest import write_raster
 from docked import Docked, docked  # noqa: F401
 from osgeo import ogr, osr
-from qgis.core import QgsProject, QgsVectorLayer
+from qgis.core import QgsProcessingException, QgsProject, QgsVectorLayer
 from qgis.gui import QgsFieldComboBox
 from qgis.PyQt.QtWidgets import QDialog, QLabel, QMenu, QPushButton
 from test_label_import import layer_of, table, take
@@ -184,4 +185,29 @@ def test_the_toolbox_writes_the_pixels_of_polygons(
     points = QgsVectorLayer(results["OUTPUT"], "points", "ogr")
     assert (points.featureCount(), points.crs().authid()) == (len(rows), "EPSG:32633")
     assert "band_12" in points.fields().names()
+    QgsProject.instance().clear()
+
+
+def test_the_toolbox_takes_training_areas_of_other_programs_by_their_path(
+    engine_python: str, run, scene: Path, tmp_path: Path
+) -> None:
+    fields = "macroclass_id:integer class_id:integer class_name:string"
+    areas = layer_of(fields, [(5, 3, 3, 1, 11, "oak"), (5, 30, 2, 2, 21, "lake")])
+    files = {
+        roi_text(tmp_path / "r.roi"): {"grass": 12, "water": 6},
+        roi_text(tmp_path / "r.txt"): {"grass": 12, "water": 6},
+        scpx(tmp_path / "s.scpx", areas): {"Green": 9, "Water": 4},
+    }
+    for path, counts in files.items():
+        outputs = {"OUTPUT": str(tmp_path / "o.gpkg"), "TABLE": str(tmp_path / "o.csv")}
+        run("exportpixels", {"INPUT": str(scene), "LABELS": str(path), **outputs})
+        with (tmp_path / "o.csv").open(newline="") as stream:
+            names = Counter(row["class_name"] for row in csv.DictReader(stream))
+        assert names == counts, path.name
+    wrong = roi_text(tmp_path / "w.roi", "10 x 10")
+    values = {"INPUT": str(scene), "LABELS": str(wrong), "OUTPUT": str(tmp_path / "w.gpkg")}
+    with pytest.raises(QgsProcessingException, match=r"'w.roi'.*10"):
+        run("exportpixels", values)
+    with pytest.raises(QgsProcessingException, match="cannot be opened"):
+        run("exportpixels", {**values, "LABELS": str(tmp_path / "none.roi")})
     QgsProject.instance().clear()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import BUILD, CRS, square
 from docked import Docked, docked  # noqa: F401
+from osgeo import gdal, ogr, osr
 from qgis.core import QgsFeature, QgsProject, QgsVectorLayer
 from qgis.gui import QgsFieldComboBox
 from qgis.PyQt.QtCore import Qt
@@ -173,3 +174,46 @@ def test_plugin_and_engine_take_the_same_names_for_alike(
         if name_key(name) != key and category == unicodedata.category(name[3])
     ]
     assert differ == []
+
+
+NO_PLACE = 'LOCAL_CS["local grid",UNIT["metre",1],AXIS["Easting",EAST],AXIS["Northing",NORTH]]'
+TAKEN = "p has no coordinate system; the scene's was taken."
+
+
+@pytest.mark.parametrize(
+    ("driver", "ending", "crs", "said"),
+    [
+        ("GPKG", "gpkg", "", TAKEN),
+        ("ESRI Shapefile", "shp", "", TAKEN),
+        ("FlatGeobuf", "fgb", "", TAKEN),
+        ("GPKG", "gpkg", NO_PLACE, "The coordinate system of p, local grid, is of no place"),
+        ("GPKG", "gpkg", CRS, "Inside the scene: 2 polygons"),
+        ("GeoJSON", "geojson", "", "p cannot be brought from its coordinate system, EPSG:4326"),
+    ],
+)
+def test_a_layer_without_a_coordinate_system_is_taken_as_the_scenes_and_that_is_said(
+    opened: Docked, tmp_path: Path, driver: str, ending: str, crs: str, said: str
+) -> None:
+    reference = osr.SpatialReference() if crs else None
+    if reference is not None:
+        reference.SetFromUserInput(crs)
+    made = gdal.GetDriverByName(driver).Create(str(tmp_path / f"p.{ending}"), 0, 0, 0, 0)
+    shapes = made.CreateLayer("p", reference, ogr.wkbPolygon)
+    shapes.CreateField(ogr.FieldDefn("class_id", ogr.OFTInteger))
+    for column in (3, 30):
+        feature = ogr.Feature(shapes.GetLayerDefn())
+        feature.SetField("class_id", 1)
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(square(5, column, 3).asWkt()))
+        shapes.CreateFeature(feature)
+    feature = shapes = made = None
+    layer = QgsVectorLayer(str(tmp_path / f"p.{ending}"), "p", "ogr")
+    assert layer.isValid()
+    QgsProject.instance().addMapLayer(layer)
+    dialog = opened.ask_import(layer)
+    lines = opened.import_notes(dialog).split("\n")
+    assert lines[0].startswith(said)
+    if driver == "GeoJSON":  # it is of degrees, whatever is meant
+        assert (len(lines), table(dialog)) == (1, [])
+    else:
+        assert table(dialog) == [("1  class 1", "2", "18", "1  class 1")]
+        assert (len(lines) == 1) == (crs == CRS)

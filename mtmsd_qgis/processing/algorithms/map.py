@@ -81,6 +81,7 @@ class Map(EngineAlgorithm):
             common.confidence(),
             common.report("REPORT", optional=True),
             *self._model_outputs(),
+            *more.libraries(),
             *more.held_out(),
             *more.layers(),
             *more.filters(),
@@ -118,6 +119,11 @@ class Map(EngineAlgorithm):
             outputs.append(common.with_help(output, text))
         return outputs
 
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Words about a library need one."""
+        more.check_library(parameters)
+        super().check(parameters, context)
+
     def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Take the files of scene and polygons."""
         layer = self.raster(parameters, "INPUT", context)
@@ -150,6 +156,7 @@ class Map(EngineAlgorithm):
             "doubtful": self.layer_output(parameters, "DOUBTFUL", context, self._title, "POLYGONS"),
             **more.filter_arguments(parameters),
             **self.held_out_arguments(parameters, context),
+            **more.library_arguments(self, parameters, context),
             "report": self.file_output(parameters, "REPORT", context),
             "model_output": self.file_output(parameters, "OUTPUT_MODEL", context),
             "classifier_output": self.file_output(parameters, "OUTPUT_CLASSIFIER", context),

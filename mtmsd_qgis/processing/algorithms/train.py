@@ -60,6 +60,7 @@ class Train(EngineAlgorithm):
                     "'Classify a scene' needs."
                 ),
             ),
+            *more.libraries(),
             *more.held_out(),
             more.doubtful(),
         )
@@ -74,6 +75,7 @@ class Train(EngineAlgorithm):
                     "on a scene' has written, or choose another classifier."
                 )
             )
+        more.check_library(parameters)
         super().check(parameters, context)
 
     def gather(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
@@ -98,6 +100,7 @@ class Train(EngineAlgorithm):
             "resume": self.parameterAsBool(parameters, "RESUME", context),
             **self.method_arguments(parameters, context),
             **self.held_out_arguments(parameters, context),
+            **more.library_arguments(self, parameters, context),
         }
 
     def outputs(self, arguments: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:

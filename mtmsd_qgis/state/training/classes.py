@@ -43,10 +43,14 @@ class Label:
 
 @dataclass(frozen=True)
 class Source:
-    """What another layer holds: its polygons, and how many features have no class or shape."""
+    """What another layer holds: its polygons, and how many features have no class or shape.
+
+    ``notes`` say what was assumed, and what could not be placed in the scene's CRS.
+    """
 
     labels: list[Label]
     left_out: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def added(

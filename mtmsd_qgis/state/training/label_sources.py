@@ -10,10 +10,8 @@ from osgeo import gdal, ogr
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
-    QgsCoordinateTransform,
     QgsFeatureRequest,
     QgsGeometry,
-    QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
@@ -24,6 +22,7 @@ from ...common.class_fields import color_field, name_field
 from ...common.numbers import number, plain
 from ...common.translation import tr
 from .classes import Label, Source
+from .placement import Placement
 from .spectra import open_raster
 
 MOST_VALUES = 256
@@ -48,13 +47,17 @@ def vector_reader(
     names, color_name = name_field(layer, field) if is_number else "", color_field(layer, field)
     colors = _category_colors(layer, field)
     title = layer.name()
-    transform = QgsCoordinateTransform(layer.crs(), crs, QgsProject.instance())
+    into = Placement(layer, crs)
 
     def read() -> Source:
-        labels, left_out = [], 0
+        labels, left_out, unplaced = [], 0, 0
         for feature in source.getFeatures(QgsFeatureRequest()):
             key = feature.attribute(field)
-            parts = _parts(feature.geometry(), transform)
+            geometry = into.moved(feature.geometry())
+            if geometry is None:
+                unplaced += 1
+                continue
+            parts = _parts(geometry)
             if not isinstance(key, (int, float, str)) or not str(key).strip() or not parts:
                 left_out += 1
                 continue
@@ -65,7 +68,8 @@ def vector_reader(
             color = feature.attribute(color_name) if color_name else None
             color = color if isinstance(color, str) and color else colors.get(str(key), "")
             labels += [Label(wkb, name, color, value) for wkb in parts]
-        return Source(_usually_named(labels) if is_number else labels, left_out)
+        notes = into.notes(unplaced, everything=not labels)
+        return Source(_usually_named(labels) if is_number else labels, left_out, notes)
 
     return read
 
@@ -98,8 +102,7 @@ def _usually_named(labels: list[Label]) -> list[Label]:
 def raster_reader(layer: QgsRasterLayer, crs: QgsCoordinateReferenceSystem) -> Callable[[], Source]:
     """Return what turns a label raster into polygons and classes, in another CRS."""
     path = layer.source().split("|")[0]
-    transform = QgsCoordinateTransform(layer.crs(), crs, QgsProject.instance())
-    title = layer.name()
+    into, title = Placement(layer, crs), layer.name()
 
     def read() -> Source:
         dataset = open_raster(path)
@@ -119,7 +122,7 @@ def raster_reader(layer: QgsRasterLayer, crs: QgsCoordinateReferenceSystem) -> C
             )
             raise ValueError(text.format(title, number(out.GetFeatureCount())))
         out.ResetReading()
-        labels = []
+        labels, unplaced = [], 0
         for feature in out:
             value = feature.GetField(0)
             if value < 1:
@@ -131,27 +134,26 @@ def raster_reader(layer: QgsRasterLayer, crs: QgsCoordinateReferenceSystem) -> C
                 color = "#{:02x}{:02x}{:02x}".format(*colors.GetColorEntry(value)[:3])
             geometry = QgsGeometry()
             geometry.fromWkb(bytes(feature.GetGeometryRef().ExportToWkb()))
-            for wkb in _parts(geometry, transform):
+            moved = into.moved(geometry)
+            unplaced += moved is None
+            for wkb in _parts(moved or QgsGeometry()):
                 labels.append(Label(wkb, name, color, value))
-        return Source(labels)
+        return Source(labels, notes=into.notes(unplaced, everything=not labels))
 
     return read
 
 
-def _parts(geometry: QgsGeometry, transform: QgsCoordinateTransform) -> list[bytes]:
-    """Return the single polygons of a geometry, mended and in the other CRS, as WKB."""
+def _parts(geometry: QgsGeometry) -> list[bytes]:
+    """Return the single polygons of a geometry, mended, as WKB."""
     if geometry.isNull() or geometry.isEmpty():
         return []
     if geometry.type() != QgsWkbTypes.GeometryType.PolygonGeometry:
         return []
-    moved = QgsGeometry(geometry)
-    if transform.isValid() and not transform.isShortCircuited():
-        moved.transform(transform)
-    if not moved.isGeosValid():
-        moved = moved.makeValid()
+    if not geometry.isGeosValid():
+        geometry = geometry.makeValid()
     return [
         bytes(part.asWkb())
-        for part in moved.asGeometryCollection()
+        for part in geometry.asGeometryCollection()
         if part.type() == QgsWkbTypes.GeometryType.PolygonGeometry and part.area() > 0
     ]
 

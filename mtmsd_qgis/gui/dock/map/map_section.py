@@ -28,6 +28,7 @@ from ....jobs.section_job import SectionJob, Step
 from ....processing.styling import layer_title, style_class_map
 from ....state import layers
 from ....state.layer_roles import DOUBTFUL, MAP, PREVIEW
+from ....state.library_training import alone, library_key, library_parameters, trained
 from ....state.map_classes import replace_file
 from ....state.paths import there
 from ....state.scene_mask import mask_key, mask_parameters
@@ -111,6 +112,7 @@ class MapSection(Section):
         workspace.classifier_changed.connect(self.refresh)
         workspace.map_changed.connect(self._map_changed)
         workspace.options_changed.connect(self.refresh)
+        workspace.library_changed.connect(self.refresh)
         self.refresh()
 
     def release(self) -> None:
@@ -164,10 +166,12 @@ class MapSection(Section):
             self.set_state(NEXT, self._ready())
 
     def _ready(self) -> str:
-        state = self._workspace.state
+        state, ready = self._workspace.state, self.tr("Ready to map.")
         if there(state.model) is None and state.options.classifier == STACK:
-            return self.tr("Ready for a first map, without pretraining.")
-        return self.tr("Ready to map.")
+            ready = self.tr("Ready for a first map, without pretraining.")
+        if names := alone(self._workspace, self._samples.counts.polygons):
+            ready += " " + self.tr("From a library alone: {}.").format(", ".join(names))
+        return ready
 
     def _blocked(self) -> str:
         workspace = self._workspace
@@ -182,10 +186,15 @@ class MapSection(Section):
         return self._too_few()
 
     def _too_few(self) -> str:
-        counts = self._samples.counts
+        counts, state = self._samples.counts, self._workspace.state
         pixels = counts.pixels
         classes = [c for c in self._workspace.training.classes if counts.polygons.get(c.value)]
-        if len(classes) < 2:
+        if trained(self._workspace) and state.options.classifier == MTMSD:
+            return self.tr(
+                "The classifier MTMSD cannot learn spectra; choose another under More, or use "
+                "none of them for training."
+            )
+        if len(classes) + len(alone(self._workspace, counts.polygons)) < 2:
             return self.tr("Draw polygons of at least two classes.")
         few = [c.name for c in classes if pixels.get(c.value, 0) < FEWEST_PIXELS]
         if few:
@@ -246,6 +255,7 @@ class MapSection(Section):
             "CLASSIFIER": state.options.classifier,
             "EXCLUDE": state.exclude,
             **mask_parameters(state),
+            **library_parameters(workspace),
             "DEVICE": workspace.device,
             "SEED": state.seed,
             "SETTINGS": state.options.settings(state.settings),
@@ -382,7 +392,7 @@ class MapSection(Section):
         known = f"{model.name} {model.stat().st_size}" if model is not None else ""  # if moved, too
         numbers = state.options.settings(state.settings)
         parts = [known, state.seed, numbers, state.options.classifier, state.exclude]
-        parts += filter(None, [mask_key(state)])
+        parts += filter(None, [mask_key(state), library_key(workspace)])
         for part in (Path(workspace.scene_path).name, to_json(workspace.training.classes), *parts):
             digest.update(f"{part}\n".encode())
         for value, wkb in sorted(workspace.training.rows()):

@@ -31,6 +31,7 @@ from qgis.PyQt.QtWidgets import (
 from ....common.numbers import number
 from ....common.plural import polygons_text
 from ....state.layer_roles import role
+from ....state.library_training import alone, spectra_of_classes
 from ....state.training.classes import FEWEST_PIXELS, GOOD_PIXELS, LandClass
 from ....state.training.import_plan import ImportPlan
 from ....state.training.label_import import Intake
@@ -110,6 +111,7 @@ class ClassesSection(Section):
         workspace.scene_changed.connect(self.refresh)
         workspace.classes_changed.connect(self.refresh)
         workspace.training_changed.connect(self._refresh_buttons)
+        workspace.library_changed.connect(self._counts_changed)
         samples.ready.connect(self._counts_changed)
         self.refresh()
 
@@ -182,7 +184,7 @@ class ClassesSection(Section):
         self._selection_changed()
 
     def _counts_changed(self) -> None:
-        counts = self._samples.counts
+        counts, library = self._samples.counts, spectra_of_classes(self._workspace)
         self._filling = True
         for index in range(self._table.rowCount()):
             value = self._value(index)
@@ -190,10 +192,10 @@ class ClassesSection(Section):
             self._table.item(index, POLYGONS_COLUMN).setText(number(counts.polygons.get(value, 0)))
             cell = self._table.item(index, PIXELS_COLUMN)
             cell.setText(number(pixels))
-            warning = self._too_few(pixels)
-            cell.setToolTip(warning)
-            icon = QgsApplication.getThemeIcon("/mIconWarning.svg") if warning else QIcon()
-            self._table.item(index, PIXELS_COLUMN).setIcon(icon)
+            spectra = self.tr("Spectra of a library: {}").format(library[value])
+            warning = "" if library[value] and not pixels else self._too_few(pixels)
+            cell.setToolTip(warning or (spectra if library[value] else ""))
+            cell.setIcon(QgsApplication.getThemeIcon("/mIconWarning.svg") if warning else QIcon())
         self._filling = False
         self._show_state()
 
@@ -219,15 +221,19 @@ class ClassesSection(Section):
             self.set_state(NEXT, self.tr("One class; add a second one."))
         else:
             pixels = samples.counts.pixels
+            library = alone(self._workspace, samples.counts.polygons)
             few = [c.name for c in training.classes if pixels.get(c.value, 0) < FEWEST_PIXELS]
+            few = [name for name in few if name not in library]
             total = sum(pixels.values())
             if few:
                 text = self.tr("Too few pixels: {}").format(", ".join(few[:3]))
                 self.set_state(WRONG if total else NEXT, text)
             else:
-                text = self.tr("{} classes, {} pixels")
-                said = [text.format(len(training.classes), number(total)), *self._doubts()]
-                self.set_state(WARNED if len(said) > 1 else DONE, " · ".join(said))
+                text, doubts = self.tr("{} classes, {} pixels"), self._doubts()
+                said = [text.format(len(training.classes), number(total))]
+                if library:
+                    said += [self.tr("from a library alone: {}").format(", ".join(library))]
+                self.set_state(WARNED if doubts else DONE, " · ".join([*said, *doubts]))
 
     def _doubts(self) -> list[str]:
         """What the engine will leave out or decide, in the words of the state's line."""

@@ -168,7 +168,7 @@ class ImportDialog(QDialog):
                     item.setIcon(color_icon(planned.becomes.color))
                 self._table.setItem(index, column, item)
         self._merge.setVisible(bool(found.alike))
-        self._notes.setText("\n".join([*self._noticed, *_notes(found)]))
+        self._notes.setText("\n".join([*self._noticed, *self._source.notes, *_notes(found)]))
         self._take.setEnabled(bool(found.polygons))
 
     def _accept(self) -> None:
