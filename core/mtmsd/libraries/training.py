@@ -163,14 +163,14 @@ def read_training_library(
     values, classes = _numbered(names, known, (rows or {}).values())
     before = {info.value for info in known}
     alone = tuple(info for info in classes if info.value not in before)
-    library = TrainingLibrary(
+    learnt = TrainingLibrary(
         np.stack(spectra),
         values,
         alone,
         {"files": origin, "alone": [info.name for info in alone]},
         tuple(notes),
     )
-    return library, classes
+    return learnt, classes
 
 
 def split_source(text: str) -> tuple[Path, str]:
