@@ -136,7 +136,7 @@ class Screen:
         """End QGIS at once."""
         if self.qgis.poll() is None:
             os.killpg(self.qgis.pid, signal.SIGKILL)
-            self.qgis.wait(10)
+            self.qgis.wait(60)
 
     def close(self) -> None:
         """End QGIS, the engines that outlive it, and the screen."""
@@ -145,7 +145,7 @@ class Screen:
             if is_alive(pid):
                 os.killpg(pid, signal.SIGKILL)
         self._xvfb.terminate()
-        self._xvfb.wait(10)
+        self._xvfb.wait(60)
         self._log.close()
 
     def layout(self, dock: int = 0) -> None:
