@@ -387,8 +387,7 @@ class MapSection(Section):
     def _training_key(self) -> str:
         """Return a hash of all that the classifier depends on."""
         workspace, state = self._workspace, self._workspace.state
-        digest = hashlib.sha256()
-        model = there(state.model)
+        digest, model = hashlib.sha256(), there(state.model)
         known = f"{model.name} {model.stat().st_size}" if model is not None else ""  # if moved, too
         numbers = state.options.settings(state.settings)
         parts = [known, state.seed, numbers, state.options.classifier, state.exclude]
