@@ -291,6 +291,10 @@
             <translation>{} (Taste {})</translation>
         </message>
         <message>
+            <source>Spectra of a library: {}</source>
+            <translation>Spektren einer Bibliothek: {}</translation>
+        </message>
+        <message>
             <source>Too few: at least {} pixels are needed</source>
             <translation>Zu wenige: mindestens {} Pixel sind nötig</translation>
         </message>
@@ -321,6 +325,10 @@
         <message>
             <source>{} classes, {} pixels</source>
             <translation>{} Klassen, {} Pixel</translation>
+        </message>
+        <message>
+            <source>from a library alone: {}</source>
+            <translation>nur aus einer Bibliothek: {}</translation>
         </message>
         <message>
             <source>{} are in two classes: the later polygon counts</source>
@@ -1162,6 +1170,10 @@
             <translation>Diffusionsmodell</translation>
         </message>
         <message>
+            <source>Regions with true edges</source>
+            <translation>Regionen mit echten Grenzen</translation>
+        </message>
+        <message>
             <source>Method</source>
             <translation>Verfahren</translation>
         </message>
@@ -1658,6 +1670,78 @@
             <translation>Die Ausdehnung berührt die Szene '{name}' nicht; wählen Sie eine, die es tut.</translation>
         </message>
         <message>
+            <source>Classify several scenes</source>
+            <translation>Mehrere Szenen klassifizieren</translation>
+        </message>
+        <message>
+            <source>Maps scenes of one sensor with one classifier, into a folder or one mosaic.</source>
+            <translation>Kartiert Szenen eines Sensors mit einem Klassifikator, in einen Ordner oder ein Mosaik.</translation>
+        </message>
+        <message>
+            <source>Folder of the maps</source>
+            <translation>Ordner der Karten</translation>
+        </message>
+        <message>
+            <source>Gets a class map for each scene, a GeoTIFF of its name on its grid.</source>
+            <translation>Erhält für jede Szene eine Klassenkarte, ein GeoTIFF mit ihrem Namen auf ihrem Gitter.</translation>
+        </message>
+        <message>
+            <source>Mosaic</source>
+            <translation>Mosaik</translation>
+        </message>
+        <message>
+            <source>Also one class map of all, blended where they overlap; for scenes on one grid. Default: not written.</source>
+            <translation>Dazu eine Klassenkarte aus allen, gemischt, wo sie sich überlappen; für Szenen auf einem Gitter. Vorgabe: wird nicht geschrieben.</translation>
+        </message>
+        <message>
+            <source>Class maps</source>
+            <translation>Klassenkarten</translation>
+        </message>
+        <message>
+            <source>Scenes that were not mapped</source>
+            <translation>Nicht kartierte Szenen</translation>
+        </message>
+        <message>
+            <source>{lost} of {count} scenes are no layers: {names}; give those as scene files.</source>
+            <translation>{lost} von {count} Szenen sind keine Layer: {names}; geben Sie diese als Szenendateien an.</translation>
+        </message>
+        <message>
+            <source>There is no scene to map; give layers or files.</source>
+            <translation>Es gibt keine Szene zum Kartieren; geben Sie Layer oder Dateien an.</translation>
+        </message>
+        <message>
+            <source>{count} scenes were mapped, {failed} were not.</source>
+            <translation>Kartierte Szenen: {count}, nicht kartiert: {failed}.</translation>
+        </message>
+        <message>
+            <source>Scenes</source>
+            <translation>Szenen</translation>
+        </message>
+        <message>
+            <source>Scene files</source>
+            <translation>Szenendateien</translation>
+        </message>
+        <message>
+            <source>Hyperspectral rasters of the sensor that the classifier was trained on, on any grids; bands are matched by wavelength. Default: none.</source>
+            <translation>Hyperspektralraster des Sensors, an dem der Klassifikator trainiert wurde, auf beliebigen Gittern; die Kanäle werden nach der Wellenlänge zugeordnet. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Scenes that are no layers: rasters, products, or a table scenes.csv with the columns scene,output,mask. One that cannot be read is named, and the others go on. Default: none.</source>
+            <translation>Szenen, die keine Layer sind: Raster, Produkte oder eine Tabelle scenes.csv mit den Spalten scene,output,mask. Eine, die sich nicht lesen lässt, wird genannt, mit den übrigen geht es weiter. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Confidence of each map</source>
+            <translation>Konfidenz jeder Karte</translation>
+        </message>
+        <message>
+            <source>Class probabilities of each map</source>
+            <translation>Klassenwahrscheinlichkeiten jeder Karte</translation>
+        </message>
+        <message>
+            <source>GeoTIFFs in the folder '{name}' beside the maps. Default: no.</source>
+            <translation>GeoTIFFs im Ordner '{name}' neben den Karten. Vorgabe: nein.</translation>
+        </message>
+        <message>
             <source>Export a classifier</source>
             <translation>Klassifikator exportieren</translation>
         </message>
@@ -1822,6 +1906,78 @@
             <translation>Eine .safetensors-Datei von 5 bis 110 MB für 'Klassifikator trainieren' und 'Szene aus Polygonen kartieren'. Zwischenstände liegen daneben, bis sie vollständig ist.</translation>
         </message>
         <message>
+            <source>Parts a scene into regions that are learnt with their classes.</source>
+            <translation>Teilt eine Szene in Regionen, die mit ihren Klassen gelernt werden.</translation>
+        </message>
+        <message>
+            <source>What the regions are learnt from. Default: none, and regions that were learnt before are taken.</source>
+            <translation>Woraus die Regionen gelernt werden. Vorgabe: keine; dann werden früher gelernte Regionen genommen.</translation>
+        </message>
+        <message>
+            <source>Size of a region in pixels</source>
+            <translation>Größe einer Region in Pixeln</translation>
+        </message>
+        <message>
+            <source>Side of the squares in which regions begin: 2 at least, the scene's shorter side at most. 0 (default): half of a typical polygon's side, 4 to 16.</source>
+            <translation>Seite der Quadrate, mit denen die Regionen beginnen: mindestens 2, höchstens die kürzere Seite der Szene. 0 (Vorgabe): die halbe Seite eines typischen Polygons, 4 bis 16.</translation>
+        </message>
+        <message>
+            <source>Achievable segmentation accuracy (0 to 1)</source>
+            <translation>Erreichbare Segmentierungsgenauigkeit (0 bis 1)</translation>
+        </message>
+        <message>
+            <source>Number of regions</source>
+            <translation>Anzahl der Regionen</translation>
+        </message>
+        <message>
+            <source>Learnt regions</source>
+            <translation>Gelernte Regionen</translation>
+        </message>
+        <message>
+            <source>Map to compare with</source>
+            <translation>Karte zum Vergleich</translation>
+        </message>
+        <message>
+            <source>The .safetensors file of an earlier run, of this scene or another of the same sensor: nothing is learnt then. Default: none.</source>
+            <translation>Die .safetensors-Datei eines früheren Laufs, von dieser Szene oder einer anderen desselben Sensors: dann wird nichts gelernt. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>A class map of single pixels whose accuracy the report tells beside that of the regions, where both were judged by the same pixels. Default: none.</source>
+            <translation>Eine Klassenkarte aus einzelnen Pixeln; der Bericht nennt ihre Genauigkeit neben der der Regionen, wenn beide an denselben Pixeln geprüft wurden. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>Regions</source>
+            <translation>Regionen</translation>
+        </message>
+        <message>
+            <source>Class map of the regions</source>
+            <translation>Klassenkarte der Regionen</translation>
+        </message>
+        <message>
+            <source>New learnt regions</source>
+            <translation>Neu gelernte Regionen</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a polygon for each region: class_id, class_name, color, pixels, area_ha, and share_N, the share of each class N.</source>
+            <translation>GeoPackage mit einem Polygon für jede Region: class_id, class_name, color, pixels, area_ha und share_N, der Anteil jeder Klasse N.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF on the scene's grid: each pixel has the class of its region.</source>
+            <translation>GeoTIFF auf dem Gitter der Szene: jedes Pixel hat die Klasse seiner Region.</translation>
+        </message>
+        <message>
+            <source>Kept to map this scene or another with. Default: not kept.</source>
+            <translation>Werden behalten, um diese oder eine andere Szene damit zu kartieren. Vorgabe: nicht behalten.</translation>
+        </message>
+        <message>
+            <source>Choose training polygons or learnt regions: one of the two.</source>
+            <translation>Wählen Sie Trainingspolygone oder gelernte Regionen: eines von beiden.</translation>
+        </message>
+        <message>
+            <source>Regions cannot begin as squares of 1 px; choose 2 or more, or 0.</source>
+            <translation>Regionen können nicht als Quadrate von 1 px beginnen; wählen Sie mindestens 2, oder 0.</translation>
+        </message>
+        <message>
             <source>Train a classifier</source>
             <translation>Klassifikator trainieren</translation>
         </message>
@@ -1912,6 +2068,38 @@
         <message>
             <source>auto (default): stack; with the preset paper, mtmsd. stack: several simple classifiers, and the diffusion network where there is a model, weighed by polygons that were left out; without a model it takes seconds. mtmsd: the network alone. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
             <translation>auto (Vorgabe): stack; mit der Voreinstellung paper: mtmsd. stack: mehrere einfache Klassifikatoren, dazu das Diffusionsnetz, wo es ein Modell gibt, gewichtet nach zurückgehaltenen Polygonen; ohne Modell dauert es Sekunden. mtmsd: das Netz allein. Oder einer, der nur Spektren sieht: svm (Support Vector Machine), svm-polygons (ebenso, über ganze Polygone abgestimmt), rf (Random Forest). Der Genauigkeitsbericht sagt, wenn einer davon besser ist.</translation>
+        </message>
+        <message>
+            <source>Class of the library's spectra</source>
+            <translation>Klasse der Bibliotheksspektren</translation>
+        </message>
+        <message>
+            <source>Table of the library's classes</source>
+            <translation>Klassentabelle der Bibliothek</translation>
+        </message>
+        <message>
+            <source>Factor of the library's values</source>
+            <translation>Faktor für die Bibliothekswerte</translation>
+        </message>
+        <message>
+            <source>Its spectra train beside the polygons, resampled to the scene's bands, and may make a class that has no polygon; not for the classifier 'mtmsd'. ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD (.asd). Default: none.</source>
+            <translation>Ihre Spektren trainieren neben den Polygonen mit, auf die Kanäle der Szene umgerechnet, und können eine Klasse ohne Polygon bilden; nicht für den Klassifikator 'mtmsd'. ENVI (.sli), CSV, Text des USGS oder von ECOSTRESS, ASD (.asd). Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>One class for all of its spectra. Default: each spectrum's name is its class.</source>
+            <translation>Eine Klasse für alle ihre Spektren. Vorgabe: der Name jedes Spektrums ist seine Klasse.</translation>
+        </message>
+        <message>
+            <source>CSV with the columns name and class, and if wanted value and color: the class of each spectrum; spectra that it does not name are left out. Default: none.</source>
+            <translation>CSV mit den Spalten name und class, auf Wunsch auch value und color: die Klasse jedes Spektrums; Spektren, die darin fehlen, werden ausgelassen. Vorgabe: keine.</translation>
+        </message>
+        <message>
+            <source>What its values are multiplied by to have the scene's units. Default: told by its numbers (0 to 1, percent, times 10,000); the log says which.</source>
+            <translation>Womit ihre Werte multipliziert werden, damit sie die Einheiten der Szene haben. Vorgabe: wird aus den Zahlen erkannt (0 bis 1, Prozent, mal 10.000); das Protokoll nennt ihn.</translation>
+        </message>
+        <message>
+            <source>{parameter} is given, and no spectral library; choose one, or leave it out.</source>
+            <translation>{parameter} ist angegeben, aber keine Spektralbibliothek; wählen Sie eine, oder lassen Sie die Angabe weg.</translation>
         </message>
         <message>
             <source>Automatic</source>
@@ -2030,8 +2218,8 @@
             <translation>Das Hyperspektralraster. Pixel ohne Daten und schlechte Kanäle (in der Datei markiert, konstant oder leer) werden von selbst ausgelassen.</translation>
         </message>
         <message>
-            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>Ein Polygonlayer in beliebigem KBS mit einem Klassenfeld oder ein Raster auf dem Gitter der Szene mit Klassennummern (0 = keine Klasse).</translation>
+            <source>A polygon layer in any CRS with a class field, a raster on the scene's grid with class numbers (0 = unlabelled), or the path of another program's training areas: SCP's .scpx, ENVI's regions of interest (.xml, .roi as text).</source>
+            <translation>Ein Polygonlayer in beliebigem KBS mit einem Klassenfeld, ein Raster auf dem Gitter der Szene mit Klassennummern (0 = keine Klasse) oder der Pfad zu Trainingsgebieten eines anderen Programms: .scpx von SCP, ROIs von ENVI (.xml, .roi als Text).</translation>
         </message>
         <message>
             <source>Class field</source>
@@ -2114,8 +2302,8 @@
             <translation>Weitere Einstellungen</translation>
         </message>
         <message>
-            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation>Einzelne Zahlen der Voreinstellung ersetzt, als KEY=VALUE mit Leerzeichen dazwischen: 'iterations=2000 members=5'. Vorgabe: keine.</translation>
+            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'; with the stack 'rare_classes=0.5' finds classes of few training pixels more often. Default: none.</source>
+            <translation>Einzelne Zahlen der Voreinstellung ersetzt, als KEY=VALUE mit Leerzeichen dazwischen: 'iterations=2000 members=5'; beim Stacking findet 'rare_classes=0.5' Klassen mit wenigen Trainingspixeln öfter. Vorgabe: keine.</translation>
         </message>
         <message>
             <source>Bands to leave out</source>
@@ -2730,6 +2918,22 @@
             <translation>Ein anderes QGIS (Prozess {pid} auf {host}) bearbeitet {file}; hier sind die Polygone schreibgeschützt. Wenn jenes QGIS nicht mehr läuft, löschen Sie {lock}.</translation>
         </message>
         <message>
+            <source>{layer} cannot be brought from its coordinate system, {own}, to the scene's, {scene}; check both.</source>
+            <translation>{layer} lässt sich nicht von seinem Koordinatensystem, {own}, in das der Szene, {scene}, umrechnen; prüfen Sie beide.</translation>
+        </message>
+        <message>
+            <source>The coordinate system of {}, {}, is of no place; the scene's was taken.</source>
+            <translation>Das Koordinatensystem von {}, {}, hat keinen Ortsbezug; das der Szene wurde genommen.</translation>
+        </message>
+        <message>
+            <source>{} has no coordinate system; the scene's was taken.</source>
+            <translation>{} hat kein Koordinatensystem; das der Szene wurde genommen.</translation>
+        </message>
+        <message>
+            <source>Without a place in the scene's coordinate system, not taken: {}</source>
+            <translation>Ohne Ort im Koordinatensystem der Szene, nicht übernommen: {}</translation>
+        </message>
+        <message>
             <source>{} cannot be read.</source>
             <translation>{} kann nicht gelesen werden.</translation>
         </message>
@@ -2832,6 +3036,14 @@
             <translation>Das Stacking hört auf mehrere Klassifikatoren und, sobald die Szene vortrainiert ist, auch auf MTMSD; MTMSD allein lernt auf dem vortrainierten Modell aus Spektren und ihrer Umgebung; die anderen sehen nur Spektren. Alle außer MTMSD kommen ohne Modell aus und brauchen dann nur Sekunden</translation>
         </message>
         <message>
+            <source>Rare classes matter</source>
+            <translation>Seltene Klassen stärken</translation>
+        </message>
+        <message>
+            <source>Classes of few training pixels are found more often, at the cost of the large ones: a higher average accuracy, a little less overall accuracy</source>
+            <translation>Klassen mit wenigen Trainingspixeln werden öfter gefunden, auf Kosten der großen: die mittlere Genauigkeit ist höher, die Gesamtgenauigkeit etwas geringer</translation>
+        </message>
+        <message>
             <source> %</source>
             <translation> %</translation>
         </message>
@@ -2860,6 +3072,14 @@
             <translation>Kleinste Kartiereinheit: kleinere Flächen gehen in ihrem größten Nachbarn auf</translation>
         </message>
         <message>
+            <source>By the polygons</source>
+            <translation>Nach den Polygonen</translation>
+        </message>
+        <message>
+            <source>Side of the squares in which regions with true edges begin</source>
+            <translation>Seite der Quadrate, mit denen Regionen mit echten Grenzen beginnen</translation>
+        </message>
+        <message>
             <source>Unknown below</source>
             <translation>Unbekannt unter</translation>
         </message>
@@ -2870,6 +3090,14 @@
         <message>
             <source>Smallest region</source>
             <translation>Kleinste Fläche</translation>
+        </message>
+        <message>
+            <source>Size of regions</source>
+            <translation>Größe der Regionen</translation>
+        </message>
+        <message>
+            <source>rare classes</source>
+            <translation>seltene Klassen</translation>
         </message>
         <message>
             <source>filters</source>
@@ -2887,12 +3115,20 @@
             <translation>&amp;Polygone bilden</translation>
         </message>
         <message>
+            <source>&amp;Regions with True Edges</source>
+            <translation>Regionen &amp;mit echten Grenzen</translation>
+        </message>
+        <message>
             <source>Where to Label Ne&amp;xt</source>
             <translation>Punkte vorsch&amp;lagen</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
             <translation>Die Flächen der Karte mit Klasse, Fläche und Konfidenz, als GeoPackage</translation>
+        </message>
+        <message>
+            <source>Regions that are learnt with their classes from the training polygons, with the share of each class, and what they cost beside this map</source>
+            <translation>Regionen, die mit ihren Klassen aus den Trainingspolygonen gelernt werden, mit dem Anteil jeder Klasse, und was sie gegenüber dieser Karte kosten</translation>
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
@@ -2903,12 +3139,20 @@
             <translation>Zuerst kommt Szene kartieren.</translation>
         </message>
         <message>
+            <source>Draw training polygons first.</source>
+            <translation>Zeichnen Sie zuerst Trainingspolygone.</translation>
+        </message>
+        <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
             <translation>Die Datei des Klassifikators ist weg; klicken Sie noch einmal auf Szene kartieren.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
             <translation>Die Flächen der Karte werden umrissen</translation>
+        </message>
+        <message>
+            <source>Learning regions with true edges</source>
+            <translation>Regionen mit echten Grenzen werden gelernt</translation>
         </message>
         <message>
             <source>Looking for places to label</source>
@@ -2925,6 +3169,30 @@
         <message>
             <source>{polygons} outline the map's regions: {file}</source>
             <translation>{polygons} umgrenzen die Flächen der Karte: {file}</translation>
+        </message>
+        <message>
+            <source>Class map of the regions</source>
+            <translation>Klassenkarte der Regionen</translation>
+        </message>
+        <message>
+            <source>Regions with true edges</source>
+            <translation>Regionen mit echten Grenzen</translation>
+        </message>
+        <message>
+            <source>{count} regions with true edges.</source>
+            <translation>{count} Regionen mit echten Grenzen.</translation>
+        </message>
+        <message>
+            <source>Held-out pixels that have the class of their region: {overall}; at best, with these regions: {achievable}.</source>
+            <translation>Zurückgehaltene Pixel, die die Klasse ihrer Region haben: {overall}; mit diesen Regionen bestenfalls: {achievable}.</translation>
+        </message>
+        <message>
+            <source>The map of single pixels: {}.</source>
+            <translation>Die Karte aus einzelnen Pixeln: {}.</translation>
+        </message>
+        <message>
+            <source>Report: {}</source>
+            <translation>Bericht: {}</translation>
         </message>
         <message>
             <source>Points to label</source>
@@ -2982,12 +3250,16 @@
             <translation>Karte: {}</translation>
         </message>
         <message>
+            <source>Ready to map.</source>
+            <translation>Bereit zum Kartieren.</translation>
+        </message>
+        <message>
             <source>Ready for a first map, without pretraining.</source>
             <translation>Bereit für eine erste Karte, ohne Vortraining.</translation>
         </message>
         <message>
-            <source>Ready to map.</source>
-            <translation>Bereit zum Kartieren.</translation>
+            <source>From a library alone: {}.</source>
+            <translation>Nur aus einer Bibliothek: {}.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
@@ -3000,6 +3272,10 @@
         <message>
             <source>Draw training polygons first.</source>
             <translation>Zeichnen Sie zuerst Trainingspolygone.</translation>
+        </message>
+        <message>
+            <source>The classifier MTMSD cannot learn spectra; choose another under More, or use none of them for training.</source>
+            <translation>Der Klassifikator MTMSD kann keine Spektren lernen; wählen Sie unter Mehr einen anderen, oder benutzen Sie keines von ihnen zum Training.</translation>
         </message>
         <message>
             <source>Draw polygons of at least two classes.</source>
@@ -3350,6 +3626,168 @@
         <message>
             <source>{} was removed; the running job goes on with its file.</source>
             <translation>{} wurde entfernt; der laufende Auftrag arbeitet mit der Datei weiter.</translation>
+        </message>
+    </context>
+    <context>
+        <name>OtherScenes</name>
+        <message>
+            <source>Map Other Scenes…</source>
+            <translation>Weitere Szenen kartieren…</translation>
+        </message>
+        <message>
+            <source>Map layers, files or the scenes of a folder with this scene's classifier</source>
+            <translation>Layer, Dateien oder die Szenen eines Ordners mit dem Klassifikator dieser Szene kartieren</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Zuerst kommt Szene kartieren.</translation>
+        </message>
+        <message>
+            <source>The classifier's file is gone; press Map Scene once more.</source>
+            <translation>Die Datei des Klassifikators ist weg; klicken Sie noch einmal auf Szene kartieren.</translation>
+        </message>
+        <message>
+            <source>Mapping other scenes</source>
+            <translation>Weitere Szenen werden kartiert</translation>
+        </message>
+        <message>
+            <source>Canceled; the finished maps are in {}. The same scenes and folder go on there.</source>
+            <translation>Abgebrochen; die fertigen Karten liegen in {}. Mit denselben Szenen und demselben Ordner geht es dort weiter.</translation>
+        </message>
+        <message>
+            <source>Other scenes</source>
+            <translation>Weitere Szenen</translation>
+        </message>
+        <message>
+            <source>{count} of {all} scenes were mapped into {folder}.</source>
+            <translation>{count} von {all} Szenen in {folder} kartiert.</translation>
+        </message>
+        <message>
+            <source>Class map</source>
+            <translation>Klassenkarte</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as a raster.</source>
+            <translation>{} kann nicht als Raster geöffnet werden.</translation>
+        </message>
+    </context>
+    <context>
+        <name>OtherScenesDialog</name>
+        <message>
+            <source>Map Other Scenes</source>
+            <translation>Weitere Szenen kartieren</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Szene</translation>
+        </message>
+        <message>
+            <source>Bands</source>
+            <translation>Kanäle</translation>
+        </message>
+        <message>
+            <source>Result</source>
+            <translation>Ergebnis</translation>
+        </message>
+        <message>
+            <source>Those with as many bands as the scene are ticked; tick or untick others.</source>
+            <translation>Angekreuzt sind die mit so vielen Kanälen wie die Szene; ändern Sie das nach Bedarf.</translation>
+        </message>
+        <message>
+            <source>Gets a class map for each scene, of the scene's name</source>
+            <translation>Erhält für jede Szene eine Klassenkarte mit dem Namen der Szene</translation>
+        </message>
+        <message>
+            <source>One mosaic of all maps, for scenes on one grid</source>
+            <translation>Ein Mosaik aus allen Karten, für Szenen auf einem Gitter</translation>
+        </message>
+        <message>
+            <source>Where maps overlap, their probabilities are blended.</source>
+            <translation>Wo Karten sich überlappen, werden ihre Wahrscheinlichkeiten gemischt.</translation>
+        </message>
+        <message>
+            <source>Leave out the clouds and shadows that products mark</source>
+            <translation>In Produkten markierte Wolken und Schatten auslassen</translation>
+        </message>
+        <message>
+            <source>Of scenes of EnMAP, EMIT or PRISMA</source>
+            <translation>Bei Szenen von EnMAP, EMIT oder PRISMA</translation>
+        </message>
+        <message>
+            <source>Folder of the maps</source>
+            <translation>Ordner der Karten</translation>
+        </message>
+        <message>
+            <source>Add Files…</source>
+            <translation>Dateien hinzufügen…</translation>
+        </message>
+        <message>
+            <source>Add Folder…</source>
+            <translation>Ordner hinzufügen…</translation>
+        </message>
+        <message>
+            <source>Tick All</source>
+            <translation>Alle ankreuzen</translation>
+        </message>
+        <message>
+            <source>Untick All</source>
+            <translation>Keine ankreuzen</translation>
+        </message>
+        <message>
+            <source>Map Scenes</source>
+            <translation>Szenen kartieren</translation>
+        </message>
+        <message>
+            <source>Cancel Job</source>
+            <translation>Auftrag abbrechen</translation>
+        </message>
+        <message>
+            <source>Finished maps are kept</source>
+            <translation>Fertige Karten bleiben erhalten</translation>
+        </message>
+        <message>
+            <source>Close</source>
+            <translation>Schließen</translation>
+        </message>
+        <message>
+            <source>A job goes on without this window</source>
+            <translation>Ein Auftrag läuft ohne dieses Fenster weiter</translation>
+        </message>
+        <message>
+            <source>Mapped: {}</source>
+            <translation>Kartiert: {}</translation>
+        </message>
+        <message>
+            <source>Add Scenes</source>
+            <translation>Szenen hinzufügen</translation>
+        </message>
+        <message>
+            <source>Add the Scenes of a Folder</source>
+            <translation>Die Szenen eines Ordners hinzufügen</translation>
+        </message>
+        <message>
+            <source>There is no raster in this folder.</source>
+            <translation>In diesem Ordner gibt es kein Raster.</translation>
+        </message>
+        <message>
+            <source>Classifier: {}</source>
+            <translation>Klassifikator: {}</translation>
+        </message>
+        <message>
+            <source>Wait until the running job has ended.</source>
+            <translation>Warten Sie, bis der laufende Auftrag beendet ist.</translation>
+        </message>
+        <message>
+            <source>Choose scenes: tick them in the list, or add files or a folder.</source>
+            <translation>Wählen Sie Szenen: kreuzen Sie sie in der Liste an, oder fügen Sie Dateien oder einen Ordner hinzu.</translation>
+        </message>
+        <message>
+            <source>Choose the folder of the maps.</source>
+            <translation>Wählen Sie den Ordner der Karten.</translation>
+        </message>
+        <message>
+            <source>Map the ticked scenes with this classifier</source>
+            <translation>Die angekreuzten Szenen mit diesem Klassifikator kartieren</translation>
         </message>
     </context>
     <context>
@@ -4109,20 +4547,48 @@
             <translation>Wählen Sie zuerst eine Szene.</translation>
         </message>
         <message>
-            <source>Remove {}</source>
-            <translation>{} entfernen</translation>
-        </message>
-        <message>
-            <source>Remove All</source>
-            <translation>Alle entfernen</translation>
+            <source>Imported ({}, {} of them train)</source>
+            <translation>Importiert ({}, {} im Training)</translation>
         </message>
         <message>
             <source>Imported ({})</source>
             <translation>Importiert ({})</translation>
         </message>
         <message>
-            <source>The imported spectra, dashed in the plot; remove them here</source>
-            <translation>Die importierten Spektren, im Diagramm gestrichelt; hier lassen sie sich entfernen</translation>
+            <source>The imported spectra, dashed in the plot; train with them or remove them here</source>
+            <translation>Die importierten Spektren, im Diagramm gestrichelt; hier lassen sie sich zum Training benutzen oder entfernen</translation>
+        </message>
+        <message>
+            <source>Remove</source>
+            <translation>Entfernen</translation>
+        </message>
+        <message>
+            <source>Use None for Training</source>
+            <translation>Keines zum Training benutzen</translation>
+        </message>
+        <message>
+            <source>Remove All</source>
+            <translation>Alle entfernen</translation>
+        </message>
+        <message>
+            <source>Not Used for Training</source>
+            <translation>Nicht zum Training benutzt</translation>
+        </message>
+        <message>
+            <source>Train {}</source>
+            <translation>{} trainieren</translation>
+        </message>
+        <message>
+            <source>Train a New Class</source>
+            <translation>Neue Klasse trainieren</translation>
+        </message>
+        <message>
+            <source>{} has no values at {} of the scene's bands, so it cannot train; leave these bands out, then import it again.</source>
+            <translation>{} hat an {} der Kanäle der Szene keine Werte und kann darum nicht trainieren; lassen Sie diese Kanäle aus und importieren Sie es neu.</translation>
+        </message>
+        <message>
+            <source>The class is gone that these spectra trained: {}.</source>
+            <translation>Die Klasse, die diese Spektren trainierten, gibt es nicht mehr: {}.</translation>
         </message>
         <message>
             <source>Import Spectra</source>

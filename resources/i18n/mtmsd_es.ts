@@ -291,6 +291,10 @@
             <translation>{} (tecla {})</translation>
         </message>
         <message>
+            <source>Spectra of a library: {}</source>
+            <translation>Espectros de una biblioteca: {}</translation>
+        </message>
+        <message>
             <source>Too few: at least {} pixels are needed</source>
             <translation>Muy pocos: se necesitan al menos {} píxeles</translation>
         </message>
@@ -321,6 +325,10 @@
         <message>
             <source>{} classes, {} pixels</source>
             <translation>{} clases, {} píxeles</translation>
+        </message>
+        <message>
+            <source>from a library alone: {}</source>
+            <translation>solo de una biblioteca: {}</translation>
         </message>
         <message>
             <source>{} are in two classes: the later polygon counts</source>
@@ -1162,6 +1170,10 @@
             <translation>Modelo de difusión</translation>
         </message>
         <message>
+            <source>Regions with true edges</source>
+            <translation>Regiones con bordes reales</translation>
+        </message>
+        <message>
             <source>Method</source>
             <translation>Método</translation>
         </message>
@@ -1658,6 +1670,78 @@
             <translation>La extensión no toca la escena '{name}'; elija una que lo haga.</translation>
         </message>
         <message>
+            <source>Classify several scenes</source>
+            <translation>Clasificar varias escenas</translation>
+        </message>
+        <message>
+            <source>Maps scenes of one sensor with one classifier, into a folder or one mosaic.</source>
+            <translation>Cartografía escenas de un mismo sensor con un clasificador, en una carpeta o en un mosaico.</translation>
+        </message>
+        <message>
+            <source>Folder of the maps</source>
+            <translation>Carpeta de los mapas</translation>
+        </message>
+        <message>
+            <source>Gets a class map for each scene, a GeoTIFF of its name on its grid.</source>
+            <translation>Recibe un mapa de clases por escena: un GeoTIFF con su nombre y en su cuadrícula.</translation>
+        </message>
+        <message>
+            <source>Mosaic</source>
+            <translation>Mosaico</translation>
+        </message>
+        <message>
+            <source>Also one class map of all, blended where they overlap; for scenes on one grid. Default: not written.</source>
+            <translation>Además, un mapa de clases de todas, combinadas donde se solapan; para escenas en una misma cuadrícula. Predeterminado: no se escribe.</translation>
+        </message>
+        <message>
+            <source>Class maps</source>
+            <translation>Mapas de clases</translation>
+        </message>
+        <message>
+            <source>Scenes that were not mapped</source>
+            <translation>Escenas sin cartografiar</translation>
+        </message>
+        <message>
+            <source>{lost} of {count} scenes are no layers: {names}; give those as scene files.</source>
+            <translation>{lost} de {count} escenas no son capas: {names}; indíquelas como archivos de escena.</translation>
+        </message>
+        <message>
+            <source>There is no scene to map; give layers or files.</source>
+            <translation>No hay ninguna escena que cartografiar; indique capas o archivos.</translation>
+        </message>
+        <message>
+            <source>{count} scenes were mapped, {failed} were not.</source>
+            <translation>Se cartografiaron {count} escenas; {failed} no.</translation>
+        </message>
+        <message>
+            <source>Scenes</source>
+            <translation>Escenas</translation>
+        </message>
+        <message>
+            <source>Scene files</source>
+            <translation>Archivos de escena</translation>
+        </message>
+        <message>
+            <source>Hyperspectral rasters of the sensor that the classifier was trained on, on any grids; bands are matched by wavelength. Default: none.</source>
+            <translation>Rásteres hiperespectrales del sensor con el que se entrenó el clasificador, en cualquier cuadrícula; las bandas se emparejan por longitud de onda. Predeterminado: ninguno.</translation>
+        </message>
+        <message>
+            <source>Scenes that are no layers: rasters, products, or a table scenes.csv with the columns scene,output,mask. One that cannot be read is named, and the others go on. Default: none.</source>
+            <translation>Escenas que no son capas: rásteres, productos o una tabla scenes.csv con las columnas scene,output,mask. Si una no se puede leer, se nombra y las demás continúan. Predeterminado: ninguna.</translation>
+        </message>
+        <message>
+            <source>Confidence of each map</source>
+            <translation>Confianza de cada mapa</translation>
+        </message>
+        <message>
+            <source>Class probabilities of each map</source>
+            <translation>Probabilidades de las clases de cada mapa</translation>
+        </message>
+        <message>
+            <source>GeoTIFFs in the folder '{name}' beside the maps. Default: no.</source>
+            <translation>GeoTIFF en la carpeta '{name}' junto a los mapas. Predeterminado: no.</translation>
+        </message>
+        <message>
             <source>Export a classifier</source>
             <translation>Exportar un clasificador</translation>
         </message>
@@ -1822,6 +1906,78 @@
             <translation>Un archivo .safetensors de 5 a 110 MB, para 'Entrenar un clasificador' y 'Cartografiar una escena a partir de polígonos'. Los puntos de control están junto a él hasta que esté completo.</translation>
         </message>
         <message>
+            <source>Parts a scene into regions that are learnt with their classes.</source>
+            <translation>Divide una escena en regiones que se aprenden junto con sus clases.</translation>
+        </message>
+        <message>
+            <source>What the regions are learnt from. Default: none, and regions that were learnt before are taken.</source>
+            <translation>De qué se aprenden las regiones. Predeterminado: ninguno; se toman regiones aprendidas antes.</translation>
+        </message>
+        <message>
+            <source>Size of a region in pixels</source>
+            <translation>Tamaño de una región en píxeles</translation>
+        </message>
+        <message>
+            <source>Side of the squares in which regions begin: 2 at least, the scene's shorter side at most. 0 (default): half of a typical polygon's side, 4 to 16.</source>
+            <translation>Lado de los cuadrados de los que parten las regiones: 2 como mínimo, el lado corto de la escena como máximo. 0 (predeterminado): la mitad del lado de un polígono típico, de 4 a 16.</translation>
+        </message>
+        <message>
+            <source>Achievable segmentation accuracy (0 to 1)</source>
+            <translation>Exactitud de segmentación alcanzable (0 a 1)</translation>
+        </message>
+        <message>
+            <source>Number of regions</source>
+            <translation>Número de regiones</translation>
+        </message>
+        <message>
+            <source>Learnt regions</source>
+            <translation>Regiones aprendidas</translation>
+        </message>
+        <message>
+            <source>Map to compare with</source>
+            <translation>Mapa de comparación</translation>
+        </message>
+        <message>
+            <source>The .safetensors file of an earlier run, of this scene or another of the same sensor: nothing is learnt then. Default: none.</source>
+            <translation>El archivo .safetensors de una ejecución anterior, de esta escena o de otra del mismo sensor: entonces no se aprende nada. Predeterminado: ninguno.</translation>
+        </message>
+        <message>
+            <source>A class map of single pixels whose accuracy the report tells beside that of the regions, where both were judged by the same pixels. Default: none.</source>
+            <translation>Un mapa de clases de píxeles sueltos cuya exactitud figura en el informe junto a la de las regiones, si ambas se evaluaron con los mismos píxeles. Predeterminado: ninguno.</translation>
+        </message>
+        <message>
+            <source>Regions</source>
+            <translation>Regiones</translation>
+        </message>
+        <message>
+            <source>Class map of the regions</source>
+            <translation>Mapa de clases de las regiones</translation>
+        </message>
+        <message>
+            <source>New learnt regions</source>
+            <translation>Nuevas regiones aprendidas</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a polygon for each region: class_id, class_name, color, pixels, area_ha, and share_N, the share of each class N.</source>
+            <translation>GeoPackage con un polígono por región: class_id, class_name, color, pixels, area_ha y share_N, la parte de cada clase N.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF on the scene's grid: each pixel has the class of its region.</source>
+            <translation>GeoTIFF en la cuadrícula de la escena: cada píxel tiene la clase de su región.</translation>
+        </message>
+        <message>
+            <source>Kept to map this scene or another with. Default: not kept.</source>
+            <translation>Se conservan para cartografiar esta escena u otra. Predeterminado: no se conservan.</translation>
+        </message>
+        <message>
+            <source>Choose training polygons or learnt regions: one of the two.</source>
+            <translation>Elija polígonos de entrenamiento o regiones aprendidas: una de las dos cosas.</translation>
+        </message>
+        <message>
+            <source>Regions cannot begin as squares of 1 px; choose 2 or more, or 0.</source>
+            <translation>Las regiones no pueden partir de cuadrados de 1 px; elija 2 o más, o 0.</translation>
+        </message>
+        <message>
             <source>Train a classifier</source>
             <translation>Entrenar un clasificador</translation>
         </message>
@@ -1912,6 +2068,38 @@
         <message>
             <source>auto (default): stack; with the preset paper, mtmsd. stack: several simple classifiers, and the diffusion network where there is a model, weighed by polygons that were left out; without a model it takes seconds. mtmsd: the network alone. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
             <translation>auto (por defecto): stack; con el preajuste paper, mtmsd. stack: varios clasificadores sencillos, y la red de difusión si hay un modelo, ponderados según polígonos reservados; sin modelo tarda segundos. mtmsd: solo la red. O uno puramente espectral: svm (máquina de vectores de soporte), svm-polygons (la misma, ajustada por polígonos enteros), rf (bosque aleatorio). El informe de exactitud dice cuándo uno de ellos es mejor.</translation>
+        </message>
+        <message>
+            <source>Class of the library's spectra</source>
+            <translation>Clase de los espectros de la biblioteca</translation>
+        </message>
+        <message>
+            <source>Table of the library's classes</source>
+            <translation>Tabla de clases de la biblioteca</translation>
+        </message>
+        <message>
+            <source>Factor of the library's values</source>
+            <translation>Factor de los valores de la biblioteca</translation>
+        </message>
+        <message>
+            <source>Its spectra train beside the polygons, resampled to the scene's bands, and may make a class that has no polygon; not for the classifier 'mtmsd'. ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD (.asd). Default: none.</source>
+            <translation>Sus espectros entrenan junto a los polígonos, remuestreados a las bandas de la escena, y pueden formar una clase que no tiene polígonos; no con el clasificador 'mtmsd'. ENVI (.sli), CSV, texto del USGS o de ECOSTRESS, ASD (.asd). Predeterminado: ninguna.</translation>
+        </message>
+        <message>
+            <source>One class for all of its spectra. Default: each spectrum's name is its class.</source>
+            <translation>Una sola clase para todos sus espectros. Predeterminado: el nombre de cada espectro es su clase.</translation>
+        </message>
+        <message>
+            <source>CSV with the columns name and class, and if wanted value and color: the class of each spectrum; spectra that it does not name are left out. Default: none.</source>
+            <translation>CSV con las columnas name y class y, si se quiere, value y color: la clase de cada espectro; los espectros que no nombra se dejan fuera. Predeterminado: ninguna.</translation>
+        </message>
+        <message>
+            <source>What its values are multiplied by to have the scene's units. Default: told by its numbers (0 to 1, percent, times 10,000); the log says which.</source>
+            <translation>Por cuánto se multiplican sus valores para tener las unidades de la escena. Predeterminado: se deduce de sus números (de 0 a 1, porcentaje, por 10 000); el registro dice cuál es.</translation>
+        </message>
+        <message>
+            <source>{parameter} is given, and no spectral library; choose one, or leave it out.</source>
+            <translation>Se ha indicado {parameter}, pero ninguna biblioteca espectral; elija una o quítelo.</translation>
         </message>
         <message>
             <source>Automatic</source>
@@ -2030,8 +2218,8 @@
             <translation>El ráster hiperespectral. Los píxeles sin datos y las bandas malas (marcadas en el archivo, constantes o vacías) se dejan fuera por sí solos.</translation>
         </message>
         <message>
-            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>Una capa de polígonos en cualquier SRC con un campo de clase, o un ráster en la cuadrícula de la escena con números de clase (0 = sin etiqueta).</translation>
+            <source>A polygon layer in any CRS with a class field, a raster on the scene's grid with class numbers (0 = unlabelled), or the path of another program's training areas: SCP's .scpx, ENVI's regions of interest (.xml, .roi as text).</source>
+            <translation>Una capa de polígonos en cualquier SRC con un campo de clase, un ráster en la cuadrícula de la escena con números de clase (0 = sin etiqueta) o la ruta de áreas de entrenamiento de otro programa: .scpx de SCP o regiones de interés de ENVI (.xml, .roi como texto).</translation>
         </message>
         <message>
             <source>Class field</source>
@@ -2114,8 +2302,8 @@
             <translation>Otros ajustes</translation>
         </message>
         <message>
-            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation>Números sueltos del preajuste sustituidos, como KEY=VALUE separados por espacios: 'iterations=2000 members=5'. Predeterminado: ninguno.</translation>
+            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'; with the stack 'rare_classes=0.5' finds classes of few training pixels more often. Default: none.</source>
+            <translation>Números sueltos del preajuste sustituidos, como KEY=VALUE separados por espacios: 'iterations=2000 members=5'; con el stacking, 'rare_classes=0.5' encuentra más a menudo las clases con pocos píxeles de entrenamiento. Predeterminado: ninguno.</translation>
         </message>
         <message>
             <source>Bands to leave out</source>
@@ -2730,6 +2918,22 @@
             <translation>Otro QGIS (proceso {pid} en {host}) está editando {file}; aquí sus polígonos son de solo lectura. Si ese QGIS ya no está en marcha, borre {lock}.</translation>
         </message>
         <message>
+            <source>{layer} cannot be brought from its coordinate system, {own}, to the scene's, {scene}; check both.</source>
+            <translation>{layer} no se puede llevar de su sistema de coordenadas, {own}, al de la escena, {scene}; revise ambos.</translation>
+        </message>
+        <message>
+            <source>The coordinate system of {}, {}, is of no place; the scene's was taken.</source>
+            <translation>El sistema de coordenadas de {}, {}, no corresponde a ningún lugar; se tomó el de la escena.</translation>
+        </message>
+        <message>
+            <source>{} has no coordinate system; the scene's was taken.</source>
+            <translation>{} no tiene sistema de coordenadas; se tomó el de la escena.</translation>
+        </message>
+        <message>
+            <source>Without a place in the scene's coordinate system, not taken: {}</source>
+            <translation>Sin lugar en el sistema de coordenadas de la escena, no se tomaron: {}</translation>
+        </message>
+        <message>
             <source>{} cannot be read.</source>
             <translation>{} no se puede leer.</translation>
         </message>
@@ -2832,6 +3036,14 @@
             <translation>El stacking escucha a varios clasificadores, y a MTMSD en cuanto la escena está preentrenada; MTMSD solo aprende de los espectros y su entorno sobre el modelo preentrenado; los demás solo ven espectros. Todos menos MTMSD prescinden de modelo y entonces tardan segundos</translation>
         </message>
         <message>
+            <source>Rare classes matter</source>
+            <translation>Priorizar clases raras</translation>
+        </message>
+        <message>
+            <source>Classes of few training pixels are found more often, at the cost of the large ones: a higher average accuracy, a little less overall accuracy</source>
+            <translation>Las clases con pocos píxeles de entrenamiento se encuentran más a menudo, a costa de las grandes: mayor exactitud media, algo menos de exactitud global</translation>
+        </message>
+        <message>
             <source> %</source>
             <translation> %</translation>
         </message>
@@ -2860,6 +3072,14 @@
             <translation>Unidad mínima cartografiable: las regiones menores se unen a su mayor vecina</translation>
         </message>
         <message>
+            <source>By the polygons</source>
+            <translation>Según los polígonos</translation>
+        </message>
+        <message>
+            <source>Side of the squares in which regions with true edges begin</source>
+            <translation>Lado de los cuadrados de los que parten las regiones con bordes reales</translation>
+        </message>
+        <message>
             <source>Unknown below</source>
             <translation>Desconocido por debajo de</translation>
         </message>
@@ -2870,6 +3090,14 @@
         <message>
             <source>Smallest region</source>
             <translation>Región mínima</translation>
+        </message>
+        <message>
+            <source>Size of regions</source>
+            <translation>Tamaño de las regiones</translation>
+        </message>
+        <message>
+            <source>rare classes</source>
+            <translation>clases raras</translation>
         </message>
         <message>
             <source>filters</source>
@@ -2887,12 +3115,20 @@
             <translation>Poligonizar</translation>
         </message>
         <message>
+            <source>&amp;Regions with True Edges</source>
+            <translation>Regiones con bordes reales</translation>
+        </message>
+        <message>
             <source>Where to Label Ne&amp;xt</source>
             <translation>Dónde eti&amp;quetar ahora</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
             <translation>Las regiones del mapa con clase, área y confianza, como GeoPackage</translation>
+        </message>
+        <message>
+            <source>Regions that are learnt with their classes from the training polygons, with the share of each class, and what they cost beside this map</source>
+            <translation>Regiones que se aprenden junto con sus clases de los polígonos de entrenamiento, con la parte de cada clase y lo que cuestan frente a este mapa</translation>
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
@@ -2903,12 +3139,20 @@
             <translation>Primero va Cartografiar.</translation>
         </message>
         <message>
+            <source>Draw training polygons first.</source>
+            <translation>Dibuje primero polígonos de entrenamiento.</translation>
+        </message>
+        <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
             <translation>El archivo del clasificador ya no está; pulse otra vez Cartografiar.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
             <translation>Trazando las regiones del mapa</translation>
+        </message>
+        <message>
+            <source>Learning regions with true edges</source>
+            <translation>Aprendiendo regiones con bordes reales</translation>
         </message>
         <message>
             <source>Looking for places to label</source>
@@ -2925,6 +3169,30 @@
         <message>
             <source>{polygons} outline the map's regions: {file}</source>
             <translation>{polygons} que delimitan las regiones del mapa: {file}</translation>
+        </message>
+        <message>
+            <source>Class map of the regions</source>
+            <translation>Mapa de clases de las regiones</translation>
+        </message>
+        <message>
+            <source>Regions with true edges</source>
+            <translation>Regiones con bordes reales</translation>
+        </message>
+        <message>
+            <source>{count} regions with true edges.</source>
+            <translation>{count} regiones con bordes reales.</translation>
+        </message>
+        <message>
+            <source>Held-out pixels that have the class of their region: {overall}; at best, with these regions: {achievable}.</source>
+            <translation>Píxeles reservados que tienen la clase de su región: {overall}; como máximo, con estas regiones: {achievable}.</translation>
+        </message>
+        <message>
+            <source>The map of single pixels: {}.</source>
+            <translation>El mapa de píxeles sueltos: {}.</translation>
+        </message>
+        <message>
+            <source>Report: {}</source>
+            <translation>Informe: {}</translation>
         </message>
         <message>
             <source>Points to label</source>
@@ -2982,12 +3250,16 @@
             <translation>Mapa: {}</translation>
         </message>
         <message>
+            <source>Ready to map.</source>
+            <translation>Listo para cartografiar.</translation>
+        </message>
+        <message>
             <source>Ready for a first map, without pretraining.</source>
             <translation>Listo para un primer mapa, sin preentrenamiento.</translation>
         </message>
         <message>
-            <source>Ready to map.</source>
-            <translation>Listo para cartografiar.</translation>
+            <source>From a library alone: {}.</source>
+            <translation>Solo de una biblioteca: {}.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
@@ -3000,6 +3272,10 @@
         <message>
             <source>Draw training polygons first.</source>
             <translation>Dibuje primero polígonos de entrenamiento.</translation>
+        </message>
+        <message>
+            <source>The classifier MTMSD cannot learn spectra; choose another under More, or use none of them for training.</source>
+            <translation>El clasificador MTMSD no puede aprender espectros; elija otro en Más o no use ninguno de ellos para entrenar.</translation>
         </message>
         <message>
             <source>Draw polygons of at least two classes.</source>
@@ -3350,6 +3626,168 @@
         <message>
             <source>{} was removed; the running job goes on with its file.</source>
             <translation>Se quitó {}; el trabajo en marcha continúa con su archivo.</translation>
+        </message>
+    </context>
+    <context>
+        <name>OtherScenes</name>
+        <message>
+            <source>Map Other Scenes…</source>
+            <translation>Cartografiar otras escenas…</translation>
+        </message>
+        <message>
+            <source>Map layers, files or the scenes of a folder with this scene's classifier</source>
+            <translation>Cartografiar capas, archivos o las escenas de una carpeta con el clasificador de esta escena</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Primero va Cartografiar.</translation>
+        </message>
+        <message>
+            <source>The classifier's file is gone; press Map Scene once more.</source>
+            <translation>El archivo del clasificador ya no está; pulse otra vez Cartografiar.</translation>
+        </message>
+        <message>
+            <source>Mapping other scenes</source>
+            <translation>Cartografiando otras escenas</translation>
+        </message>
+        <message>
+            <source>Canceled; the finished maps are in {}. The same scenes and folder go on there.</source>
+            <translation>Cancelado; los mapas terminados están en {}. Con las mismas escenas y la misma carpeta se continúa desde ahí.</translation>
+        </message>
+        <message>
+            <source>Other scenes</source>
+            <translation>Otras escenas</translation>
+        </message>
+        <message>
+            <source>{count} of {all} scenes were mapped into {folder}.</source>
+            <translation>Se cartografiaron {count} de {all} escenas en {folder}.</translation>
+        </message>
+        <message>
+            <source>Class map</source>
+            <translation>Mapa de clases</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as a raster.</source>
+            <translation>{} no se puede abrir como ráster.</translation>
+        </message>
+    </context>
+    <context>
+        <name>OtherScenesDialog</name>
+        <message>
+            <source>Map Other Scenes</source>
+            <translation>Cartografiar otras escenas</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Escena</translation>
+        </message>
+        <message>
+            <source>Bands</source>
+            <translation>Bandas</translation>
+        </message>
+        <message>
+            <source>Result</source>
+            <translation>Resultado</translation>
+        </message>
+        <message>
+            <source>Those with as many bands as the scene are ticked; tick or untick others.</source>
+            <translation>Están marcadas las que tienen tantas bandas como la escena; marque o desmarque otras.</translation>
+        </message>
+        <message>
+            <source>Gets a class map for each scene, of the scene's name</source>
+            <translation>Recibe un mapa de clases por escena, con el nombre de la escena</translation>
+        </message>
+        <message>
+            <source>One mosaic of all maps, for scenes on one grid</source>
+            <translation>Un mosaico de todos los mapas, para escenas en una misma cuadrícula</translation>
+        </message>
+        <message>
+            <source>Where maps overlap, their probabilities are blended.</source>
+            <translation>Donde los mapas se solapan, se combinan sus probabilidades.</translation>
+        </message>
+        <message>
+            <source>Leave out the clouds and shadows that products mark</source>
+            <translation>Excluir las nubes y sombras que marcan los productos</translation>
+        </message>
+        <message>
+            <source>Of scenes of EnMAP, EMIT or PRISMA</source>
+            <translation>En escenas de EnMAP, EMIT o PRISMA</translation>
+        </message>
+        <message>
+            <source>Folder of the maps</source>
+            <translation>Carpeta de los mapas</translation>
+        </message>
+        <message>
+            <source>Add Files…</source>
+            <translation>Añadir archivos…</translation>
+        </message>
+        <message>
+            <source>Add Folder…</source>
+            <translation>Añadir carpeta…</translation>
+        </message>
+        <message>
+            <source>Tick All</source>
+            <translation>Marcar todas</translation>
+        </message>
+        <message>
+            <source>Untick All</source>
+            <translation>Desmarcar todas</translation>
+        </message>
+        <message>
+            <source>Map Scenes</source>
+            <translation>Cartografiar escenas</translation>
+        </message>
+        <message>
+            <source>Cancel Job</source>
+            <translation>Cancelar trabajo</translation>
+        </message>
+        <message>
+            <source>Finished maps are kept</source>
+            <translation>Los mapas terminados se conservan</translation>
+        </message>
+        <message>
+            <source>Close</source>
+            <translation>Cerrar</translation>
+        </message>
+        <message>
+            <source>A job goes on without this window</source>
+            <translation>El trabajo continúa sin esta ventana</translation>
+        </message>
+        <message>
+            <source>Mapped: {}</source>
+            <translation>Cartografiada: {}</translation>
+        </message>
+        <message>
+            <source>Add Scenes</source>
+            <translation>Añadir escenas</translation>
+        </message>
+        <message>
+            <source>Add the Scenes of a Folder</source>
+            <translation>Añadir las escenas de una carpeta</translation>
+        </message>
+        <message>
+            <source>There is no raster in this folder.</source>
+            <translation>No hay ningún ráster en esta carpeta.</translation>
+        </message>
+        <message>
+            <source>Classifier: {}</source>
+            <translation>Clasificador: {}</translation>
+        </message>
+        <message>
+            <source>Wait until the running job has ended.</source>
+            <translation>Espere hasta que termine el trabajo en marcha.</translation>
+        </message>
+        <message>
+            <source>Choose scenes: tick them in the list, or add files or a folder.</source>
+            <translation>Elija escenas: márquelas en la lista o añada archivos o una carpeta.</translation>
+        </message>
+        <message>
+            <source>Choose the folder of the maps.</source>
+            <translation>Elija la carpeta de los mapas.</translation>
+        </message>
+        <message>
+            <source>Map the ticked scenes with this classifier</source>
+            <translation>Cartografiar las escenas marcadas con este clasificador</translation>
         </message>
     </context>
     <context>
@@ -4109,20 +4547,48 @@
             <translation>Elija primero una escena.</translation>
         </message>
         <message>
-            <source>Remove {}</source>
-            <translation>Quitar {}</translation>
-        </message>
-        <message>
-            <source>Remove All</source>
-            <translation>Quitar todos</translation>
+            <source>Imported ({}, {} of them train)</source>
+            <translation>Importados ({}, {} entrenan)</translation>
         </message>
         <message>
             <source>Imported ({})</source>
             <translation>Importados ({})</translation>
         </message>
         <message>
-            <source>The imported spectra, dashed in the plot; remove them here</source>
-            <translation>Los espectros importados, a trazos en el gráfico; aquí se quitan</translation>
+            <source>The imported spectra, dashed in the plot; train with them or remove them here</source>
+            <translation>Los espectros importados, a trazos en el gráfico; aquí se usan para entrenar o se quitan</translation>
+        </message>
+        <message>
+            <source>Remove</source>
+            <translation>Quitar</translation>
+        </message>
+        <message>
+            <source>Use None for Training</source>
+            <translation>No usar ninguno para entrenar</translation>
+        </message>
+        <message>
+            <source>Remove All</source>
+            <translation>Quitar todos</translation>
+        </message>
+        <message>
+            <source>Not Used for Training</source>
+            <translation>Sin usar para entrenar</translation>
+        </message>
+        <message>
+            <source>Train {}</source>
+            <translation>Entrenar {}</translation>
+        </message>
+        <message>
+            <source>Train a New Class</source>
+            <translation>Entrenar una clase nueva</translation>
+        </message>
+        <message>
+            <source>{} has no values at {} of the scene's bands, so it cannot train; leave these bands out, then import it again.</source>
+            <translation>{} no tiene valores en {} de las bandas de la escena, así que no puede entrenar; excluya esas bandas y vuelva a importarlo.</translation>
+        </message>
+        <message>
+            <source>The class is gone that these spectra trained: {}.</source>
+            <translation>Ya no existe la clase que entrenaban estos espectros: {}.</translation>
         </message>
         <message>
             <source>Import Spectra</source>

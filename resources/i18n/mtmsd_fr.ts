@@ -291,6 +291,10 @@
             <translation>{} (touche {})</translation>
         </message>
         <message>
+            <source>Spectra of a library: {}</source>
+            <translation>Spectres de bibliothèque : {}</translation>
+        </message>
+        <message>
             <source>Too few: at least {} pixels are needed</source>
             <translation>Trop peu : il faut au moins {} pixels</translation>
         </message>
@@ -321,6 +325,10 @@
         <message>
             <source>{} classes, {} pixels</source>
             <translation>{} classes, {} pixels</translation>
+        </message>
+        <message>
+            <source>from a library alone: {}</source>
+            <translation>d'une bibliothèque seule : {}</translation>
         </message>
         <message>
             <source>{} are in two classes: the later polygon counts</source>
@@ -1162,6 +1170,10 @@
             <translation>Modèle de diffusion</translation>
         </message>
         <message>
+            <source>Regions with true edges</source>
+            <translation>Régions aux contours réels</translation>
+        </message>
+        <message>
             <source>Method</source>
             <translation>Méthode</translation>
         </message>
@@ -1658,6 +1670,78 @@
             <translation>L'emprise ne touche pas la scène '{name}' ; choisissez-en une qui la touche.</translation>
         </message>
         <message>
+            <source>Classify several scenes</source>
+            <translation>Classer plusieurs scènes</translation>
+        </message>
+        <message>
+            <source>Maps scenes of one sensor with one classifier, into a folder or one mosaic.</source>
+            <translation>Cartographie les scènes d'un même capteur avec un seul classificateur, dans un dossier ou en une mosaïque.</translation>
+        </message>
+        <message>
+            <source>Folder of the maps</source>
+            <translation>Dossier des cartes</translation>
+        </message>
+        <message>
+            <source>Gets a class map for each scene, a GeoTIFF of its name on its grid.</source>
+            <translation>Reçoit pour chaque scène une carte des classes : un GeoTIFF de même nom, sur la grille de la scène.</translation>
+        </message>
+        <message>
+            <source>Mosaic</source>
+            <translation>Mosaïque</translation>
+        </message>
+        <message>
+            <source>Also one class map of all, blended where they overlap; for scenes on one grid. Default: not written.</source>
+            <translation>Aussi une carte des classes de l'ensemble, fondue dans les recouvrements ; pour des scènes sur une même grille. Par défaut : non écrite.</translation>
+        </message>
+        <message>
+            <source>Class maps</source>
+            <translation>Cartes des classes</translation>
+        </message>
+        <message>
+            <source>Scenes that were not mapped</source>
+            <translation>Scènes non cartographiées</translation>
+        </message>
+        <message>
+            <source>{lost} of {count} scenes are no layers: {names}; give those as scene files.</source>
+            <translation>{lost} scènes sur {count} ne sont pas des couches : {names} ; donnez-les comme fichiers de scènes.</translation>
+        </message>
+        <message>
+            <source>There is no scene to map; give layers or files.</source>
+            <translation>Il n'y a pas de scène à cartographier ; donnez des couches ou des fichiers.</translation>
+        </message>
+        <message>
+            <source>{count} scenes were mapped, {failed} were not.</source>
+            <translation>Scènes cartographiées : {count} ; non cartographiées : {failed}.</translation>
+        </message>
+        <message>
+            <source>Scenes</source>
+            <translation>Scènes</translation>
+        </message>
+        <message>
+            <source>Scene files</source>
+            <translation>Fichiers de scènes</translation>
+        </message>
+        <message>
+            <source>Hyperspectral rasters of the sensor that the classifier was trained on, on any grids; bands are matched by wavelength. Default: none.</source>
+            <translation>Rasters hyperspectraux du capteur sur lequel le classificateur a été entraîné, sur des grilles quelconques ; les bandes sont appariées par longueur d'onde. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>Scenes that are no layers: rasters, products, or a table scenes.csv with the columns scene,output,mask. One that cannot be read is named, and the others go on. Default: none.</source>
+            <translation>Scènes qui ne sont pas des couches : rasters, produits, ou un tableau scenes.csv avec les colonnes scene,output,mask. Une scène illisible est signalée et les autres continuent. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>Confidence of each map</source>
+            <translation>Confiance de chaque carte</translation>
+        </message>
+        <message>
+            <source>Class probabilities of each map</source>
+            <translation>Probabilités des classes de chaque carte</translation>
+        </message>
+        <message>
+            <source>GeoTIFFs in the folder '{name}' beside the maps. Default: no.</source>
+            <translation>Des GeoTIFF dans le dossier '{name}' à côté des cartes. Par défaut : non.</translation>
+        </message>
+        <message>
             <source>Export a classifier</source>
             <translation>Exporter un classificateur</translation>
         </message>
@@ -1822,6 +1906,78 @@
             <translation>Un fichier .safetensors de 5 à 110 Mo, pour 'Entraîner un classificateur' et 'Cartographier une scène à partir de polygones'. Des points de reprise sont à côté jusqu'à ce qu'il soit complet.</translation>
         </message>
         <message>
+            <source>Parts a scene into regions that are learnt with their classes.</source>
+            <translation>Découpe une scène en régions, apprises en même temps que leurs classes.</translation>
+        </message>
+        <message>
+            <source>What the regions are learnt from. Default: none, and regions that were learnt before are taken.</source>
+            <translation>Ce dont les régions sont apprises. Par défaut : aucun ; des régions déjà apprises sont alors utilisées.</translation>
+        </message>
+        <message>
+            <source>Size of a region in pixels</source>
+            <translation>Taille d'une région en pixels</translation>
+        </message>
+        <message>
+            <source>Side of the squares in which regions begin: 2 at least, the scene's shorter side at most. 0 (default): half of a typical polygon's side, 4 to 16.</source>
+            <translation>Côté des carrés dont partent les régions : au moins 2, au plus le petit côté de la scène. 0 (par défaut) : la moitié du côté d'un polygone typique, de 4 à 16.</translation>
+        </message>
+        <message>
+            <source>Achievable segmentation accuracy (0 to 1)</source>
+            <translation>Précision de segmentation atteignable (0 à 1)</translation>
+        </message>
+        <message>
+            <source>Number of regions</source>
+            <translation>Nombre de régions</translation>
+        </message>
+        <message>
+            <source>Learnt regions</source>
+            <translation>Régions apprises</translation>
+        </message>
+        <message>
+            <source>Map to compare with</source>
+            <translation>Carte de comparaison</translation>
+        </message>
+        <message>
+            <source>The .safetensors file of an earlier run, of this scene or another of the same sensor: nothing is learnt then. Default: none.</source>
+            <translation>Le fichier .safetensors d'une exécution antérieure, de cette scène ou d'une autre du même capteur : rien n'est alors appris. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>A class map of single pixels whose accuracy the report tells beside that of the regions, where both were judged by the same pixels. Default: none.</source>
+            <translation>Une carte des classes par pixel, dont le rapport donne la précision à côté de celle des régions si les deux ont été évaluées sur les mêmes pixels. Par défaut : aucune.</translation>
+        </message>
+        <message>
+            <source>Regions</source>
+            <translation>Régions</translation>
+        </message>
+        <message>
+            <source>Class map of the regions</source>
+            <translation>Carte des classes des régions</translation>
+        </message>
+        <message>
+            <source>New learnt regions</source>
+            <translation>Nouvelles régions apprises</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a polygon for each region: class_id, class_name, color, pixels, area_ha, and share_N, the share of each class N.</source>
+            <translation>GeoPackage avec un polygone pour chaque région : class_id, class_name, color, pixels, area_ha, et share_N, la part de chaque classe N.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF on the scene's grid: each pixel has the class of its region.</source>
+            <translation>GeoTIFF sur la grille de la scène : chaque pixel a la classe de sa région.</translation>
+        </message>
+        <message>
+            <source>Kept to map this scene or another with. Default: not kept.</source>
+            <translation>Gardées pour cartographier cette scène ou une autre. Par défaut : non gardées.</translation>
+        </message>
+        <message>
+            <source>Choose training polygons or learnt regions: one of the two.</source>
+            <translation>Choisissez des polygones d'entraînement ou des régions apprises : l'un ou l'autre.</translation>
+        </message>
+        <message>
+            <source>Regions cannot begin as squares of 1 px; choose 2 or more, or 0.</source>
+            <translation>Les régions ne peuvent pas partir de carrés de 1 px ; choisissez 2 ou plus, ou 0.</translation>
+        </message>
+        <message>
             <source>Train a classifier</source>
             <translation>Entraîner un classificateur</translation>
         </message>
@@ -1912,6 +2068,38 @@
         <message>
             <source>auto (default): stack; with the preset paper, mtmsd. stack: several simple classifiers, and the diffusion network where there is a model, weighed by polygons that were left out; without a model it takes seconds. mtmsd: the network alone. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
             <translation>auto (par défaut) : stack ; avec le préréglage paper, mtmsd. stack : plusieurs classificateurs simples, et le réseau de diffusion s'il y a un modèle, pondérés d'après des polygones mis de côté ; sans modèle, quelques secondes suffisent. mtmsd : le réseau seul. Ou un classificateur des spectres seuls : svm (machine à vecteurs de support), svm-polygons (la même, réglée sur des polygones entiers), rf (forêt aléatoire). Le rapport de précision dit quand l'un d'eux est meilleur.</translation>
+        </message>
+        <message>
+            <source>Class of the library's spectra</source>
+            <translation>Classe des spectres de la bibliothèque</translation>
+        </message>
+        <message>
+            <source>Table of the library's classes</source>
+            <translation>Tableau des classes de la bibliothèque</translation>
+        </message>
+        <message>
+            <source>Factor of the library's values</source>
+            <translation>Facteur des valeurs de la bibliothèque</translation>
+        </message>
+        <message>
+            <source>Its spectra train beside the polygons, resampled to the scene's bands, and may make a class that has no polygon; not for the classifier 'mtmsd'. ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD (.asd). Default: none.</source>
+            <translation>Ses spectres, rééchantillonnés aux bandes de la scène, entraînent en plus des polygones et peuvent former une classe sans polygone ; pas pour le classificateur 'mtmsd'. ENVI (.sli), CSV, texte de l'USGS ou d'ECOSTRESS, ASD (.asd). Par défaut : aucune.</translation>
+        </message>
+        <message>
+            <source>One class for all of its spectra. Default: each spectrum's name is its class.</source>
+            <translation>Une seule classe pour tous ses spectres. Par défaut : le nom de chaque spectre est sa classe.</translation>
+        </message>
+        <message>
+            <source>CSV with the columns name and class, and if wanted value and color: the class of each spectrum; spectra that it does not name are left out. Default: none.</source>
+            <translation>CSV avec les colonnes name et class et, au choix, value et color : la classe de chaque spectre ; les spectres qui n'y figurent pas sont laissés de côté. Par défaut : aucun.</translation>
+        </message>
+        <message>
+            <source>What its values are multiplied by to have the scene's units. Default: told by its numbers (0 to 1, percent, times 10,000); the log says which.</source>
+            <translation>Ce par quoi multiplier ses valeurs pour obtenir les unités de la scène. Par défaut : déduit de ses nombres (0 à 1, pour cent, fois 10 000) ; le journal l'indique.</translation>
+        </message>
+        <message>
+            <source>{parameter} is given, and no spectral library; choose one, or leave it out.</source>
+            <translation>{parameter} : donné sans bibliothèque spectrale ; choisissez-en une ou omettez ce paramètre.</translation>
         </message>
         <message>
             <source>Automatic</source>
@@ -2030,8 +2218,8 @@
             <translation>Le raster hyperspectral. Les pixels sans données et les mauvaises bandes (marquées dans le fichier, constantes ou vides) sont laissés de côté d'eux-mêmes.</translation>
         </message>
         <message>
-            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>Une couche de polygones dans un SCR quelconque avec un champ de classe, ou un raster sur la grille de la scène avec des numéros de classe (0 = sans étiquette).</translation>
+            <source>A polygon layer in any CRS with a class field, a raster on the scene's grid with class numbers (0 = unlabelled), or the path of another program's training areas: SCP's .scpx, ENVI's regions of interest (.xml, .roi as text).</source>
+            <translation>Une couche de polygones dans un SCR quelconque avec un champ de classe, un raster sur la grille de la scène avec des numéros de classe (0 = sans étiquette), ou le chemin des zones d'entraînement d'un autre programme : .scpx de SCP, régions d'intérêt d'ENVI (.xml, .roi en texte).</translation>
         </message>
         <message>
             <source>Class field</source>
@@ -2114,8 +2302,8 @@
             <translation>Autres réglages</translation>
         </message>
         <message>
-            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation>Nombres isolés du préréglage remplacés, sous la forme KEY=VALUE séparés par des espaces : 'iterations=2000 members=5'. Par défaut : aucun.</translation>
+            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'; with the stack 'rare_classes=0.5' finds classes of few training pixels more often. Default: none.</source>
+            <translation>Nombres isolés du préréglage remplacés, sous la forme KEY=VALUE séparés par des espaces : 'iterations=2000 members=5' ; avec le stacking, 'rare_classes=0.5' trouve plus souvent les classes à peu de pixels d'entraînement. Par défaut : aucun.</translation>
         </message>
         <message>
             <source>Bands to leave out</source>
@@ -2730,6 +2918,22 @@
             <translation>Un autre QGIS (processus {pid} sur {host}) modifie {file} ; ici, ses polygones sont en lecture seule. Si cet autre QGIS ne tourne plus, supprimez {lock}.</translation>
         </message>
         <message>
+            <source>{layer} cannot be brought from its coordinate system, {own}, to the scene's, {scene}; check both.</source>
+            <translation>{layer} ne peut pas être converti de son système de coordonnées, {own}, vers celui de la scène, {scene} ; vérifiez les deux.</translation>
+        </message>
+        <message>
+            <source>The coordinate system of {}, {}, is of no place; the scene's was taken.</source>
+            <translation>Le système de coordonnées de {}, {}, ne correspond à aucun lieu ; celui de la scène a été pris.</translation>
+        </message>
+        <message>
+            <source>{} has no coordinate system; the scene's was taken.</source>
+            <translation>{} n'a pas de système de coordonnées ; celui de la scène a été pris.</translation>
+        </message>
+        <message>
+            <source>Without a place in the scene's coordinate system, not taken: {}</source>
+            <translation>Sans position dans le système de coordonnées de la scène, non pris : {}</translation>
+        </message>
+        <message>
             <source>{} cannot be read.</source>
             <translation>{} ne peut pas être lu.</translation>
         </message>
@@ -2832,6 +3036,14 @@
             <translation>Le stacking combine plusieurs classificateurs, et MTMSD une fois la scène préentraînée ; MTMSD seul apprend des spectres et de leur voisinage sur le modèle préentraîné ; les autres ne voient que les spectres. Tous sauf MTMSD se passent de modèle et ne prennent alors que des secondes</translation>
         </message>
         <message>
+            <source>Rare classes matter</source>
+            <translation>Favoriser les classes rares</translation>
+        </message>
+        <message>
+            <source>Classes of few training pixels are found more often, at the cost of the large ones: a higher average accuracy, a little less overall accuracy</source>
+            <translation>Les classes à peu de pixels d'entraînement sont trouvées plus souvent, au détriment des grandes : précision moyenne plus élevée, précision globale un peu plus basse</translation>
+        </message>
+        <message>
             <source> %</source>
             <translation> %</translation>
         </message>
@@ -2860,6 +3072,14 @@
             <translation>Unité cartographique minimale : les régions plus petites rejoignent leur plus grande voisine</translation>
         </message>
         <message>
+            <source>By the polygons</source>
+            <translation>Selon les polygones</translation>
+        </message>
+        <message>
+            <source>Side of the squares in which regions with true edges begin</source>
+            <translation>Côté des carrés dont partent les régions aux contours réels</translation>
+        </message>
+        <message>
             <source>Unknown below</source>
             <translation>Inconnu sous</translation>
         </message>
@@ -2870,6 +3090,14 @@
         <message>
             <source>Smallest region</source>
             <translation>Plus petite région</translation>
+        </message>
+        <message>
+            <source>Size of regions</source>
+            <translation>Taille des régions</translation>
+        </message>
+        <message>
+            <source>rare classes</source>
+            <translation>classes rares</translation>
         </message>
         <message>
             <source>filters</source>
@@ -2887,12 +3115,20 @@
             <translation>Pol&amp;ygoniser</translation>
         </message>
         <message>
+            <source>&amp;Regions with True Edges</source>
+            <translation>Régions aux contours réels</translation>
+        </message>
+        <message>
             <source>Where to Label Ne&amp;xt</source>
             <translation>Où éti&amp;queter ensuite</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
             <translation>Les régions de la carte avec classe, surface et confiance, en GeoPackage</translation>
+        </message>
+        <message>
+            <source>Regions that are learnt with their classes from the training polygons, with the share of each class, and what they cost beside this map</source>
+            <translation>Régions apprises avec leurs classes des polygones d'entraînement, avec la part de chaque classe, et ce qu'elles coûtent par rapport à cette carte</translation>
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
@@ -2903,12 +3139,20 @@
             <translation>Cliquez d'abord sur Cartographier.</translation>
         </message>
         <message>
+            <source>Draw training polygons first.</source>
+            <translation>Dessinez d'abord des polygones d'entraînement.</translation>
+        </message>
+        <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
             <translation>Le fichier du classificateur a disparu ; cliquez de nouveau sur Cartographier.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
             <translation>Tracé des régions de la carte</translation>
+        </message>
+        <message>
+            <source>Learning regions with true edges</source>
+            <translation>Apprentissage de régions aux contours réels</translation>
         </message>
         <message>
             <source>Looking for places to label</source>
@@ -2925,6 +3169,30 @@
         <message>
             <source>{polygons} outline the map's regions: {file}</source>
             <translation>{polygons} délimitant les régions de la carte : {file}</translation>
+        </message>
+        <message>
+            <source>Class map of the regions</source>
+            <translation>Carte des classes des régions</translation>
+        </message>
+        <message>
+            <source>Regions with true edges</source>
+            <translation>Régions aux contours réels</translation>
+        </message>
+        <message>
+            <source>{count} regions with true edges.</source>
+            <translation>{count} régions aux contours réels.</translation>
+        </message>
+        <message>
+            <source>Held-out pixels that have the class of their region: {overall}; at best, with these regions: {achievable}.</source>
+            <translation>Pixels réservés qui ont la classe de leur région : {overall} ; au mieux, avec ces régions : {achievable}.</translation>
+        </message>
+        <message>
+            <source>The map of single pixels: {}.</source>
+            <translation>La carte par pixel : {}.</translation>
+        </message>
+        <message>
+            <source>Report: {}</source>
+            <translation>Rapport : {}</translation>
         </message>
         <message>
             <source>Points to label</source>
@@ -2982,12 +3250,16 @@
             <translation>Carte : {}</translation>
         </message>
         <message>
+            <source>Ready to map.</source>
+            <translation>Prêt à cartographier.</translation>
+        </message>
+        <message>
             <source>Ready for a first map, without pretraining.</source>
             <translation>Prêt pour une première carte, sans préentraînement.</translation>
         </message>
         <message>
-            <source>Ready to map.</source>
-            <translation>Prêt à cartographier.</translation>
+            <source>From a library alone: {}.</source>
+            <translation>D'une bibliothèque seule : {}.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
@@ -3000,6 +3272,10 @@
         <message>
             <source>Draw training polygons first.</source>
             <translation>Dessinez d'abord des polygones d'entraînement.</translation>
+        </message>
+        <message>
+            <source>The classifier MTMSD cannot learn spectra; choose another under More, or use none of them for training.</source>
+            <translation>Le classificateur MTMSD ne peut pas apprendre de spectres ; choisissez-en un autre sous Plus, ou n'en utilisez aucun pour l'entraînement.</translation>
         </message>
         <message>
             <source>Draw polygons of at least two classes.</source>
@@ -3350,6 +3626,168 @@
         <message>
             <source>{} was removed; the running job goes on with its file.</source>
             <translation>{} a été retiré ; la tâche en cours continue avec son fichier.</translation>
+        </message>
+    </context>
+    <context>
+        <name>OtherScenes</name>
+        <message>
+            <source>Map Other Scenes…</source>
+            <translation>Autres scènes…</translation>
+        </message>
+        <message>
+            <source>Map layers, files or the scenes of a folder with this scene's classifier</source>
+            <translation>Cartographier des couches, des fichiers ou les scènes d'un dossier avec le classificateur de cette scène</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Cliquez d'abord sur Cartographier.</translation>
+        </message>
+        <message>
+            <source>The classifier's file is gone; press Map Scene once more.</source>
+            <translation>Le fichier du classificateur a disparu ; cliquez de nouveau sur Cartographier.</translation>
+        </message>
+        <message>
+            <source>Mapping other scenes</source>
+            <translation>Cartographie d'autres scènes</translation>
+        </message>
+        <message>
+            <source>Canceled; the finished maps are in {}. The same scenes and folder go on there.</source>
+            <translation>Annulé ; les cartes terminées sont dans {}. Avec les mêmes scènes et le même dossier, le travail reprend là.</translation>
+        </message>
+        <message>
+            <source>Other scenes</source>
+            <translation>Autres scènes</translation>
+        </message>
+        <message>
+            <source>{count} of {all} scenes were mapped into {folder}.</source>
+            <translation>Scènes cartographiées : {count} sur {all}, dans {folder}.</translation>
+        </message>
+        <message>
+            <source>Class map</source>
+            <translation>Carte des classes</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as a raster.</source>
+            <translation>{} ne peut pas être ouvert comme raster.</translation>
+        </message>
+    </context>
+    <context>
+        <name>OtherScenesDialog</name>
+        <message>
+            <source>Map Other Scenes</source>
+            <translation>Cartographier d'autres scènes</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Scène</translation>
+        </message>
+        <message>
+            <source>Bands</source>
+            <translation>Bandes</translation>
+        </message>
+        <message>
+            <source>Result</source>
+            <translation>Résultat</translation>
+        </message>
+        <message>
+            <source>Those with as many bands as the scene are ticked; tick or untick others.</source>
+            <translation>Celles qui ont autant de bandes que la scène sont cochées ; cochez-en ou décochez-en d'autres.</translation>
+        </message>
+        <message>
+            <source>Gets a class map for each scene, of the scene's name</source>
+            <translation>Reçoit une carte des classes par scène, au nom de la scène</translation>
+        </message>
+        <message>
+            <source>One mosaic of all maps, for scenes on one grid</source>
+            <translation>Une mosaïque des cartes, si les scènes ont la même grille</translation>
+        </message>
+        <message>
+            <source>Where maps overlap, their probabilities are blended.</source>
+            <translation>Là où des cartes se recouvrent, leurs probabilités sont fondues.</translation>
+        </message>
+        <message>
+            <source>Leave out the clouds and shadows that products mark</source>
+            <translation>Exclure nuages et ombres marqués dans les produits</translation>
+        </message>
+        <message>
+            <source>Of scenes of EnMAP, EMIT or PRISMA</source>
+            <translation>Pour les scènes EnMAP, EMIT ou PRISMA</translation>
+        </message>
+        <message>
+            <source>Folder of the maps</source>
+            <translation>Dossier des cartes</translation>
+        </message>
+        <message>
+            <source>Add Files…</source>
+            <translation>Ajouter des fichiers…</translation>
+        </message>
+        <message>
+            <source>Add Folder…</source>
+            <translation>Ajouter un dossier…</translation>
+        </message>
+        <message>
+            <source>Tick All</source>
+            <translation>Tout cocher</translation>
+        </message>
+        <message>
+            <source>Untick All</source>
+            <translation>Tout décocher</translation>
+        </message>
+        <message>
+            <source>Map Scenes</source>
+            <translation>Cartographier</translation>
+        </message>
+        <message>
+            <source>Cancel Job</source>
+            <translation>Annuler la tâche</translation>
+        </message>
+        <message>
+            <source>Finished maps are kept</source>
+            <translation>Les cartes terminées sont gardées</translation>
+        </message>
+        <message>
+            <source>Close</source>
+            <translation>Fermer</translation>
+        </message>
+        <message>
+            <source>A job goes on without this window</source>
+            <translation>Une tâche en cours continue sans cette fenêtre</translation>
+        </message>
+        <message>
+            <source>Mapped: {}</source>
+            <translation>Cartographiée : {}</translation>
+        </message>
+        <message>
+            <source>Add Scenes</source>
+            <translation>Ajouter des scènes</translation>
+        </message>
+        <message>
+            <source>Add the Scenes of a Folder</source>
+            <translation>Ajouter les scènes d'un dossier</translation>
+        </message>
+        <message>
+            <source>There is no raster in this folder.</source>
+            <translation>Il n'y a pas de raster dans ce dossier.</translation>
+        </message>
+        <message>
+            <source>Classifier: {}</source>
+            <translation>Classificateur : {}</translation>
+        </message>
+        <message>
+            <source>Wait until the running job has ended.</source>
+            <translation>Attendez la fin de la tâche en cours.</translation>
+        </message>
+        <message>
+            <source>Choose scenes: tick them in the list, or add files or a folder.</source>
+            <translation>Choisissez des scènes : cochez-les dans la liste, ou ajoutez des fichiers ou un dossier.</translation>
+        </message>
+        <message>
+            <source>Choose the folder of the maps.</source>
+            <translation>Choisissez le dossier des cartes.</translation>
+        </message>
+        <message>
+            <source>Map the ticked scenes with this classifier</source>
+            <translation>Cartographier les scènes cochées avec ce classificateur</translation>
         </message>
     </context>
     <context>
@@ -4109,20 +4547,48 @@
             <translation>Choisissez d'abord une scène.</translation>
         </message>
         <message>
-            <source>Remove {}</source>
-            <translation>Retirer {}</translation>
-        </message>
-        <message>
-            <source>Remove All</source>
-            <translation>Tout retirer</translation>
+            <source>Imported ({}, {} of them train)</source>
+            <translation>Importés ({}, dont {} entraînent)</translation>
         </message>
         <message>
             <source>Imported ({})</source>
             <translation>Importés ({})</translation>
         </message>
         <message>
-            <source>The imported spectra, dashed in the plot; remove them here</source>
-            <translation>Les spectres importés, en tirets dans le graphique ; les retirer ici</translation>
+            <source>The imported spectra, dashed in the plot; train with them or remove them here</source>
+            <translation>Les spectres importés, en tirets dans le graphique ; entraîner avec eux ou les retirer ici</translation>
+        </message>
+        <message>
+            <source>Remove</source>
+            <translation>Retirer</translation>
+        </message>
+        <message>
+            <source>Use None for Training</source>
+            <translation>N'en utiliser aucun pour l'entraînement</translation>
+        </message>
+        <message>
+            <source>Remove All</source>
+            <translation>Tout retirer</translation>
+        </message>
+        <message>
+            <source>Not Used for Training</source>
+            <translation>Non utilisé pour l'entraînement</translation>
+        </message>
+        <message>
+            <source>Train {}</source>
+            <translation>Entraîner {}</translation>
+        </message>
+        <message>
+            <source>Train a New Class</source>
+            <translation>Entraîner une nouvelle classe</translation>
+        </message>
+        <message>
+            <source>{} has no values at {} of the scene's bands, so it cannot train; leave these bands out, then import it again.</source>
+            <translation>{} n'a pas de valeurs pour {} des bandes de la scène et ne peut donc pas entraîner ; excluez ces bandes, puis importez-le de nouveau.</translation>
+        </message>
+        <message>
+            <source>The class is gone that these spectra trained: {}.</source>
+            <translation>La classe que ces spectres entraînaient n'existe plus : {}.</translation>
         </message>
         <message>
             <source>Import Spectra</source>

@@ -291,6 +291,10 @@
             <translation>{} (tecla {})</translation>
         </message>
         <message>
+            <source>Spectra of a library: {}</source>
+            <translation>Espectros de uma biblioteca: {}</translation>
+        </message>
+        <message>
             <source>Too few: at least {} pixels are needed</source>
             <translation>Poucos demais: são precisos pelo menos {} pixels</translation>
         </message>
@@ -321,6 +325,10 @@
         <message>
             <source>{} classes, {} pixels</source>
             <translation>{} classes, {} pixels</translation>
+        </message>
+        <message>
+            <source>from a library alone: {}</source>
+            <translation>só de uma biblioteca: {}</translation>
         </message>
         <message>
             <source>{} are in two classes: the later polygon counts</source>
@@ -1162,6 +1170,10 @@
             <translation>Modelo de difusão</translation>
         </message>
         <message>
+            <source>Regions with true edges</source>
+            <translation>Regiões com contornos reais</translation>
+        </message>
+        <message>
             <source>Method</source>
             <translation>Método</translation>
         </message>
@@ -1658,6 +1670,78 @@
             <translation>A extensão não toca a cena '{name}'; escolha uma que toque.</translation>
         </message>
         <message>
+            <source>Classify several scenes</source>
+            <translation>Classificar várias cenas</translation>
+        </message>
+        <message>
+            <source>Maps scenes of one sensor with one classifier, into a folder or one mosaic.</source>
+            <translation>Mapeia cenas de um mesmo sensor com um classificador, numa pasta ou num só mosaico.</translation>
+        </message>
+        <message>
+            <source>Folder of the maps</source>
+            <translation>Pasta dos mapas</translation>
+        </message>
+        <message>
+            <source>Gets a class map for each scene, a GeoTIFF of its name on its grid.</source>
+            <translation>Recebe um mapa de classes por cena: um GeoTIFF com o nome e na grade da cena.</translation>
+        </message>
+        <message>
+            <source>Mosaic</source>
+            <translation>Mosaico</translation>
+        </message>
+        <message>
+            <source>Also one class map of all, blended where they overlap; for scenes on one grid. Default: not written.</source>
+            <translation>Também um só mapa de classes de todas, mesclado onde se sobrepõem; para cenas na mesma grade. Padrão: não escrito.</translation>
+        </message>
+        <message>
+            <source>Class maps</source>
+            <translation>Mapas de classes</translation>
+        </message>
+        <message>
+            <source>Scenes that were not mapped</source>
+            <translation>Cenas não mapeadas</translation>
+        </message>
+        <message>
+            <source>{lost} of {count} scenes are no layers: {names}; give those as scene files.</source>
+            <translation>{lost} de {count} cenas não são camadas: {names}; dê essas como arquivos de cena.</translation>
+        </message>
+        <message>
+            <source>There is no scene to map; give layers or files.</source>
+            <translation>Não há cena a mapear; dê camadas ou arquivos.</translation>
+        </message>
+        <message>
+            <source>{count} scenes were mapped, {failed} were not.</source>
+            <translation>{count} cenas foram mapeadas, {failed} não.</translation>
+        </message>
+        <message>
+            <source>Scenes</source>
+            <translation>Cenas</translation>
+        </message>
+        <message>
+            <source>Scene files</source>
+            <translation>Arquivos de cena</translation>
+        </message>
+        <message>
+            <source>Hyperspectral rasters of the sensor that the classifier was trained on, on any grids; bands are matched by wavelength. Default: none.</source>
+            <translation>Rasters hiperespectrais do sensor com que o classificador foi treinado, em qualquer grade; as bandas são associadas pelo comprimento de onda. Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>Scenes that are no layers: rasters, products, or a table scenes.csv with the columns scene,output,mask. One that cannot be read is named, and the others go on. Default: none.</source>
+            <translation>Cenas que não são camadas: rasters, produtos ou uma tabela scenes.csv com as colunas scene,output,mask. Uma que não possa ser lida é indicada, e as outras continuam. Padrão: nenhuma.</translation>
+        </message>
+        <message>
+            <source>Confidence of each map</source>
+            <translation>Confiança de cada mapa</translation>
+        </message>
+        <message>
+            <source>Class probabilities of each map</source>
+            <translation>Probabilidades das classes de cada mapa</translation>
+        </message>
+        <message>
+            <source>GeoTIFFs in the folder '{name}' beside the maps. Default: no.</source>
+            <translation>GeoTIFFs na pasta '{name}', ao lado dos mapas. Padrão: não.</translation>
+        </message>
+        <message>
             <source>Export a classifier</source>
             <translation>Exportar um classificador</translation>
         </message>
@@ -1822,6 +1906,78 @@
             <translation>Um arquivo .safetensors de 5 a 110 MB, para 'Treinar um classificador' e 'Mapear uma cena a partir de polígonos'. Pontos de controle ficam ao lado até ele estar completo.</translation>
         </message>
         <message>
+            <source>Parts a scene into regions that are learnt with their classes.</source>
+            <translation>Divide uma cena em regiões, aprendidas junto com suas classes.</translation>
+        </message>
+        <message>
+            <source>What the regions are learnt from. Default: none, and regions that were learnt before are taken.</source>
+            <translation>De que as regiões são aprendidas. Padrão: nenhum; são tomadas regiões já aprendidas.</translation>
+        </message>
+        <message>
+            <source>Size of a region in pixels</source>
+            <translation>Tamanho de uma região em pixels</translation>
+        </message>
+        <message>
+            <source>Side of the squares in which regions begin: 2 at least, the scene's shorter side at most. 0 (default): half of a typical polygon's side, 4 to 16.</source>
+            <translation>Lado dos quadrados em que as regiões começam: no mínimo 2, no máximo o lado menor da cena. 0 (padrão): metade do lado de um polígono típico, de 4 a 16.</translation>
+        </message>
+        <message>
+            <source>Achievable segmentation accuracy (0 to 1)</source>
+            <translation>Acurácia de segmentação alcançável (0 a 1)</translation>
+        </message>
+        <message>
+            <source>Number of regions</source>
+            <translation>Número de regiões</translation>
+        </message>
+        <message>
+            <source>Learnt regions</source>
+            <translation>Regiões aprendidas</translation>
+        </message>
+        <message>
+            <source>Map to compare with</source>
+            <translation>Mapa para comparar</translation>
+        </message>
+        <message>
+            <source>The .safetensors file of an earlier run, of this scene or another of the same sensor: nothing is learnt then. Default: none.</source>
+            <translation>O arquivo .safetensors de uma execução anterior, desta cena ou de outra do mesmo sensor: então nada é aprendido. Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>A class map of single pixels whose accuracy the report tells beside that of the regions, where both were judged by the same pixels. Default: none.</source>
+            <translation>Um mapa de classes pixel a pixel cuja acurácia o relatório dá ao lado da das regiões, quando ambos foram avaliados pelos mesmos pixels. Padrão: nenhum.</translation>
+        </message>
+        <message>
+            <source>Regions</source>
+            <translation>Regiões</translation>
+        </message>
+        <message>
+            <source>Class map of the regions</source>
+            <translation>Mapa de classes das regiões</translation>
+        </message>
+        <message>
+            <source>New learnt regions</source>
+            <translation>Novas regiões aprendidas</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a polygon for each region: class_id, class_name, color, pixels, area_ha, and share_N, the share of each class N.</source>
+            <translation>GeoPackage com um polígono para cada região: class_id, class_name, color, pixels, area_ha e share_N, a parcela de cada classe N.</translation>
+        </message>
+        <message>
+            <source>GeoTIFF on the scene's grid: each pixel has the class of its region.</source>
+            <translation>GeoTIFF na grade da cena: cada pixel tem a classe da sua região.</translation>
+        </message>
+        <message>
+            <source>Kept to map this scene or another with. Default: not kept.</source>
+            <translation>Guardadas para mapear esta cena ou outra. Padrão: não guardadas.</translation>
+        </message>
+        <message>
+            <source>Choose training polygons or learnt regions: one of the two.</source>
+            <translation>Escolha polígonos de treinamento ou regiões aprendidas: um dos dois.</translation>
+        </message>
+        <message>
+            <source>Regions cannot begin as squares of 1 px; choose 2 or more, or 0.</source>
+            <translation>As regiões não podem começar como quadrados de 1 px; escolha 2 ou mais, ou 0.</translation>
+        </message>
+        <message>
             <source>Train a classifier</source>
             <translation>Treinar um classificador</translation>
         </message>
@@ -1912,6 +2068,38 @@
         <message>
             <source>auto (default): stack; with the preset paper, mtmsd. stack: several simple classifiers, and the diffusion network where there is a model, weighed by polygons that were left out; without a model it takes seconds. mtmsd: the network alone. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
             <translation>auto (padrão): stack; com a predefinição paper, mtmsd. stack: vários classificadores simples, e a rede de difusão onde houver um modelo, ponderados por polígonos reservados; sem modelo leva segundos. mtmsd: só a rede. Ou um puramente espectral: svm (máquina de vetores de suporte), svm-polygons (o mesmo, ajustado por polígonos inteiros), rf (floresta aleatória). O relatório de acurácia diz quando um deles é melhor.</translation>
+        </message>
+        <message>
+            <source>Class of the library's spectra</source>
+            <translation>Classe dos espectros da biblioteca</translation>
+        </message>
+        <message>
+            <source>Table of the library's classes</source>
+            <translation>Tabela das classes da biblioteca</translation>
+        </message>
+        <message>
+            <source>Factor of the library's values</source>
+            <translation>Fator dos valores da biblioteca</translation>
+        </message>
+        <message>
+            <source>Its spectra train beside the polygons, resampled to the scene's bands, and may make a class that has no polygon; not for the classifier 'mtmsd'. ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD (.asd). Default: none.</source>
+            <translation>Seus espectros treinam junto com os polígonos, reamostrados para as bandas da cena, e podem formar uma classe sem polígono; não para o classificador 'mtmsd'. ENVI (.sli), CSV, texto do USGS ou do ECOSTRESS, ASD (.asd). Padrão: nenhuma.</translation>
+        </message>
+        <message>
+            <source>One class for all of its spectra. Default: each spectrum's name is its class.</source>
+            <translation>Uma só classe para todos os seus espectros. Padrão: o nome de cada espectro é sua classe.</translation>
+        </message>
+        <message>
+            <source>CSV with the columns name and class, and if wanted value and color: the class of each spectrum; spectra that it does not name are left out. Default: none.</source>
+            <translation>CSV com as colunas name e class e, se desejado, value e color: a classe de cada espectro; os espectros que não constam nele são deixados de fora. Padrão: nenhuma.</translation>
+        </message>
+        <message>
+            <source>What its values are multiplied by to have the scene's units. Default: told by its numbers (0 to 1, percent, times 10,000); the log says which.</source>
+            <translation>Por quanto seus valores são multiplicados para terem as unidades da cena. Padrão: deduzido dos seus números (0 a 1, por cento, vezes 10.000); o registro diz qual.</translation>
+        </message>
+        <message>
+            <source>{parameter} is given, and no spectral library; choose one, or leave it out.</source>
+            <translation>Foi dado {parameter}, mas nenhuma biblioteca espectral; escolha uma ou deixe-o de fora.</translation>
         </message>
         <message>
             <source>Automatic</source>
@@ -2030,8 +2218,8 @@
             <translation>O raster hiperespectral. Pixels sem dados e bandas ruins (marcadas no arquivo, constantes ou vazias) são deixados de fora por si.</translation>
         </message>
         <message>
-            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>Uma camada de polígonos em qualquer SRC com um campo de classe, ou um raster na grade da cena com números de classe (0 = sem rótulo).</translation>
+            <source>A polygon layer in any CRS with a class field, a raster on the scene's grid with class numbers (0 = unlabelled), or the path of another program's training areas: SCP's .scpx, ENVI's regions of interest (.xml, .roi as text).</source>
+            <translation>Uma camada de polígonos em qualquer SRC com um campo de classe, um raster na grade da cena com números de classe (0 = sem rótulo) ou o caminho das áreas de treinamento de outro programa: .scpx do SCP, regiões de interesse do ENVI (.xml, .roi como texto).</translation>
         </message>
         <message>
             <source>Class field</source>
@@ -2114,8 +2302,8 @@
             <translation>Outras configurações</translation>
         </message>
         <message>
-            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation>Números soltos da predefinição substituídos, como KEY=VALUE separados por espaços: 'iterations=2000 members=5'. Padrão: nenhum.</translation>
+            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'; with the stack 'rare_classes=0.5' finds classes of few training pixels more often. Default: none.</source>
+            <translation>Números soltos da predefinição substituídos, como KEY=VALUE, separados por espaços: 'iterations=2000 members=5'; com o stacking, 'rare_classes=0.5' encontra mais vezes as classes de poucos pixels de treinamento. Padrão: nenhum.</translation>
         </message>
         <message>
             <source>Bands to leave out</source>
@@ -2730,6 +2918,22 @@
             <translation>Outro QGIS (processo {pid} em {host}) está editando {file}; aqui seus polígonos são somente leitura. Se aquele QGIS não estiver mais em execução, exclua {lock}.</translation>
         </message>
         <message>
+            <source>{layer} cannot be brought from its coordinate system, {own}, to the scene's, {scene}; check both.</source>
+            <translation>{layer} não pode ser levada do seu sistema de coordenadas, {own}, ao da cena, {scene}; verifique os dois.</translation>
+        </message>
+        <message>
+            <source>The coordinate system of {}, {}, is of no place; the scene's was taken.</source>
+            <translation>O sistema de coordenadas de {}, {}, não é de lugar nenhum; foi tomado o da cena.</translation>
+        </message>
+        <message>
+            <source>{} has no coordinate system; the scene's was taken.</source>
+            <translation>{} não tem sistema de coordenadas; foi tomado o da cena.</translation>
+        </message>
+        <message>
+            <source>Without a place in the scene's coordinate system, not taken: {}</source>
+            <translation>Sem lugar no sistema de coordenadas da cena, não tomados: {}</translation>
+        </message>
+        <message>
             <source>{} cannot be read.</source>
             <translation>{} não pode ser lido.</translation>
         </message>
@@ -2832,6 +3036,14 @@
             <translation>O stacking ouve vários classificadores, e o MTMSD assim que a cena estiver pré-treinada; o MTMSD sozinho aprende com os espectros e seu entorno sobre o modelo pré-treinado; os outros só veem espectros. Todos, menos o MTMSD, dispensam modelo e então levam segundos</translation>
         </message>
         <message>
+            <source>Rare classes matter</source>
+            <translation>Valorizar classes raras</translation>
+        </message>
+        <message>
+            <source>Classes of few training pixels are found more often, at the cost of the large ones: a higher average accuracy, a little less overall accuracy</source>
+            <translation>Classes de poucos pixels de treinamento são encontradas mais vezes, à custa das grandes: acurácia média maior, acurácia global um pouco menor</translation>
+        </message>
+        <message>
             <source> %</source>
             <translation> %</translation>
         </message>
@@ -2860,6 +3072,14 @@
             <translation>Unidade mínima de mapeamento: regiões menores juntam-se à maior vizinha</translation>
         </message>
         <message>
+            <source>By the polygons</source>
+            <translation>Pelos polígonos</translation>
+        </message>
+        <message>
+            <source>Side of the squares in which regions with true edges begin</source>
+            <translation>Lado dos quadrados em que começam as regiões com contornos reais</translation>
+        </message>
+        <message>
             <source>Unknown below</source>
             <translation>Desconhecido abaixo de</translation>
         </message>
@@ -2870,6 +3090,14 @@
         <message>
             <source>Smallest region</source>
             <translation>Menor região</translation>
+        </message>
+        <message>
+            <source>Size of regions</source>
+            <translation>Tamanho das regiões</translation>
+        </message>
+        <message>
+            <source>rare classes</source>
+            <translation>classes raras</translation>
         </message>
         <message>
             <source>filters</source>
@@ -2887,12 +3115,20 @@
             <translation>Poligoni&amp;zar</translation>
         </message>
         <message>
+            <source>&amp;Regions with True Edges</source>
+            <translation>Regiões com con&amp;tornos reais</translation>
+        </message>
+        <message>
             <source>Where to Label Ne&amp;xt</source>
             <translation>Onde rotular a seguir</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
             <translation>As regiões do mapa com classe, área e confiança, como GeoPackage</translation>
+        </message>
+        <message>
+            <source>Regions that are learnt with their classes from the training polygons, with the share of each class, and what they cost beside this map</source>
+            <translation>Regiões aprendidas com suas classes dos polígonos de treinamento, com a parcela de cada classe, e o que custam em comparação com este mapa</translation>
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
@@ -2903,12 +3139,20 @@
             <translation>Primeiro vem Mapear cena.</translation>
         </message>
         <message>
+            <source>Draw training polygons first.</source>
+            <translation>Desenhe primeiro polígonos de treinamento.</translation>
+        </message>
+        <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
             <translation>O arquivo do classificador não existe mais; clique em Mapear cena mais uma vez.</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
             <translation>Traçando as regiões do mapa</translation>
+        </message>
+        <message>
+            <source>Learning regions with true edges</source>
+            <translation>Aprendendo regiões com contornos reais</translation>
         </message>
         <message>
             <source>Looking for places to label</source>
@@ -2925,6 +3169,30 @@
         <message>
             <source>{polygons} outline the map's regions: {file}</source>
             <translation>{polygons} que delimitam as regiões do mapa: {file}</translation>
+        </message>
+        <message>
+            <source>Class map of the regions</source>
+            <translation>Mapa de classes das regiões</translation>
+        </message>
+        <message>
+            <source>Regions with true edges</source>
+            <translation>Regiões com contornos reais</translation>
+        </message>
+        <message>
+            <source>{count} regions with true edges.</source>
+            <translation>{count} regiões com contornos reais.</translation>
+        </message>
+        <message>
+            <source>Held-out pixels that have the class of their region: {overall}; at best, with these regions: {achievable}.</source>
+            <translation>Pixels reservados com a classe da sua região: {overall}; no melhor caso, com estas regiões: {achievable}.</translation>
+        </message>
+        <message>
+            <source>The map of single pixels: {}.</source>
+            <translation>O mapa pixel a pixel: {}.</translation>
+        </message>
+        <message>
+            <source>Report: {}</source>
+            <translation>Relatório: {}</translation>
         </message>
         <message>
             <source>Points to label</source>
@@ -2982,12 +3250,16 @@
             <translation>Mapa: {}</translation>
         </message>
         <message>
+            <source>Ready to map.</source>
+            <translation>Pronto para mapear.</translation>
+        </message>
+        <message>
             <source>Ready for a first map, without pretraining.</source>
             <translation>Pronto para um primeiro mapa, sem pré-treinamento.</translation>
         </message>
         <message>
-            <source>Ready to map.</source>
-            <translation>Pronto para mapear.</translation>
+            <source>From a library alone: {}.</source>
+            <translation>Só de uma biblioteca: {}.</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
@@ -3000,6 +3272,10 @@
         <message>
             <source>Draw training polygons first.</source>
             <translation>Desenhe primeiro polígonos de treinamento.</translation>
+        </message>
+        <message>
+            <source>The classifier MTMSD cannot learn spectra; choose another under More, or use none of them for training.</source>
+            <translation>O classificador MTMSD não pode aprender espectros; escolha outro em Mais, ou não use nenhum deles no treinamento.</translation>
         </message>
         <message>
             <source>Draw polygons of at least two classes.</source>
@@ -3350,6 +3626,168 @@
         <message>
             <source>{} was removed; the running job goes on with its file.</source>
             <translation>{} foi removido; a tarefa em execução continua com seu arquivo.</translation>
+        </message>
+    </context>
+    <context>
+        <name>OtherScenes</name>
+        <message>
+            <source>Map Other Scenes…</source>
+            <translation>Mapear outras cenas…</translation>
+        </message>
+        <message>
+            <source>Map layers, files or the scenes of a folder with this scene's classifier</source>
+            <translation>Mapear camadas, arquivos ou as cenas de uma pasta com o classificador desta cena</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>Primeiro vem Mapear cena.</translation>
+        </message>
+        <message>
+            <source>The classifier's file is gone; press Map Scene once more.</source>
+            <translation>O arquivo do classificador não existe mais; clique em Mapear cena mais uma vez.</translation>
+        </message>
+        <message>
+            <source>Mapping other scenes</source>
+            <translation>Mapeando outras cenas</translation>
+        </message>
+        <message>
+            <source>Canceled; the finished maps are in {}. The same scenes and folder go on there.</source>
+            <translation>Cancelado; os mapas prontos estão em {}. Com as mesmas cenas e a mesma pasta, continua de onde parou.</translation>
+        </message>
+        <message>
+            <source>Other scenes</source>
+            <translation>Outras cenas</translation>
+        </message>
+        <message>
+            <source>{count} of {all} scenes were mapped into {folder}.</source>
+            <translation>{count} de {all} cenas foram mapeadas em {folder}.</translation>
+        </message>
+        <message>
+            <source>Class map</source>
+            <translation>Mapa de classes</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as a raster.</source>
+            <translation>{} não pode ser aberto como raster.</translation>
+        </message>
+    </context>
+    <context>
+        <name>OtherScenesDialog</name>
+        <message>
+            <source>Map Other Scenes</source>
+            <translation>Mapear outras cenas</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>Cena</translation>
+        </message>
+        <message>
+            <source>Bands</source>
+            <translation>Bandas</translation>
+        </message>
+        <message>
+            <source>Result</source>
+            <translation>Resultado</translation>
+        </message>
+        <message>
+            <source>Those with as many bands as the scene are ticked; tick or untick others.</source>
+            <translation>As que têm tantas bandas quanto a cena estão marcadas; marque ou desmarque outras.</translation>
+        </message>
+        <message>
+            <source>Gets a class map for each scene, of the scene's name</source>
+            <translation>Recebe um mapa de classes por cena, com o nome da cena</translation>
+        </message>
+        <message>
+            <source>One mosaic of all maps, for scenes on one grid</source>
+            <translation>Um mosaico de todos os mapas, para cenas na mesma grade</translation>
+        </message>
+        <message>
+            <source>Where maps overlap, their probabilities are blended.</source>
+            <translation>Onde os mapas se sobrepõem, suas probabilidades são mescladas.</translation>
+        </message>
+        <message>
+            <source>Leave out the clouds and shadows that products mark</source>
+            <translation>Deixar de fora nuvens e sombras marcadas nos produtos</translation>
+        </message>
+        <message>
+            <source>Of scenes of EnMAP, EMIT or PRISMA</source>
+            <translation>De cenas EnMAP, EMIT ou PRISMA</translation>
+        </message>
+        <message>
+            <source>Folder of the maps</source>
+            <translation>Pasta dos mapas</translation>
+        </message>
+        <message>
+            <source>Add Files…</source>
+            <translation>Adicionar arquivos…</translation>
+        </message>
+        <message>
+            <source>Add Folder…</source>
+            <translation>Adicionar pasta…</translation>
+        </message>
+        <message>
+            <source>Tick All</source>
+            <translation>Marcar todas</translation>
+        </message>
+        <message>
+            <source>Untick All</source>
+            <translation>Desmarcar todas</translation>
+        </message>
+        <message>
+            <source>Map Scenes</source>
+            <translation>Mapear cenas</translation>
+        </message>
+        <message>
+            <source>Cancel Job</source>
+            <translation>Cancelar tarefa</translation>
+        </message>
+        <message>
+            <source>Finished maps are kept</source>
+            <translation>Os mapas prontos ficam</translation>
+        </message>
+        <message>
+            <source>Close</source>
+            <translation>Fechar</translation>
+        </message>
+        <message>
+            <source>A job goes on without this window</source>
+            <translation>Uma tarefa continua sem esta janela</translation>
+        </message>
+        <message>
+            <source>Mapped: {}</source>
+            <translation>Mapeadas: {}</translation>
+        </message>
+        <message>
+            <source>Add Scenes</source>
+            <translation>Adicionar cenas</translation>
+        </message>
+        <message>
+            <source>Add the Scenes of a Folder</source>
+            <translation>Adicionar as cenas de uma pasta</translation>
+        </message>
+        <message>
+            <source>There is no raster in this folder.</source>
+            <translation>Não há raster nesta pasta.</translation>
+        </message>
+        <message>
+            <source>Classifier: {}</source>
+            <translation>Classificador: {}</translation>
+        </message>
+        <message>
+            <source>Wait until the running job has ended.</source>
+            <translation>Espere até a tarefa em execução terminar.</translation>
+        </message>
+        <message>
+            <source>Choose scenes: tick them in the list, or add files or a folder.</source>
+            <translation>Escolha cenas: marque-as na lista ou adicione arquivos ou uma pasta.</translation>
+        </message>
+        <message>
+            <source>Choose the folder of the maps.</source>
+            <translation>Escolha a pasta dos mapas.</translation>
+        </message>
+        <message>
+            <source>Map the ticked scenes with this classifier</source>
+            <translation>Mapear as cenas marcadas com este classificador</translation>
         </message>
     </context>
     <context>
@@ -4109,20 +4547,48 @@
             <translation>Escolha primeiro uma cena.</translation>
         </message>
         <message>
-            <source>Remove {}</source>
-            <translation>Remover {}</translation>
-        </message>
-        <message>
-            <source>Remove All</source>
-            <translation>Remover todos</translation>
+            <source>Imported ({}, {} of them train)</source>
+            <translation>Importados ({}, {} deles treinam)</translation>
         </message>
         <message>
             <source>Imported ({})</source>
             <translation>Importados ({})</translation>
         </message>
         <message>
-            <source>The imported spectra, dashed in the plot; remove them here</source>
-            <translation>Os espectros importados, tracejados no gráfico; remova-os aqui</translation>
+            <source>The imported spectra, dashed in the plot; train with them or remove them here</source>
+            <translation>Os espectros importados, tracejados no gráfico; aqui se treina com eles ou se removem</translation>
+        </message>
+        <message>
+            <source>Remove</source>
+            <translation>Remover</translation>
+        </message>
+        <message>
+            <source>Use None for Training</source>
+            <translation>Não treinar com nenhum</translation>
+        </message>
+        <message>
+            <source>Remove All</source>
+            <translation>Remover todos</translation>
+        </message>
+        <message>
+            <source>Not Used for Training</source>
+            <translation>Não usado no treinamento</translation>
+        </message>
+        <message>
+            <source>Train {}</source>
+            <translation>Treinar {}</translation>
+        </message>
+        <message>
+            <source>Train a New Class</source>
+            <translation>Treinar uma nova classe</translation>
+        </message>
+        <message>
+            <source>{} has no values at {} of the scene's bands, so it cannot train; leave these bands out, then import it again.</source>
+            <translation>{} não tem valores em {} das bandas da cena, por isso não pode treinar; deixe essas bandas de fora e importe-o de novo.</translation>
+        </message>
+        <message>
+            <source>The class is gone that these spectra trained: {}.</source>
+            <translation>Não existe mais a classe que estes espectros treinavam: {}.</translation>
         </message>
         <message>
             <source>Import Spectra</source>

@@ -291,6 +291,10 @@
             <translation>{}（按键 {}）</translation>
         </message>
         <message>
+            <source>Spectra of a library: {}</source>
+            <translation>光谱库的光谱：{}</translation>
+        </message>
+        <message>
             <source>Too few: at least {} pixels are needed</source>
             <translation>太少：至少需要 {} 个像元</translation>
         </message>
@@ -321,6 +325,10 @@
         <message>
             <source>{} classes, {} pixels</source>
             <translation>{} 个类别，{} 个像元</translation>
+        </message>
+        <message>
+            <source>from a library alone: {}</source>
+            <translation>仅来自光谱库：{}</translation>
         </message>
         <message>
             <source>{} are in two classes: the later polygon counts</source>
@@ -1159,6 +1167,10 @@
             <translation>扩散模型</translation>
         </message>
         <message>
+            <source>Regions with true edges</source>
+            <translation>真实边界区域</translation>
+        </message>
+        <message>
             <source>Method</source>
             <translation>方法</translation>
         </message>
@@ -1655,6 +1667,78 @@
             <translation>该范围与影像“{name}”不相交；请选择相交的范围。</translation>
         </message>
         <message>
+            <source>Classify several scenes</source>
+            <translation>对多幅影像分类</translation>
+        </message>
+        <message>
+            <source>Maps scenes of one sensor with one classifier, into a folder or one mosaic.</source>
+            <translation>用一个分类器对同一传感器的多幅影像制图，写入文件夹或拼成一幅镶嵌图。</translation>
+        </message>
+        <message>
+            <source>Folder of the maps</source>
+            <translation>地图文件夹</translation>
+        </message>
+        <message>
+            <source>Gets a class map for each scene, a GeoTIFF of its name on its grid.</source>
+            <translation>每幅影像写入一幅类别图：以影像命名、与影像格网一致的 GeoTIFF。</translation>
+        </message>
+        <message>
+            <source>Mosaic</source>
+            <translation>镶嵌图</translation>
+        </message>
+        <message>
+            <source>Also one class map of all, blended where they overlap; for scenes on one grid. Default: not written.</source>
+            <translation>另外写出一幅包含全部的类别图，重叠处加以融合；用于同一格网的影像。默认：不写出。</translation>
+        </message>
+        <message>
+            <source>Class maps</source>
+            <translation>类别图</translation>
+        </message>
+        <message>
+            <source>Scenes that were not mapped</source>
+            <translation>未制图的影像</translation>
+        </message>
+        <message>
+            <source>{lost} of {count} scenes are no layers: {names}; give those as scene files.</source>
+            <translation>{count} 幅影像中有 {lost} 幅不是图层：{names}；请将其作为影像文件给出。</translation>
+        </message>
+        <message>
+            <source>There is no scene to map; give layers or files.</source>
+            <translation>没有可制图的影像；请给出图层或文件。</translation>
+        </message>
+        <message>
+            <source>{count} scenes were mapped, {failed} were not.</source>
+            <translation>已对 {count} 幅影像制图，{failed} 幅未成功。</translation>
+        </message>
+        <message>
+            <source>Scenes</source>
+            <translation>影像</translation>
+        </message>
+        <message>
+            <source>Scene files</source>
+            <translation>影像文件</translation>
+        </message>
+        <message>
+            <source>Hyperspectral rasters of the sensor that the classifier was trained on, on any grids; bands are matched by wavelength. Default: none.</source>
+            <translation>分类器训练时所用传感器的高光谱栅格，格网不限；波段按波长匹配。默认：无。</translation>
+        </message>
+        <message>
+            <source>Scenes that are no layers: rasters, products, or a table scenes.csv with the columns scene,output,mask. One that cannot be read is named, and the others go on. Default: none.</source>
+            <translation>不是图层的影像：栅格、产品，或含 scene,output,mask 列的表格 scenes.csv。无法读取的会列出名称，其余继续。默认：无。</translation>
+        </message>
+        <message>
+            <source>Confidence of each map</source>
+            <translation>每幅地图的置信度</translation>
+        </message>
+        <message>
+            <source>Class probabilities of each map</source>
+            <translation>每幅地图的类别概率</translation>
+        </message>
+        <message>
+            <source>GeoTIFFs in the folder '{name}' beside the maps. Default: no.</source>
+            <translation>文件夹“{name}”中的 GeoTIFF，与地图并列。默认：否。</translation>
+        </message>
+        <message>
             <source>Export a classifier</source>
             <translation>导出分类器</translation>
         </message>
@@ -1819,6 +1903,78 @@
             <translation>5 到 110 MB 的 .safetensors 文件，供“训练分类器”和“由多边形对影像制图”使用。完成之前检查点在其旁边。</translation>
         </message>
         <message>
+            <source>Parts a scene into regions that are learnt with their classes.</source>
+            <translation>将影像划分为区域，区域与其类别一同学习。</translation>
+        </message>
+        <message>
+            <source>What the regions are learnt from. Default: none, and regions that were learnt before are taken.</source>
+            <translation>用来学习区域的多边形。默认：无，此时采用先前学得的区域。</translation>
+        </message>
+        <message>
+            <source>Size of a region in pixels</source>
+            <translation>区域大小（像元）</translation>
+        </message>
+        <message>
+            <source>Side of the squares in which regions begin: 2 at least, the scene's shorter side at most. 0 (default): half of a typical polygon's side, 4 to 16.</source>
+            <translation>区域初始方块的边长：最小为 2，最大为影像的短边。0（默认）：典型多边形边长的一半，4 到 16。</translation>
+        </message>
+        <message>
+            <source>Achievable segmentation accuracy (0 to 1)</source>
+            <translation>可达分割精度（0 到 1）</translation>
+        </message>
+        <message>
+            <source>Number of regions</source>
+            <translation>区域数量</translation>
+        </message>
+        <message>
+            <source>Learnt regions</source>
+            <translation>学得的区域</translation>
+        </message>
+        <message>
+            <source>Map to compare with</source>
+            <translation>用于比较的地图</translation>
+        </message>
+        <message>
+            <source>The .safetensors file of an earlier run, of this scene or another of the same sensor: nothing is learnt then. Default: none.</source>
+            <translation>先前运行写出的 .safetensors 文件，来自此影像或同一传感器的另一幅影像：此时不再学习。默认：无。</translation>
+        </message>
+        <message>
+            <source>A class map of single pixels whose accuracy the report tells beside that of the regions, where both were judged by the same pixels. Default: none.</source>
+            <translation>逐像元的类别图；若两者用相同的像元评定，报告会将其精度与区域的精度并列。默认：无。</translation>
+        </message>
+        <message>
+            <source>Regions</source>
+            <translation>区域</translation>
+        </message>
+        <message>
+            <source>Class map of the regions</source>
+            <translation>区域的类别图</translation>
+        </message>
+        <message>
+            <source>New learnt regions</source>
+            <translation>新学得的区域</translation>
+        </message>
+        <message>
+            <source>GeoPackage with a polygon for each region: class_id, class_name, color, pixels, area_ha, and share_N, the share of each class N.</source>
+            <translation>每个区域一个多边形的 GeoPackage：class_id、class_name、color、pixels、area_ha，以及 share_N，即各类别 N 的比例。</translation>
+        </message>
+        <message>
+            <source>GeoTIFF on the scene's grid: each pixel has the class of its region.</source>
+            <translation>与影像格网一致的 GeoTIFF：每个像元取其所在区域的类别。</translation>
+        </message>
+        <message>
+            <source>Kept to map this scene or another with. Default: not kept.</source>
+            <translation>保留以便对此影像或其他影像制图。默认：不保留。</translation>
+        </message>
+        <message>
+            <source>Choose training polygons or learnt regions: one of the two.</source>
+            <translation>请选择训练多边形或学得的区域：二者选一。</translation>
+        </message>
+        <message>
+            <source>Regions cannot begin as squares of 1 px; choose 2 or more, or 0.</source>
+            <translation>区域不能从 1 px 的方块开始；请选择 2 或更大，或 0。</translation>
+        </message>
+        <message>
             <source>Train a classifier</source>
             <translation>训练分类器</translation>
         </message>
@@ -1909,6 +2065,38 @@
         <message>
             <source>auto (default): stack; with the preset paper, mtmsd. stack: several simple classifiers, and the diffusion network where there is a model, weighed by polygons that were left out; without a model it takes seconds. mtmsd: the network alone. Or one of plain spectra: svm (support vector machine), svm-polygons (the same, tuned over whole polygons), rf (random forest). The accuracy report says when one of them is better.</source>
             <translation>auto（默认）：stack；使用 paper 预设时为 mtmsd。stack：多个简单分类器，有模型时再加上扩散网络，按留出的多边形加权；没有模型时只需数秒。mtmsd：仅用该网络。或仅用光谱的分类器：svm（支持向量机）、svm-polygons（同上，按整个多边形调参）、rf（随机森林）。精度报告会说明其中哪个更好。</translation>
+        </message>
+        <message>
+            <source>Class of the library's spectra</source>
+            <translation>光谱库光谱的类别</translation>
+        </message>
+        <message>
+            <source>Table of the library's classes</source>
+            <translation>光谱库的类别表</translation>
+        </message>
+        <message>
+            <source>Factor of the library's values</source>
+            <translation>光谱库数值的系数</translation>
+        </message>
+        <message>
+            <source>Its spectra train beside the polygons, resampled to the scene's bands, and may make a class that has no polygon; not for the classifier 'mtmsd'. ENVI (.sli), CSV, text of the USGS or of ECOSTRESS, ASD (.asd). Default: none.</source>
+            <translation>其光谱重采样到影像的波段，与多边形一起参与训练，也可构成没有多边形的类别；不适用于分类器 'mtmsd'。ENVI (.sli)、CSV、USGS 或 ECOSTRESS 文本、ASD (.asd)。默认：无。</translation>
+        </message>
+        <message>
+            <source>One class for all of its spectra. Default: each spectrum's name is its class.</source>
+            <translation>全部光谱归入同一类别。默认：每条光谱的名称即为其类别。</translation>
+        </message>
+        <message>
+            <source>CSV with the columns name and class, and if wanted value and color: the class of each spectrum; spectra that it does not name are left out. Default: none.</source>
+            <translation>含 name 和 class 列的 CSV，可另加 value 和 color 列：每条光谱的类别；未列出的光谱会被舍去。默认：无。</translation>
+        </message>
+        <message>
+            <source>What its values are multiplied by to have the scene's units. Default: told by its numbers (0 to 1, percent, times 10,000); the log says which.</source>
+            <translation>将其数值换算为影像单位所乘的系数。默认：由数值判断（0 到 1、百分数、乘以 10000）；日志会说明采用哪一种。</translation>
+        </message>
+        <message>
+            <source>{parameter} is given, and no spectral library; choose one, or leave it out.</source>
+            <translation>给出了 {parameter}，但没有光谱库；请选择光谱库，或不填此项。</translation>
         </message>
         <message>
             <source>Automatic</source>
@@ -2027,8 +2215,8 @@
             <translation>高光谱栅格。无数据的像元和坏波段（文件中标记、恒定或为空）会自动舍去。</translation>
         </message>
         <message>
-            <source>A polygon layer in any CRS with a class field, or a raster on the scene's grid with class numbers (0 = unlabelled).</source>
-            <translation>任意坐标参照系且含类别字段的多边形图层，或与影像网格一致、含类别编号的栅格（0 = 未标注）。</translation>
+            <source>A polygon layer in any CRS with a class field, a raster on the scene's grid with class numbers (0 = unlabelled), or the path of another program's training areas: SCP's .scpx, ENVI's regions of interest (.xml, .roi as text).</source>
+            <translation>含类别字段的多边形图层（任意坐标系）、与影像同一格网且含类别编号的栅格（0 = 未标注），或其他程序的训练区路径：SCP 的 .scpx、ENVI 的感兴趣区（.xml，或文本格式的 .roi）。</translation>
         </message>
         <message>
             <source>Class field</source>
@@ -2111,8 +2299,8 @@
             <translation>其他设置</translation>
         </message>
         <message>
-            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'. Default: none.</source>
-            <translation>替换预设中的个别数值，写作 KEY=VALUE，以空格分隔：'iterations=2000 members=5'。默认：无。</translation>
+            <source>Single numbers of the preset replaced, as KEY=VALUE with spaces between: 'iterations=2000 members=5'; with the stack 'rare_classes=0.5' finds classes of few training pixels more often. Default: none.</source>
+            <translation>替换预设中的个别数值，写作 KEY=VALUE，以空格分隔：'iterations=2000 members=5'；使用堆叠时，'rare_classes=0.5' 会更多地找出训练像元少的类别。默认：无。</translation>
         </message>
         <message>
             <source>Bands to leave out</source>
@@ -2727,6 +2915,22 @@
             <translation>另一个 QGIS（主机 {host} 上的进程 {pid}）正在编辑 {file}；此处其多边形为只读。如果那个 QGIS 已不在运行，请删除 {lock}。</translation>
         </message>
         <message>
+            <source>{layer} cannot be brought from its coordinate system, {own}, to the scene's, {scene}; check both.</source>
+            <translation>无法将 {layer} 从其坐标系 {own} 转换到影像的坐标系 {scene}；请检查两者。</translation>
+        </message>
+        <message>
+            <source>The coordinate system of {}, {}, is of no place; the scene's was taken.</source>
+            <translation>{} 的坐标系 {} 不对应实际位置；已采用影像的坐标系。</translation>
+        </message>
+        <message>
+            <source>{} has no coordinate system; the scene's was taken.</source>
+            <translation>{} 没有坐标系；已采用影像的坐标系。</translation>
+        </message>
+        <message>
+            <source>Without a place in the scene's coordinate system, not taken: {}</source>
+            <translation>在影像的坐标系中没有位置，未采用：{}</translation>
+        </message>
+        <message>
             <source>{} cannot be read.</source>
             <translation>无法读取 {}。</translation>
         </message>
@@ -2829,6 +3033,14 @@
             <translation>堆叠综合多个分类器，影像预训练后也包括 MTMSD；MTMSD 单独使用时，在预训练模型上学习光谱及其周围；其他分类器只看光谱。除 MTMSD 外都不需要模型，此时只需数秒</translation>
         </message>
         <message>
+            <source>Rare classes matter</source>
+            <translation>重视稀少类别</translation>
+        </message>
+        <message>
+            <source>Classes of few training pixels are found more often, at the cost of the large ones: a higher average accuracy, a little less overall accuracy</source>
+            <translation>更多地找出训练像元少的类别，以大类别为代价：平均精度更高，总体精度略低</translation>
+        </message>
+        <message>
             <source> %</source>
             <translation> %</translation>
         </message>
@@ -2857,6 +3069,14 @@
             <translation>最小制图单元：较小的区域并入其最大的相邻区域</translation>
         </message>
         <message>
+            <source>By the polygons</source>
+            <translation>按多边形</translation>
+        </message>
+        <message>
+            <source>Side of the squares in which regions with true edges begin</source>
+            <translation>真实边界区域初始方块的边长</translation>
+        </message>
+        <message>
             <source>Unknown below</source>
             <translation>低于此值为未知</translation>
         </message>
@@ -2867,6 +3087,14 @@
         <message>
             <source>Smallest region</source>
             <translation>最小区域</translation>
+        </message>
+        <message>
+            <source>Size of regions</source>
+            <translation>区域大小</translation>
+        </message>
+        <message>
+            <source>rare classes</source>
+            <translation>稀少类别</translation>
         </message>
         <message>
             <source>filters</source>
@@ -2884,12 +3112,20 @@
             <translation>矢量化(&amp;Z)</translation>
         </message>
         <message>
+            <source>&amp;Regions with True Edges</source>
+            <translation>真实边界区域(&amp;R)</translation>
+        </message>
+        <message>
             <source>Where to Label Ne&amp;xt</source>
             <translation>下一步标注何处(&amp;X)</translation>
         </message>
         <message>
             <source>The map's regions with class, area and confidence, as a GeoPackage</source>
             <translation>地图的各区域，含类别、面积和置信度，存为 GeoPackage</translation>
+        </message>
+        <message>
+            <source>Regions that are learnt with their classes from the training polygons, with the share of each class, and what they cost beside this map</source>
+            <translation>由训练多边形将区域与其类别一同学习，给出各类别的比例，以及与此地图相比的精度代价</translation>
         </message>
         <message>
             <source>20 places in doubt, spread over the scene, to be labelled</source>
@@ -2900,12 +3136,20 @@
             <translation>请先“影像制图”。</translation>
         </message>
         <message>
+            <source>Draw training polygons first.</source>
+            <translation>请先绘制训练多边形。</translation>
+        </message>
+        <message>
             <source>The classifier's file is gone; press Map Scene once more.</source>
             <translation>分类器的文件已不存在；请再次单击“影像制图”。</translation>
         </message>
         <message>
             <source>Outlining the map's regions</source>
             <translation>正在勾绘地图的区域</translation>
+        </message>
+        <message>
+            <source>Learning regions with true edges</source>
+            <translation>正在学习真实边界区域</translation>
         </message>
         <message>
             <source>Looking for places to label</source>
@@ -2922,6 +3166,30 @@
         <message>
             <source>{polygons} outline the map's regions: {file}</source>
             <translation>{polygons}勾勒出地图的区域：{file}</translation>
+        </message>
+        <message>
+            <source>Class map of the regions</source>
+            <translation>区域的类别图</translation>
+        </message>
+        <message>
+            <source>Regions with true edges</source>
+            <translation>真实边界区域</translation>
+        </message>
+        <message>
+            <source>{count} regions with true edges.</source>
+            <translation>{count} 个真实边界区域。</translation>
+        </message>
+        <message>
+            <source>Held-out pixels that have the class of their region: {overall}; at best, with these regions: {achievable}.</source>
+            <translation>与所在区域类别一致的预留像元：{overall}；采用这些区域最多可达：{achievable}。</translation>
+        </message>
+        <message>
+            <source>The map of single pixels: {}.</source>
+            <translation>逐像元的地图：{}。</translation>
+        </message>
+        <message>
+            <source>Report: {}</source>
+            <translation>报告：{}</translation>
         </message>
         <message>
             <source>Points to label</source>
@@ -2979,12 +3247,16 @@
             <translation>地图：{}</translation>
         </message>
         <message>
+            <source>Ready to map.</source>
+            <translation>可以制图。</translation>
+        </message>
+        <message>
             <source>Ready for a first map, without pretraining.</source>
             <translation>可以制作第一幅图，无需预训练。</translation>
         </message>
         <message>
-            <source>Ready to map.</source>
-            <translation>可以制图。</translation>
+            <source>From a library alone: {}.</source>
+            <translation>仅来自光谱库：{}。</translation>
         </message>
         <message>
             <source>Waiting for the raster's bands.</source>
@@ -2997,6 +3269,10 @@
         <message>
             <source>Draw training polygons first.</source>
             <translation>请先绘制训练多边形。</translation>
+        </message>
+        <message>
+            <source>The classifier MTMSD cannot learn spectra; choose another under More, or use none of them for training.</source>
+            <translation>分类器 MTMSD 无法学习光谱；请在“更多”下选择其他分类器，或不用任何光谱训练。</translation>
         </message>
         <message>
             <source>Draw polygons of at least two classes.</source>
@@ -3347,6 +3623,168 @@
         <message>
             <source>{} was removed; the running job goes on with its file.</source>
             <translation>{} 已移除；运行中的任务继续使用其文件。</translation>
+        </message>
+    </context>
+    <context>
+        <name>OtherScenes</name>
+        <message>
+            <source>Map Other Scenes…</source>
+            <translation>其他影像制图…</translation>
+        </message>
+        <message>
+            <source>Map layers, files or the scenes of a folder with this scene's classifier</source>
+            <translation>用此影像的分类器对图层、文件或文件夹中的影像制图</translation>
+        </message>
+        <message>
+            <source>Map Scene comes first.</source>
+            <translation>请先“影像制图”。</translation>
+        </message>
+        <message>
+            <source>The classifier's file is gone; press Map Scene once more.</source>
+            <translation>分类器的文件已不存在；请再次单击“影像制图”。</translation>
+        </message>
+        <message>
+            <source>Mapping other scenes</source>
+            <translation>正在对其他影像制图</translation>
+        </message>
+        <message>
+            <source>Canceled; the finished maps are in {}. The same scenes and folder go on there.</source>
+            <translation>已取消；已完成的地图在 {} 中。选择相同的影像和文件夹可接着进行。</translation>
+        </message>
+        <message>
+            <source>Other scenes</source>
+            <translation>其他影像</translation>
+        </message>
+        <message>
+            <source>{count} of {all} scenes were mapped into {folder}.</source>
+            <translation>{all} 幅影像中有 {count} 幅已制图，写入 {folder}。</translation>
+        </message>
+        <message>
+            <source>Class map</source>
+            <translation>类别图</translation>
+        </message>
+        <message>
+            <source>{} cannot be opened as a raster.</source>
+            <translation>无法将 {} 作为栅格打开。</translation>
+        </message>
+    </context>
+    <context>
+        <name>OtherScenesDialog</name>
+        <message>
+            <source>Map Other Scenes</source>
+            <translation>其他影像制图</translation>
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation>影像</translation>
+        </message>
+        <message>
+            <source>Bands</source>
+            <translation>波段</translation>
+        </message>
+        <message>
+            <source>Result</source>
+            <translation>结果</translation>
+        </message>
+        <message>
+            <source>Those with as many bands as the scene are ticked; tick or untick others.</source>
+            <translation>波段数与此影像相同的已勾选；可另行勾选或取消勾选。</translation>
+        </message>
+        <message>
+            <source>Gets a class map for each scene, of the scene's name</source>
+            <translation>每幅影像写入一幅类别图，以影像命名</translation>
+        </message>
+        <message>
+            <source>One mosaic of all maps, for scenes on one grid</source>
+            <translation>将所有地图拼成一幅镶嵌图，用于同一格网的影像</translation>
+        </message>
+        <message>
+            <source>Where maps overlap, their probabilities are blended.</source>
+            <translation>地图重叠处融合其概率。</translation>
+        </message>
+        <message>
+            <source>Leave out the clouds and shadows that products mark</source>
+            <translation>舍去产品标记的云和阴影</translation>
+        </message>
+        <message>
+            <source>Of scenes of EnMAP, EMIT or PRISMA</source>
+            <translation>适用于 EnMAP、EMIT 或 PRISMA 的影像</translation>
+        </message>
+        <message>
+            <source>Folder of the maps</source>
+            <translation>地图文件夹</translation>
+        </message>
+        <message>
+            <source>Add Files…</source>
+            <translation>添加文件…</translation>
+        </message>
+        <message>
+            <source>Add Folder…</source>
+            <translation>添加文件夹…</translation>
+        </message>
+        <message>
+            <source>Tick All</source>
+            <translation>全部勾选</translation>
+        </message>
+        <message>
+            <source>Untick All</source>
+            <translation>全部取消勾选</translation>
+        </message>
+        <message>
+            <source>Map Scenes</source>
+            <translation>影像制图</translation>
+        </message>
+        <message>
+            <source>Cancel Job</source>
+            <translation>取消任务</translation>
+        </message>
+        <message>
+            <source>Finished maps are kept</source>
+            <translation>已完成的地图会保留</translation>
+        </message>
+        <message>
+            <source>Close</source>
+            <translation>关闭</translation>
+        </message>
+        <message>
+            <source>A job goes on without this window</source>
+            <translation>关闭此窗口后任务继续进行</translation>
+        </message>
+        <message>
+            <source>Mapped: {}</source>
+            <translation>已制图：{}</translation>
+        </message>
+        <message>
+            <source>Add Scenes</source>
+            <translation>添加影像</translation>
+        </message>
+        <message>
+            <source>Add the Scenes of a Folder</source>
+            <translation>添加文件夹中的影像</translation>
+        </message>
+        <message>
+            <source>There is no raster in this folder.</source>
+            <translation>此文件夹中没有栅格。</translation>
+        </message>
+        <message>
+            <source>Classifier: {}</source>
+            <translation>分类器：{}</translation>
+        </message>
+        <message>
+            <source>Wait until the running job has ended.</source>
+            <translation>请等待运行中的任务结束。</translation>
+        </message>
+        <message>
+            <source>Choose scenes: tick them in the list, or add files or a folder.</source>
+            <translation>请选择影像：在列表中勾选，或添加文件或文件夹。</translation>
+        </message>
+        <message>
+            <source>Choose the folder of the maps.</source>
+            <translation>请选择地图文件夹。</translation>
+        </message>
+        <message>
+            <source>Map the ticked scenes with this classifier</source>
+            <translation>用此分类器对勾选的影像制图</translation>
         </message>
     </context>
     <context>
@@ -4106,20 +4544,48 @@
             <translation>请先选择影像。</translation>
         </message>
         <message>
-            <source>Remove {}</source>
-            <translation>移除 {}</translation>
-        </message>
-        <message>
-            <source>Remove All</source>
-            <translation>全部移除</translation>
+            <source>Imported ({}, {} of them train)</source>
+            <translation>已导入（{}，其中 {} 条参与训练）</translation>
         </message>
         <message>
             <source>Imported ({})</source>
             <translation>已导入（{}）</translation>
         </message>
         <message>
-            <source>The imported spectra, dashed in the plot; remove them here</source>
-            <translation>导入的光谱，在图中为虚线；可在此移除</translation>
+            <source>The imported spectra, dashed in the plot; train with them or remove them here</source>
+            <translation>导入的光谱，在图中为虚线；可在此用于训练或移除</translation>
+        </message>
+        <message>
+            <source>Remove</source>
+            <translation>移除</translation>
+        </message>
+        <message>
+            <source>Use None for Training</source>
+            <translation>均不用于训练</translation>
+        </message>
+        <message>
+            <source>Remove All</source>
+            <translation>全部移除</translation>
+        </message>
+        <message>
+            <source>Not Used for Training</source>
+            <translation>不用于训练</translation>
+        </message>
+        <message>
+            <source>Train {}</source>
+            <translation>训练 {}</translation>
+        </message>
+        <message>
+            <source>Train a New Class</source>
+            <translation>训练新类别</translation>
+        </message>
+        <message>
+            <source>{} has no values at {} of the scene's bands, so it cannot train; leave these bands out, then import it again.</source>
+            <translation>{} 在影像的 {} 个波段上没有值，因此无法训练；请舍去这些波段，然后重新导入。</translation>
+        </message>
+        <message>
+            <source>The class is gone that these spectra trained: {}.</source>
+            <translation>这些光谱所训练的类别已不存在：{}。</translation>
         </message>
         <message>
             <source>Import Spectra</source>
