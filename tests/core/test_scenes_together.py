@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio.transform
 from mtmsd.cli.main import main
 from mtmsd.diffusion import patches
 from mtmsd.diffusion.model import DiffusionModel
@@ -52,6 +53,15 @@ def test_each_scene_is_read_in_its_place_and_nothing_between_them(pair: list[Pat
         tops = [area[0] for area in together.areas]
         assert together.scene_of(np.array([0, 39, tops[1], tops[1] + 69])).tolist() == [0, 0, 1, 1]
         assert not together.read(1000, 0, 200, 48)[1].any()
+
+
+def test_a_place_is_told_in_its_own_scene(pair: list[Path]):
+    with open_together([Scene.open(path) for path in pair]) as together:
+        top = together.areas[1][0]
+        found = together.located({"row": top + 4, "x": 2.5, "y": top + 4.5, "share": 0.7})
+        own = together.scenes[1]
+        x, y = rasterio.transform.xy(own.transform, 4, 2)
+    assert found == {"scene": own.name, "row": 4, "x": x, "y": y, "share": 0.7}
 
 
 def test_the_whitening_is_that_of_the_pixels_of_both(pair: list[Path]):

@@ -13,6 +13,7 @@ from affine import Affine
 
 from mtmsd.scene.bands import Band
 from mtmsd.scene.raster import Scene
+from mtmsd.scene.transforms import at
 
 STEP = 40_320
 """A scene begins at a multiple of so many rows: a multiple of the sides of chunks and blocks and of
@@ -83,10 +84,10 @@ class SceneSet(Scene):
 
     def located(self, place: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``row``, ``x`` and ``y`` of a place in the set as those in its ``scene``."""
-        at = self.placed[int(self.scene_of(np.array([place["row"]]))[0])]
-        x, y = at.scene.transform * (place["x"], place["y"] - at.top)
-        own = {"scene": at.scene.name, "row": place["row"] - at.top, "x": float(x), "y": float(y)}
-        return {**place, **own}
+        own = self.placed[int(self.scene_of(np.array([place["row"]]))[0])]
+        x, y = at(own.scene.transform, place["x"], place["y"] - own.top)
+        told = {"scene": own.scene.name, "row": place["row"] - own.top, "x": x, "y": y}
+        return {**place, **told}
 
     @property
     def bands(self) -> tuple[Band, ...]:
