@@ -3115,7 +3115,7 @@
             <translation>&amp;Polygone bilden</translation>
         </message>
         <message>
-            <source>&amp;Regions with True Edges</source>
+            <source>Regions with True E&amp;dges</source>
             <translation>Regionen &amp;mit echten Grenzen</translation>
         </message>
         <message>
@@ -3561,8 +3561,8 @@
             <translation>Einzelne Zahlen der Voreinstellung, als KEY=VALUE</translation>
         </message>
         <message>
-            <source>See&amp;d</source>
-            <translation>&amp;Startwert</translation>
+            <source>Seed</source>
+            <translation>Startwert</translation>
         </message>
         <message>
             <source>Leave &amp;out</source>

@@ -3115,8 +3115,8 @@
             <translation>Poligonizar</translation>
         </message>
         <message>
-            <source>&amp;Regions with True Edges</source>
-            <translation>Regiones con bordes reales</translation>
+            <source>Regions with True E&amp;dges</source>
+            <translation>Regiones con borde&amp;s reales</translation>
         </message>
         <message>
             <source>Where to Label Ne&amp;xt</source>
@@ -3561,8 +3561,8 @@
             <translation>Números sueltos del preajuste, como KEY=VALUE</translation>
         </message>
         <message>
-            <source>See&amp;d</source>
-            <translation>&amp;Semilla</translation>
+            <source>Seed</source>
+            <translation>Semilla</translation>
         </message>
         <message>
             <source>Leave &amp;out</source>

@@ -3115,8 +3115,8 @@
             <translation>Pol&amp;ygoniser</translation>
         </message>
         <message>
-            <source>&amp;Regions with True Edges</source>
-            <translation>Régions aux contours réels</translation>
+            <source>Regions with True E&amp;dges</source>
+            <translation>Ré&amp;gions aux contours réels</translation>
         </message>
         <message>
             <source>Where to Label Ne&amp;xt</source>
@@ -3561,8 +3561,8 @@
             <translation>Nombres isolés du préréglage, sous la forme KEY=VALUE</translation>
         </message>
         <message>
-            <source>See&amp;d</source>
-            <translation>&amp;Graine</translation>
+            <source>Seed</source>
+            <translation>Graine</translation>
         </message>
         <message>
             <source>Leave &amp;out</source>

@@ -3115,8 +3115,8 @@
             <translation>Poligoni&amp;zar</translation>
         </message>
         <message>
-            <source>&amp;Regions with True Edges</source>
-            <translation>Regiões com con&amp;tornos reais</translation>
+            <source>Regions with True E&amp;dges</source>
+            <translation>Regiõe&amp;s com contornos reais</translation>
         </message>
         <message>
             <source>Where to Label Ne&amp;xt</source>
@@ -3561,8 +3561,8 @@
             <translation>Números soltos da predefinição, como KEY=VALUE</translation>
         </message>
         <message>
-            <source>See&amp;d</source>
-            <translation>&amp;Semente</translation>
+            <source>Seed</source>
+            <translation>Semente</translation>
         </message>
         <message>
             <source>Leave &amp;out</source>

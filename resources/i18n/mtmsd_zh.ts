@@ -3112,8 +3112,8 @@
             <translation>矢量化(&amp;Z)</translation>
         </message>
         <message>
-            <source>&amp;Regions with True Edges</source>
-            <translation>真实边界区域(&amp;R)</translation>
+            <source>Regions with True E&amp;dges</source>
+            <translation>真实边界区域(&amp;D)</translation>
         </message>
         <message>
             <source>Where to Label Ne&amp;xt</source>
@@ -3558,8 +3558,8 @@
             <translation>预设中的个别数值，写作 KEY=VALUE</translation>
         </message>
         <message>
-            <source>See&amp;d</source>
-            <translation>种子(&amp;D)</translation>
+            <source>Seed</source>
+            <translation>种子</translation>
         </message>
         <message>
             <source>Leave &amp;out</source>

@@ -63,7 +63,7 @@ class MapProducts(QWidget):
         self._polygonize = QPushButton(self.tr("Polygoni&ze"))
         self._polygonize.setObjectName("mtmsdPolygonize")
         self._polygonize.clicked.connect(lambda: self._make(self._outline))
-        self._edges = QPushButton(self.tr("&Regions with True Edges"))
+        self._edges = QPushButton(self.tr("Regions with True E&dges"))
         self._edges.setObjectName("mtmsdRegions")
         self._edges.clicked.connect(lambda: self._make(self._learn_regions))
         self._ask = QPushButton(self.tr("Where to Label Ne&xt"))

@@ -36,7 +36,7 @@ class MoreSettings(QgsCollapsibleGroupBox):
             edit.setMinimumWidth(60)
             edit.editingFinished.connect(partial(self._keep, field, edit))
         form = QFormLayout(self)
-        form.addRow(self.tr("See&d"), self._seed)
+        form.addRow(self.tr("Seed"), self._seed)
         form.addRow(self.tr("Leave &out"), self._exclude)
         form.addRow(self.tr("Num&bers"), self._settings)
         self.setCollapsed(True)
