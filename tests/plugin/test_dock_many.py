@@ -24,7 +24,7 @@ from mtmsd_qgis.state.training.training_file import create
 pytestmark = pytest.mark.slow
 
 COUNT = 3000
-LONGEST_S = 0.1
+LONGEST_S = 0.05
 OPENING_S = 0.15
 """A raster and a layer of so many polygons are opened; 0.05 on an idle machine."""
 
