@@ -171,7 +171,8 @@ class TrainingLayer(QObject):
             columns = [fields.indexOf(name) for name in (VALUE, NAME, COLOR)]
             self._polygons = []
             for feature in sorted(self.layer.getFeatures(), key=_place_in_file):
-                value, name, color = (_plain(feature.attribute(index)) for index in columns)
+                attributes = feature.attributes()
+                value, name, color = (_plain(attributes[index]) for index in columns)
                 if feature.hasGeometry():
                     wkb = bytes(feature.geometry().asWkb())
                     self._polygons.append(Polygon(value, name, color, wkb))
